@@ -1,0 +1,243 @@
+/**
+ * Every error that Blockstitch reports: one table (code, HTTP status, OpenAI type, retryable, message, remedy).
+ * Responses, OpenAPI, docs/api.md and metric labels all come from it; test/unit/errors.test.ts holds them equal.
+ * Callers match on `error.code`, never on class. "No room", "no hit" and "store down" are return values, not errors.
+ */
+
+interface ErrorEntry {
+  status: number;
+  /** The `type` field on the wire, as OpenAI's API names it. */
+  type: 'invalid_request_error' | 'authentication_error' | 'not_found_error' | 'rate_limit_error' | 'server_error';
+  retryable: boolean;
+  /** `{name}` placeholders are filled from the details given. */
+  message: string;
+  remedy: string;
+}
+
+export const ERRORS = {
+  invalid_json: {
+    status: 400,
+    type: 'invalid_request_error',
+    retryable: false,
+    message: 'The request body is not valid JSON: {reason}',
+    remedy: 'Send a UTF-8 JSON object with content-type application/json.',
+  },
+  invalid_request: {
+    status: 400,
+    type: 'invalid_request_error',
+    retryable: false,
+    message: '{reason}',
+    remedy: 'Correct the field named in `param`.',
+  },
+  empty_input: {
+    status: 400,
+    type: 'invalid_request_error',
+    retryable: false,
+    message: '{what} is empty.',
+    remedy: 'Send at least one character that is not white space.',
+  },
+  segmentation_invalid: {
+    status: 400,
+    type: 'invalid_request_error',
+    retryable: false,
+    message: 'Segmentation options contradict one another: {reason}',
+    remedy: 'Keep min_tokens <= target_tokens <= max_tokens, or give granularity alone.',
+  },
+  context_exceeded: {
+    status: 400,
+    type: 'invalid_request_error',
+    retryable: false,
+    message: 'The prompt has {promptTokens} tokens and max_tokens is {maxTokens}; the context holds {contextTokens}.',
+    remedy: 'Send fewer documents, or lower max_tokens.',
+  },
+  authentication_failed: {
+    status: 401,
+    type: 'authentication_error',
+    retryable: false,
+    message: 'No valid API key was given.',
+    remedy: 'Send Authorization: Bearer <key>.',
+  },
+  model_not_found: {
+    status: 404,
+    type: 'not_found_error',
+    retryable: false,
+    message: 'The model `{model}` is not served here.',
+    remedy: 'GET /v1/models lists what is served.',
+  },
+  document_not_found: {
+    status: 404,
+    type: 'not_found_error',
+    retryable: false,
+    message: 'There is no document `{id}`.',
+    remedy: 'POST /v1/documents first, or send the text itself.',
+  },
+  block_not_found: {
+    status: 404,
+    type: 'not_found_error',
+    retryable: false,
+    message: 'No tier holds the block `{hash}`.',
+    remedy: 'POST the document again; its blocks are computed anew.',
+  },
+  job_not_found: {
+    status: 404,
+    type: 'not_found_error',
+    retryable: false,
+    message: 'There is no job `{id}`.',
+    remedy: 'Jobs are kept for a while after they end; GET /v1/documents shows what was ingested.',
+  },
+  route_not_found: {
+    status: 404,
+    type: 'not_found_error',
+    retryable: false,
+    message: 'There is no route {method} {path}.',
+    remedy: 'GET /openapi.json lists the routes.',
+  },
+  method_not_allowed: {
+    status: 405,
+    type: 'invalid_request_error',
+    retryable: false,
+    message: '{method} is not allowed on {path}.',
+    remedy: 'GET /openapi.json lists the methods of each route.',
+  },
+  payload_too_large: {
+    status: 413,
+    type: 'invalid_request_error',
+    retryable: false,
+    message: '{what} has {actual}, more than the limit of {limit}.',
+    remedy: 'Send less, or raise the limit {setting}.',
+  },
+  unsupported_media_type: {
+    status: 415,
+    type: 'invalid_request_error',
+    retryable: false,
+    message: 'The content type `{contentType}` is not supported.',
+    remedy: 'Send application/json.',
+  },
+  text_not_encodable: {
+    status: 422,
+    type: 'invalid_request_error',
+    retryable: false,
+    message: '{what} cannot be tokenized: {reason}',
+    remedy: 'Send well-formed Unicode text.',
+  },
+  queue_full: {
+    status: 429,
+    type: 'rate_limit_error',
+    retryable: true,
+    message: '{waiting} requests are waiting, the limit is {limit}.',
+    remedy: 'Retry after the seconds given in Retry-After.',
+  },
+  rate_limited: {
+    status: 429,
+    type: 'rate_limit_error',
+    retryable: true,
+    message: 'More than {limit} requests in {window}.',
+    remedy: 'Retry after the seconds given in Retry-After.',
+  },
+  client_closed: {
+    status: 499,
+    type: 'invalid_request_error',
+    retryable: false,
+    message: 'The client went away.',
+    remedy: 'Log only; nothing is sent.',
+  },
+  engine_failed: {
+    status: 500,
+    type: 'server_error',
+    retryable: true,
+    message: 'The engine failed: {reason}',
+    remedy: 'Retry; if it stays, see the log.',
+  },
+  internal_error: {
+    status: 500,
+    type: 'server_error',
+    retryable: true,
+    message: 'Internal error.',
+    remedy: 'See the log entry with this request id.',
+  },
+  shutting_down: {
+    status: 503,
+    type: 'server_error',
+    retryable: true,
+    message: 'The server is shutting down.',
+    remedy: 'Retry on another replica.',
+  },
+  not_ready: {
+    status: 503,
+    type: 'server_error',
+    retryable: true,
+    message: 'The server is not ready: {reason}',
+    remedy: 'Wait until /ready answers 200.',
+  },
+  pool_too_small: {
+    status: 503,
+    type: 'server_error',
+    retryable: false,
+    message: 'The request needs {needed} KV pages, the pool has {pages}.',
+    remedy: 'Raise --kv-memory, or send less.',
+  },
+  store_failed: {
+    status: 503,
+    type: 'server_error',
+    retryable: true,
+    message: 'The store did not take the data: {reason}',
+    remedy: 'Retry; nothing was acknowledged.',
+  },
+  deadline_exceeded: {
+    status: 504,
+    type: 'server_error',
+    retryable: true,
+    message: 'The deadline of {deadlineMs} ms passed.',
+    remedy: 'Retry, or raise the deadline.',
+  },
+  checkpoint_invalid: {
+    status: 500,
+    type: 'server_error',
+    retryable: false,
+    message: 'The checkpoint {path} cannot be used: {reason}',
+    remedy: 'Point --model at a complete Hugging Face directory of a supported family.',
+  },
+  config_invalid: {
+    status: 500,
+    type: 'server_error',
+    retryable: false,
+    message: 'The setting {setting} is invalid: {reason}',
+    remedy: 'See blockstitch serve --help.',
+  },
+  native_unavailable: {
+    status: 500,
+    type: 'server_error',
+    retryable: false,
+    message: 'The native kernels cannot be used: {reason}',
+    remedy: 'Run make build (needs a C++17 compiler and CMake), then blockstitch doctor.',
+  },
+} as const satisfies Record<string, ErrorEntry>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** An error with a code of the table above. `details` fill the message; `param` names the offending field. */
+export class BlockstitchError extends Error {
+  override readonly name = 'BlockstitchError';
+  readonly code: ErrorCode;
+  readonly status: number;
+  readonly retryable: boolean;
+  readonly details: Readonly<Record<string, string | number>>;
+  readonly param: string | undefined;
+
+  constructor(
+    code: ErrorCode,
+    details: Record<string, string | number> = {},
+    options: { param?: string; cause?: unknown } = {},
+  ) {
+    const entry = ERRORS[code];
+    super(
+      entry.message.replace(/\{(\w+)\}/g, (whole, name: string) => String(details[name] ?? whole)),
+      options.cause === undefined ? {} : { cause: options.cause },
+    );
+    this.code = code;
+    this.status = entry.status;
+    this.retryable = entry.retryable;
+    this.details = details;
+    this.param = options.param;
+  }
+}

@@ -1,0 +1,52 @@
+/**
+ * The addon's exports, as TypeScript sees them. One file mirrors them; test/unit/kernels holds the two equal.
+ * Knows types only: loading is `load-addon.ts`, the pool's wrapper is `kv-pool.ts`, step metadata is `step-metadata.ts`.
+ */
+
+/** Element type of cached keys and values. int8 carries one float32 scale per (token, kv head). */
+export type KvDtype = 'float32' | 'float16' | 'bfloat16' | 'int8';
+
+/** Instruction set of the CPU kernels, chosen once at load from what the processor has. */
+export type KernelLevel = 'portable' | 'avx2' | 'avx512';
+
+export interface PoolShape {
+  /** Pages in the pool, >= 1. */
+  pages: number;
+  /** Token slots in one page; a positive multiple of 16 (default 16). */
+  pageTokens: number;
+  layers: number;
+  kvHeads: number;
+  headDim: number;
+  dtype: KvDtype;
+}
+
+export interface NativeAddon {
+  /** Version of the addon's interface; `load-addon.ts` refuses any other than its own. */
+  readonly interfaceVersion: number;
+  /**
+   * Opens the real ONNX Runtime library and prepares the patched `OrtApi` table.
+   * Main thread, once per process, before onnxruntime-node is loaded anywhere.
+   * @returns version string of the library, e.g. `1.30.0`
+   * @throws Error when the library cannot be opened or its API version is too old
+   */
+  attachOnnxRuntime(libraryPath: string): string;
+  /** True when onnxruntime-node's own reference to `OrtGetApiBase` has been resolved to the addon's. */
+  isOnnxRuntimeAttached(): boolean;
+  kernelLevel(): KernelLevel;
+  /** Forces a lower kernel level (tests, benches). @throws RangeError when the processor lacks it */
+  setKernelLevel(level: KernelLevel): void;
+  /** Allocates a pool (pages are touched lazily by the OS). @returns its id, valid in every thread of the process */
+  createPool(shape: PoolShape): number;
+  /** Frees a pool once no step and no page copy uses it. */
+  destroyPool(id: number): void;
+  /** Bytes that one page takes in the pool, all layers, scales included. */
+  pageBytes(id: number): number;
+  /** Bytes of the portable payload of `tokens` tokens: `[layer][k|v][kv head][token][dim]`, then for int8 the float32 scales `[layer][k|v][kv head][token]`. */
+  payloadBytes(id: number, tokens: number): number;
+  /** Copies `tokens` tokens out of `pages` into `payload`, off the JS thread. */
+  readPages(id: number, pages: Int32Array, tokens: number, payload: Uint8Array): Promise<void>;
+  /** Copies `tokens` tokens of `payload` into `pages`, off the JS thread. */
+  writePages(id: number, pages: Int32Array, tokens: number, payload: Uint8Array): Promise<void>;
+  /** Nanoseconds spent inside the BlockAttention op and calls made, since process start. */
+  operatorStatistics(): { calls: number; nanoseconds: number };
+}

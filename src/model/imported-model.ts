@@ -1,0 +1,49 @@
+/**
+ * What src/model hands to the rest: an ONNX graph on disk and the facts about it.
+ * Graph inputs:  input_ids int64 [T] · step_metadata int32 [M] · logit_rows int64 [L] · top_k int64 [1]
+ * Graph outputs: top_values float32 [L,k] · top_ids int64 [L,k] · log_sum_exp float32 [L] · logits float32 [L,vocab]
+ *                (fetch `logits` only where full rows are needed)
+ */
+
+export type ModelFamily = 'llama' | 'mistral' | 'qwen2' | 'qwen3';
+
+/** How the linear layers' weights are kept: as float32, or quantized in blocks of 32 (MatMulNBits). */
+export type WeightFormat = 'fp32' | 'int8' | 'int4';
+
+export interface ModelConfig {
+  family: ModelFamily;
+  vocabSize: number;
+  hiddenSize: number;
+  intermediateSize: number;
+  layers: number;
+  heads: number;
+  kvHeads: number;
+  headDim: number;
+  rotaryDim: number;
+  /** Positions the checkpoint was made for (after RoPE scaling). */
+  maxPositions: number;
+  slidingWindow?: number;
+  rmsNormEps: number;
+  tiedEmbeddings: boolean;
+  qkvBias: boolean;
+  qkNorm: boolean;
+  bosTokenId?: number;
+  eosTokenIds: number[];
+  /** The checkpoint's `block_attention` section, where it has one. */
+  blockAttention?: { mode: 'block' | 'full'; sinkTokenIds: number[] };
+}
+
+export interface ImportedModel {
+  /** Name under which the model is served: the directory's base name unless given. */
+  name: string;
+  /** The Hugging Face directory: tokenizer files are read from here. */
+  checkpointDir: string;
+  /** Absolute path of the ONNX graph in the import cache. */
+  graphPath: string;
+  weights: WeightFormat;
+  /** Hex SHA-256 over config, weights and weight format: equal fingerprints give equal KV. */
+  fingerprint: string;
+  config: ModelConfig;
+  /** generation_config.json, the fields that the server honours as defaults. */
+  generation: { temperature?: number; topP?: number; topK?: number; repetitionPenalty?: number };
+}

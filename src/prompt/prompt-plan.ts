@@ -1,0 +1,32 @@
+/**
+ * What a prompt is to the engine: sinks, blocks in order, final block (design section 3).
+ * Knows token ids and block identities; chat templates and tokenizers are upstream, caches downstream.
+ */
+
+/** `block`: blocks attend only to the sinks and themselves. `full`: ordinary causal attention over the same tokens. */
+export type AttentionMode = 'block' | 'full';
+
+export interface PlanBlock {
+  /** Token ids, length >= 1. */
+  tokenIds: Int32Array;
+  /** `template`: a stretch of the chat template. `document`: a segment of a document's text. */
+  kind: 'template' | 'document';
+  /** Position in the request's documents, and character offsets in that document's text, for `document` blocks. */
+  source?: { documentIndex: number; documentId?: string; start: number; end: number };
+}
+
+export interface PromptPlan {
+  attention: AttentionMode;
+  /** Tokens at positions 0..k-1; may be empty. */
+  sinkTokenIds: Int32Array;
+  blocks: readonly PlanBlock[];
+  /** Question and assistant header, length >= 1. */
+  finalTokenIds: Int32Array;
+}
+
+/** Tokens in the whole prompt, sinks included. */
+export function promptTokens(plan: PromptPlan): number {
+  let tokens = plan.sinkTokenIds.length + plan.finalTokenIds.length;
+  for (const block of plan.blocks) tokens += block.tokenIds.length;
+  return tokens;
+}
