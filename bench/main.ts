@@ -1,0 +1,63 @@
+#!/usr/bin/env node
+/**
+ * `npm run bench -- NAME [--json] [--quick]`: runs one bench and prints its report.
+ * Knows the names only; each bench is a file of this folder that exports `run`.
+ */
+import { Command } from 'commander';
+import type { BenchOptions, BenchReport } from './report.js';
+
+interface BenchModule {
+  run(options: BenchOptions): Promise<BenchReport>;
+}
+
+const BENCHES: Record<string, string> = {
+  kernel: 'BlockAttention on the CPU against its floor',
+  ttft: 'time to first token: cached blocks against full prefill',
+  overhead: 'time per decode step outside ONNX Runtime, event-loop delay',
+  store: 'LMDB and Redis block stores, MB/s',
+  segment: 'segmenters, MB/s',
+};
+
+function printReport(report: BenchReport): void {
+  const { machine } = report;
+  console.log(
+    `${report.name}  (${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, Node ${machine.node})`,
+  );
+  const section = (title: string, values: Record<string, unknown>) => {
+    console.log(`\n${title}`);
+    for (const [name, value] of Object.entries(values)) {
+      console.log(`  ${name.padEnd(36)} ${typeof value === 'number' ? Number(value.toPrecision(4)) : value}`);
+    }
+  };
+  section('config', report.config);
+  section('medians', report.medians);
+  section('ratios', report.ratios);
+  console.log('\nchecks');
+  for (const check of report.checks) {
+    console.log(`  ${check.holds ? 'holds' : 'FAILS'}  ${check.claim}  (${Number(check.value.toPrecision(4))})`);
+  }
+}
+
+const program = new Command('bench')
+  .description('Runs one bench. Ratios come from one run; absolute times depend on the machine.')
+  .argument('<name>', `one of: ${Object.keys(BENCHES).join(', ')}`)
+  .option('--json', 'print the report as JSON', false)
+  .option('--quick', 'fewer and smaller runs, not for quoting', false)
+  .addHelpText(
+    'after',
+    `\nBenches:\n${Object.entries(BENCHES)
+      .map(([name, about]) => `  ${name.padEnd(10)} ${about}`)
+      .join('\n')}`,
+  )
+  .action(async (name: string, flags: { json: boolean; quick: boolean }) => {
+    if (!Object.hasOwn(BENCHES, name)) {
+      program.error(`unknown bench '${name}'; one of: ${Object.keys(BENCHES).join(', ')}`, { exitCode: 2 });
+    }
+    const { run } = (await import(`./${name}.js`)) as BenchModule;
+    const report = await run({ quick: flags.quick, progress: (line) => console.error(line) });
+    if (flags.json) console.log(JSON.stringify(report, null, 2));
+    else printReport(report);
+    process.exitCode = report.checks.every((check) => check.holds) ? 0 : 1;
+  });
+
+await program.parseAsync();
