@@ -1,0 +1,370 @@
+/**
+ * Every setting of the program: one table (flag, environment name, default, unit, limits, help), read and checked once.
+ * The only file that reads the environment. Command-line values win over the environment, which wins over defaults.
+ * It knows values, not what they do: the rooms get plain numbers and strings.
+ */
+import { readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { BlockstitchError } from './errors.js';
+import { parseBytes, parseMilliseconds } from './units.js';
+
+interface SettingBase {
+  /** Long flag of `blockstitch serve`; null where a value must not show in a process list. */
+  flag: string | null;
+  env: string;
+  help: string;
+}
+interface NumberSetting extends SettingBase {
+  kind: 'integer' | 'bytes' | 'milliseconds';
+  default: number;
+  min: number;
+  max: number;
+  /** What the number counts, for `--help` and docs/api.md; bytes and milliseconds name themselves. */
+  unit?: string;
+}
+interface ChoiceSetting<C extends string = string> extends SettingBase {
+  kind: 'choice';
+  default: C;
+  choices: readonly C[];
+}
+interface TextSetting extends SettingBase {
+  kind: 'text';
+  /** An empty string means "not set". */
+  default: string;
+}
+interface SecretListSetting extends SettingBase {
+  kind: 'secrets';
+  default: string;
+}
+export type Setting = NumberSetting | ChoiceSetting | TextSetting | SecretListSetting;
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+const GiB = 1024 * MiB;
+
+/** The package's own directory: two levels up from dist/src/config.js, one from src/config.ts. */
+export const PACKAGE_DIR = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '..' : '../..', import.meta.url));
+
+const CACHE_DIR = join(homedir(), '.cache', 'blockstitch');
+
+const integer = (
+  flag: string,
+  env: string,
+  value: number,
+  min: number,
+  max: number,
+  unit: string,
+  help: string,
+): NumberSetting => ({ kind: 'integer', flag, env, default: value, min, max, unit, help });
+const bytes = (flag: string, env: string, value: number, min: number, max: number, help: string): NumberSetting => ({
+  kind: 'bytes',
+  flag,
+  env,
+  default: value,
+  min,
+  max,
+  help,
+});
+const milliseconds = (flag: string, env: string, value: number, max: number, help: string): NumberSetting => ({
+  kind: 'milliseconds',
+  flag,
+  env,
+  default: value,
+  min: 0,
+  max,
+  help,
+});
+const choice = <const C extends string>(
+  flag: string,
+  env: string,
+  value: C,
+  choices: readonly C[],
+  help: string,
+): ChoiceSetting<C> => ({ kind: 'choice', flag, env, default: value, choices, help });
+const text = (flag: string | null, env: string, value: string, help: string): TextSetting => ({
+  kind: 'text',
+  flag,
+  env,
+  default: value,
+  help,
+});
+
+/** The settings, in the order in which `--help` and docs/api.md list them. */
+export const SETTINGS = {
+  host: text('--host', 'BLOCKSTITCH_HOST', '127.0.0.1', 'address to listen on'),
+  port: integer('--port', 'BLOCKSTITCH_PORT', 8080, 0, 65_535, 'port', 'port to listen on; 0 picks a free one'),
+  model: text(
+    '--model',
+    'BLOCKSTITCH_MODEL',
+    join(PACKAGE_DIR, 'models', 'demo'),
+    'Hugging Face directory of the checkpoint',
+  ),
+  servedName: text('--served-name', 'BLOCKSTITCH_SERVED_NAME', '', "model name in the API (the directory's name)"),
+  weights: choice(
+    '--weights',
+    'BLOCKSTITCH_WEIGHTS',
+    'int8',
+    ['fp32', 'int8', 'int4'],
+    'format of the linear layers; kept per format in the import cache',
+  ),
+  kvDtype: choice(
+    '--kv-dtype',
+    'BLOCKSTITCH_KV_DTYPE',
+    'float16',
+    ['float32', 'float16', 'bfloat16', 'int8'],
+    'element type of cached keys and values',
+  ),
+  kvMemoryBytes: bytes('--kv-memory', 'BLOCKSTITCH_KV_MEMORY', GiB, MiB, 4096 * GiB, 'size of the KV pool'),
+  threads: integer('--threads', 'BLOCKSTITCH_THREADS', 0, 0, 1024, 'threads', 'compute threads; 0 takes every core'),
+  maxBatchTokens: integer(
+    '--max-batch-tokens',
+    'BLOCKSTITCH_MAX_BATCH_TOKENS',
+    512,
+    16,
+    65_536,
+    'tokens',
+    'new tokens in one engine step',
+  ),
+  maxRunning: integer(
+    '--max-running',
+    'BLOCKSTITCH_MAX_RUNNING',
+    32,
+    1,
+    4096,
+    'requests',
+    'requests that generate at once',
+  ),
+  attention: choice(
+    '--attention',
+    'BLOCKSTITCH_ATTENTION',
+    'auto',
+    ['auto', 'block', 'full'],
+    "attention where a request names none; auto asks the checkpoint's config.json, else block",
+  ),
+  storeDir: text('--store-dir', 'BLOCKSTITCH_STORE_DIR', join(CACHE_DIR, 'store'), 'directory of the LMDB store'),
+  redisUrl: text('--redis-url', 'REDIS_URL', '', 'keep blocks and documents in Redis instead of LMDB'),
+  hostTierBytes: bytes(
+    '--host-tier',
+    'BLOCKSTITCH_HOST_TIER',
+    256 * MiB,
+    0,
+    4096 * GiB,
+    'memory for blocks that left the pool; 0 turns the tier off',
+  ),
+  importCacheDir: text(
+    '--import-cache',
+    'BLOCKSTITCH_IMPORT_CACHE',
+    join(CACHE_DIR, 'imports'),
+    'directory of imported models',
+  ),
+  apiKeys: {
+    kind: 'secrets',
+    flag: null,
+    env: 'BLOCKSTITCH_API_KEYS',
+    default: '',
+    help: 'comma-separated API keys; none means no key is asked for',
+  } satisfies SecretListSetting as SecretListSetting,
+  apiKeysFile: text('--api-keys-file', 'BLOCKSTITCH_API_KEYS_FILE', '', 'file with one API key per line'),
+  maxBodyBytes: bytes('--max-body', 'BLOCKSTITCH_MAX_BODY', 8 * MiB, KiB, GiB, 'size of a request body'),
+  maxDocuments: integer(
+    '--max-documents',
+    'BLOCKSTITCH_MAX_DOCUMENTS',
+    256,
+    1,
+    65_536,
+    'documents',
+    'documents in one request',
+  ),
+  maxDocumentBytes: bytes(
+    '--max-document',
+    'BLOCKSTITCH_MAX_DOCUMENT',
+    2 * MiB,
+    KiB,
+    GiB,
+    'UTF-8 size of one document',
+  ),
+  maxTokens: integer(
+    '--max-tokens',
+    'BLOCKSTITCH_MAX_TOKENS',
+    4096,
+    1,
+    1_048_576,
+    'tokens',
+    'max_tokens a request may ask for',
+  ),
+  defaultTokens: integer(
+    '--default-tokens',
+    'BLOCKSTITCH_DEFAULT_TOKENS',
+    256,
+    1,
+    1_048_576,
+    'tokens',
+    'max_tokens where a request names none, less where the context ends',
+  ),
+  maxStops: integer('--max-stops', 'BLOCKSTITCH_MAX_STOPS', 16, 1, 256, 'strings', 'stop strings in one request'),
+  maxChoices: integer('--max-choices', 'BLOCKSTITCH_MAX_CHOICES', 8, 1, 128, 'choices', 'largest n of one request'),
+  maxQueue: integer('--max-queue', 'BLOCKSTITCH_MAX_QUEUE', 256, 0, 65_536, 'requests', 'requests that may wait'),
+  deadlineMs: milliseconds(
+    '--deadline',
+    'BLOCKSTITCH_DEADLINE',
+    600_000,
+    86_400_000,
+    'longest time for one request; 0 sets no deadline',
+  ),
+  maxConnections: integer(
+    '--max-connections',
+    'BLOCKSTITCH_MAX_CONNECTIONS',
+    4096,
+    1,
+    1_000_000,
+    'connections',
+    'open connections; more are closed at once',
+  ),
+  requestsPerMinute: integer(
+    '--rate-limit',
+    'BLOCKSTITCH_RATE_LIMIT',
+    0,
+    0,
+    1_000_000,
+    'requests per minute',
+    'requests of one API key (or address) a minute; 0 sets no limit',
+  ),
+  segmenter: choice(
+    '--segmenter',
+    'BLOCKSTITCH_SEGMENTER',
+    'auto',
+    ['auto', 'structural', 'fixed', 'paragraphs', 'recursive', 'texttiling', 'embedding', 'semantic'],
+    'segmenter where a request names none',
+  ),
+  targetTokens: integer(
+    '--target-tokens',
+    'BLOCKSTITCH_TARGET_TOKENS',
+    200,
+    8,
+    8192,
+    'tokens',
+    'wanted mean length of a block',
+  ),
+  maxBlockTokens: integer(
+    '--max-block-tokens',
+    'BLOCKSTITCH_MAX_BLOCK_TOKENS',
+    512,
+    8,
+    16_384,
+    'tokens',
+    'hard maximum length of a block',
+  ),
+  drainMs: milliseconds('--drain', 'BLOCKSTITCH_DRAIN', 30_000, 3_600_000, 'time that running requests get on SIGTERM'),
+  logLevel: choice(
+    '--log-level',
+    'BLOCKSTITCH_LOG_LEVEL',
+    'info',
+    ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'],
+    'least severe level that is logged',
+  ),
+  hubEndpoint: text('--endpoint', 'HF_ENDPOINT', 'https://huggingface.co', 'Hugging Face hub that pull downloads from'),
+  hubToken: text(null, 'HF_TOKEN', '', 'access token for gated checkpoints'),
+} as const satisfies Record<string, Setting>;
+
+export type SettingName = keyof typeof SETTINGS;
+
+type SettingValue<S extends Setting> = S extends NumberSetting
+  ? number
+  : S extends ChoiceSetting<infer C>
+    ? C
+    : S extends SecretListSetting
+      ? readonly string[]
+      : string;
+
+/** Checked settings: numbers in the unit of their name, texts empty where not set. */
+export type Config = { readonly [N in SettingName]: SettingValue<(typeof SETTINGS)[N]> };
+
+/** How messages name a setting: by its flag, or by its environment name where it has no flag. */
+export function settingLabel(name: SettingName): string {
+  return SETTINGS[name].flag ?? SETTINGS[name].env;
+}
+
+/**
+ * Reads every setting.
+ *
+ * @param values what the command line gave, as typed there or already of the setting's type
+ * @param env    `process.env` unless a test gives its own
+ * @throws BlockstitchError `config_invalid` naming the first setting that cannot be used
+ */
+export function loadConfig(
+  values: Partial<Record<SettingName, string | number | readonly string[]>> = {},
+  env: NodeJS.ProcessEnv = process.env,
+): Config {
+  const config: Record<string, unknown> = {};
+  for (const name of Object.keys(SETTINGS) as SettingName[]) {
+    const setting: Setting = SETTINGS[name];
+    const fromEnv = env[setting.env] === '' ? undefined : env[setting.env];
+    config[name] = readSetting(name, setting, values[name] ?? fromEnv ?? setting.default);
+  }
+  const loaded = config as Config;
+  if (loaded.targetTokens > loaded.maxBlockTokens) {
+    throw invalid('targetTokens', `${loaded.targetTokens} is more than --max-block-tokens (${loaded.maxBlockTokens})`);
+  }
+  return loaded.apiKeysFile === '' ? loaded : { ...loaded, apiKeys: [...loaded.apiKeys, ...readKeys(loaded)] };
+}
+
+/** True where the terminal must stay without colours (https://no-color.org). */
+export function colourOff(env: NodeJS.ProcessEnv = process.env): boolean {
+  return (env.NO_COLOR ?? '') !== '';
+}
+
+function readSetting(name: SettingName, setting: Setting, value: string | number | readonly string[]): unknown {
+  switch (setting.kind) {
+    case 'text':
+      return String(value).trim();
+    case 'secrets': {
+      const keys = typeof value === 'string' ? value.split(',') : [value].flat().map(String);
+      return keys.map((key) => key.trim()).filter((key) => key !== '');
+    }
+    case 'choice':
+      if (setting.choices.includes(String(value))) return String(value);
+      throw invalid(name, `${JSON.stringify(value)} is not one of ${setting.choices.join(', ')}`);
+    default:
+      return readNumber(name, setting, value);
+  }
+}
+
+function readNumber(name: SettingName, setting: NumberSetting, value: string | number | readonly string[]): number {
+  const given = String(value).trim();
+  const parsed =
+    setting.kind === 'bytes'
+      ? parseBytes(given)
+      : setting.kind === 'milliseconds'
+        ? parseMilliseconds(given)
+        : /^[+-]?\d+$/.test(given)
+          ? Number(given)
+          : undefined;
+  if (parsed === undefined) throw invalid(name, `${JSON.stringify(value)} is not ${EXPECTED[setting.kind]}`);
+  if (parsed < setting.min || parsed > setting.max) {
+    throw invalid(name, `${given} is not between ${setting.min} and ${setting.max}`);
+  }
+  return parsed;
+}
+
+const EXPECTED = {
+  integer: 'a whole number',
+  bytes: 'a size such as 512MiB or 2GB',
+  milliseconds: 'a time such as 1500, 1500ms, 30s or 5m',
+};
+
+function readKeys(config: Config): string[] {
+  try {
+    const lines = readFileSync(config.apiKeysFile, 'utf8').split(/\r?\n/);
+    const keys = lines.map((line) => line.trim()).filter((line) => line !== '' && !line.startsWith('#'));
+    if (keys.length === 0) throw new Error('it holds no key');
+    return keys;
+  } catch (cause) {
+    throw invalid('apiKeysFile', cause instanceof Error ? cause.message : String(cause));
+  }
+}
+
+function invalid(name: SettingName, reason: string): BlockstitchError {
+  return new BlockstitchError('config_invalid', { setting: settingLabel(name), reason });
+}
