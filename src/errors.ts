@@ -22,6 +22,13 @@ export const ERRORS = {
     message: 'The request body is not valid JSON: {reason}',
     remedy: 'Send a UTF-8 JSON object with content-type application/json.',
   },
+  invalid_utf8: {
+    status: 400,
+    type: 'invalid_request_error',
+    retryable: false,
+    message: 'The request body is not valid UTF-8.',
+    remedy: 'Encode the body as UTF-8.',
+  },
   invalid_request: {
     status: 400,
     type: 'invalid_request_error',
@@ -154,6 +161,13 @@ export const ERRORS = {
     retryable: true,
     message: 'Internal error.',
     remedy: 'See the log entry with this request id.',
+  },
+  overloaded: {
+    status: 503,
+    type: 'server_error',
+    retryable: true,
+    message: 'The server is overloaded: {reason}',
+    remedy: 'Retry after the seconds given in Retry-After.',
   },
   shutting_down: {
     status: 503,

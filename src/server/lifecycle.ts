@@ -1,0 +1,92 @@
+/**
+ * What state the server is in: starting, ready, draining, failed; and which requests are still running.
+ * Routes ask it for the services; start-server.ts moves it along. Knows no HTTP.
+ */
+import { BlockstitchError } from '../errors.js';
+import type { Services } from './services.js';
+
+type State =
+  | { name: 'starting'; doing: string }
+  | { name: 'ready'; services: Services }
+  | { name: 'draining'; services: Services | undefined }
+  | { name: 'failed'; reason: string };
+
+export class Lifecycle {
+  private state: State = { name: 'starting', doing: 'starting' };
+  private readonly active = new Set<AbortController>();
+  private readonly idleWaiters: (() => void)[] = [];
+
+  get name(): State['name'] {
+    return this.state.name;
+  }
+
+  /** Requests that are being answered. */
+  get activeRequests(): number {
+    return this.active.size;
+  }
+
+  /** What /ready reports while the server is not ready. */
+  get reason(): string {
+    if (this.state.name === 'starting') return this.state.doing;
+    if (this.state.name === 'failed') return this.state.reason;
+    return this.state.name;
+  }
+
+  starting(doing: string): void {
+    if (this.state.name === 'starting') this.state = { name: 'starting', doing };
+  }
+
+  ready(services: Services): void {
+    this.state = { name: 'ready', services };
+  }
+
+  failed(reason: string): void {
+    this.state = { name: 'failed', reason };
+  }
+
+  /** @throws BlockstitchError `not_ready` before the model is loaded, `shutting_down` while draining */
+  services(): Services {
+    if (this.state.name === 'ready') return this.state.services;
+    if (this.state.name === 'draining') throw new BlockstitchError('shutting_down');
+    throw new BlockstitchError('not_ready', { reason: this.reason });
+  }
+
+  /** The services whatever the state, for /metrics; undefined before they exist. */
+  servicesIfAny(): Services | undefined {
+    return this.state.name === 'ready' || this.state.name === 'draining' ? this.state.services : undefined;
+  }
+
+  /** Counts a request as running until `end` is called; its controller is aborted when a drain runs out of time. */
+  begin(): { controller: AbortController; end(): void } {
+    const controller = new AbortController();
+    this.active.add(controller);
+    return {
+      controller,
+      end: () => {
+        if (this.active.delete(controller) && this.active.size === 0) {
+          for (const wake of this.idleWaiters.splice(0)) wake();
+        }
+      },
+    };
+  }
+
+  /**
+   * Takes no new requests and waits for the running ones.
+   *
+   * @param graceMs after this the rest is aborted
+   * @returns requests that had to be aborted
+   */
+  async drain(graceMs: number): Promise<number> {
+    if (this.state.name !== 'draining') this.state = { name: 'draining', services: this.servicesIfAny() };
+    if (this.active.size === 0) return 0;
+    let timer: NodeJS.Timeout | undefined;
+    const outOfTime = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, graceMs);
+    });
+    await Promise.race([outOfTime, new Promise<void>((resolve) => this.idleWaiters.push(resolve))]);
+    clearTimeout(timer);
+    const left = [...this.active];
+    for (const controller of left) controller.abort(new BlockstitchError('shutting_down'));
+    return left.length;
+  }
+}

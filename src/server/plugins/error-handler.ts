@@ -1,0 +1,131 @@
+/**
+ * The edge where errors become responses: one translation, to OpenAI's shape plus `remedy`.
+ * Knows src/errors.ts and what fastify throws; the rooms throw BlockstitchError and never see HTTP.
+ */
+import type { Socket } from 'node:net';
+import { STATUS_CODES } from 'node:http';
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
+import fp from 'fastify-plugin';
+import { settingLabel } from '../../config.js';
+import { BlockstitchError, ERRORS } from '../../errors.js';
+import { formatBytes } from '../../units.js';
+import { describeValidation } from '../validation-message.js';
+
+export interface ErrorHandlerOptions {
+  maxBodyBytes: number;
+  /** Called once per error response, for the metrics. */
+  onError?: (error: BlockstitchError) => void;
+}
+
+/** Seconds after which a client may try again, by what went wrong. */
+const RETRY_AFTER_SECONDS = { queue_full: 1, rate_limited: 1, overloaded: 2, shutting_down: 5, not_ready: 5 } as const;
+
+export const errorHandler = fp<ErrorHandlerOptions>(
+  (app: FastifyInstance, options, done) => {
+    const routes = new Map<string, RoutePattern>();
+    app.addHook('onRoute', (route) => rememberRoute(routes, route));
+    app.setErrorHandler((thrown: FastifyError, request, reply) => {
+      const error = translate(thrown, request, options);
+      options.onError?.(error);
+      logError(error, thrown, request);
+      return sendError(reply, error);
+    });
+    app.setNotFoundHandler((request, reply) => {
+      const error = missingRoute(request, reply, routes);
+      options.onError?.(error);
+      return sendError(reply, error);
+    });
+    done();
+  },
+  { name: 'error-handler' },
+);
+
+/** The body of an error response; also the payload of an error inside an event stream. */
+export function errorBody(error: BlockstitchError) {
+  const { type, remedy } = ERRORS[error.code];
+  return { error: { message: error.message, type, param: error.param ?? null, code: error.code, remedy } };
+}
+
+/** Turns whatever was thrown into an error of the table. Unknown errors keep their text to the log. */
+export function translate(
+  thrown: unknown,
+  request: FastifyRequest,
+  options: Pick<ErrorHandlerOptions, 'maxBodyBytes'>,
+): BlockstitchError {
+  if (thrown instanceof BlockstitchError) return thrown;
+  const error = thrown as Partial<FastifyError>;
+  if (error.validation) {
+    const { reason, param } = describeValidation(error.validation, error.validationContext);
+    return new BlockstitchError('invalid_request', { reason }, param === undefined ? {} : { param });
+  }
+  switch (error.code) {
+    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
+      return new BlockstitchError('unsupported_media_type', { contentType: request.headers['content-type'] ?? '' });
+    case 'FST_ERR_CTP_EMPTY_JSON_BODY':
+      return new BlockstitchError('invalid_json', { reason: 'it is empty' });
+    case 'FST_ERR_CTP_BODY_TOO_LARGE':
+      return new BlockstitchError('payload_too_large', {
+        what: 'The body',
+        actual: request.headers['content-length']
+          ? formatBytes(Number(request.headers['content-length']))
+          : 'more bytes',
+        limit: formatBytes(options.maxBodyBytes),
+        setting: settingLabel('maxBodyBytes'),
+      });
+  }
+  if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500) {
+    return new BlockstitchError('invalid_request', { reason: error.message ?? 'The request is malformed.' });
+  }
+  return new BlockstitchError('internal_error', {}, { cause: thrown });
+}
+
+/** Answers what never became a request: malformed HTTP, headers that are too long or too slow. */
+export function answerBrokenHttp(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (!socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy();
+    return;
+  }
+  const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
+  const reason = `The HTTP request is malformed (${error.code ?? 'unknown'}).`;
+  const body = JSON.stringify(errorBody(new BlockstitchError('invalid_request', { reason })));
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: application/json\r\n` +
+      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
+}
+
+function sendError(reply: FastifyReply, error: BlockstitchError): FastifyReply {
+  if (error.code in RETRY_AFTER_SECONDS && !reply.hasHeader('retry-after')) {
+    reply.header('retry-after', RETRY_AFTER_SECONDS[error.code as keyof typeof RETRY_AFTER_SECONDS]);
+  }
+  return reply.code(error.status).type('application/json; charset=utf-8').send(errorBody(error));
+}
+
+/** 405 where another method has a route at this path, else 404. */
+function missingRoute(request: FastifyRequest, reply: FastifyReply, routes: ReadonlyMap<string, RoutePattern>) {
+  const path = request.url.split('?', 1)[0] ?? '/';
+  const allowed = [...routes.values()].find(({ pattern }) => pattern.test(path))?.methods;
+  if (!allowed) return new BlockstitchError('route_not_found', { method: request.method, path });
+  reply.header('allow', [...allowed].sort().join(', '));
+  return new BlockstitchError('method_not_allowed', { method: request.method, path });
+}
+
+interface RoutePattern {
+  pattern: RegExp;
+  methods: Set<string>;
+}
+
+function rememberRoute(routes: Map<string, RoutePattern>, { url, method }: RouteOptions): void {
+  if (url.includes('*')) return;
+  const source = url.split('/').map((part) => (part.startsWith(':') ? '[^/]+' : part.replace(/[^\w-]/g, '\\$&')));
+  const known = routes.get(url) ?? { pattern: new RegExp(`^${source.join('/')}$`), methods: new Set<string>() };
+  for (const name of [method].flat()) known.methods.add(name);
+  routes.set(url, known);
+}
+
+function logError(error: BlockstitchError, thrown: unknown, request: FastifyRequest): void {
+  if (error.code === 'client_closed') request.log.info({ code: error.code }, error.message);
+  else if (error.status >= 500 && !error.retryable) request.log.error({ err: thrown, code: error.code }, error.message);
+  else if (error.status >= 500) request.log.warn({ err: error.cause ?? thrown, code: error.code }, error.message);
+  else request.log.info({ code: error.code, param: error.param }, error.message);
+}

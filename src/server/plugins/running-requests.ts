@@ -1,0 +1,35 @@
+/**
+ * Ties each API request to the server's lifecycle: refused while draining, aborted when its client goes away.
+ * `request.signal` is what routes hand to the engine. Knows sockets and the lifecycle, no engine.
+ */
+import type { FastifyInstance } from 'fastify';
+import fp from 'fastify-plugin';
+import { BlockstitchError } from '../../errors.js';
+import type { Lifecycle } from '../lifecycle.js';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Aborted when the client has gone or a drain has run out of time; its reason is a BlockstitchError. */
+    clientSignal: AbortSignal;
+  }
+}
+
+export const runningRequests = fp<{ lifecycle: Lifecycle }>(
+  (app: FastifyInstance, { lifecycle }, done) => {
+    app.decorateRequest('clientSignal');
+    app.addHook('onRequest', async (request, reply) => {
+      if (lifecycle.name === 'draining') {
+        reply.header('connection', 'close');
+        throw new BlockstitchError('shutting_down');
+      }
+      const { controller, end } = lifecycle.begin();
+      request.clientSignal = controller.signal;
+      reply.raw.once('close', () => {
+        if (!reply.raw.writableFinished) controller.abort(new BlockstitchError('client_closed'));
+        end();
+      });
+    });
+    done();
+  },
+  { name: 'running-requests' },
+);

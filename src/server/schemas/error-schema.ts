@@ -1,0 +1,71 @@
+/** The error body on the wire and, for OpenAPI, the error responses of a route, both derived from src/errors.ts. */
+import { type TSchema, Type } from '@fastify/type-provider-typebox';
+import { ERRORS, type ErrorCode } from '../../errors.js';
+
+export const ErrorSchema = Type.Object(
+  {
+    error: Type.Object({
+      message: Type.String(),
+      type: Type.String({ description: 'Class of the error, as OpenAI names it.' }),
+      param: Type.Union([Type.String(), Type.Null()], { description: 'The offending field, where there is one.' }),
+      code: Type.String({ description: 'A code of the error table: match on this.' }),
+      remedy: Type.String({ description: 'What to do about it.' }),
+    }),
+  },
+  { $id: 'Error', description: 'Every error has this shape.' },
+);
+
+/** Errors that any route under /v1 can answer with. */
+const API_ERRORS: ErrorCode[] = [
+  'invalid_request',
+  'authentication_failed',
+  'rate_limited',
+  'internal_error',
+  'not_ready',
+  'overloaded',
+  'shutting_down',
+];
+
+/** Errors that any route with a JSON body can answer with besides. */
+const BODY_ERRORS: ErrorCode[] = [
+  'invalid_json',
+  'invalid_utf8',
+  'payload_too_large',
+  'unsupported_media_type',
+  'text_not_encodable',
+];
+
+/** Errors of the routes that run the engine. */
+const ENGINE_ERRORS: ErrorCode[] = ['queue_full', 'engine_failed', 'pool_too_small', 'deadline_exceeded'];
+
+type ErrorGroup = 'body' | 'engine';
+
+/**
+ * OpenAPI responses for the errors of a route under /v1: by status, the codes in the description.
+ *
+ * @param groups what the route does: reads a JSON body, runs the engine
+ * @param codes  errors of its own
+ */
+export function errorResponses(groups: readonly ErrorGroup[], codes: readonly ErrorCode[] = []): Record<number, TSchema> {
+  const all = new Set([...API_ERRORS, ...codes]);
+  if (groups.includes('body')) for (const code of BODY_ERRORS) all.add(code);
+  if (groups.includes('engine')) for (const code of ENGINE_ERRORS) all.add(code);
+  return responsesFor([...all]);
+}
+
+/** As `errorResponses`, for exactly the codes given (routes outside /v1). */
+export function responsesFor(codes: readonly ErrorCode[]): Record<number, TSchema> {
+  const byStatus = new Map<number, ErrorCode[]>();
+  for (const code of codes) {
+    const { status } = ERRORS[code];
+    byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
+  }
+  const responses: Record<number, TSchema> = {};
+  for (const [status, sharing] of [...byStatus].sort(([a], [b]) => a - b)) {
+    responses[status] = Type.Unsafe({
+      description: sharing.map((code) => `\`${code}\``).join(', '),
+      content: { 'application/json': { schema: { $ref: 'Error#' } } },
+    });
+  }
+  return responses;
+}

@@ -1,0 +1,71 @@
+/** The sampling fields that /v1/chat/completions and /v1/completions share, with OpenAI's names and ranges. */
+import { type Static, Type } from '@fastify/type-provider-typebox';
+
+/** A string that is one of `values`, as JSON Schema's `enum`. */
+export function oneOf<const V extends string>(values: readonly V[], options: object = {}) {
+  return Type.Unsafe<V>({ type: 'string', enum: [...values], ...options });
+}
+
+const tokenCount = (description: string) => Type.Optional(Type.Integer({ minimum: 1, description }));
+
+export const AttentionSchema = Type.Union(
+  [oneOf(['block', 'full']), Type.Object({ mode: oneOf(['block', 'full']) })],
+  {
+    description:
+      "`block` stitches cached blocks; `full` is ordinary causal attention over the same tokens. The checkpoint's own mode where absent.",
+  },
+);
+
+export const SegmentationSchema = Type.Object(
+  {
+    segmenter: Type.Optional(
+      oneOf(['auto', 'structural', 'fixed', 'paragraphs', 'recursive', 'texttiling', 'embedding', 'semantic']),
+    ),
+    target_tokens: tokenCount('Wanted mean length of a block.'),
+    min_tokens: tokenCount('No block shorter than this where the text allows.'),
+    max_tokens: tokenCount('Hard maximum of a block.'),
+    granularity: Type.Optional(
+      Type.Number({ minimum: 0, maximum: 1, description: '0 = finest, 1 = coarsest; instead of `target_tokens`.' }),
+    ),
+  },
+  { description: 'How documents are cut into blocks.' },
+);
+export type SegmentationBody = Static<typeof SegmentationSchema>;
+
+export const CacheSaltSchema = Type.String({
+  minLength: 1,
+  maxLength: 256,
+  description: 'Separates tenants: blocks cached under one salt are never used under another.',
+});
+
+export const samplingProperties = {
+  model: Type.Optional(Type.String({ description: 'The served model; any other name is 404.' })),
+  attention: Type.Optional(AttentionSchema),
+  cache_salt: Type.Optional(CacheSaltSchema),
+  max_tokens: tokenCount('New tokens at most.'),
+  temperature: Type.Optional(Type.Number({ minimum: 0, maximum: 2, description: '0 = greedy.' })),
+  top_p: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 1 })),
+  top_k: Type.Optional(Type.Integer({ minimum: -1, description: '0 or -1 = off.' })),
+  min_p: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })),
+  presence_penalty: Type.Optional(Type.Number({ minimum: -2, maximum: 2 })),
+  frequency_penalty: Type.Optional(Type.Number({ minimum: -2, maximum: 2 })),
+  repetition_penalty: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 10, description: '1 = off.' })),
+  seed: Type.Optional(Type.Integer({ minimum: Number.MIN_SAFE_INTEGER, maximum: Number.MAX_SAFE_INTEGER })),
+  stop: Type.Optional(
+    Type.Union([Type.String(), Type.Array(Type.String())], { description: 'Generation ends before any of these.' }),
+  ),
+  stop_token_ids: Type.Optional(Type.Array(Type.Integer({ minimum: 0 }), { maxItems: 256 })),
+  ignore_eos: Type.Optional(Type.Boolean()),
+  logit_bias: Type.Optional(
+    Type.Record(Type.String(), Type.Number({ minimum: -100, maximum: 100 }), {
+      description: 'Added to the logit of each token id before sampling; at most 1024 ids.',
+    }),
+  ),
+  n: Type.Optional(Type.Integer({ minimum: 1, description: 'Choices to return.' })),
+  stream: Type.Optional(Type.Boolean()),
+  stream_options: Type.Optional(Type.Object({ include_usage: Type.Optional(Type.Boolean()) })),
+  user: Type.Optional(Type.String({ description: 'Accepted and ignored.' })),
+};
+
+const SamplingBodySchema = Type.Object(samplingProperties);
+export type SamplingBody = Static<typeof SamplingBodySchema>;

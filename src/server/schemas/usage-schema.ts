@@ -1,0 +1,34 @@
+/** What every answer reports about its cost: OpenAI's usage, and the `blockstitch` extension with blocks and timings. */
+import { type Static, Type } from '@fastify/type-provider-typebox';
+import { oneOf } from './sampling-schema.js';
+
+export const UsageSchema = Type.Object({
+  prompt_tokens: Type.Integer(),
+  completion_tokens: Type.Integer(),
+  total_tokens: Type.Integer(),
+  prompt_tokens_details: Type.Object({
+    cached_tokens: Type.Integer({ description: 'Prompt tokens that were not prefilled for this request.' }),
+  }),
+});
+export type Usage = Static<typeof UsageSchema>;
+
+export const BlockReportSchema = Type.Object({
+  hash: Type.String({ description: 'The block key: GET /v1/blocks/{hash}.' }),
+  tokens: Type.Integer(),
+  origin: oneOf(['pool', 'host', 'lmdb', 'redis', 'computed'], { description: 'Where it was found; `computed` = a miss.' }),
+  kind: oneOf(['template', 'document']),
+});
+
+export const ReportSchema = Type.Object({
+  attention: oneOf(['block', 'full']),
+  blocks: Type.Array(BlockReportSchema, { description: 'In prompt order.' }),
+  timings: Type.Object({
+    queue_ms: Type.Number(),
+    prefill_ms: Type.Number(),
+    ttft_ms: Type.Number({ description: 'From the parsed request to the first token.' }),
+    total_ms: Type.Number(),
+  }),
+});
+export type Report = Static<typeof ReportSchema>;
+
+export const FinishReasonSchema = oneOf(['stop', 'length']);

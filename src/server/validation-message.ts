@@ -1,0 +1,52 @@
+/** One sentence and a field name out of the validator's findings. Knows JSON Schema keywords, no route. */
+import type { FastifySchemaValidationError } from 'fastify';
+
+/**
+ * Picks the finding that is deepest in the value: of a union's alternatives that is the one nearest to what was meant.
+ *
+ * @param context `body`, `querystring`, `params` or `headers`
+ * @returns `param` in the form `messages[0].content`, absent where the whole value is meant
+ */
+export function describeValidation(
+  findings: readonly FastifySchemaValidationError[],
+  context = 'body',
+): { reason: string; param?: string } {
+  const own = findings.filter(({ keyword }) => keyword !== 'anyOf' && keyword !== 'allOf');
+  const candidates = own.length > 0 ? own : findings;
+  const deepest = Math.max(...candidates.map(({ instancePath }) => instancePath.split('/').length));
+  const first = candidates.find(({ instancePath }) => instancePath.split('/').length === deepest);
+  if (!first) return { reason: `The ${context} is invalid.` };
+  const path = fieldName(first.instancePath);
+  const missing = missingFields(first);
+  const param = missing ? [path, missing].filter((part) => part !== '').join('.') : path;
+  const subject = param === '' ? `The ${context}` : `\`${param}\``;
+  const alternatives = candidates.filter((finding) => finding.instancePath === first.instancePath);
+  const reason = missing
+    ? `${subject} is required.`
+    : `${subject} ${[...new Set(alternatives.map(requirement))].join(', or ')}.`;
+  return param === '' ? { reason } : { reason, param };
+}
+
+function missingFields({ keyword, params }: FastifySchemaValidationError): string | undefined {
+  if (keyword !== 'required') return undefined;
+  const names = params.requiredProperties ?? params.missingProperty;
+  return [names].flat().map(String)[0];
+}
+
+function requirement({ keyword, params, message }: FastifySchemaValidationError): string {
+  if (keyword === 'enum' && Array.isArray(params.allowedValues)) {
+    return `must be one of ${params.allowedValues.map((value) => JSON.stringify(value)).join(', ')}`;
+  }
+  if (keyword === 'const') return `must be ${JSON.stringify(params.allowedValue)}`;
+  return message ?? `fails ${keyword}`;
+}
+
+/** JSON pointer `/messages/0/content` as `messages[0].content`. */
+function fieldName(pointer: string): string {
+  return pointer
+    .split('/')
+    .slice(1)
+    .map((part) => part.replace(/~1/g, '/').replace(/~0/g, '~'))
+    .map((part, index) => (/^\d+$/.test(part) ? `[${part}]` : index === 0 ? part : `.${part}`))
+    .join('');
+}
