@@ -1,0 +1,15 @@
+/**
+ * Where the compiled file of a worker is: beside the caller when that is compiled too, else (tests run the sources)
+ * in dist/, where the same tree is compiled.
+ */
+
+/**
+ * @param path of the worker's file relative to the caller, with the extension .js
+ * @param callerUrl the caller's `import.meta.url`
+ */
+export function workerFile(path: string, callerUrl: string): string {
+  const url = new URL(path, callerUrl).href;
+  if (!callerUrl.endsWith('.ts')) return url;
+  const root = new URL('../../', import.meta.url).href;
+  return new URL(`dist/${url.slice(root.length)}`, root).href;
+}
