@@ -2,8 +2,9 @@
  * The edge where errors become responses: one translation, to OpenAI's shape plus `remedy`.
  * Knows src/errors.ts and what fastify throws; the rooms throw BlockstitchError and never see HTTP.
  */
-import type { Socket } from 'node:net';
+
 import { STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
 import fp from 'fastify-plugin';
 import { settingLabel } from '../../config.js';

@@ -1,8 +1,9 @@
 /** Sheds load when the event loop or the heap is in trouble: 503 `overloaded` with Retry-After, before a body is read. */
+
+import { getHeapStatistics } from 'node:v8';
 import underPressure from '@fastify/under-pressure';
 import type { FastifyInstance } from 'fastify';
 import fp from 'fastify-plugin';
-import { getHeapStatistics } from 'node:v8';
 import { BlockstitchError } from '../../errors.js';
 
 /** Mean event-loop delay over a second above which new requests are refused. */

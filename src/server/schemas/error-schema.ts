@@ -46,7 +46,10 @@ type ErrorGroup = 'body' | 'engine';
  * @param groups what the route does: reads a JSON body, runs the engine
  * @param codes  errors of its own
  */
-export function errorResponses(groups: readonly ErrorGroup[], codes: readonly ErrorCode[] = []): Record<number, TSchema> {
+export function errorResponses(
+  groups: readonly ErrorGroup[],
+  codes: readonly ErrorCode[] = [],
+): Record<number, TSchema> {
   const all = new Set([...API_ERRORS, ...codes]);
   if (groups.includes('body')) for (const code of BODY_ERRORS) all.add(code);
   if (groups.includes('engine')) for (const code of ENGINE_ERRORS) all.add(code);

@@ -8,13 +8,10 @@ export function oneOf<const V extends string>(values: readonly V[], options: obj
 
 const tokenCount = (description: string) => Type.Optional(Type.Integer({ minimum: 1, description }));
 
-export const AttentionSchema = Type.Union(
-  [oneOf(['block', 'full']), Type.Object({ mode: oneOf(['block', 'full']) })],
-  {
-    description:
-      "`block` stitches cached blocks; `full` is ordinary causal attention over the same tokens. The checkpoint's own mode where absent.",
-  },
-);
+export const AttentionSchema = Type.Union([oneOf(['block', 'full']), Type.Object({ mode: oneOf(['block', 'full']) })], {
+  description:
+    "`block` stitches cached blocks; `full` is ordinary causal attention over the same tokens. The checkpoint's own mode where absent.",
+});
 
 export const SegmentationSchema = Type.Object(
   {

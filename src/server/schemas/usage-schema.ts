@@ -15,7 +15,9 @@ export type Usage = Static<typeof UsageSchema>;
 export const BlockReportSchema = Type.Object({
   hash: Type.String({ description: 'The block key: GET /v1/blocks/{hash}.' }),
   tokens: Type.Integer(),
-  origin: oneOf(['pool', 'host', 'lmdb', 'redis', 'computed'], { description: 'Where it was found; `computed` = a miss.' }),
+  origin: oneOf(['pool', 'host', 'lmdb', 'redis', 'computed'], {
+    description: 'Where it was found; `computed` = a miss.',
+  }),
   kind: oneOf(['template', 'document']),
 });
 

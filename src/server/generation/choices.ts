@@ -1,0 +1,149 @@
+/**
+ * The n choices of one request: started together over one plan, merged into one stream, accounted as one.
+ * Knows choices by index; text and stopping are `choice-stream.ts`, wording is the routes'.
+ */
+import type { SamplingParams } from '../../engine/engine.js';
+import { type PromptPlan, promptTokens } from '../../prompt/prompt-plan.js';
+import type { Report, Usage } from '../schemas/usage-schema.js';
+import type { RequestObserver } from '../server-metrics.js';
+import type { Services } from '../services.js';
+import { type ChoiceEvent, type Prefilled, streamChoice, type TokenEntry } from './choice-stream.js';
+
+export interface Generation {
+  /** The request's id; choices append their index. */
+  id: string;
+  plan: PromptPlan;
+  sampling: SamplingParams;
+  stops: readonly string[];
+  count: number;
+  cacheSalt?: string;
+}
+
+export interface CollectedChoice {
+  text: string;
+  logprobs: TokenEntry[];
+  reason: 'stop' | 'length';
+}
+
+/** Runs a generation and keeps its accounts. Use `stream` or `collect`, once. */
+export class Choices {
+  private readonly started = performance.now();
+  private readonly observers: RequestObserver[] = [];
+  private prefilled: Prefilled | undefined;
+  private generatedTokens = 0;
+
+  constructor(
+    private readonly services: Pick<Services, 'engine' | 'text' | 'metrics' | 'config'>,
+    private readonly generation: Generation,
+  ) {}
+
+  /** Events of all choices as they come. Ends when all have finished; one failure fails all. */
+  async *stream(signal: AbortSignal): AsyncGenerator<{ index: number; event: ChoiceEvent }> {
+    const ending = new AbortController();
+    const either = AbortSignal.any([signal, ending.signal]);
+    const streams = Array.from({ length: this.generation.count }, (_, index) => this.choice(index, either));
+    try {
+      for await (const { index, event } of merge(streams)) {
+        if (event.type === 'prefilled') this.prefilled ??= event;
+        if (event.type === 'finish') this.generatedTokens += event.generatedTokens;
+        yield { index, event };
+      }
+    } finally {
+      ending.abort();
+    }
+  }
+
+  async collect(signal: AbortSignal): Promise<CollectedChoice[]> {
+    const choices = Array.from({ length: this.generation.count }, (): CollectedChoice & { parts: string[] } => ({
+      text: '',
+      parts: [],
+      logprobs: [],
+      reason: 'stop',
+    }));
+    for await (const { index, event } of this.stream(signal)) {
+      const choice = choices[index];
+      if (!choice) continue;
+      if (event.type === 'text') {
+        choice.parts.push(event.text);
+        choice.logprobs.push(...event.logprobs);
+      } else if (event.type === 'finish') choice.reason = event.reason;
+    }
+    return choices.map(({ parts, logprobs, reason }) => ({ text: parts.join(''), logprobs, reason }));
+  }
+
+  /** OpenAI's usage: the prompt counts once, however many choices. */
+  usage(): Usage {
+    const prompt = this.prefilled?.promptTokens ?? promptTokens(this.generation.plan);
+    return {
+      prompt_tokens: prompt,
+      completion_tokens: this.generatedTokens,
+      total_tokens: prompt + this.generatedTokens,
+      prompt_tokens_details: { cached_tokens: this.prefilled?.cachedTokens ?? 0 },
+    };
+  }
+
+  /** The `blockstitch` extension: the first choice's blocks and timings. */
+  report(): Report {
+    return {
+      attention: this.generation.plan.attention,
+      blocks: (this.prefilled?.blocks ?? []).map(({ key, tokens, origin, kind }) => ({
+        hash: key,
+        tokens,
+        origin,
+        kind,
+      })),
+      timings: {
+        queue_ms: round(this.prefilled?.queueMs ?? 0),
+        prefill_ms: round(this.prefilled?.prefillMs ?? 0),
+        ttft_ms: round(this.observers[0]?.ttftMs ?? 0),
+        total_ms: round(performance.now() - this.started),
+      },
+    };
+  }
+
+  private choice(index: number, signal: AbortSignal): AsyncGenerator<ChoiceEvent> {
+    const { id, plan, sampling, stops, count, cacheSalt } = this.generation;
+    const { deadlineMs } = this.services.config;
+    const observer = this.services.metrics.request();
+    this.observers.push(observer);
+    const request = {
+      id: count === 1 ? id : `${id}-${index}`,
+      plan,
+      sampling: sampling.seed === undefined ? sampling : { ...sampling, seed: sampling.seed + index },
+      ...(cacheSalt === undefined ? {} : { cacheSalt }),
+      ...(deadlineMs === 0 ? {} : { deadlineMs }),
+    };
+    return streamChoice(this.services, request, stops, signal, observer);
+  }
+}
+
+/** Yields from all generators as their values come; when one throws, or the reader leaves, the others are ended. */
+async function* merge<T>(streams: readonly AsyncGenerator<T>[]): AsyncGenerator<{ index: number; event: T }> {
+  const pending = new Map<number, Promise<{ index: number; result: IteratorResult<T> }>>();
+  const advance = (index: number, stream: AsyncGenerator<T>) => {
+    pending.set(
+      index,
+      stream.next().then((result) => ({ index, result })),
+    );
+  };
+  streams.forEach((stream, index) => {
+    advance(index, stream);
+  });
+  try {
+    while (pending.size > 0) {
+      const { index, result } = await Promise.race(pending.values());
+      pending.delete(index);
+      const stream = streams[index];
+      if (result.done || !stream) continue;
+      yield { index, event: result.value };
+      advance(index, stream);
+    }
+  } finally {
+    for (const rest of pending.values()) rest.catch(() => {});
+    for (const stream of streams) stream.return(undefined).catch(() => {});
+  }
+}
+
+function round(ms: number): number {
+  return Math.round(ms * 100) / 100;
+}

@@ -1,0 +1,47 @@
+/**
+ * Request fields that other servers know and that would change the answer's meaning here: refused by name.
+ * Fields that are in neither list nor schema are ignored, as OpenAI-compatible servers do.
+ */
+import { BlockstitchError } from '../../errors.js';
+
+type Body = Record<string, unknown>;
+
+/** Each returns true for a value that asks for something which this server does not do. */
+const UNSUPPORTED: Record<string, (value: unknown, body: Body) => boolean> = {
+  tools: (value) => !Array.isArray(value) || value.length > 0,
+  tool_choice: (value) => value !== 'none' && value !== 'auto',
+  functions: (value) => !Array.isArray(value) || value.length > 0,
+  function_call: (value) => value !== 'none' && value !== 'auto',
+  response_format: (value) =>
+    typeof value !== 'object' || value === null || !('type' in value) || value.type !== 'text',
+  modalities: (value) => !Array.isArray(value) || value.some((modality) => modality !== 'text'),
+  audio: () => true,
+  prediction: () => true,
+  web_search_options: () => true,
+  guided_json: () => true,
+  guided_regex: () => true,
+  guided_choice: () => true,
+  guided_grammar: () => true,
+  structured_outputs: () => true,
+  suffix: (value) => value !== '',
+  echo: (value) => value !== false,
+  best_of: (value, body) => value !== (body.n ?? 1),
+  min_tokens: (value) => value !== 0,
+  prompt_logprobs: (value) => value !== 0 && value !== false,
+  use_beam_search: (value) => value !== false,
+  length_penalty: (value) => value !== 1,
+};
+
+/** @throws BlockstitchError `invalid_request` naming the first field that cannot be honoured */
+export function refuseUnsupportedFields(body: Body): void {
+  for (const [field, asksForMore] of Object.entries(UNSUPPORTED)) {
+    const value = body[field];
+    if (value !== undefined && value !== null && asksForMore(value, body)) {
+      throw new BlockstitchError(
+        'invalid_request',
+        { reason: `\`${field}\` is not supported by this server.` },
+        { param: field },
+      );
+    }
+  }
+}

@@ -1,0 +1,84 @@
+/** /v1/blocks, /v1/cache, /v1/models, /health and /ready on the wire. */
+import { Type } from '@fastify/type-provider-typebox';
+import { oneOf } from './sampling-schema.js';
+
+const TierNameSchema = oneOf(['pool', 'host', 'lmdb', 'redis']);
+
+export const BlockHashSchema = Type.Object({
+  hash: Type.String({ pattern: '^[0-9a-f]{64}$', description: 'Lower-case hex SHA-256.' }),
+});
+
+export const BlockSchema = Type.Object({
+  hash: Type.String(),
+  object: Type.Literal('block'),
+  tiers: Type.Array(TierNameSchema),
+  tokens: Type.Union([Type.Integer(), Type.Null()]),
+  bytes: Type.Union([Type.Integer(), Type.Null()]),
+});
+
+export const BlockDeletedSchema = Type.Object({
+  hash: Type.String(),
+  object: Type.Literal('block.deleted'),
+  deleted: Type.Boolean(),
+});
+
+const TierSchema = Type.Object({
+  tier: TierNameSchema,
+  entries: Type.Integer(),
+  bytes: Type.Integer(),
+  hits: Type.Integer(),
+  misses: Type.Integer(),
+  corrupt: Type.Integer(),
+  loaded_bytes: Type.Integer(),
+  load_seconds: Type.Number(),
+});
+
+export const CacheSchema = Type.Object({
+  object: Type.Literal('cache'),
+  pool: Type.Object({
+    pages: Type.Integer(),
+    free_pages: Type.Integer(),
+    cached_pages: Type.Integer({ description: 'Pages that hold cached blocks.' }),
+    active_pages: Type.Integer({ description: 'Pages that running requests hold.' }),
+    page_tokens: Type.Integer(),
+    page_bytes: Type.Integer(),
+    cached_blocks: Type.Integer(),
+  }),
+  tiers: Type.Array(TierSchema),
+  store: Type.Union([
+    Type.Object({ tier: TierNameSchema, breaker: oneOf(['closed', 'open', 'half-open']), failures: Type.Integer() }),
+    Type.Null(),
+  ]),
+  queried_tokens: Type.Integer(),
+  hit_tokens: Type.Record(Type.String(), Type.Integer(), { description: 'By tier.' }),
+});
+
+export const FlushQuerySchema = Type.Object({
+  tiers: Type.Optional(
+    Type.String({
+      pattern: '^(pool|host|lmdb|redis)(,(pool|host|lmdb|redis))*$',
+      description: 'Comma-separated; all where absent.',
+    }),
+  ),
+});
+export const FlushedSchema = Type.Object({ object: Type.Literal('cache.flushed'), blocks: Type.Integer() });
+
+export const ModelSchema = Type.Object({
+  id: Type.String(),
+  object: Type.Literal('model'),
+  created: Type.Integer(),
+  owned_by: Type.String(),
+  max_model_len: Type.Integer({ description: 'Context, tokens.' }),
+  blockstitch: Type.Object({
+    family: Type.String(),
+    weights: Type.String(),
+    fingerprint: Type.String(),
+    attention: oneOf(['block', 'full']),
+    kv_dtype: Type.String(),
+    sink_token_ids: Type.Array(Type.Integer()),
+  }),
+});
+export const ModelListSchema = Type.Object({ object: Type.Literal('list'), data: Type.Array(ModelSchema) });
+
+export const HealthSchema = Type.Object({ status: Type.Literal('ok') });
+export const ReadySchema = Type.Object({ status: Type.Literal('ready'), model: Type.String() });

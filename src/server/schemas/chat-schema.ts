@@ -1,0 +1,97 @@
+/** /v1/chat/completions on the wire: OpenAI's request and answers, with `documents` and the `blockstitch` report. */
+import { type Static, Type } from '@fastify/type-provider-typebox';
+import { oneOf, SegmentationSchema, samplingProperties } from './sampling-schema.js';
+import { FinishReasonSchema, ReportSchema, UsageSchema } from './usage-schema.js';
+
+const TextPartSchema = Type.Object({ type: Type.Literal('text'), text: Type.String() });
+
+const MessageSchema = Type.Object({
+  role: oneOf(['system', 'developer', 'user', 'assistant', 'tool'], {
+    description: '`developer` is treated as `system`.',
+  }),
+  content: Type.Union([Type.String(), Type.Array(TextPartSchema), Type.Null()], {
+    description: 'Text, or text parts, which are joined.',
+  }),
+  name: Type.Optional(Type.String({ description: 'Accepted and ignored.' })),
+});
+export type MessageBody = Static<typeof MessageSchema>;
+
+/** Either `id` or `text`; the route says which is missing. */
+export const DocumentInputSchema = Type.Object(
+  {
+    id: Type.Optional(Type.String({ minLength: 1, maxLength: 256, description: 'A document of /v1/documents.' })),
+    title: Type.Optional(Type.String({ maxLength: 1024 })),
+    text: Type.Optional(Type.String()),
+  },
+  { description: 'Either the id of an ingested document, or a text.' },
+);
+export type DocumentInput = Static<typeof DocumentInputSchema>;
+
+export const ChatBodySchema = Type.Object({
+  ...samplingProperties,
+  messages: Type.Array(MessageSchema, { minItems: 1, maxItems: 4096 }),
+  documents: Type.Optional(
+    Type.Array(DocumentInputSchema, { description: 'In the order in which they are stitched.' }),
+  ),
+  segmentation: Type.Optional(SegmentationSchema),
+  max_completion_tokens: Type.Optional(
+    Type.Integer({ minimum: 1, description: "OpenAI's newer name of `max_tokens`; wins over it." }),
+  ),
+  logprobs: Type.Optional(Type.Boolean()),
+  top_logprobs: Type.Optional(Type.Integer({ minimum: 0, maximum: 20, description: 'Needs `logprobs: true`.' })),
+  response_format: Type.Optional(Type.Object({ type: Type.String({ description: 'Only `text`.' }) })),
+});
+export type ChatBody = Static<typeof ChatBodySchema>;
+
+const TokenLogprobSchema = Type.Object({
+  token: Type.String(),
+  logprob: Type.Number({ description: 'Natural logarithm.' }),
+  bytes: Type.Array(Type.Integer()),
+});
+export const LogprobsSchema = Type.Object({
+  content: Type.Array(Type.Object({ ...TokenLogprobSchema.properties, top_logprobs: Type.Array(TokenLogprobSchema) })),
+  refusal: Type.Null(),
+});
+
+export const ChatAnswerSchema = Type.Object({
+  id: Type.String(),
+  object: Type.Literal('chat.completion'),
+  created: Type.Integer(),
+  model: Type.String(),
+  choices: Type.Array(
+    Type.Object({
+      index: Type.Integer(),
+      message: Type.Object({ role: Type.Literal('assistant'), content: Type.String(), refusal: Type.Null() }),
+      logprobs: Type.Union([LogprobsSchema, Type.Null()]),
+      finish_reason: FinishReasonSchema,
+    }),
+  ),
+  usage: UsageSchema,
+  blockstitch: ReportSchema,
+});
+
+export const ChatChunkSchema = Type.Object(
+  {
+    id: Type.String(),
+    object: Type.Literal('chat.completion.chunk'),
+    created: Type.Integer(),
+    model: Type.String(),
+    choices: Type.Array(
+      Type.Object({
+        index: Type.Integer(),
+        delta: Type.Object({
+          role: Type.Optional(Type.Literal('assistant')),
+          content: Type.Optional(Type.String()),
+        }),
+        logprobs: Type.Union([LogprobsSchema, Type.Null()]),
+        finish_reason: Type.Union([FinishReasonSchema, Type.Null()]),
+      }),
+    ),
+    usage: Type.Optional(UsageSchema),
+    blockstitch: Type.Optional(ReportSchema),
+  },
+  {
+    description:
+      'One `data:` line each, then `data: [DONE]`. The last chunk of the last choice carries `blockstitch`; with `stream_options.include_usage` a chunk with empty `choices` and `usage` follows.',
+  },
+);

@@ -1,0 +1,102 @@
+/** /v1/documents, /v1/jobs and /v1/segment on the wire. */
+import { type Static, Type } from '@fastify/type-provider-typebox';
+import { CacheSaltSchema, oneOf, SegmentationSchema } from './sampling-schema.js';
+
+export const IngestBodySchema = Type.Object({
+  id: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 256,
+      pattern: '^[^\\x00-\\x1f\\x7f/?#]+$',
+      description: 'Chosen by the client; an id made from the content where absent. An existing document is replaced.',
+    }),
+  ),
+  title: Type.Optional(Type.String({ maxLength: 1024 })),
+  text: Type.String(),
+  metadata: Type.Optional(
+    Type.Record(Type.String({ maxLength: 64 }), Type.String({ maxLength: 512 }), {
+      description: 'Returned as it was given; at most 16 entries.',
+    }),
+  ),
+  segmentation: Type.Optional(SegmentationSchema),
+  cache_salt: Type.Optional(CacheSaltSchema),
+  background: Type.Optional(
+    Type.Boolean({ description: '`true`: answer 202 with a job at once. `false`: answer when every block is stored.' }),
+  ),
+});
+export type IngestBody = Static<typeof IngestBodySchema>;
+
+const DocumentBlockSchema = Type.Object({
+  hash: Type.String(),
+  tokens: Type.Integer(),
+  start: Type.Integer({ description: 'UTF-16 offset in the text.' }),
+  end: Type.Integer(),
+  origin: Type.Optional(
+    oneOf(['pool', 'host', 'lmdb', 'redis', 'computed'], { description: 'Only in the answer to POST.' }),
+  ),
+});
+
+export const DocumentSchema = Type.Object({
+  id: Type.String(),
+  object: Type.Literal('document'),
+  created_at: Type.Integer(),
+  title: Type.Optional(Type.String()),
+  text: Type.Optional(Type.String({ description: 'Only in GET /v1/documents/{id}.' })),
+  metadata: Type.Optional(Type.Record(Type.String(), Type.String())),
+  characters: Type.Integer(),
+  tokens: Type.Integer(),
+  blocks: Type.Array(DocumentBlockSchema),
+});
+
+export const DocumentListSchema = Type.Object({
+  object: Type.Literal('list'),
+  data: Type.Array(DocumentSchema),
+  has_more: Type.Boolean(),
+  last_id: Type.Union([Type.String(), Type.Null()], { description: 'Give it as `after` for the next page.' }),
+});
+
+export const DeletedSchema = Type.Object({
+  id: Type.String(),
+  object: Type.Literal('document.deleted'),
+  deleted: Type.Boolean(),
+});
+
+export const JobSchema = Type.Object({
+  id: Type.String(),
+  object: Type.Literal('job'),
+  status: oneOf(['running', 'done', 'failed', 'cancelled']),
+  document_id: Type.String(),
+  created_at: Type.Integer(),
+  blocks_done: Type.Integer(),
+  blocks_total: Type.Integer({ description: '0 until the text has been segmented.' }),
+  error: Type.Union([Type.Object({ message: Type.String(), code: Type.String() }), Type.Null()]),
+});
+
+export const SegmentBodySchema = Type.Object({
+  text: Type.String(),
+  segmentation: Type.Optional(SegmentationSchema),
+  include_text: Type.Optional(Type.Boolean({ description: "Repeat each block's text in the answer." })),
+});
+export type SegmentBody = Static<typeof SegmentBodySchema>;
+
+export const SegmentAnswerSchema = Type.Object({
+  object: Type.Literal('list'),
+  characters: Type.Integer(),
+  tokens: Type.Integer(),
+  data: Type.Array(
+    Type.Object({
+      start: Type.Integer({ description: 'UTF-16 offset; the blocks cover the text exactly once.' }),
+      end: Type.Integer(),
+      tokens: Type.Integer(),
+      boundary_score: Type.Number({ description: 'Strength of the boundary at `end`, 0 to 1.' }),
+      text: Type.Optional(Type.String()),
+    }),
+  ),
+});
+
+export const SaltQuerySchema = Type.Object({ cache_salt: Type.Optional(CacheSaltSchema) });
+export const ListQuerySchema = Type.Object({
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, description: '20 where absent.' })),
+  after: Type.Optional(Type.String({ maxLength: 256, description: 'Only documents after this id.' })),
+  cache_salt: Type.Optional(CacheSaltSchema),
+});

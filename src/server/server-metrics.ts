@@ -1,0 +1,212 @@
+/**
+ * Prometheus metrics: vLLM's names under the prefix `blockstitch:`, plus cache hits, misses, bytes and load time by tier.
+ * Counts what passes the HTTP thread; what the engine and the tiers count themselves is read from them at scrape time.
+ */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { TierStatistics } from '../blocks/block-store.js';
+import type { Engine, EngineStatistics } from '../engine/engine.js';
+import type { Prefilled } from './generation/choice-stream.js';
+
+const SHORT_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+const LONG_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320];
+const TOKEN_COUNTS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000];
+
+/** From nearest to farthest: a request is filed under the farthest tier that one of its blocks came from. */
+const ORIGINS = ['pool', 'host', 'lmdb', 'redis', 'computed'] as const;
+
+/** Follows one choice from submission to end; each method once, except `token`. */
+export interface RequestObserver {
+  prefilled(event: Prefilled): void;
+  token(): void;
+  finished(reason: 'stop' | 'length'): void;
+  failed(reason: 'abort' | 'error'): void;
+  /** Always last. */
+  left(): void;
+  /** Milliseconds from submission to the first token, once there is one. */
+  readonly ttftMs: number | undefined;
+}
+
+export class ServerMetrics {
+  readonly registry = new Registry();
+
+  private readonly timeToFirstToken = this.histogram(
+    'time_to_first_token_seconds',
+    'Submission to first token',
+    LONG_SECONDS,
+  );
+  private readonly ttftByTier = this.histogram(
+    'time_to_first_token_by_tier_seconds',
+    'Submission to first token, by the farthest tier that a block of the request came from',
+    LONG_SECONDS,
+    ['tier'],
+  );
+  private readonly interToken = this.histogram('inter_token_latency_seconds', 'Time between two tokens', SHORT_SECONDS);
+  private readonly endToEnd = this.histogram('e2e_request_latency_seconds', 'Submission to last token', LONG_SECONDS);
+  private readonly queueTime = this.histogram('request_queue_time_seconds', 'Time in the queue', LONG_SECONDS);
+  private readonly prefillTime = this.histogram('request_prefill_time_seconds', 'Time in prefill', LONG_SECONDS);
+  private readonly decodeTime = this.histogram('request_decode_time_seconds', 'First to last token', LONG_SECONDS);
+  private readonly promptLength = this.histogram('request_prompt_tokens', 'Prompt tokens of a request', TOKEN_COUNTS);
+  private readonly generatedLength = this.histogram('request_generation_tokens', 'Tokens generated', TOKEN_COUNTS);
+  private readonly success = this.counter('request_success_total', 'Requests by how they ended', ['finished_reason']);
+  private readonly httpRequests = this.counter('http_requests_total', 'HTTP responses', ['method', 'route', 'status']);
+  private readonly errors = this.counter('errors_total', 'Errors by code of the error table', ['code']);
+  private readonly blockHits = this.counter('block_hits_total', 'Blocks of requests that were cached', ['tier']);
+  private readonly blockMisses = this.counter('block_misses_total', 'Blocks of requests that had to be computed');
+  private readonly ingestedBlocks = this.counter('ingested_blocks_total', 'Blocks of ingested documents', ['origin']);
+
+  private readonly running = this.gauge('num_requests_running', 'Requests in the engine');
+  private readonly waiting = this.gauge('num_requests_waiting', 'Requests in the queue');
+  private readonly cacheUsage = this.gauge('kv_cache_usage_perc', 'Pages in use by requests, 0 to 1');
+  private readonly cachedPages = this.gauge('kv_cache_cached_perc', 'Pages that hold cached blocks, 0 to 1');
+  private readonly queries = this.counter('prefix_cache_queries_total', 'Prompt tokens that were looked up');
+  private readonly hits = this.counter('prefix_cache_hits_total', 'Prompt tokens that were found cached');
+  private readonly hitTokens = this.counter('cache_hit_tokens_total', 'Prompt tokens found, by tier', ['tier']);
+  private readonly promptTokens = this.counter('prompt_tokens_total', 'Prompt tokens prefilled or found');
+  private readonly generationTokens = this.counter('generation_tokens_total', 'Tokens generated');
+  private readonly preemptions = this.counter('num_preemptions_total', 'Requests set back to be recomputed');
+  private readonly stepSeconds = this.counter('engine_step_seconds_total', 'Time in engine steps');
+  private readonly runSeconds = this.counter('engine_run_seconds_total', 'Part of it inside ONNX Runtime');
+  private readonly tierEntries = this.gauge('tier_entries', 'Blocks in a tier', ['tier']);
+  private readonly tierBytes = this.gauge('tier_bytes', 'Bytes in a tier', ['tier']);
+  private readonly tierHits = this.counter('tier_hits_total', 'Blocks found in a tier', ['tier']);
+  private readonly tierMisses = this.counter('tier_misses_total', 'Blocks not found in a tier', ['tier']);
+  private readonly tierCorrupt = this.counter('tier_corrupt_total', 'Values that failed a check', ['tier']);
+  private readonly tierLoadedBytes = this.counter('tier_loaded_bytes_total', 'Bytes loaded from a tier', ['tier']);
+  private readonly tierLoadSeconds = this.counter('tier_load_seconds_total', 'Time loading from a tier', ['tier']);
+  private readonly storeFailures = this.counter('store_failures_total', 'Calls of the store that failed', ['tier']);
+  private readonly breaker = this.gauge('store_breaker_open', '1 while the store is given up for a time', ['tier']);
+
+  /** @param modelName label `model_name` of every metric, as vLLM has it */
+  constructor(modelName: string) {
+    this.registry.setDefaultLabels({ model_name: modelName });
+    collectDefaultMetrics({ register: this.registry });
+  }
+
+  /** @returns Prometheus' text format; without `engine` (not ready yet) only what the HTTP thread counts */
+  async render(engine: Engine | undefined): Promise<string> {
+    if (engine) this.take(await engine.statistics());
+    return this.registry.metrics();
+  }
+
+  response(method: string, route: string, status: number): void {
+    this.httpRequests.inc({ method, route, status });
+  }
+
+  error(code: string): void {
+    this.errors.inc({ code });
+  }
+
+  ingested(origin: string): void {
+    this.ingestedBlocks.inc({ origin });
+  }
+
+  /** Starts following one choice. */
+  request(): RequestObserver {
+    const started = performance.now();
+    let lastToken: number | undefined;
+    let firstToken: number | undefined;
+    let farthest: (typeof ORIGINS)[number] = 'pool';
+    let tokens = 0;
+    const seconds = (from: number, to: number) => (to - from) / 1000;
+    const metrics = this;
+    return {
+      prefilled(event) {
+        for (const { origin } of event.blocks) {
+          if (origin === 'computed') metrics.blockMisses.inc();
+          else metrics.blockHits.inc({ tier: origin });
+          if (ORIGINS.indexOf(origin) > ORIGINS.indexOf(farthest)) farthest = origin;
+        }
+        metrics.queueTime.observe(event.queueMs / 1000);
+        metrics.prefillTime.observe(event.prefillMs / 1000);
+        metrics.promptLength.observe(event.promptTokens);
+      },
+      token() {
+        const now = performance.now();
+        tokens += 1;
+        if (lastToken === undefined) {
+          firstToken = now;
+          metrics.timeToFirstToken.observe(seconds(started, now));
+          metrics.ttftByTier.observe({ tier: farthest }, seconds(started, now));
+        } else metrics.interToken.observe(seconds(lastToken, now));
+        lastToken = now;
+      },
+      finished(reason) {
+        metrics.success.inc({ finished_reason: reason });
+        metrics.endToEnd.observe(seconds(started, performance.now()));
+        if (firstToken !== undefined) metrics.decodeTime.observe(seconds(firstToken, performance.now()));
+      },
+      failed(reason) {
+        metrics.success.inc({ finished_reason: reason });
+      },
+      left() {
+        metrics.generatedLength.observe(tokens);
+      },
+      get ttftMs() {
+        return firstToken === undefined ? undefined : firstToken - started;
+      },
+    };
+  }
+
+  private take(statistics: EngineStatistics): void {
+    const { pool, repository } = statistics;
+    this.running.set(statistics.running);
+    this.waiting.set(statistics.waiting);
+    this.cacheUsage.set(pool.pages === 0 ? 0 : pool.activePages / pool.pages);
+    this.cachedPages.set(pool.pages === 0 ? 0 : pool.cachedPages / pool.pages);
+    setTotal(this.queries, statistics.queriedTokens);
+    setTotal(
+      this.hits,
+      Object.values(statistics.hitTokens).reduce((sum, tokens) => sum + tokens, 0),
+    );
+    setTotals(this.hitTokens, Object.entries(statistics.hitTokens));
+    setTotal(this.promptTokens, statistics.promptTokens);
+    setTotal(this.generationTokens, statistics.generatedTokens);
+    setTotal(this.preemptions, statistics.preemptions);
+    setTotal(this.stepSeconds, statistics.stepMs / 1000);
+    setTotal(this.runSeconds, statistics.runMs / 1000);
+    const tiers: [string, TierStatistics][] = [['host', repository.host]];
+    if (repository.store) tiers.push([repository.store.tier, repository.store]);
+    const each = (field: keyof TierStatistics): [string, number][] =>
+      tiers.map(([tier, values]) => [tier, values[field]]);
+    for (const [tier, { entries, bytes }] of tiers) {
+      this.tierEntries.set({ tier }, entries);
+      this.tierBytes.set({ tier }, bytes);
+    }
+    setTotals(this.tierHits, each('hits'));
+    setTotals(this.tierMisses, each('misses'));
+    setTotals(this.tierCorrupt, each('corrupt'));
+    setTotals(this.tierLoadedBytes, each('loadedBytes'));
+    setTotals(this.tierLoadSeconds, each('loadSeconds'));
+    if (repository.store) {
+      setTotals(this.storeFailures, [[repository.store.tier, repository.store.failures]]);
+      this.breaker.set({ tier: repository.store.tier }, repository.store.breaker === 'closed' ? 0 : 1);
+    }
+  }
+
+  private counter<L extends string = never>(name: string, help: string, labelNames: L[] = []): Counter<L> {
+    return new Counter({ name: `blockstitch:${name}`, help, labelNames, registers: [this.registry] });
+  }
+
+  private gauge<L extends string = never>(name: string, help: string, labelNames: L[] = []): Gauge<L> {
+    return new Gauge({ name: `blockstitch:${name}`, help, labelNames, registers: [this.registry] });
+  }
+
+  private histogram<L extends string = never>(
+    name: string,
+    help: string,
+    buckets: number[],
+    labelNames: L[] = [],
+  ): Histogram<L> {
+    return new Histogram({ name: `blockstitch:${name}`, help, buckets, labelNames, registers: [this.registry] });
+  }
+}
+
+function setTotal(counter: Counter<never>, total: number): void {
+  counter.reset();
+  counter.inc(total);
+}
+
+function setTotals(counter: Counter<'tier'>, totals: readonly (readonly [string, number])[]): void {
+  counter.reset();
+  for (const [tier, total] of totals) counter.inc({ tier }, total);
+}

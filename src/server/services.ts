@@ -1,0 +1,87 @@
+/**
+ * What the routes stand on: the model, the engine, text, prompts, segmenters and documents behind small interfaces.
+ * open-services.ts makes the real ones; tests make fakes. Knows no HTTP.
+ */
+import type { Config } from '../config.js';
+import type { Engine } from '../engine/engine.js';
+import type { ImportedModel } from '../model/imported-model.js';
+import type { AttentionMode, PlanBlock, PromptPlan } from '../prompt/prompt-plan.js';
+import type { Segment, SegmentOptions } from '../segment/segmenter.js';
+import type { DocumentRecord, RecordPage } from './document-record.js';
+import type { IngestJobs } from './ingest-jobs.js';
+import type { ServerMetrics } from './server-metrics.js';
+
+export interface TextServices {
+  encode(text: string): Promise<Int32Array>;
+  /** One token on its own: what logprobs show. */
+  tokenText(tokenId: number): string;
+  /** The token's UTF-8 bytes, also where they are only part of a character. */
+  tokenBytes(tokenId: number): number[];
+  /** Turns a stream of ids into text; holds back bytes until they are whole characters. */
+  detokenizer(): { push(tokenId: number): string; flush(): string };
+  /** Finds stop strings in a stream of text; holds back what may become one. */
+  stopMatcher(stops: readonly string[]): StopMatching;
+  close(): Promise<void>;
+}
+
+export interface StopMatching {
+  /** @returns text that is safe to send, and the stop string once it has been seen (text after it is dropped) */
+  push(text: string): { text: string; stop?: string };
+  /** @returns what was held back */
+  flush(): string;
+}
+
+export interface ChatMessage {
+  role: string;
+  content: string;
+}
+
+/** A document on its way into a prompt. */
+export interface PromptDocument {
+  id?: string;
+  title?: string;
+  text: string;
+  segments: readonly Segment[];
+}
+
+export interface PromptServices {
+  readonly sinkTokenIds: Int32Array;
+  chat(input: {
+    messages: readonly ChatMessage[];
+    documents: readonly PromptDocument[];
+    attention: AttentionMode;
+  }): Promise<PromptPlan>;
+  /** `blocks` become cached blocks, `prompt` the final block. */
+  completion(input: {
+    prompt: string | readonly number[];
+    blocks: readonly string[];
+    attention: AttentionMode;
+  }): Promise<PromptPlan>;
+  /** The blocks that `chat` makes of one document: what ingestion must cache. */
+  documentBlocks(document: PromptDocument): Promise<PlanBlock[]>;
+}
+
+/** Documents by id and tenant. A rejected write is `store_failed`; what `put` acknowledged is durable. */
+export interface DocumentStore {
+  put(record: DocumentRecord): Promise<void>;
+  get(id: string, cacheSalt?: string): Promise<DocumentRecord | undefined>;
+  delete(id: string, cacheSalt?: string): Promise<boolean>;
+  list(options: { after?: string; limit: number; cacheSalt?: string }): Promise<RecordPage>;
+}
+
+export interface Services {
+  config: Config;
+  model: ImportedModel;
+  /** Attention where a request names none. */
+  defaultAttention: AttentionMode;
+  engine: Engine;
+  text: TextServices;
+  prompts: PromptServices;
+  /** Options absent from `options` come from the configuration. */
+  segment(text: string, options: SegmentOptions): Promise<Segment[]>;
+  documents: DocumentStore;
+  jobs: IngestJobs;
+  metrics: ServerMetrics;
+  /** Ends engine and stores: running requests get `graceMs`. */
+  close(graceMs?: number): Promise<void>;
+}
