@@ -1,0 +1,250 @@
+/**
+ * The blocks whose KV lies in the pool: key -> pages, who holds them, and which may leave (LRU of what nobody holds).
+ * Knows pages, keys and pins; when to compute, load or preempt is the scheduler's, bytes are native.
+ *
+ * Every page is in one of three places: free in the pool, cached (a ready block that nobody holds), or active (a held
+ * block, a block being loaded or computed, a tail). A block's pages are taken once, when it enters, and the tail that
+ * a prefill writes is these very pages: nothing is copied when the block becomes ready.
+ */
+import type { BlockKey, CacheTier } from '../blocks/block-store.js';
+import type { PagePool } from './page-pool.js';
+
+/** `loading`: the tiers below are asked. `missing`: to be computed. `ready`: may be attended to. */
+export type BlockState = 'loading' | 'missing' | 'ready';
+
+/** One block in the pool. Fields are read by the scheduler and written by the table only, `computed` excepted. */
+export interface PoolBlock {
+  /** Number of this stay in the pool; messages name it so that a later stay of the same key is not confused with it. */
+  readonly handle: number;
+  readonly key: BlockKey;
+  readonly tokenIds: Int32Array;
+  readonly pages: Int32Array;
+  /** The sinks that a prefill of this block attends to; held until the block is ready. */
+  readonly sinks: PoolBlock | undefined;
+  state: BlockState;
+  /** Tokens whose KV is in the pages; advanced by the scheduler while the block is computed. */
+  computed: number;
+  /** Where its KV came from; defined once ready. */
+  origin: Exclude<CacheTier, 'pool'> | 'computed' | undefined;
+  pins: number;
+  /** Whether the tiers below keep such blocks: it is asked of them when missing and saved when computed. */
+  readonly stored: boolean;
+  /** Evicted while held: no longer found by key, freed when released. */
+  doomed: boolean;
+  /** The tiers below wait for its computation (a lease across replicas) until it is saved or given up. */
+  leased: boolean;
+}
+
+export interface NewBlock {
+  key: BlockKey;
+  tokenIds: Int32Array;
+  sinks: PoolBlock | undefined;
+  /** Whether the tiers below keep it: then they are asked first. */
+  stored: boolean;
+}
+
+/** What changed since the last look, in order: for the main thread's mirror, and for leases to give back. */
+export interface TableChanges {
+  /** Blocks that became findable and ready, and, with `tokens` 0, those that no longer are. */
+  findable: { key: BlockKey; tokens: number }[];
+  /** Handles of leased blocks that were given up before they were computed. */
+  abandoned: number[];
+}
+
+export class BlockTable {
+  readonly #pool: PagePool;
+  /** Token slots per page. */
+  readonly pageTokens: number;
+  readonly #byKey = new Map<BlockKey, PoolBlock>();
+  readonly #byHandle = new Map<number, PoolBlock>();
+  /** Ready, held by nobody; insertion order is the order of leaving. */
+  readonly #idle = new Map<number, PoolBlock>();
+  #idlePages = 0;
+  #nextHandle = 1;
+  #readyBlocks = 0;
+  #changes: TableChanges = { findable: [], abandoned: [] };
+
+  /** @param pageTokens token slots per page */
+  constructor(pool: PagePool, pageTokens: number) {
+    this.#pool = pool;
+    this.pageTokens = pageTokens;
+  }
+
+  get freePages(): number {
+    return this.#pool.freePages;
+  }
+
+  /** Pages of ready blocks that nobody holds. */
+  get cachedPages(): number {
+    return this.#idlePages;
+  }
+
+  /** Pages that an allocation can get: free ones, and cached ones by eviction. */
+  get availablePages(): number {
+    return this.#pool.freePages + this.#idlePages;
+  }
+
+  /** Ready blocks, held or not. */
+  get readyBlocks(): number {
+    return this.#readyBlocks;
+  }
+
+  pagesFor(tokens: number): number {
+    return Math.ceil(tokens / this.pageTokens);
+  }
+
+  find(key: BlockKey): PoolBlock | undefined {
+    return this.#byKey.get(key);
+  }
+
+  byHandle(handle: number): PoolBlock | undefined {
+    return this.#byHandle.get(handle);
+  }
+
+  /** Pages that pinning `block` would take away from what is available. */
+  idlePagesOf(block: PoolBlock): number {
+    return this.#idle.has(block.handle) ? block.pages.length : 0;
+  }
+
+  /** Takes pages, evicting the least recently used blocks where needed. @returns undefined when there is no room */
+  allocate(count: number): Int32Array | undefined {
+    if (count > this.availablePages) return undefined;
+    while (this.#pool.freePages < count) {
+      const oldest = this.#idle.values().next().value;
+      if (oldest === undefined) return undefined;
+      this.#remove(oldest);
+    }
+    return this.#pool.allocate(count);
+  }
+
+  free(pages: Int32Array): void {
+    this.#pool.free(pages);
+  }
+
+  /** Enters a block, held once by the caller. @returns undefined when there is no room */
+  add(block: NewBlock): PoolBlock | undefined {
+    if (this.#byKey.has(block.key)) throw new Error(`block ${block.key} is in the pool already`);
+    if (block.sinks !== undefined) this.pin(block.sinks);
+    const pages = this.allocate(this.pagesFor(block.tokenIds.length));
+    if (pages === undefined) {
+      if (block.sinks !== undefined) this.unpin(block.sinks);
+      return undefined;
+    }
+    const entry: PoolBlock = {
+      handle: this.#nextHandle++,
+      key: block.key,
+      tokenIds: block.tokenIds,
+      pages,
+      sinks: block.sinks,
+      state: block.stored ? 'loading' : 'missing',
+      stored: block.stored,
+      computed: 0,
+      origin: undefined,
+      pins: 1,
+      doomed: false,
+      leased: false,
+    };
+    this.#byKey.set(entry.key, entry);
+    this.#byHandle.set(entry.handle, entry);
+    return entry;
+  }
+
+  pin(block: PoolBlock): void {
+    block.pins++;
+    if (this.#idle.delete(block.handle)) this.#idlePages -= block.pages.length;
+  }
+
+  /** Lets go of a block: ready, it stays cached (or leaves, when doomed); half computed, its pages are free at once. */
+  unpin(block: PoolBlock): void {
+    if (block.pins < 1) throw new Error(`block ${block.key} is released but not held`);
+    block.pins--;
+    if (block.pins > 0 || block.state === 'loading') return;
+    if (block.state === 'missing' || block.doomed) this.#remove(block);
+    else this.#rest(block);
+  }
+
+  /**
+   * Takes note of what the tiers below answered for a loading block.
+   * @param tier where its KV was found (its pages are filled), or undefined: it is to be computed, under a lease
+   */
+  settle(block: PoolBlock, tier: Exclude<CacheTier, 'pool'> | undefined): void {
+    if (block.state !== 'loading') throw new Error(`block ${block.key} is settled but not loading`);
+    if (tier === undefined) {
+      block.state = 'missing';
+      block.leased = true;
+      if (block.pins === 0) this.#remove(block);
+    } else {
+      this.#becomeReady(block, tier);
+      if (block.pins === 0) {
+        if (block.doomed) this.#remove(block);
+        else this.#rest(block);
+      }
+    }
+  }
+
+  /** A held block's last token was computed. */
+  complete(block: PoolBlock): void {
+    if (block.state !== 'missing' || block.pins < 1) throw new Error(`block ${block.key} cannot become ready`);
+    this.#becomeReady(block, 'computed');
+  }
+
+  /** The lease was handed on with the save. */
+  leaseHandedOn(block: PoolBlock): void {
+    block.leased = false;
+  }
+
+  /** Drops blocks; those held are no longer found and leave when released. @returns how many were dropped */
+  evict(keys: readonly BlockKey[] | undefined): number {
+    const blocks = keys === undefined ? [...this.#byKey.values()] : keys.map((key) => this.#byKey.get(key));
+    let dropped = 0;
+    for (const block of blocks) {
+      if (block === undefined || block.doomed) continue;
+      if (block.state === 'ready') dropped++;
+      if (this.#idle.has(block.handle)) {
+        this.#remove(block);
+      } else {
+        block.doomed = true;
+        this.#forget(block);
+      }
+    }
+    return dropped;
+  }
+
+  /** Hands out what changed since the last call. */
+  takeChanges(): TableChanges {
+    const changes = this.#changes;
+    this.#changes = { findable: [], abandoned: [] };
+    return changes;
+  }
+
+  #becomeReady(block: PoolBlock, origin: NonNullable<PoolBlock['origin']>): void {
+    block.state = 'ready';
+    block.computed = block.tokenIds.length;
+    block.origin = origin;
+    this.#readyBlocks++;
+    if (!block.doomed) this.#changes.findable.push({ key: block.key, tokens: block.tokenIds.length });
+    if (block.sinks !== undefined) this.unpin(block.sinks);
+  }
+
+  #rest(block: PoolBlock): void {
+    this.#idle.set(block.handle, block);
+    this.#idlePages += block.pages.length;
+  }
+
+  #forget(block: PoolBlock): void {
+    if (this.#byKey.get(block.key) !== block) return;
+    this.#byKey.delete(block.key);
+    if (block.state === 'ready') this.#changes.findable.push({ key: block.key, tokens: 0 });
+  }
+
+  #remove(block: PoolBlock): void {
+    if (this.#idle.delete(block.handle)) this.#idlePages -= block.pages.length;
+    this.#forget(block);
+    this.#byHandle.delete(block.handle);
+    this.#pool.free(block.pages);
+    if (block.state === 'ready') this.#readyBlocks--;
+    if (block.leased) this.#changes.abandoned.push(block.handle);
+    block.leased = false;
+    if (block.state !== 'ready' && block.sinks !== undefined) this.unpin(block.sinks);
+  }
+}

@@ -1,0 +1,47 @@
+/**
+ * Which pages of the KV pool are free: a stack of page numbers, nothing else.
+ * Knows page numbers; who holds a page, what is cached and what may leave is `block-table.ts`; bytes are native.
+ */
+
+/** A free list over pages 0..pages-1. Fresh pools hand out ascending numbers; freed pages are reused first. */
+export class PagePool {
+  readonly pages: number;
+  readonly #stack: Int32Array;
+  readonly #taken: Uint8Array;
+  #free: number;
+
+  /** @param pages pages in the pool, >= 1 */
+  constructor(pages: number) {
+    if (!Number.isInteger(pages) || pages < 1) throw new TypeError(`pages must be a positive integer, got ${pages}`);
+    this.pages = pages;
+    this.#stack = Int32Array.from({ length: pages }, (_, index) => pages - 1 - index);
+    this.#taken = new Uint8Array(pages);
+    this.#free = pages;
+  }
+
+  get freePages(): number {
+    return this.#free;
+  }
+
+  /** Takes `count` pages. @returns undefined when fewer are free; nothing is taken then */
+  allocate(count: number): Int32Array | undefined {
+    if (count > this.#free) return undefined;
+    const pages = new Int32Array(count);
+    for (let index = 0; index < count; index++) {
+      const page = this.#stack[--this.#free] as number;
+      this.#taken[page] = 1;
+      pages[index] = page;
+    }
+    return pages;
+  }
+
+  /** Gives pages back. @throws Error when one of them is not taken: an accounting bug, never a user's doing */
+  free(pages: Int32Array): void {
+    for (let index = pages.length - 1; index >= 0; index--) {
+      const page = pages[index] as number;
+      if (this.#taken[page] !== 1) throw new Error(`page ${page} was freed but is not taken`);
+      this.#taken[page] = 0;
+      this.#stack[this.#free++] = page;
+    }
+  }
+}

@@ -1,0 +1,352 @@
+/**
+ * Decides what runs in the next step: continuous batching with chunked prefill, generation before ingestion,
+ * admission by pages, preemption by recompute. Pure policy: no I/O, no clock of its own, the same calls give the same plans.
+ * Knows sequences, blocks and pages; running a plan is the engine core's, choosing tokens the sampler's.
+ *
+ * An admitted request can finish: what it needs at worst fits the pool (checked before it is submitted), the oldest
+ * running request is never preempted, and pages held by page copies in flight come back on their own.
+ */
+import type { BlockTable, PoolBlock } from './block-table.js';
+import { Holdings } from './holdings.js';
+import { IngestQueue, type IngestSpec, type IngestTask } from './ingest-queue.js';
+import { type RequestSpec, Sequence } from './sequence.js';
+
+export interface SchedulerPolicy {
+  /** New tokens per step at most, >= maxRunning. */
+  maxBatchTokens: number;
+  /** Prefill tokens per step at most while others decode in the same step: bounds their time between tokens. */
+  mixedPrefillTokens: number;
+  /** Ingestion tokens per step at most. */
+  ingestTokens: number;
+  /** Ingestion gets a slice of `ingestSliceTokens` in every n-th step of generation, so that it is never starved. */
+  ingestEverySteps: number;
+  ingestSliceTokens: number;
+  /** Requests running at once at most. */
+  maxRunning: number;
+}
+
+/** Rows of one sequence, or of one block being prefilled, in a step. */
+export type PlannedRows =
+  | { sequence: Sequence; block?: undefined; rows: number }
+  | { block: PoolBlock; sequence?: undefined; rows: number };
+
+export interface StepPlan {
+  entries: PlannedRows[];
+  /** New tokens of all entries. */
+  rows: number;
+}
+
+/** What the outside has to do or to know since the last plan. */
+export interface SchedulerNews {
+  admitted: Sequence[];
+  expired: Sequence[];
+  /** Blocks to ask of the tiers below; answer with `settle`. */
+  loads: PoolBlock[];
+  /** Blocks to copy out and save, held until `copied`. */
+  saves: { block: PoolBlock; durable: boolean; leased: boolean }[];
+  /** Ingested blocks that are ready (their save is in `saves`). */
+  ingested: { task: IngestTask; block: PoolBlock }[];
+}
+
+const noNews = (): SchedulerNews => ({ admitted: [], expired: [], loads: [], saves: [], ingested: [] });
+
+export class Scheduler {
+  readonly #table: BlockTable;
+  readonly #policy: SchedulerPolicy;
+  readonly #holdings: Holdings;
+  readonly #ingest = new IngestQueue();
+  #waiting: Sequence[] = [];
+  #running: Sequence[] = [];
+  #order = 0;
+  #stepsSinceIngest = 0;
+  #preemptions = 0;
+  #news = noNews();
+
+  constructor(table: BlockTable, policy: SchedulerPolicy) {
+    if (policy.maxBatchTokens < policy.maxRunning) throw new TypeError('maxBatchTokens must be at least maxRunning');
+    this.#table = table;
+    this.#policy = policy;
+    this.#holdings = new Holdings(table, (block) => this.#news.loads.push(block));
+  }
+
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  get running(): number {
+    return this.#running.length;
+  }
+
+  get preemptions(): number {
+    return this.#preemptions;
+  }
+
+  /** True when neither a request nor an ingestion is in the engine. */
+  get idle(): boolean {
+    return this.#waiting.length === 0 && this.#running.length === 0 && this.#ingest.empty;
+  }
+
+  /** The next deadline of any request, in the requests' clock. */
+  get nextDeadlineMs(): number | undefined {
+    let next: number | undefined;
+    for (const list of [this.#waiting, this.#running]) {
+      for (const { spec } of list) {
+        if (spec.deadlineMs !== undefined && (next === undefined || spec.deadlineMs < next)) next = spec.deadlineMs;
+      }
+    }
+    return next;
+  }
+
+  submit(spec: RequestSpec): Sequence {
+    const sequence = new Sequence(spec, this.#order++);
+    this.#waiting.push(sequence);
+    return sequence;
+  }
+
+  ingest(spec: IngestSpec): void {
+    this.#ingest.push(spec);
+  }
+
+  find(id: string): Sequence | undefined {
+    const same = (sequence: Sequence) => sequence.spec.id === id;
+    return this.#running.find(same) ?? this.#waiting.find(same);
+  }
+
+  /** Takes a request out, whatever it was doing, and frees its pages at once. */
+  finish(sequence: Sequence): void {
+    if (sequence.running) this.#holdings.releaseSequence(sequence);
+    this.#running = this.#running.filter((other) => other !== sequence);
+    this.#waiting = this.#waiting.filter((other) => other !== sequence);
+  }
+
+  /** Gives an ingestion up; blocks that nobody else holds are let go. */
+  cancelIngest(jobId: string): void {
+    for (const task of this.#ingest.removeJob(jobId)) this.#holdings.releaseTask(task);
+  }
+
+  /** The tiers below answered for a loading block; its pages are filled when `tier` is given. */
+  settle(handle: number, tier: 'host' | 'lmdb' | 'redis' | undefined): void {
+    const block = this.#table.byHandle(handle);
+    if (block !== undefined) this.#table.settle(block, tier);
+  }
+
+  /** A block's pages were copied out (or the save was given up). */
+  copied(handle: number): void {
+    const block = this.#table.byHandle(handle);
+    if (block !== undefined) this.#table.unpin(block);
+  }
+
+  takeNews(): SchedulerNews {
+    const news = this.#news;
+    this.#news = noNews();
+    return news;
+  }
+
+  /** Plans the next step. An empty plan means: nothing can run until something is told (`submit`, `settle`, `copied`). */
+  plan(nowMs: number): StepPlan {
+    this.#expire(nowMs);
+    this.#admit(nowMs);
+    this.#admitIngest();
+    const plan: StepPlan = { entries: [], rows: 0 };
+    const decoding = this.#planDecode(plan);
+    const limit = this.#policy.maxBatchTokens - plan.rows;
+    this.#planPrefill(plan, decoding ? Math.min(limit, this.#policy.mixedPrefillTokens) : limit);
+    this.#planIngest(plan);
+    return plan;
+  }
+
+  /**
+   * Takes note that a plan was run.
+   * @returns the sequences whose last row gave logits, in the order of their rows
+   */
+  advance(plan: StepPlan): Sequence[] {
+    const sampled: Sequence[] = [];
+    for (const { sequence, block, rows } of plan.entries) {
+      if (sequence !== undefined) {
+        sequence.computed += rows;
+        if (sequence.pending === 0) sampled.push(sequence);
+        continue;
+      }
+      block.computed += rows;
+      if (block.computed < block.tokenIds.length) continue;
+      this.#table.complete(block);
+      if (block.stored) this.#saveComputed(block);
+    }
+    return sampled;
+  }
+
+  /**
+   * The step failed: everything that had rows in it is given up and its pages are freed.
+   * @returns the requests and ingest tasks that fail with it
+   */
+  fail(plan: StepPlan): { sequences: Sequence[]; tasks: IngestTask[] } {
+    const blocks = new Set<PoolBlock>();
+    const sequences = new Set<Sequence>();
+    for (const { sequence, block } of plan.entries) {
+      if (sequence !== undefined) sequences.add(sequence);
+      else blocks.add(block);
+    }
+    const touches = (block: PoolBlock | undefined) => block !== undefined && blocks.has(block);
+    for (const sequence of this.#running) {
+      const stands = (block: PoolBlock) => touches(block) || touches(block.sinks);
+      if (touches(sequence.sinks) || sequence.held.some(stands)) sequences.add(sequence);
+    }
+    const tasks = this.#ingest.removeWhere((task) => touches(task.block) || touches(task.block?.sinks));
+    this.#table.evict([...blocks].map((block) => block.key));
+    for (const sequence of sequences) this.finish(sequence);
+    for (const task of tasks) this.#holdings.releaseTask(task);
+    return { sequences: [...sequences], tasks };
+  }
+
+  #expire(nowMs: number): void {
+    const late = ({ spec }: Sequence) => spec.deadlineMs !== undefined && spec.deadlineMs <= nowMs;
+    for (const sequence of [...this.#running, ...this.#waiting].filter(late)) {
+      this.finish(sequence);
+      this.#news.expired.push(sequence);
+    }
+  }
+
+  /** First come, first served: a request that does not fit yet holds the line, so that it cannot be starved. */
+  #admit(nowMs: number): void {
+    while (this.#running.length < this.#policy.maxRunning) {
+      const next = this.#waiting[0];
+      if (next === undefined) return;
+      while (!this.#holdings.takeSequence(next, this.#running.length)) {
+        if (!this.#preemptIngest()) return;
+      }
+      this.#waiting.shift();
+      this.#running.push(next);
+      this.#running.sort((a, b) => a.order - b.order);
+      next.running = true;
+      if (next.admittedMs === undefined) {
+        next.admittedMs = nowMs;
+        this.#news.admitted.push(next);
+      }
+    }
+  }
+
+  /** Collects ingested blocks that are ready and lets the next ones take pages, unless requests wait for them. */
+  #admitIngest(): void {
+    for (const task of [...this.#ingest.active])
+      if (task.block?.state === 'ready') this.#completeTask(task, task.block);
+    while (this.#waiting.length === 0 && this.#ingest.activeTokens < 2 * this.#policy.ingestTokens) {
+      const task = this.#ingest.next;
+      if (task === undefined || !this.#holdings.takeTask(task, this.#running.length)) return;
+      this.#ingest.activate();
+      if (task.block?.state === 'ready') this.#completeTask(task, task.block);
+    }
+  }
+
+  #completeTask(task: IngestTask, block: PoolBlock): void {
+    const durable = block.origin === 'lmdb' || block.origin === 'redis';
+    if (!task.saveAsked && !(durable && !task.wasInPool)) this.#save(block, true);
+    this.#news.ingested.push({ task, block });
+    this.#ingest.remove(task);
+    this.#holdings.releaseTask(task);
+  }
+
+  /** One row for every sequence that only has its last token to run. @returns whether there was any */
+  #planDecode(plan: StepPlan): boolean {
+    for (const sequence of [...this.#running]) {
+      if (!sequence.running || !sequence.stitch() || sequence.pending !== 1) continue;
+      if (this.#ensureTailPage(sequence)) this.#add(plan, { sequence, rows: 1 });
+    }
+    return plan.rows > 0;
+  }
+
+  /** Makes room for one more token, from ingestion first, then from the youngest requests. */
+  #ensureTailPage(sequence: Sequence): boolean {
+    if (sequence.computed < this.#table.pageTokens * sequence.pages.length) return true;
+    while (!this.#holdings.growTail(sequence)) {
+      if (this.#preemptIngest()) continue;
+      const youngest = this.#running.at(-1);
+      if (youngest === undefined || (youngest === sequence && this.#running.length === 1)) return false;
+      this.#preempt(youngest);
+      if (youngest === sequence) return false;
+    }
+    return true;
+  }
+
+  /** Sends a running request back to the front of the line; its tail is computed anew when it returns. */
+  #preempt(sequence: Sequence): void {
+    this.#preemptions++;
+    this.#holdings.releaseSequence(sequence);
+    this.#running = this.#running.filter((other) => other !== sequence);
+    this.#waiting.unshift(sequence);
+  }
+
+  /** Takes the pages of the newest half-computed ingestion. @returns false when there is none */
+  #preemptIngest(): boolean {
+    const task = this.#ingest.active.findLast(({ block }) => block?.state === 'missing' && block.pins === 1);
+    if (task === undefined) return false;
+    this.#holdings.releaseTask(task);
+    this.#ingest.putBack(task);
+    return true;
+  }
+
+  /** Chunks of sinks, blocks and final blocks, in the order in which requests came, within `budget` tokens. */
+  #planPrefill(plan: StepPlan, budget: number): void {
+    const planned = new Set<PoolBlock>();
+    let left = budget;
+    for (const sequence of this.#running) {
+      if (left <= 0) return;
+      if (sequence.sinks !== undefined) left -= this.#planBlock(plan, planned, sequence.sinks, left);
+      for (const block of sequence.held) {
+        if (left <= 0) return;
+        left -= this.#planBlock(plan, planned, block, left);
+      }
+      if (left <= 0 || !sequence.stitch() || sequence.pending <= 1) continue;
+      const rows = Math.min(left, sequence.pending);
+      this.#add(plan, { sequence, rows });
+      left -= rows;
+    }
+  }
+
+  #planIngest(plan: StepPlan): void {
+    if (this.#ingest.active.length === 0) return;
+    let left = this.#policy.ingestTokens;
+    if (plan.rows > 0) {
+      this.#stepsSinceIngest++;
+      if (this.#stepsSinceIngest < this.#policy.ingestEverySteps) return;
+      left = Math.min(this.#policy.ingestSliceTokens, this.#policy.maxBatchTokens - plan.rows);
+    }
+    this.#stepsSinceIngest = 0;
+    const planned = new Set(plan.entries.flatMap(({ block }) => block ?? []));
+    for (const { block } of this.#ingest.active) {
+      if (left <= 0) return;
+      if (block !== undefined) left -= this.#planBlock(plan, planned, block, left);
+    }
+  }
+
+  /** Plans a chunk of a block, or of the sinks it stands on. @returns the rows planned */
+  #planBlock(plan: StepPlan, planned: Set<PoolBlock>, wanted: PoolBlock, budget: number): number {
+    const block = wanted.sinks !== undefined && wanted.sinks.state !== 'ready' ? wanted.sinks : wanted;
+    if (wanted.state !== 'missing' || block.state !== 'missing' || planned.has(block)) return 0;
+    planned.add(block);
+    const rows = Math.min(budget, block.tokenIds.length - block.computed);
+    this.#add(plan, { block, rows });
+    return rows;
+  }
+
+  #add(plan: StepPlan, entry: PlannedRows): void {
+    plan.entries.push(entry);
+    plan.rows += entry.rows;
+  }
+
+  /** Saves a computed block behind the requests' back; whoever ingests it waits for that save. */
+  #saveComputed(block: PoolBlock): void {
+    let durable = false;
+    for (const task of this.#ingest.active) {
+      if (task.block !== block) continue;
+      task.saveAsked = true;
+      durable = true;
+    }
+    this.#save(block, durable);
+  }
+
+  #save(block: PoolBlock, durable: boolean): void {
+    this.#table.pin(block);
+    this.#news.saves.push({ block, durable, leased: block.leased });
+    this.#table.leaseHandedOn(block);
+  }
+}

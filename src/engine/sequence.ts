@@ -1,0 +1,133 @@
+/**
+ * One request on its way through the engine: its tail (final block and generated tokens), the blocks it holds, its times.
+ * Knows its own state; the scheduler moves it between waiting and running, the sampler reads its tokens.
+ */
+import type { BlockKey, CacheTier } from '../blocks/block-store.js';
+import type { Segment } from '../kernels/step-metadata.js';
+import type { AttentionMode, PlanBlock } from '../prompt/prompt-plan.js';
+import type { PoolBlock } from './block-table.js';
+import type { BlockReport, SamplingParams } from './engine.js';
+import { Int32List } from './int32-list.js';
+
+/** A block as a request names it. */
+export interface BlockSpec {
+  key: BlockKey;
+  tokenIds: Int32Array;
+  kind: PlanBlock['kind'];
+}
+
+/** The sinks as a block of their own, computed once: position 0, nothing before them. */
+export interface SinkSpec {
+  key: BlockKey;
+  tokenIds: Int32Array;
+}
+
+/** A request as the scheduler takes it. Times are milliseconds of one clock, shared by both threads. */
+export interface RequestSpec {
+  id: string;
+  attention: AttentionMode;
+  sinks: SinkSpec | undefined;
+  /** In prompt order. In full attention they are only reported: their tokens are part of the tail. */
+  blocks: readonly BlockSpec[];
+  /** Block attention: the final block. Full attention: the whole prompt. Length >= 1. */
+  tailTokenIds: Int32Array;
+  sampling: SamplingParams;
+  /** Seed of the request's random numbers, uint32. */
+  seed: number;
+  submittedMs: number;
+  /** When the request is given up. */
+  deadlineMs?: number;
+}
+
+/** A request in the engine. */
+export class Sequence {
+  readonly spec: RequestSpec;
+  /** Place in the line of arrivals; lower goes first and is preempted last. */
+  readonly order: number;
+  /** Tail tokens: prompt part, then generated ones. */
+  readonly tokens: Int32List;
+  /** Local position of the tail's first token: k + the lengths of all blocks; 0 in full attention. */
+  readonly position: number;
+  readonly promptTokens: number;
+  readonly pages = new Int32List(8);
+  /** Tail tokens whose KV is in the pages. */
+  computed = 0;
+  running = false;
+  sinks: PoolBlock | undefined;
+  /** Held blocks, parallel to `spec.blocks`; empty while waiting and in full attention. */
+  held: PoolBlock[] = [];
+  /** Segments of the stitched prompt, once every held block is ready. */
+  segments: Segment[] | undefined;
+  /** Where each block was found, parallel to `spec.blocks`; kept through preemption. */
+  readonly origins: (BlockReport['origin'] | undefined)[];
+  sinksCached = false;
+  generated = 0;
+  admittedMs: number | undefined;
+  prefilledReported = false;
+
+  constructor(spec: RequestSpec, order: number) {
+    this.spec = spec;
+    this.order = order;
+    this.tokens = new Int32List(spec.tailTokenIds);
+    this.origins = new Array(spec.blocks.length).fill(undefined);
+    if (spec.attention === 'full') {
+      this.position = 0;
+      this.promptTokens = spec.tailTokenIds.length;
+    } else {
+      let position = spec.sinks?.tokenIds.length ?? 0;
+      for (const block of spec.blocks) position += block.tokenIds.length;
+      this.position = position;
+      this.promptTokens = position + spec.tailTokenIds.length;
+    }
+  }
+
+  /** Tail tokens not yet run through the model; the last one's logits give the next token. */
+  get pending(): number {
+    return this.tokens.length - this.computed;
+  }
+
+  /**
+   * Places the held blocks one after another behind the sinks (block i starts at k + the earlier lengths).
+   * @returns false while one of them is not ready
+   */
+  stitch(): boolean {
+    if (this.segments !== undefined) return true;
+    const segments: Segment[] = [];
+    if (this.sinks !== undefined) {
+      if (this.sinks.state !== 'ready') return false;
+      segments.push({ pages: this.sinks.pages, length: this.sinks.tokenIds.length, delta: 0 });
+    }
+    let delta = 0;
+    for (const [index, block] of this.held.entries()) {
+      if (block.state !== 'ready') return false;
+      this.origins[index] ??= block.origin;
+      segments.push({ pages: block.pages, length: block.tokenIds.length, delta });
+      delta += block.tokenIds.length;
+    }
+    this.segments = segments;
+    return true;
+  }
+
+  /** What became of each block, for the caller. Call once all are ready. */
+  blockReports(): BlockReport[] {
+    return this.spec.blocks.map((block, index) => ({
+      key: block.key,
+      tokens: block.tokenIds.length,
+      origin: this.origins[index] ?? 'computed',
+      kind: block.kind,
+    }));
+  }
+
+  /** Prompt tokens that were not computed for this request. */
+  cachedTokens(): number {
+    if (this.spec.attention === 'full') return 0;
+    let tokens = this.sinksCached ? (this.spec.sinks?.tokenIds.length ?? 0) : 0;
+    for (const [index, block] of this.spec.blocks.entries()) {
+      if ((this.origins[index] ?? 'computed') !== 'computed') tokens += block.tokenIds.length;
+    }
+    return tokens;
+  }
+}
+
+/** Tiers in the order of statistics. */
+export const TIERS: readonly CacheTier[] = ['pool', 'host', 'lmdb', 'redis'];

@@ -1,0 +1,26 @@
+/**
+ * Random numbers for sampling: a pure function of (seed, index), so that a request draws the same numbers alone or in
+ * a batch, and again after preemption. Knows integers only.
+ */
+
+/** Finalizer of MurmurHash3 (Austin Appleby, public domain): a bijection of uint32 with good avalanche. */
+function mix(value: number): number {
+  let hash = value >>> 0;
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return (hash ^ (hash >>> 16)) >>> 0;
+}
+
+/**
+ * @param seed  any number; its low 53 bits count
+ * @param index number of the draw in its request, uint32
+ * @returns a double in [0, 1) with 53 random bits
+ */
+export function uniform(seed: number, index: number): number {
+  const low = seed >>> 0;
+  const high = Math.floor(seed / 2 ** 32) >>> 0;
+  const key = mix(mix(low ^ 0x9e3779b9) ^ mix(high + 0x7f4a7c15));
+  const first = mix(key ^ mix(index * 2 + 1));
+  const second = mix(mix(key + 0x6a09e667) ^ mix(index * 2 + 2));
+  return ((first >>> 5) * 2 ** 26 + (second >>> 6)) / 2 ** 53;
+}
