@@ -211,6 +211,14 @@ export const ERRORS = {
     message: 'The checkpoint {path} cannot be used: {reason}',
     remedy: 'Point --model at a complete Hugging Face directory of a supported family.',
   },
+  import_failed: {
+    status: 500,
+    type: 'server_error',
+    retryable: true,
+    message: 'The model could not be imported into {path}: {reason}',
+    remedy:
+      'Free space in the import cache or choose another one; what was done is kept and the import goes on from there.',
+  },
   config_invalid: {
     status: 500,
     type: 'server_error',

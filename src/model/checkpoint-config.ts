@@ -1,0 +1,202 @@
+/**
+ * Reads config.json and generation_config.json of a Hugging Face directory into what the graph builder needs.
+ * Knows four families and refuses everything that would change their arithmetic, by name. Defaults of absent fields are
+ * those of the `transformers` classes. Weights are `checkpoint-tensors.ts`, RoPE is `rope.ts`.
+ */
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { BlockstitchError } from '../errors.js';
+import { FieldReader } from './field-reader.js';
+import type { ImportedModel, ModelConfig, ModelFamily } from './imported-model.js';
+import { type RopeSettings, readRopeSettings, scaledPositions } from './rope.js';
+
+/** What a checkpoint's JSON files say. */
+export interface CheckpointConfig {
+  model: ModelConfig;
+  rope: RopeSettings;
+  /** Sliding window of each layer in tokens, 0 where the layer sees everything; length = layers. */
+  windows: readonly number[];
+  generation: ImportedModel['generation'];
+  /** The files that were read, for the fingerprint: path and bytes of config.json. */
+  configBytes: Uint8Array;
+}
+
+interface FamilyRules {
+  architecture: string;
+  qkvBias: boolean;
+  qkNorm: boolean;
+  /** Default of max_position_embeddings. */
+  maxPositions: number;
+  headDim?: number;
+  /** mistral: every layer slides. qwen: only with use_sliding_window, from max_window_layers on. */
+  window: 'none' | 'all' | 'upper';
+}
+
+const FAMILIES: Readonly<Record<ModelFamily, FamilyRules>> = {
+  llama: { architecture: 'LlamaForCausalLM', qkvBias: false, qkNorm: false, maxPositions: 2048, window: 'none' },
+  mistral: { architecture: 'MistralForCausalLM', qkvBias: false, qkNorm: false, maxPositions: 131_072, window: 'all' },
+  qwen2: { architecture: 'Qwen2ForCausalLM', qkvBias: true, qkNorm: false, maxPositions: 32_768, window: 'upper' },
+  qwen3: {
+    architecture: 'Qwen3ForCausalLM',
+    qkvBias: false,
+    qkNorm: true,
+    maxPositions: 32_768,
+    headDim: 128,
+    window: 'upper',
+  },
+};
+
+/** Settings that change the arithmetic in ways the graph does not have. Any value but these is refused. */
+const REFUSED: Readonly<Record<string, readonly unknown[]>> = {
+  quantization_config: [undefined, null],
+  attention_bias: [undefined, null, false],
+  mlp_bias: [undefined, null, false],
+  num_experts: [undefined, null, 0],
+  num_local_experts: [undefined, null, 0],
+  attn_logit_softcapping: [undefined, null],
+  final_logit_softcapping: [undefined, null],
+};
+
+/** Widest head that the BlockAttention op takes. */
+const MAX_HEAD_DIM = 256;
+
+/**
+ * @param directory Hugging Face directory
+ * @throws BlockstitchError `checkpoint_invalid` naming the file and the field
+ */
+export async function readCheckpointConfig(directory: string): Promise<CheckpointConfig> {
+  const path = join(directory, 'config.json');
+  const configBytes = await readConfigFile(directory, path);
+  const fields = FieldReader.parse(path, configBytes);
+  const family = readFamily(fields);
+  const rules = FAMILIES[family];
+  refuseUnsupported(fields, rules);
+
+  const layers = fields.integer('num_hidden_layers', 1, 1024);
+  const hiddenSize = fields.integer('hidden_size', 8, 65_536);
+  const heads = fields.integer('num_attention_heads', 1, 1024);
+  const kvHeads = fields.optionalInteger('num_key_value_heads', 1, 1024) ?? heads;
+  if (heads % kvHeads !== 0) fields.fail(`${heads} attention heads are not a multiple of ${kvHeads} key-value heads`);
+  const headDim = readHeadDim(fields, rules, hiddenSize, heads);
+  const maxPositions = fields.optionalInteger('max_position_embeddings', 1, 1 << 24) ?? rules.maxPositions;
+  const rope = readRopeSettings(path, fields.record, maxPositions);
+  const windows = readWindows(fields, rules, layers);
+  const generation = await readGeneration(directory);
+  const vocabSize = fields.integer('vocab_size', 1, 1 << 24);
+  const bosTokenId = fields.optionalInteger('bos_token_id', 0, vocabSize - 1);
+  const blockAttention = readBlockAttention(fields, vocabSize);
+  const slidingWindow = Math.max(...windows);
+  const model: ModelConfig = {
+    family,
+    vocabSize,
+    hiddenSize,
+    intermediateSize: fields.integer('intermediate_size', 1, 1 << 20),
+    layers,
+    heads,
+    kvHeads,
+    headDim,
+    rotaryDim: headDim,
+    maxPositions: scaledPositions(rope, maxPositions),
+    ...(slidingWindow > 0 ? { slidingWindow } : {}),
+    rmsNormEps: fields.optionalNumber('rms_norm_eps', 0, 1) ?? 1e-6,
+    tiedEmbeddings: fields.optionalBoolean('tie_word_embeddings') ?? false,
+    qkvBias: rules.qkvBias,
+    qkNorm: rules.qkNorm,
+    ...(bosTokenId === undefined ? {} : { bosTokenId }),
+    eosTokenIds: [...new Set([...fields.tokenIds('eos_token_id', vocabSize), ...generation.eosTokenIds])],
+    ...(blockAttention ? { blockAttention } : {}),
+  };
+  return { model, rope, windows, generation: generation.defaults, configBytes };
+}
+
+async function readConfigFile(directory: string, path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (cause) {
+    const reason = existsSync(directory) ? 'it has no readable config.json' : 'there is no such directory';
+    throw new BlockstitchError('checkpoint_invalid', { path: directory, reason }, { cause });
+  }
+}
+
+function readFamily(fields: FieldReader): ModelFamily {
+  const type = fields.record.model_type;
+  if (typeof type === 'string' && Object.hasOwn(FAMILIES, type)) return type as ModelFamily;
+  return fields.fail(
+    `its model_type ${JSON.stringify(type ?? null)} is unsupported (known: ${Object.keys(FAMILIES).join(', ')})`,
+  );
+}
+
+function refuseUnsupported(fields: FieldReader, rules: FamilyRules): void {
+  const { architectures, hidden_act: activation } = fields.record;
+  if (architectures !== undefined && architectures !== null) {
+    if (!Array.isArray(architectures) || !architectures.includes(rules.architecture)) {
+      fields.fail(`its architectures ${JSON.stringify(architectures)} do not include ${rules.architecture}`);
+    }
+  }
+  if ((activation ?? 'silu') !== 'silu') {
+    fields.fail(`its activation hidden_act ${JSON.stringify(activation)} is unsupported (known: silu)`);
+  }
+  for (const [key, harmless] of Object.entries(REFUSED)) {
+    if (!harmless.includes(fields.record[key])) {
+      fields.fail(`its ${key} ${JSON.stringify(fields.record[key]).slice(0, 200)} is unsupported`);
+    }
+  }
+}
+
+function readHeadDim(fields: FieldReader, rules: FamilyRules, hiddenSize: number, heads: number): number {
+  const headDim = fields.optionalInteger('head_dim', 1, 65_536) ?? rules.headDim ?? hiddenSize / heads;
+  if (!Number.isInteger(headDim)) {
+    fields.fail(`it has no head_dim, and hidden_size ${hiddenSize} is not a multiple of ${heads} attention heads`);
+  }
+  if (headDim % 8 !== 0 || headDim > MAX_HEAD_DIM) {
+    fields.fail(`its head_dim ${headDim} is unsupported (multiples of 8 up to ${MAX_HEAD_DIM})`);
+  }
+  return headDim;
+}
+
+/** Per-layer windows: `layer_types` where it stands, else the family's rule. */
+function readWindows(fields: FieldReader, rules: FamilyRules, layers: number): number[] {
+  const { use_sliding_window: use, layer_types: types } = fields.record;
+  const declared = fields.record.sliding_window === null ? 0 : fields.optionalInteger('sliding_window', 1, 1 << 30);
+  const applies = rules.window === 'all' || (rules.window === 'upper' && use === true);
+  const window = applies ? (declared ?? 4096) : 0;
+  const from = rules.window === 'upper' ? (fields.optionalInteger('max_window_layers', 0, 1 << 20) ?? 28) : 0;
+  if (types === undefined || types === null) return Array.from({ length: layers }, (_, i) => (i >= from ? window : 0));
+  if (!Array.isArray(types) || types.length !== layers) fields.fail(`its layer_types do not name ${layers} layers`);
+  return (types as unknown[]).map((type) => {
+    if (type === 'full_attention') return 0;
+    if (type !== 'sliding_attention') fields.fail(`its layer type ${JSON.stringify(type)} is unsupported`);
+    if (window === 0) fields.fail('its layer_types ask for sliding attention, but no sliding_window applies');
+    return window;
+  });
+}
+
+function readBlockAttention(fields: FieldReader, vocabSize: number): ModelConfig['blockAttention'] {
+  const section = fields.section('block_attention');
+  if (section === undefined) return undefined;
+  const mode = section.record.mode ?? 'block';
+  if (mode !== 'block' && mode !== 'full') section.fail(`its block_attention.mode ${JSON.stringify(mode)} is unknown`);
+  return { mode: mode as 'block' | 'full', sinkTokenIds: section.tokenIds('sink_token_ids', vocabSize) };
+}
+
+/** generation_config.json is optional; what it says wrongly is refused, not skipped. */
+async function readGeneration(
+  directory: string,
+): Promise<{ defaults: ImportedModel['generation']; eosTokenIds: number[] }> {
+  const path = join(directory, 'generation_config.json');
+  if (!existsSync(path)) return { defaults: {}, eosTokenIds: [] };
+  const fields = FieldReader.parse(path, await readFile(path));
+  const eosTokenIds = fields.tokenIds('eos_token_id', 1 << 24);
+  const defaults: ImportedModel['generation'] = {};
+  const temperature = fields.optionalNumber('temperature', 0, 100);
+  const topP = fields.optionalNumber('top_p', 0, 1);
+  const topK = fields.optionalInteger('top_k', 0, 1 << 24);
+  const repetitionPenalty = fields.optionalNumber('repetition_penalty', 0, 100);
+  if (fields.record.do_sample === false) defaults.temperature = 0;
+  else if (temperature !== undefined) defaults.temperature = temperature;
+  if (topP !== undefined) defaults.topP = topP;
+  if (topK !== undefined) defaults.topK = topK;
+  if (repetitionPenalty !== undefined) defaults.repetitionPenalty = repetitionPenalty;
+  return { defaults, eosTokenIds };
+}

@@ -1,0 +1,128 @@
+/**
+ * The tensors of a checkpoint directory, whether they lie in one safetensors file or in shards behind an index.
+ * Knows files and byte ranges; what a tensor means to a model is `decoder-weights.ts`.
+ */
+import { existsSync } from 'node:fs';
+import { type FileHandle, open, readFile, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { BlockstitchError } from '../errors.js';
+import { repeatedKey } from './repeated-key.js';
+import { headerBytes, LENGTH_BYTES, parseHeader, type TensorEntry } from './safetensors-header.js';
+
+const SINGLE_FILE = 'model.safetensors';
+const INDEX_FILE = 'model.safetensors.index.json';
+const MAX_INDEX_BYTES = 64 * 1024 * 1024;
+
+/** All tensors of one checkpoint by name, and the files they lie in (absolute, sorted). */
+export interface CheckpointTensors {
+  entries: ReadonlyMap<string, TensorEntry>;
+  files: readonly string[];
+}
+
+/**
+ * Reads the headers of all of a checkpoint's weight files.
+ *
+ * @param directory Hugging Face directory with `model.safetensors` or `model.safetensors.index.json` and its shards
+ * @throws BlockstitchError `checkpoint_invalid`, naming the file and the reason
+ */
+export async function readCheckpointTensors(directory: string): Promise<CheckpointTensors> {
+  const single = join(directory, SINGLE_FILE);
+  if (existsSync(single)) {
+    const entries = await readTensorEntries(single);
+    return { entries: new Map(entries.map((entry) => [entry.name, entry])), files: [single] };
+  }
+  const index = join(directory, INDEX_FILE);
+  if (existsSync(index)) return readShards(directory, index);
+  throw invalid(directory, `it has neither ${SINGLE_FILE} nor ${INDEX_FILE}`);
+}
+
+/** Reads and checks the header of one safetensors file. */
+export async function readTensorEntries(file: string): Promise<TensorEntry[]> {
+  const handle = await openFile(file);
+  try {
+    const { size } = await handle.stat();
+    const prefix = await readExactly(handle, file, 0, Math.min(LENGTH_BYTES, size));
+    const length = headerBytes(file, prefix, size);
+    return parseHeader(file, await readExactly(handle, file, LENGTH_BYTES, length), size);
+  } finally {
+    await handle.close();
+  }
+}
+
+/**
+ * Reads `length` bytes at `offset`.
+ *
+ * @throws BlockstitchError `checkpoint_invalid` when the file ends before (it was cut while being read)
+ */
+export async function readExactly(
+  handle: FileHandle,
+  file: string,
+  offset: number,
+  length: number,
+  target: Uint8Array = new Uint8Array(length),
+): Promise<Uint8Array> {
+  let done = 0;
+  while (done < length) {
+    const { bytesRead } = await handle.read(target, done, length - done, offset + done);
+    if (bytesRead === 0) throw invalid(file, `it ends at ${offset + done}, ${length - done} bytes too early`);
+    done += bytesRead;
+  }
+  return target.subarray(0, length);
+}
+
+async function readShards(directory: string, index: string): Promise<CheckpointTensors> {
+  const weightMap = await readWeightMap(index);
+  const names = [...new Set(weightMap.values())].sort();
+  const entries = new Map<string, TensorEntry>();
+  for (const name of names) {
+    const shard = join(directory, name);
+    for (const entry of await readTensorEntries(shard)) {
+      const home = weightMap.get(entry.name);
+      if (home === undefined) throw invalid(shard, `tensor ${JSON.stringify(entry.name)} is missing in ${INDEX_FILE}`);
+      if (home !== name)
+        throw invalid(shard, `tensor ${JSON.stringify(entry.name)} belongs in ${home} by ${INDEX_FILE}`);
+      entries.set(entry.name, entry);
+    }
+  }
+  for (const [tensor, shard] of weightMap) {
+    if (!entries.has(tensor)) throw invalid(join(directory, shard), `it lacks the tensor ${JSON.stringify(tensor)}`);
+  }
+  return { entries, files: names.map((name) => join(directory, name)) };
+}
+
+async function readWeightMap(index: string): Promise<Map<string, string>> {
+  const { size } = await stat(index);
+  if (size > MAX_INDEX_BYTES) throw invalid(index, `it has ${size} bytes, more than the limit of ${MAX_INDEX_BYTES}`);
+  const text = await readFile(index, 'utf8');
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw invalid(index, `it is not JSON (${(cause as Error).message})`, cause);
+  }
+  const repeated = repeatedKey(text);
+  if (repeated !== undefined) throw invalid(index, `it names ${JSON.stringify(repeated)} twice`);
+  const map = (json as { weight_map?: unknown } | null)?.weight_map;
+  if (typeof map !== 'object' || map === null || Array.isArray(map)) throw invalid(index, 'it has no weight_map');
+  const entries = Object.entries(map);
+  if (entries.length === 0) throw invalid(index, 'its weight_map is empty');
+  for (const [tensor, shard] of entries) {
+    // A shard is a plain file name beside the index: nothing may point out of the directory.
+    if (typeof shard !== 'string' || shard === '' || basename(shard) !== shard || shard === '.' || shard === '..') {
+      throw invalid(index, `tensor ${JSON.stringify(tensor)} is not mapped to a file name`);
+    }
+  }
+  return new Map(entries as [string, string][]);
+}
+
+async function openFile(file: string): Promise<FileHandle> {
+  try {
+    return await open(file, 'r');
+  } catch (cause) {
+    throw invalid(file, `it cannot be opened (${(cause as NodeJS.ErrnoException).code})`, cause);
+  }
+}
+
+function invalid(path: string, reason: string, cause?: unknown): BlockstitchError {
+  return new BlockstitchError('checkpoint_invalid', { path, reason }, cause === undefined ? {} : { cause });
+}

@@ -1,0 +1,104 @@
+/**
+ * Finds the tensors of a decoder-only transformer in a checkpoint and checks that each has the shape its config asks for.
+ * Knows the names that `transformers` gives them; tensors it does not know are refused, since skipping one that matters
+ * would give wrong answers in silence. Bytes and conversion are left to `weight-plan.ts`.
+ */
+import { BlockstitchError } from '../errors.js';
+import type { CheckpointTensors } from './checkpoint-tensors.js';
+import type { ModelConfig } from './imported-model.js';
+import type { TensorEntry } from './safetensors-header.js';
+
+/** A linear layer: weight [outputs, inputs], bias [outputs]. */
+export interface LinearEntries {
+  weight: TensorEntry;
+  bias?: TensorEntry;
+}
+
+export interface LayerEntries {
+  /** RMS norm weights [hiddenSize]. */
+  inputNorm: TensorEntry;
+  postAttentionNorm: TensorEntry;
+  query: LinearEntries;
+  key: LinearEntries;
+  value: LinearEntries;
+  /** RMS norm weights [headDim], where the family has them. */
+  queryNorm?: TensorEntry;
+  keyNorm?: TensorEntry;
+  output: LinearEntries;
+  gate: LinearEntries;
+  up: LinearEntries;
+  down: LinearEntries;
+}
+
+export interface DecoderEntries {
+  /** [vocabSize, hiddenSize] */
+  embedding: TensorEntry;
+  layers: readonly LayerEntries[];
+  finalNorm: TensorEntry;
+  /** [vocabSize, hiddenSize]; the embedding itself when tied. */
+  head: TensorEntry;
+}
+
+/** Buffers that older releases saved beside the weights; they follow from the config. */
+const DERIVED = /\.rotary_emb\.inv_freq$/;
+
+/**
+ * @param directory for messages
+ * @throws BlockstitchError `checkpoint_invalid` naming a missing, misshapen or unknown tensor
+ */
+export function findDecoderWeights(directory: string, config: ModelConfig, tensors: CheckpointTensors): DecoderEntries {
+  const unused = new Set(tensors.entries.keys());
+  const take = (name: string, ...shape: number[]): TensorEntry => {
+    const entry = tensors.entries.get(name);
+    if (entry === undefined) throw invalid(directory, `the tensor ${name} is missing`);
+    if (entry.shape.length !== shape.length || entry.shape.some((size, axis) => size !== shape[axis])) {
+      throw invalid(
+        entry.file,
+        `the tensor ${name} is [${entry.shape.join(', ')}], config.json asks for [${shape.join(', ')}]`,
+      );
+    }
+    unused.delete(name);
+    return entry;
+  };
+  const linear = (name: string, outputs: number, inputs: number, bias = false): LinearEntries => ({
+    weight: take(`${name}.weight`, outputs, inputs),
+    ...(bias ? { bias: take(`${name}.bias`, outputs) } : {}),
+  });
+  const { hiddenSize, intermediateSize, heads, kvHeads, headDim, vocabSize } = config;
+  const layers = Array.from({ length: config.layers }, (_, index): LayerEntries => {
+    const at = `model.layers.${index}`;
+    const attention = `${at}.self_attn`;
+    return {
+      inputNorm: take(`${at}.input_layernorm.weight`, hiddenSize),
+      postAttentionNorm: take(`${at}.post_attention_layernorm.weight`, hiddenSize),
+      query: linear(`${attention}.q_proj`, heads * headDim, hiddenSize, config.qkvBias),
+      key: linear(`${attention}.k_proj`, kvHeads * headDim, hiddenSize, config.qkvBias),
+      value: linear(`${attention}.v_proj`, kvHeads * headDim, hiddenSize, config.qkvBias),
+      ...(config.qkNorm
+        ? {
+            queryNorm: take(`${attention}.q_norm.weight`, headDim),
+            keyNorm: take(`${attention}.k_norm.weight`, headDim),
+          }
+        : {}),
+      output: linear(`${attention}.o_proj`, hiddenSize, heads * headDim),
+      gate: linear(`${at}.mlp.gate_proj`, intermediateSize, hiddenSize),
+      up: linear(`${at}.mlp.up_proj`, intermediateSize, hiddenSize),
+      down: linear(`${at}.mlp.down_proj`, hiddenSize, intermediateSize),
+    };
+  });
+  const embedding = take('model.embed_tokens.weight', vocabSize, hiddenSize);
+  const finalNorm = take('model.norm.weight', hiddenSize);
+  // Some tied checkpoints carry a copy of the embedding under the head's name; the config decides.
+  if (config.tiedEmbeddings) unused.delete('lm_head.weight');
+  const head = config.tiedEmbeddings ? embedding : take('lm_head.weight', vocabSize, hiddenSize);
+  const unknown = [...unused].filter((name) => !DERIVED.test(name)).sort();
+  if (unknown.length > 0) {
+    const more = unknown.length > 1 ? ` and ${unknown.length - 1} more` : '';
+    throw invalid(directory, `the tensor ${unknown[0]}${more} has no place in a ${config.family} model`);
+  }
+  return { embedding, layers, finalNorm, head };
+}
+
+function invalid(path: string, reason: string): BlockstitchError {
+  return new BlockstitchError('checkpoint_invalid', { path, reason });
+}

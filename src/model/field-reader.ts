@@ -1,0 +1,90 @@
+/**
+ * Typed access to the fields of one JSON file of a checkpoint, with errors that name file, field and value.
+ * Knows JSON and ranges; what a field means is its caller's.
+ */
+import { BlockstitchError } from '../errors.js';
+
+export class FieldReader {
+  readonly record: Readonly<Record<string, unknown>>;
+  readonly #path: string;
+  readonly #prefix: string;
+
+  private constructor(path: string, record: Record<string, unknown>, prefix: string) {
+    this.#path = path;
+    this.record = record;
+    this.#prefix = prefix;
+  }
+
+  /** @throws BlockstitchError `checkpoint_invalid` when the bytes are not a JSON object */
+  static parse(path: string, bytes: Uint8Array): FieldReader {
+    let json: unknown;
+    try {
+      json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    } catch (cause) {
+      throw new BlockstitchError(
+        'checkpoint_invalid',
+        { path, reason: `it is not JSON (${(cause as Error).message})` },
+        { cause },
+      );
+    }
+    if (!isObject(json)) throw new BlockstitchError('checkpoint_invalid', { path, reason: 'it is not a JSON object' });
+    return new FieldReader(path, json, '');
+  }
+
+  /** A nested object, undefined where absent or null. */
+  section(key: string): FieldReader | undefined {
+    const value = this.record[key] ?? undefined;
+    if (value === undefined) return undefined;
+    if (!isObject(value)) return this.#refuse(key, 'an object');
+    return new FieldReader(this.#path, value, `${this.#prefix}${key}.`);
+  }
+
+  integer(key: string, min: number, max: number): number {
+    return this.optionalInteger(key, min, max) ?? this.fail(`${this.#prefix}${key} is missing`);
+  }
+
+  optionalInteger(key: string, min: number, max: number): number | undefined {
+    const value = this.optionalNumber(key, min, max);
+    return value === undefined || Number.isInteger(value) ? value : this.#refuse(key, 'an integer');
+  }
+
+  optionalNumber(key: string, min: number, max: number): number | undefined {
+    const value = this.record[key] ?? undefined;
+    if (value === undefined) return undefined;
+    if (typeof value !== 'number' || !(value >= min && value <= max)) {
+      return this.#refuse(key, `a number from ${min} to ${max}`);
+    }
+    return value;
+  }
+
+  optionalBoolean(key: string): boolean | undefined {
+    const value = this.record[key] ?? undefined;
+    if (value === undefined || typeof value === 'boolean') return value;
+    return this.#refuse(key, 'true or false');
+  }
+
+  /** One id or a list of ids below `vocabSize`; empty where absent. */
+  tokenIds(key: string, vocabSize: number): number[] {
+    const value = this.record[key] ?? [];
+    const ids: unknown[] = Array.isArray(value) ? value : [value];
+    for (const id of ids) {
+      if (!Number.isInteger(id) || (id as number) < 0 || (id as number) >= vocabSize) {
+        this.#refuse(key, `token ids below ${vocabSize}`);
+      }
+    }
+    return ids as number[];
+  }
+
+  /** @throws BlockstitchError `checkpoint_invalid` with this file's path */
+  fail(reason: string): never {
+    throw new BlockstitchError('checkpoint_invalid', { path: this.#path, reason });
+  }
+
+  #refuse(key: string, expected: string): never {
+    return this.fail(`its ${this.#prefix}${key} is ${JSON.stringify(this.record[key]).slice(0, 200)}, not ${expected}`);
+  }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

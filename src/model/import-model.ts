@@ -1,0 +1,219 @@
+/**
+ * Imports a Hugging Face checkpoint: reads and checks it, and puts an ONNX graph with its weights into a cache
+ * directory, under a name that follows from what was imported. A second import finds the first one's result; one that
+ * was interrupted goes on; two at once do the work once.
+ * Knows the order of the steps; each step is a file of its own beside this one.
+ */
+import { mkdir, readFile, rename, rm, statfs, writeFile } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+import { BlockstitchError } from '../errors.js';
+import { type CheckpointConfig, readCheckpointConfig } from './checkpoint-config.js';
+import { linkCheckpointFiles } from './checkpoint-links.js';
+import { type CheckpointTensors, readCheckpointTensors } from './checkpoint-tensors.js';
+import { buildDecoderGraph } from './decoder-graph.js';
+import { type DecoderEntries, findDecoderWeights } from './decoder-weights.js';
+import { fileIdentity, fingerprintCheckpoint, IMPORT_VERSION } from './fingerprint.js';
+import { acquireImportLock } from './import-lock.js';
+import type { ImportedModel, WeightFormat } from './imported-model.js';
+import { encodeModel } from './onnx-schema.js';
+import { ropeTables } from './rope.js';
+import { readVectors } from './vector-reader.js';
+import { WEIGHTS_FILE, WeightPlan } from './weight-plan.js';
+import { writeWeights } from './weight-writer.js';
+
+const GRAPH_FILE = 'model.onnx';
+/** Written last; a directory without it is not a finished import. */
+const MANIFEST_FILE = 'import.json';
+
+const FORMATS: readonly WeightFormat[] = ['fp32', 'int8', 'int4'];
+
+export interface ImportProgress {
+  /** `hash`: fingerprinting the checkpoint. `convert`: writing weights. `done`: sent once at the end. */
+  phase: 'hash' | 'convert' | 'done';
+  doneBytes: number;
+  totalBytes: number;
+  /** True when an earlier import's result was found (phase `done`). */
+  cached?: boolean;
+}
+
+export interface ImportOptions {
+  /** Hugging Face directory: config.json, safetensors, tokenizer files. */
+  checkpointDir: string;
+  weights: WeightFormat;
+  /** Imports are kept here, one directory each; made when absent. */
+  cacheDir: string;
+  /** Name to serve under; the directory's base name by default. */
+  name?: string;
+  onProgress?: (progress: ImportProgress) => void;
+  /** Stops the import; what was written is kept for the next one. */
+  signal?: AbortSignal;
+}
+
+/**
+ * Imports a checkpoint, or finds it imported.
+ *
+ * @returns the graph's path and the facts about the model
+ * @throws BlockstitchError `checkpoint_invalid` naming file and reason; `import_failed` when the cache directory cannot
+ *   be written (a full disk); the signal's reason when aborted
+ */
+export async function importModel(options: ImportOptions): Promise<ImportedModel> {
+  if (!FORMATS.includes(options.weights)) throw new TypeError(`weights must be one of ${FORMATS.join(', ')}`);
+  const checkpointDir = resolve(options.checkpointDir);
+  const cacheDir = resolve(options.cacheDir);
+  const config = await readCheckpointConfig(checkpointDir);
+  const tensors = await readCheckpointTensors(checkpointDir);
+  const entries = findDecoderWeights(checkpointDir, config.model, tensors);
+  const { signal, onProgress } = options;
+  try {
+    await mkdir(cacheDir, { recursive: true });
+    const fingerprint = await fingerprintCheckpoint({
+      configBytes: config.configBytes,
+      files: tensors.files,
+      weights: options.weights,
+      memory: join(cacheDir, 'digests'),
+      onProgress: (doneBytes, totalBytes) => onProgress?.({ phase: 'hash', doneBytes, totalBytes }),
+      signal,
+    });
+    const source = { checkpointDir, config, tensors, entries, weights: options.weights, fingerprint };
+    const directory = join(cacheDir, fingerprint.slice(0, 32));
+    const cached = await isImported(directory, fingerprint);
+    if (!cached) await importInto(directory, source, options);
+    onProgress?.({ phase: 'done', doneBytes: 1, totalBytes: 1, cached });
+    return {
+      name: options.name ?? basename(checkpointDir),
+      checkpointDir,
+      graphPath: join(directory, GRAPH_FILE),
+      weights: options.weights,
+      fingerprint,
+      config: config.model,
+      generation: config.generation,
+    };
+  } catch (error) {
+    throw translate(error, cacheDir);
+  }
+}
+
+interface ImportSource {
+  checkpointDir: string;
+  config: CheckpointConfig;
+  tensors: CheckpointTensors;
+  entries: DecoderEntries;
+  weights: WeightFormat;
+  fingerprint: string;
+}
+
+/** Size and time of a file as it was when the import ended. */
+interface ManifestFile {
+  name: string;
+  size: number;
+  modifiedNs: string;
+}
+
+/** True when the directory holds a finished import whose files are as they were. */
+async function isImported(directory: string, fingerprint: string): Promise<boolean> {
+  try {
+    const manifest = JSON.parse(await readFile(join(directory, MANIFEST_FILE), 'utf8')) as {
+      version: number;
+      fingerprint: string;
+      files: ManifestFile[];
+    };
+    if (manifest.version !== IMPORT_VERSION || manifest.fingerprint !== fingerprint) return false;
+    for (const file of manifest.files) {
+      const { size, modifiedNs } = await fileIdentity(join(directory, file.name));
+      if (size !== file.size || modifiedNs !== file.modifiedNs) return false;
+    }
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Does the work in `<directory>.partial` and publishes it by renaming. */
+async function importInto(directory: string, source: ImportSource, options: ImportOptions): Promise<void> {
+  const release = await acquireImportLock(`${directory}.lock`, options.signal);
+  try {
+    // Another process may have finished while this one waited.
+    if (await isImported(directory, source.fingerprint)) return;
+    const partial = `${directory}.partial`;
+    await mkdir(partial, { recursive: true });
+    const files = await writeImport(partial, source, options);
+    const identities = await Promise.all(
+      files.map(async (name): Promise<ManifestFile> => {
+        const { size, modifiedNs } = await fileIdentity(join(partial, name));
+        return { name, size, modifiedNs };
+      }),
+    );
+    const manifest = { version: IMPORT_VERSION, fingerprint: source.fingerprint, files: identities };
+    await writeFile(join(partial, MANIFEST_FILE), JSON.stringify(manifest), { flush: true });
+    // What stands there is no finished import (checked above): damaged, or of another version.
+    await rm(directory, { recursive: true, force: true });
+    await rename(partial, directory);
+  } finally {
+    await release();
+  }
+}
+
+/** @returns names of the files that make the import */
+async function writeImport(partial: string, source: ImportSource, options: ImportOptions): Promise<string[]> {
+  const { config, entries, tensors } = source;
+  const { model, rope, windows } = config;
+  const links = await linkCheckpointFiles(partial, tensors.files);
+  const plan = new WeightPlan(source.weights, links);
+  let tables: { cos: Float32Array; sin: Float32Array } | undefined;
+  const table = (which: 'cos' | 'sin') => () => {
+    tables ??= ropeTables(rope, model.rotaryDim, model.maxPositions);
+    return tables[which];
+  };
+  const dims = [model.maxPositions, model.rotaryDim / 2] as const;
+  const graph = buildDecoderGraph({
+    config: model,
+    windows,
+    entries,
+    plan,
+    rope: { cos: plan.computed('rope.cos', dims, table('cos')), sin: plan.computed('rope.sin', dims, table('sin')) },
+    vectors: await readVectors(entries),
+    metadata: { fingerprint: source.fingerprint, weights: source.weights },
+  });
+  await requireSpace(partial, plan.bytes);
+  await writeWeights({
+    directory: partial,
+    plan,
+    onProgress: (doneBytes, totalBytes) => options.onProgress?.({ phase: 'convert', doneBytes, totalBytes }),
+    signal: options.signal,
+  });
+  await writeFile(join(partial, GRAPH_FILE), encodeModel(graph), { flush: true });
+  const used = graph.initializers.flatMap(({ data }) => ('location' in data ? [data.location] : []));
+  for (const link of links.values()) if (!used.includes(link)) await rm(join(partial, link), { force: true });
+  return [GRAPH_FILE, ...new Set([...used, WEIGHTS_FILE])];
+}
+
+/** Fails before hours of work rather than after. What an interrupted import has written counts as there. */
+async function requireSpace(partial: string, neededBytes: number): Promise<void> {
+  const { bavail, bsize } = await statfs(partial);
+  const written = await fileIdentity(join(partial, WEIGHTS_FILE)).then(
+    ({ size }) => size,
+    () => 0,
+  );
+  const missing = neededBytes - written;
+  if (missing > bavail * bsize) {
+    const reason = `the disk is full: ${missing} bytes are needed, ${bavail * bsize} are free`;
+    throw new BlockstitchError('import_failed', { path: partial, reason });
+  }
+}
+
+/** System errors of writing become `import_failed`; everything else passes. */
+function translate(error: unknown, cacheDir: string): unknown {
+  const code = (error as NodeJS.ErrnoException | undefined)?.code;
+  if (error instanceof BlockstitchError || typeof code !== 'string' || !/^E[A-Z]+$/.test(code)) return error;
+  const reasons: Record<string, string> = {
+    ENOSPC: 'the disk is full',
+    EDQUOT: 'the disk quota is used up',
+    EROFS: 'the file system is read-only',
+    EACCES: 'permission is denied',
+  };
+  return new BlockstitchError(
+    'import_failed',
+    { path: cacheDir, reason: `${reasons[code] ?? (error as Error).message} (${code})` },
+    { cause: error },
+  );
+}

@@ -1,0 +1,194 @@
+/**
+ * Carries out a weight plan: streams tensors out of the checkpoint, converts them slab by slab and writes `weights.bin`.
+ * Memory stays at a few slabs whatever the model's size. A journal of finished tasks lets an interrupted write go on.
+ * Knows files and conversions; what goes where is the plan's.
+ */
+import { createHash } from 'node:crypto';
+import { type FileHandle, open, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { quantizeInt4, quantizeInt8 } from './block-quantizer.js';
+import { readExactly } from './checkpoint-tensors.js';
+import { widen } from './float-conversion.js';
+import { STORED_BYTES, type TensorEntry } from './safetensors-header.js';
+import { type QuantizedParts, WEIGHTS_FILE, type WeightPlan, type WeightTask } from './weight-plan.js';
+
+/** Weights held in memory at once. */
+const SLAB_ELEMENTS = 2 * 1024 * 1024;
+
+/** The journal is written after so many bytes have been made durable. */
+const JOURNAL_EVERY_BYTES = 64 * 1024 * 1024;
+
+const JOURNAL_FILE = 'journal';
+
+export interface WriteOptions {
+  directory: string;
+  plan: WeightPlan;
+  /** Called with bytes of `weights.bin` done and in all. */
+  onProgress?: (doneBytes: number, totalBytes: number) => void;
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Writes `weights.bin` in `directory`, going on where an earlier call with the same plan stopped.
+ *
+ * @returns how many tasks were found done
+ * @throws BlockstitchError `checkpoint_invalid` when a source ends early; system errors of writing as they are
+ */
+export async function writeWeights(options: WriteOptions): Promise<number> {
+  const { directory, plan, signal } = options;
+  const digest = planDigest(plan);
+  const done = await readJournal(join(directory, JOURNAL_FILE), digest, plan.tasks.length);
+  const output = await open(join(directory, WEIGHTS_FILE), done > 0 ? 'r+' : 'w');
+  const journal = await open(join(directory, JOURNAL_FILE), done > 0 ? 'a' : 'w');
+  const writer = new TaskWriter(output, signal);
+  try {
+    if (done === 0) await journal.appendFile(`${digest}\n`);
+    let unsynced = 0;
+    for (const [index, task] of plan.tasks.entries()) {
+      const bytes = taskBytes(task);
+      if (index >= done) {
+        await writer.write(task);
+        unsynced += bytes;
+        if (unsynced >= JOURNAL_EVERY_BYTES || index === plan.tasks.length - 1) {
+          await output.datasync();
+          await journal.appendFile(`${index + 1}\n`);
+          unsynced = 0;
+        }
+      }
+      options.onProgress?.(taskEnd(task), plan.bytes);
+    }
+    return done;
+  } finally {
+    await writer.close();
+    await output.close();
+    await journal.close();
+  }
+}
+
+/** Tasks of an earlier, interrupted write of the same plan that are durable; 0 to start anew. */
+async function readJournal(path: string, digest: string, tasks: number): Promise<number> {
+  let lines: string[];
+  try {
+    lines = (await readFile(path, 'utf8')).split('\n');
+  } catch {
+    return 0;
+  }
+  if (lines[0] !== digest) return 0;
+  // The last line may be cut; whole ones end in a line feed, so the last element of the split is left out.
+  const counts = lines.slice(1, -1).map(Number);
+  const last = counts.at(-1) ?? 0;
+  return Number.isInteger(last) && last >= 0 && last <= tasks ? last : 0;
+}
+
+function planDigest(plan: WeightPlan): string {
+  return createHash('sha256').update(JSON.stringify(plan.tasks)).digest('hex');
+}
+
+function targets(task: WeightTask): { offset: number; bytes: number }[] {
+  if (task.kind !== 'quantized') return [task.target];
+  const { values, scales, zeroPoints } = task.parts;
+  return zeroPoints ? [values, scales, zeroPoints] : [values, scales];
+}
+
+function taskBytes(task: WeightTask): number {
+  return targets(task).reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+function taskEnd(task: WeightTask): number {
+  return Math.max(...targets(task).map(({ offset, bytes }) => offset + bytes));
+}
+
+/** Writes single tasks; keeps source files open between them. */
+class TaskWriter {
+  readonly #output: FileHandle;
+  readonly #signal: AbortSignal | undefined;
+  readonly #sources = new Map<string, FileHandle>();
+
+  constructor(output: FileHandle, signal: AbortSignal | undefined) {
+    this.#output = output;
+    this.#signal = signal;
+  }
+
+  async write(task: WeightTask): Promise<void> {
+    if (task.kind === 'computed') {
+      this.#signal?.throwIfAborted();
+      const values = task.compute();
+      await this.#put(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), task.target.offset);
+    } else if (task.kind === 'stored') {
+      let offset = task.target.offset;
+      for await (const bytes of this.#slabs(task.source, SLAB_ELEMENTS)) {
+        await this.#put(bytes, offset);
+        offset += bytes.byteLength;
+      }
+    } else if (task.kind === 'float32') {
+      let offset = task.target.offset;
+      for (const source of task.sources) {
+        for await (const weights of this.#floats(source, SLAB_ELEMENTS)) {
+          await this.#put(new Uint8Array(weights.buffer, weights.byteOffset, weights.byteLength), offset);
+          offset += weights.byteLength;
+        }
+      }
+    } else {
+      await this.#quantize(task.sources, task.inputs, task.parts);
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const handle of this.#sources.values()) await handle.close();
+  }
+
+  async #quantize(sources: readonly TensorEntry[], inputs: number, parts: QuantizedParts): Promise<void> {
+    const { bits, values, scales, zeroPoints } = parts;
+    const slabRows = Math.max(1, Math.floor(SLAB_ELEMENTS / inputs));
+    let valuesAt = values.offset;
+    let scalesAt = scales.offset;
+    let zerosAt = zeroPoints?.offset ?? 0;
+    for (const source of sources) {
+      for await (const weights of this.#floats(source, slabRows * inputs)) {
+        const rows = weights.length / inputs;
+        const quantized = bits === 4 ? quantizeInt4(weights, rows, inputs) : quantizeInt8(weights, rows, inputs);
+        const scaleBytes = new Uint8Array(quantized.scales.buffer);
+        await this.#put(quantized.values, valuesAt);
+        await this.#put(scaleBytes, scalesAt);
+        if (zeroPoints) await this.#put(quantized.zeroPoints, zerosAt);
+        valuesAt += quantized.values.byteLength;
+        scalesAt += scaleBytes.byteLength;
+        zerosAt += quantized.zeroPoints.byteLength;
+      }
+    }
+  }
+
+  /** The tensor widened to float32, `elements` at a time; the array is reused. */
+  async *#floats(source: TensorEntry, elements: number): AsyncGenerator<Float32Array> {
+    const floats = new Float32Array(elements);
+    for await (const bytes of this.#slabs(source, elements)) {
+      const slab = floats.subarray(0, bytes.byteLength / STORED_BYTES[source.dtype]);
+      widen(source.dtype, bytes, slab);
+      yield slab;
+    }
+  }
+
+  /** The tensor's bytes, `elements` elements at a time; the array is reused. */
+  async *#slabs(source: TensorEntry, elements: number): AsyncGenerator<Uint8Array> {
+    let handle = this.#sources.get(source.file);
+    if (handle === undefined) {
+      handle = await open(source.file, 'r');
+      this.#sources.set(source.file, handle);
+    }
+    const slabBytes = elements * STORED_BYTES[source.dtype];
+    const buffer = new Uint8Array(Math.min(slabBytes, source.bytes));
+    for (let at = 0; at < source.bytes; at += slabBytes) {
+      this.#signal?.throwIfAborted();
+      const length = Math.min(slabBytes, source.bytes - at);
+      yield await readExactly(handle, source.file, source.offset + at, length, buffer);
+    }
+  }
+
+  async #put(bytes: Uint8Array, offset: number): Promise<void> {
+    let done = 0;
+    while (done < bytes.byteLength) {
+      const { bytesWritten } = await this.#output.write(bytes, done, bytes.byteLength - done, offset + done);
+      done += bytesWritten;
+    }
+  }
+}
