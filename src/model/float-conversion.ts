@@ -25,7 +25,7 @@ export function widen(dtype: StoredDtype, bytes: Uint8Array, target: Float32Arra
   for (let i = 0; i < source.length; i++) target[i] = float16Table[source[i] as number] as number;
 }
 
-/** Truncates float32 to bfloat16, rounding to nearest even. For writers of checkpoints; NaN is not expected. */
+/** Rounds float32 to bfloat16, to nearest even. For writers of checkpoints; NaN is not expected. */
 export function narrowToBfloat16(source: Float32Array, target: Uint16Array): void {
   const bits = new Uint32Array(source.buffer, source.byteOffset, source.length);
   for (let i = 0; i < bits.length; i++) {
