@@ -1,0 +1,72 @@
+/**
+ * A checkpoint's chat template: compiled once, rendered with what transformers passes to it. Knows Jinja and nothing
+ * of blocks. What a client sends is data to the template and is never parsed as one.
+ */
+import { Template } from '@huggingface/jinja';
+import { BlockstitchError } from '../errors.js';
+
+export interface TemplateContext {
+  messages: readonly { role: string; content: string; name?: string }[];
+  documents?: readonly { title?: string; text: string }[];
+  add_generation_prompt: boolean;
+  /** bos_token, eos_token and so on. */
+  [name: string]: unknown;
+}
+
+/** A prompt longer than this, documents left out, is refused: it would never fit a context. */
+const MAX_RENDERED_CHARACTERS = 64 * 2 ** 20;
+
+/** Thrown by a template's own `raise_exception`. */
+class TemplateRefusal extends Error {
+  override readonly name = 'TemplateRefusal';
+}
+
+export class ChatTemplate {
+  readonly #template: Template;
+  /** Whether the template names the variable `documents` at all. */
+  readonly namesDocuments: boolean;
+
+  /** @throws BlockstitchError `checkpoint_invalid` for a template that does not parse */
+  constructor(source: string, checkpointDir: string) {
+    this.namesDocuments = /\bdocuments\b/.test(source);
+    try {
+      this.#template = new Template(source);
+    } catch (error) {
+      const reason = `its chat template does not parse: ${messageOf(error)}`;
+      throw new BlockstitchError('checkpoint_invalid', { path: checkpointDir, reason }, { cause: error });
+    }
+  }
+
+  /** @throws BlockstitchError `invalid_request` with what the template says of these messages */
+  render(context: TemplateContext): string {
+    let rendered: string;
+    try {
+      rendered = this.#template.render({ ...context, raise_exception: refuse });
+    } catch (error) {
+      const isRefusal = error instanceof TemplateRefusal;
+      const reason = `The chat template ${isRefusal ? 'refuses' : 'cannot render'} these messages: ${messageOf(error)}`;
+      throw new BlockstitchError('invalid_request', { reason }, { param: 'messages', cause: error });
+    }
+    if (rendered.length > MAX_RENDERED_CHARACTERS) {
+      throw new BlockstitchError(
+        'payload_too_large',
+        {
+          what: 'The rendered prompt',
+          actual: `${rendered.length} characters`,
+          limit: `${MAX_RENDERED_CHARACTERS} characters`,
+          setting: 'none',
+        },
+        { param: 'messages' },
+      );
+    }
+    return rendered;
+  }
+}
+
+function refuse(reason: unknown): never {
+  throw new TemplateRefusal(typeof reason === 'string' ? reason : 'no reason given');
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,196 @@
+/**
+ * The blocks of one document: its segments, the first one behind the template's prefix (with the title), the last one
+ * before its suffix. Equal documents give equal blocks wherever they stand, so ingestion and chat make the same ones.
+ * Remembers what it has tokenized lately: a cached document then costs one hash.
+ */
+import { createHash } from 'node:crypto';
+import { BlockstitchError } from '../errors.js';
+import type { TextService } from '../text/text-service.js';
+import { type DocumentFrame, framePrefix, TITLE_MARK } from './document-frame.js';
+import type { PlanBlock } from './prompt-plan.js';
+import { cutControl } from './template-markers.js';
+
+/** A run of a document's characters, half open, that becomes one block. */
+export interface DocumentSegment {
+  start: number;
+  end: number;
+  /** Ids of exactly this text, where they are known already. */
+  tokenIds?: Int32Array;
+}
+
+export interface PromptDocument {
+  id?: string;
+  title?: string;
+  text: string;
+  /** Spans that cover the text in order. Without them the text is one block, or is cut by the builder's segmenter. */
+  segments?: readonly DocumentSegment[];
+}
+
+/** Token ids remembered over all documents, 4 bytes each. */
+const MEMORY_TOKENS = 4 * 2 ** 20;
+
+export class DocumentBlocks {
+  readonly #text: TextService;
+  readonly #control: RegExp | undefined;
+  readonly #memory = new Map<string, Int32Array[]>();
+  #memoryTokens = 0;
+
+  /** @param control matches control tokens' spellings (see `controlPattern`) */
+  constructor(text: TextService, control: RegExp | undefined) {
+    this.#text = text;
+    this.#control = control;
+  }
+
+  /**
+   * @param index position in the request's documents, for error messages and block sources
+   * @returns at least one block
+   * @throws BlockstitchError `empty_input`, `text_not_encodable`, `invalid_request` for spans that do not cover the text
+   */
+  async blocks(document: PromptDocument, frame: DocumentFrame, index: number): Promise<PlanBlock[]> {
+    const param = `documents[${index}].text`;
+    if (document.text.trim() === '') throw new BlockstitchError('empty_input', { what: param }, { param });
+    const segments = document.segments ?? [{ start: 0, end: document.text.length }];
+    assertCover(segments, document.text.length, `documents[${index}].segments`);
+    const ids = await this.#tokenize(document, segments, frame, param);
+    const blocks: PlanBlock[] = [];
+    for (const [at, segment] of segments.entries()) {
+      const tokenIds = ids[at];
+      // White space alone may have no tokens: nothing to cache then.
+      if (tokenIds === undefined || tokenIds.length === 0) continue;
+      const source = { documentIndex: index, start: segment.start, end: segment.end };
+      blocks.push({
+        tokenIds,
+        kind: 'document',
+        source: document.id === undefined ? source : { ...source, documentId: document.id },
+      });
+    }
+    if (blocks.length === 0) {
+      throw new BlockstitchError('text_not_encodable', { what: param, reason: 'it has no tokens' }, { param });
+    }
+    return blocks;
+  }
+
+  async #tokenize(
+    document: PromptDocument,
+    segments: readonly DocumentSegment[],
+    frame: DocumentFrame,
+    param: string,
+  ): Promise<Int32Array[]> {
+    const prefix = framePrefix(frame, document.title ?? '');
+    const key = memoryKey(document.text, segments, prefix, frame.suffix);
+    const known = this.#memory.get(key);
+    if (known) {
+      this.#memory.delete(key);
+      this.#memory.set(key, known);
+      return known;
+    }
+    const ids = await this.#encode(document, segments, frame, param);
+    this.#remember(key, ids);
+    return ids;
+  }
+
+  async #encode(
+    document: PromptDocument,
+    segments: readonly DocumentSegment[],
+    frame: DocumentFrame,
+    param: string,
+  ): Promise<Int32Array[]> {
+    const last = segments.length - 1;
+    const ids: Int32Array[] = new Array(segments.length);
+    const plain: number[] = [];
+    const framed: { at: number; pieces: string[] }[] = [];
+    for (const [at, segment] of segments.entries()) {
+      const before = at === 0 ? frame.prefix : '';
+      const after = at === last ? frame.suffix : '';
+      if (before !== '' || after !== '') {
+        const body = document.text.slice(segment.start, segment.end);
+        framed.push({ at, pieces: this.#framedPieces(before, document.title ?? '', body, after) });
+      } else if (segment.tokenIds) ids[at] = segment.tokenIds;
+      else plain.push(at);
+    }
+    const texts = plain.map((at) => document.text.slice(segments[at]?.start, segments[at]?.end));
+    const encoded = await this.#text.encodeAll(texts, { param });
+    for (const [order, at] of plain.entries()) ids[at] = encoded[order] ?? new Int32Array();
+    const pieces = await this.#text.encodeAll(
+      framed.flatMap((entry) => entry.pieces),
+      { param, parseControl: true },
+    );
+    let taken = 0;
+    for (const entry of framed) {
+      ids[entry.at] = concatenate(pieces.slice(taken, taken + entry.pieces.length));
+      taken += entry.pieces.length;
+    }
+    return ids;
+  }
+
+  /** Template text around a document's own, cut wherever the latter spells a control token. */
+  #framedPieces(before: string, title: string, body: string, after: string): string[] {
+    const pieces = [''];
+    const append = (parts: readonly string[]) => {
+      for (const [index, part] of parts.entries()) {
+        if (index === 0) pieces[pieces.length - 1] += part;
+        else pieces.push(part);
+      }
+    };
+    for (const [index, part] of before.split(TITLE_MARK).entries()) {
+      if (index > 0) append(cutControl(title, this.#control));
+      append([part]);
+    }
+    append(cutControl(body, this.#control));
+    append([after]);
+    return pieces;
+  }
+
+  #remember(key: string, ids: Int32Array[]): void {
+    const tokens = countTokens(ids);
+    if (tokens > MEMORY_TOKENS / 4) return;
+    this.#memory.set(key, ids);
+    this.#memoryTokens += tokens;
+    for (const [oldest, forgotten] of this.#memory) {
+      if (this.#memoryTokens <= MEMORY_TOKENS) break;
+      this.#memory.delete(oldest);
+      this.#memoryTokens -= countTokens(forgotten);
+    }
+  }
+}
+
+/** Joins ids of neighbouring pieces. */
+export function concatenate(parts: readonly Int32Array[]): Int32Array {
+  const [only] = parts;
+  if (parts.length === 1 && only) return only;
+  const joined = new Int32Array(countTokens(parts));
+  let offset = 0;
+  for (const part of parts) {
+    joined.set(part, offset);
+    offset += part.length;
+  }
+  return joined;
+}
+
+function countTokens(parts: readonly Int32Array[]): number {
+  return parts.reduce((sum, part) => sum + part.length, 0);
+}
+
+function assertCover(segments: readonly DocumentSegment[], length: number, param: string): void {
+  let reached = 0;
+  for (const { start, end } of segments) {
+    if (start !== reached || end <= start) break;
+    reached = end;
+  }
+  if (reached !== length) {
+    throw new BlockstitchError(
+      'invalid_request',
+      { reason: `${param} must cover the document's ${length} characters in order; they leave off at ${reached}.` },
+      { param },
+    );
+  }
+}
+
+function memoryKey(text: string, segments: readonly DocumentSegment[], prefix: string, suffix: string): string {
+  const hash = createHash('sha256');
+  hash.update(JSON.stringify([prefix, suffix, segments.map((segment) => segment.end)]));
+  hash.update('\0');
+  // UTF-16, because UTF-8 would make lone surrogates equal to U+FFFD.
+  hash.update(Buffer.from(text, 'utf16le'));
+  return hash.digest('base64');
+}
