@@ -7,6 +7,8 @@ import type { FastifyReply } from 'fastify';
 
 /** Proxies drop a connection that is silent for a minute. */
 const KEEP_ALIVE_MS = 15_000;
+/** How long the first event may take before the headers go out without it; until then a failure has a status. */
+const HEADERS_MS = 10_000;
 
 export interface ServerEvent {
   /** Sent as JSON, a string as it is. */
@@ -16,28 +18,40 @@ export interface ServerEvent {
 }
 
 /**
- * Sends `events` as they come. The stream ends with the iterable; the iterable is told to return when the client goes.
- * The iterable must not throw: errors are events of its own.
+ * Sends `events` as they come. When the client goes, the iterable is told to return.
+ *
+ * @param describeError what to send, as the last event, for a failure after the headers have gone out
+ * @throws what the iterable throws before that
  */
-export function sendEventStream(reply: FastifyReply, events: AsyncIterable<ServerEvent>): FastifyReply {
+export async function sendEventStream(
+  reply: FastifyReply,
+  events: AsyncIterable<ServerEvent>,
+  describeError: (error: unknown) => ServerEvent,
+): Promise<FastifyReply> {
+  const iterator = events[Symbol.asyncIterator]();
+  const first = iterator.next();
+  await within(first, HEADERS_MS);
   return reply
     .code(200)
     .header('content-type', 'text/event-stream; charset=utf-8')
     .header('cache-control', 'no-cache, no-transform')
     .header('x-accel-buffering', 'no')
-    .send(Readable.from(withKeepAlive(events), { objectMode: true, highWaterMark: 16 }));
+    .send(Readable.from(frames(iterator, first, describeError), { objectMode: true, highWaterMark: 16 }));
 }
 
-export function encodeEvent({ data, event }: ServerEvent): string {
+function encodeEvent({ data, event }: ServerEvent): string {
   const line = typeof data === 'string' ? data : JSON.stringify(data);
   return event === undefined ? `data: ${line}\n\n` : `event: ${event}\ndata: ${line}\n\n`;
 }
 
-async function* withKeepAlive(events: AsyncIterable<ServerEvent>): AsyncGenerator<string> {
-  const iterator = events[Symbol.asyncIterator]();
+async function* frames(
+  iterator: AsyncIterator<ServerEvent>,
+  first: Promise<IteratorResult<ServerEvent>>,
+  describeError: (error: unknown) => ServerEvent,
+): AsyncGenerator<string> {
+  let next = first;
   try {
     for (;;) {
-      const next = iterator.next();
       let result = await within(next, KEEP_ALIVE_MS);
       while (result === undefined) {
         yield ': keep-alive\n\n';
@@ -45,8 +59,12 @@ async function* withKeepAlive(events: AsyncIterable<ServerEvent>): AsyncGenerato
       }
       if (result.done) return;
       yield encodeEvent(result.value);
+      next = iterator.next();
     }
+  } catch (error) {
+    yield encodeEvent(describeError(error));
   } finally {
+    next.catch(() => {});
     await iterator.return?.();
   }
 }

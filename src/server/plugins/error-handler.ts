@@ -80,6 +80,12 @@ export function translate(
   return new BlockstitchError('internal_error', {}, { cause: thrown });
 }
 
+/** For fastify's `frameworkErrors`: URLs that cannot be decoded and the like, which no route sees. */
+export function answerFrameworkError(thrown: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
+  sendError(reply, new BlockstitchError('invalid_request', { reason: thrown.message }));
+  request.log.info({ code: thrown.code }, thrown.message);
+}
+
 /** Answers what never became a request: malformed HTTP, headers that are too long or too slow. */
 export function answerBrokenHttp(error: NodeJS.ErrnoException, socket: Socket): void {
   if (!socket.writable || error.code === 'ECONNRESET') {

@@ -1,0 +1,72 @@
+/**
+ * The HTTP application, assembled: what runs, and in which order, can be read here and only here.
+ * It neither listens (start-server.ts) nor loads a model (open-services.ts).
+ */
+import { type TypeBoxTypeProvider, TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox';
+import fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify';
+import type { Config } from '../config.js';
+import type { Lifecycle } from './lifecycle.js';
+import { apiKeys } from './plugins/api-keys.js';
+import { clientLimits } from './plugins/client-limits.js';
+import { documentation } from './plugins/documentation.js';
+import { answerBrokenHttp, answerFrameworkError, errorHandler } from './plugins/error-handler.js';
+import { httpMetrics } from './plugins/http-metrics.js';
+import { jsonBody } from './plugins/json-body.js';
+import { loadShedding } from './plugins/load-shedding.js';
+import { requestId, requestIds } from './plugins/request-ids.js';
+import { runningRequests } from './plugins/running-requests.js';
+import { securityHeaders } from './plugins/security-headers.js';
+import { cache } from './routes/cache.js';
+import { chatCompletions } from './routes/chat-completions.js';
+import { completions } from './routes/completions.js';
+import { documents } from './routes/documents.js';
+import { health } from './routes/health.js';
+import { jobs } from './routes/jobs.js';
+import { models } from './routes/models.js';
+import { segment } from './routes/segment.js';
+import type { ServerMetrics } from './server-metrics.js';
+
+export interface AppOptions {
+  config: Config;
+  lifecycle: Lifecycle;
+  metrics: ServerMetrics;
+  logger?: FastifyServerOptions['logger'];
+}
+
+export async function buildApp({ config, lifecycle, metrics, logger = false }: AppOptions): Promise<FastifyInstance> {
+  const app = fastify({
+    logger,
+    genReqId: requestId,
+    bodyLimit: config.maxBodyBytes,
+    clientErrorHandler: answerBrokenHttp,
+    frameworkErrors: answerFrameworkError,
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: 256, ignoreTrailingSlash: true },
+  }).withTypeProvider<TypeBoxTypeProvider>();
+  app.setValidatorCompiler(TypeBoxValidatorCompiler);
+  app.server.maxConnections = config.maxConnections;
+
+  await app.register(errorHandler, { maxBodyBytes: config.maxBodyBytes, onError: ({ code }) => metrics.error(code) });
+  await app.register(requestIds);
+  await app.register(httpMetrics, { metrics });
+  await app.register(securityHeaders);
+  await app.register(jsonBody);
+  await app.register(documentation);
+
+  await app.register(health, { lifecycle, metrics });
+  await app.register(async (api) => {
+    await api.register(clientLimits, config);
+    await api.register(apiKeys, { keys: config.apiKeys });
+    await api.register(loadShedding);
+    await api.register(runningRequests, { lifecycle });
+
+    await api.register(chatCompletions, { lifecycle });
+    await api.register(completions, { lifecycle });
+    await api.register(documents, { lifecycle });
+    await api.register(jobs, { lifecycle });
+    await api.register(segment, { lifecycle });
+    await api.register(cache, { lifecycle });
+    await api.register(models, { lifecycle });
+  });
+  return app;
+}

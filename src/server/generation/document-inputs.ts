@@ -1,0 +1,109 @@
+/**
+ * From the documents of a request, given by id or as text, to documents cut into segments.
+ * Knows limits, the registry and the segmenter; what a prompt makes of a document is src/prompt's business.
+ */
+import { type Config, settingLabel } from '../../config.js';
+import { BlockstitchError } from '../../errors.js';
+import type { SegmentOptions } from '../../segment/segmenter.js';
+import { formatBytes } from '../../units.js';
+import type { DocumentInput } from '../schemas/chat-schema.js';
+import type { SegmentationBody } from '../schemas/sampling-schema.js';
+import type { PromptDocument, Services } from '../services.js';
+
+/** The wire's names to the segmenter's. */
+export function segmentOptions(body: SegmentationBody | undefined): SegmentOptions {
+  return {
+    ...(body?.segmenter === undefined ? {} : { segmenter: body.segmenter }),
+    ...(body?.target_tokens === undefined ? {} : { targetTokens: body.target_tokens }),
+    ...(body?.min_tokens === undefined ? {} : { minTokens: body.min_tokens }),
+    ...(body?.max_tokens === undefined ? {} : { maxTokens: body.max_tokens }),
+    ...(body?.granularity === undefined ? {} : { granularity: body.granularity }),
+  };
+}
+
+/**
+ * Resolves and segments a request's documents, in order.
+ *
+ * @throws BlockstitchError `payload_too_large`, `empty_input`, `document_not_found`, `invalid_request`, `segmentation_invalid`
+ */
+export async function promptDocuments(
+  services: Services,
+  inputs: readonly DocumentInput[],
+  segmentation: SegmentationBody | undefined,
+  cacheSalt: string | undefined,
+): Promise<PromptDocument[]> {
+  const { config } = services;
+  if (inputs.length > config.maxDocuments) {
+    throw new BlockstitchError(
+      'payload_too_large',
+      {
+        what: 'The request',
+        actual: `${inputs.length} documents`,
+        limit: config.maxDocuments,
+        setting: settingLabel('maxDocuments'),
+      },
+      { param: 'documents' },
+    );
+  }
+  inputs.forEach((input, index) => {
+    checkForm(input, `documents[${index}]`, config);
+  });
+  const documents: PromptDocument[] = [];
+  for (const [index, input] of inputs.entries()) {
+    documents.push(
+      input.text === undefined
+        ? await registeredDocument(services, input, segmentation, cacheSalt, `documents[${index}].id`)
+        : {
+            ...(input.title === undefined ? {} : { title: input.title }),
+            text: input.text,
+            segments: await services.segment(input.text, segmentOptions(segmentation)),
+          },
+    );
+  }
+  return documents;
+}
+
+/** @throws BlockstitchError `empty_input`, `payload_too_large` */
+export function checkDocumentText(text: string, what: string, config: Config): void {
+  if (!/\S/.test(text)) throw new BlockstitchError('empty_input', { what }, { param: what });
+  const bytes = Buffer.byteLength(text);
+  if (bytes > config.maxDocumentBytes) {
+    throw new BlockstitchError(
+      'payload_too_large',
+      {
+        what,
+        actual: formatBytes(bytes),
+        limit: formatBytes(config.maxDocumentBytes),
+        setting: settingLabel('maxDocumentBytes'),
+      },
+      { param: what },
+    );
+  }
+}
+
+function checkForm(input: DocumentInput, path: string, config: Config): void {
+  if ((input.id === undefined) === (input.text === undefined)) {
+    throw new BlockstitchError(
+      'invalid_request',
+      { reason: `\`${path}\` must have either \`id\` or \`text\`.` },
+      { param: path },
+    );
+  }
+  if (input.text !== undefined) checkDocumentText(input.text, `${path}.text`, config);
+}
+
+async function registeredDocument(
+  services: Services,
+  { id = '' }: DocumentInput,
+  segmentation: SegmentationBody | undefined,
+  cacheSalt: string | undefined,
+  param: string,
+): Promise<PromptDocument> {
+  const record = await services.documents.get(id, cacheSalt);
+  if (!record) throw new BlockstitchError('document_not_found', { id }, { param });
+  const segments =
+    segmentation === undefined
+      ? record.blocks.map(({ start, end, tokens }) => ({ start, end, tokens, boundaryScore: 1 }))
+      : await services.segment(record.text, segmentOptions(segmentation));
+  return { id, ...(record.title === undefined ? {} : { title: record.title }), text: record.text, segments };
+}

@@ -1,0 +1,81 @@
+/**
+ * /openapi.json from the routes' schemas, and /docs to read it: every asset is served from here, none from elsewhere.
+ * Knows titles and tags; what a route takes and gives stands beside the route.
+ */
+import swagger from '@fastify/swagger';
+import swaggerUi from '@fastify/swagger-ui';
+import type { FastifyInstance } from 'fastify';
+import fp from 'fastify-plugin';
+import { ErrorSchema } from '../schemas/error-schema.js';
+
+/** Version of the HTTP interface, in the OpenAPI document. */
+export const API_VERSION = '0.1.0';
+
+const DOCS_POLICY = [
+  "default-src 'none'",
+  "connect-src 'self'",
+  "img-src 'self' data:",
+  "script-src 'self'",
+  "style-src 'self' 'unsafe-inline'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join('; ');
+
+export const documentation = fp(
+  async (app: FastifyInstance) => {
+    app.addSchema(ErrorSchema);
+    await app.register(swagger, {
+      openapi: {
+        openapi: '3.1.0',
+        info: {
+          title: 'Blockstitch',
+          version: API_VERSION,
+          description:
+            'Answers over documents without prefilling the same passage twice. OpenAI-compatible: any OpenAI client works, with `documents` as an extra body field.',
+          license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+        },
+        tags: [
+          { name: 'generate', description: 'Answers and completions' },
+          { name: 'documents', description: 'Ingest documents, see how they are cut' },
+          { name: 'cache', description: 'What is cached where' },
+          { name: 'models', description: 'What is served' },
+          { name: 'operations', description: 'Probes, metrics, this document' },
+        ],
+        components: {
+          securitySchemes: {
+            apiKey: { type: 'http', scheme: 'bearer', description: 'Asked for where the server has API keys.' },
+          },
+        },
+        security: [{ apiKey: [] }],
+      },
+      refResolver: { buildLocalReference: (json, _base, _fragment, index) => String(json.$id ?? `schema-${index}`) },
+    });
+    await app.register(swaggerUi, {
+      routePrefix: '/docs',
+      staticCSP: DOCS_POLICY,
+      uiConfig: { validatorUrl: null, deepLinking: true },
+      logLevel: 'warn',
+    });
+    app.get(
+      '/openapi.json',
+      {
+        logLevel: 'warn',
+        schema: {
+          operationId: 'getOpenApi',
+          tags: ['operations'],
+          summary: 'This document',
+          security: [],
+          response: {
+            200: {
+              description: 'OpenAPI 3.1.',
+              content: { 'application/json': { schema: { type: 'object', additionalProperties: true } } },
+            },
+          },
+        },
+      },
+      async () => app.swagger(),
+    );
+  },
+  { name: 'documentation' },
+);

@@ -1,0 +1,18 @@
+/** Security headers for every response. /docs sets a policy of its own (documentation.ts); TLS is the proxy's business. */
+import helmet from '@fastify/helmet';
+import type { FastifyInstance } from 'fastify';
+import fp from 'fastify-plugin';
+
+export const securityHeaders = fp(
+  async (app: FastifyInstance) => {
+    await app.register(helmet, {
+      global: true,
+      hsts: false,
+      contentSecurityPolicy: {
+        useDefaults: false,
+        directives: { 'default-src': ["'none'"], 'frame-ancestors': ["'none'"] },
+      },
+    });
+  },
+  { name: 'security-headers' },
+);

@@ -1,0 +1,155 @@
+/** POST /v1/chat/completions: messages and documents in, an answer or a stream of chunks out. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { BlockstitchError } from '../../errors.js';
+import { promptTokens } from '../../prompt/prompt-plan.js';
+import { type ServerEvent, sendEventStream } from '../event-stream.js';
+import type { TokenEntry } from '../generation/choice-stream.js';
+import { Choices } from '../generation/choices.js';
+import { promptDocuments } from '../generation/document-inputs.js';
+import { attentionMode, checkModel, streamError, unixSeconds } from '../generation/request-basics.js';
+import { choiceCount, samplingParams, stopStrings } from '../generation/sampling-params.js';
+import { refuseUnsupportedFields } from '../generation/unsupported-fields.js';
+import type { Lifecycle } from '../lifecycle.js';
+import {
+  ChatAnswerSchema,
+  type ChatBody,
+  ChatBodySchema,
+  ChatChunkSchema,
+  type MessageBody,
+} from '../schemas/chat-schema.js';
+import { errorResponses } from '../schemas/error-schema.js';
+import { jsonOrEvents } from '../schemas/response-forms.js';
+import type { ChatMessage, Services } from '../services.js';
+
+const schema = {
+  operationId: 'createChatCompletion',
+  tags: ['generate'],
+  summary: 'Answer a conversation over documents',
+  body: ChatBodySchema,
+  response: {
+    200: jsonOrEvents(ChatAnswerSchema, ChatChunkSchema, 'The answer, or with `stream: true` its chunks.'),
+    ...errorResponses(
+      ['body', 'engine'],
+      [
+        'empty_input',
+        'segmentation_invalid',
+        'context_exceeded',
+        'model_not_found',
+        'document_not_found',
+        'store_failed',
+        'client_closed',
+      ],
+    ),
+  },
+};
+
+export const chatCompletions: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }> = async (app, { lifecycle }) => {
+  app.post('/v1/chat/completions', { schema }, async (request, reply) => {
+    const services = lifecycle.services();
+    const { body } = request;
+    const choices = await startChat(services, body, request.id);
+    const head = { id: `chatcmpl-${request.id}`, created: unixSeconds(), model: services.model.name };
+    if (body.stream) {
+      const chunks = chatChunks(choices, head, body, request.clientSignal);
+      return sendEventStream(reply, chunks, streamError(services, request));
+    }
+    const collected = await choices.collect(request.clientSignal);
+    return {
+      ...head,
+      object: 'chat.completion',
+      choices: collected.map(({ text, logprobs, reason }, index) => ({
+        index,
+        message: { role: 'assistant', content: text, refusal: null },
+        logprobs: body.logprobs ? { content: logprobs.map(wireLogprob), refusal: null } : null,
+        finish_reason: reason,
+      })),
+      usage: choices.usage(),
+      blockstitch: choices.report(),
+    };
+  });
+};
+
+async function startChat(services: Services, body: ChatBody, id: string): Promise<Choices> {
+  refuseUnsupportedFields(body);
+  checkModel(services, body.model);
+  if (body.top_logprobs !== undefined && !body.logprobs) {
+    throw new BlockstitchError(
+      'invalid_request',
+      { reason: '`top_logprobs` needs `logprobs: true`.' },
+      { param: 'top_logprobs' },
+    );
+  }
+  const count = choiceCount(body, services.config);
+  const stops = stopStrings(body, services.config);
+  const messages = body.messages.map(plainMessage);
+  const documents = await promptDocuments(services, body.documents ?? [], body.segmentation, body.cache_salt);
+  const plan = await services.prompts.chat({ messages, documents, attention: attentionMode(services, body) });
+  const maxTokens = newTokenLimit(body);
+  const sampling = samplingParams(
+    {
+      body,
+      ...(maxTokens === undefined ? {} : { maxTokens }),
+      ...(body.logprobs ? { topLogprobs: body.top_logprobs ?? 0 } : {}),
+      promptTokens: promptTokens(plan),
+    },
+    services.model,
+    services.config,
+  );
+  const salt = body.cache_salt === undefined ? {} : { cacheSalt: body.cache_salt };
+  return new Choices(services, { id, plan, sampling, stops, count, ...salt });
+}
+
+function newTokenLimit(body: ChatBody): { field: string; value: number } | undefined {
+  if (body.max_completion_tokens !== undefined) {
+    return { field: 'max_completion_tokens', value: body.max_completion_tokens };
+  }
+  return body.max_tokens === undefined ? undefined : { field: 'max_tokens', value: body.max_tokens };
+}
+
+function plainMessage({ role, content }: MessageBody, index: number): ChatMessage {
+  const text = Array.isArray(content) ? content.map((part) => part.text).join('') : (content ?? '');
+  if (role === 'user' && !/\S/.test(text)) {
+    const param = `messages[${index}].content`;
+    throw new BlockstitchError('empty_input', { what: param }, { param });
+  }
+  return { role: role === 'developer' ? 'system' : role, content: text };
+}
+
+async function* chatChunks(
+  choices: Choices,
+  head: { id: string; created: number; model: string },
+  body: ChatBody,
+  signal: AbortSignal,
+): AsyncGenerator<ServerEvent> {
+  const opened = new Set<number>();
+  let unfinished = body.n ?? 1;
+  const withUsage = body.stream_options?.include_usage === true;
+  const chunk = (index: number, delta: object, rest: { logprobs?: object | null; finish_reason?: string } = {}) => ({
+    ...head,
+    object: 'chat.completion.chunk',
+    choices: [{ index, delta, logprobs: null, finish_reason: null, ...rest }],
+    ...(withUsage ? { usage: null } : {}),
+  });
+  for await (const { index, event } of choices.stream(signal)) {
+    if (!opened.has(index)) {
+      opened.add(index);
+      yield { data: chunk(index, { role: 'assistant', content: '' }) };
+    }
+    if (event.type === 'text') {
+      const logprobs = body.logprobs ? { content: event.logprobs.map(wireLogprob), refusal: null } : null;
+      yield { data: chunk(index, { content: event.text }, { logprobs }) };
+    } else if (event.type === 'finish') {
+      unfinished -= 1;
+      const last = chunk(index, {}, { finish_reason: event.reason });
+      yield { data: unfinished === 0 ? { ...last, blockstitch: choices.report() } : last };
+    }
+  }
+  if (withUsage) {
+    yield { data: { ...head, object: 'chat.completion.chunk', choices: [], usage: choices.usage() } };
+  }
+  yield { data: '[DONE]' };
+}
+
+function wireLogprob({ token, logprob, bytes, alternatives }: TokenEntry) {
+  return { token, logprob, bytes, top_logprobs: alternatives };
+}

@@ -1,0 +1,160 @@
+/** POST /v1/completions: a plain prompt, with cached blocks in front of it where given. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { settingLabel } from '../../config.js';
+import { BlockstitchError } from '../../errors.js';
+import { promptTokens } from '../../prompt/prompt-plan.js';
+import { type ServerEvent, sendEventStream } from '../event-stream.js';
+import type { TokenEntry } from '../generation/choice-stream.js';
+import { Choices } from '../generation/choices.js';
+import { checkDocumentText } from '../generation/document-inputs.js';
+import { attentionMode, checkModel, streamError, unixSeconds } from '../generation/request-basics.js';
+import { choiceCount, samplingParams, stopStrings } from '../generation/sampling-params.js';
+import { refuseUnsupportedFields } from '../generation/unsupported-fields.js';
+import type { Lifecycle } from '../lifecycle.js';
+import {
+  CompletionAnswerSchema,
+  type CompletionBody,
+  CompletionBodySchema,
+  CompletionChunkSchema,
+} from '../schemas/completion-schema.js';
+import { errorResponses } from '../schemas/error-schema.js';
+import { jsonOrEvents } from '../schemas/response-forms.js';
+import type { Services } from '../services.js';
+
+const schema = {
+  operationId: 'createCompletion',
+  tags: ['generate'],
+  summary: 'Continue a prompt behind cached blocks',
+  body: CompletionBodySchema,
+  response: {
+    200: jsonOrEvents(CompletionAnswerSchema, CompletionChunkSchema, 'The text, or with `stream: true` its chunks.'),
+    ...errorResponses(['body', 'engine'], ['empty_input', 'context_exceeded', 'model_not_found', 'client_closed']),
+  },
+};
+
+export const completions: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }> = async (app, { lifecycle }) => {
+  app.post('/v1/completions', { schema }, async (request, reply) => {
+    const services = lifecycle.services();
+    const { body } = request;
+    const choices = await startCompletion(services, body, request.id);
+    const head = { id: `cmpl-${request.id}`, created: unixSeconds(), model: services.model.name };
+    if (body.stream) {
+      const chunks = completionChunks(choices, head, body, request.clientSignal);
+      return sendEventStream(reply, chunks, streamError(services, request));
+    }
+    const collected = await choices.collect(request.clientSignal);
+    return {
+      ...head,
+      object: 'text_completion',
+      choices: collected.map(({ text, logprobs, reason }, index) => ({
+        index,
+        text,
+        logprobs: body.logprobs === undefined ? null : wireLogprobs(logprobs, 0).wire,
+        finish_reason: reason,
+      })),
+      usage: choices.usage(),
+      blockstitch: choices.report(),
+    };
+  });
+};
+
+async function startCompletion(services: Services, body: CompletionBody, id: string): Promise<Choices> {
+  refuseUnsupportedFields(body);
+  checkModel(services, body.model);
+  const count = choiceCount(body, services.config);
+  const stops = stopStrings(body, services.config);
+  const { prompt, blocks } = promptAndBlocks(body, services);
+  const plan = await services.prompts.completion({ prompt, blocks, attention: attentionMode(services, body) });
+  const sampling = samplingParams(
+    {
+      body,
+      ...(body.max_tokens === undefined ? {} : { maxTokens: { field: 'max_tokens', value: body.max_tokens } }),
+      ...(body.logprobs === undefined ? {} : { topLogprobs: body.logprobs }),
+      promptTokens: promptTokens(plan),
+    },
+    services.model,
+    services.config,
+  );
+  const salt = body.cache_salt === undefined ? {} : { cacheSalt: body.cache_salt };
+  return new Choices(services, { id, plan, sampling, stops, count, ...salt });
+}
+
+/** @throws BlockstitchError `empty_input`, `payload_too_large`, `invalid_request` */
+function promptAndBlocks(body: CompletionBody, { config, model }: Services) {
+  const blocks = [...(body.blocks ?? [])];
+  if (blocks.length > config.maxDocuments) {
+    throw new BlockstitchError(
+      'payload_too_large',
+      {
+        what: 'The request',
+        actual: `${blocks.length} blocks`,
+        limit: config.maxDocuments,
+        setting: settingLabel('maxDocuments'),
+      },
+      { param: 'blocks' },
+    );
+  }
+  blocks.forEach((block, index) => {
+    checkDocumentText(block, `blocks[${index}]`, config);
+  });
+  const given = Array.isArray(body.prompt) && typeof body.prompt[0] === 'string' ? body.prompt[0] : body.prompt;
+  const prompt = (given ?? blocks.pop() ?? '') as string | number[];
+  if (prompt.length === 0) throw new BlockstitchError('empty_input', { what: 'prompt' }, { param: 'prompt' });
+  if (typeof prompt !== 'string') {
+    const wrong = prompt.find((tokenId) => tokenId >= model.config.vocabSize);
+    if (wrong !== undefined) {
+      const reason = `\`prompt\` names the token id ${wrong}; ids go from 0 to ${model.config.vocabSize - 1}.`;
+      throw new BlockstitchError('invalid_request', { reason }, { param: 'prompt' });
+    }
+  }
+  return { prompt, blocks };
+}
+
+async function* completionChunks(
+  choices: Choices,
+  head: { id: string; created: number; model: string },
+  body: CompletionBody,
+  signal: AbortSignal,
+): AsyncGenerator<ServerEvent> {
+  let unfinished = body.n ?? 1;
+  const offsets = new Map<number, number>();
+  const withUsage = body.stream_options?.include_usage === true;
+  const chunk = (index: number, text: string, rest: object = {}) => ({
+    ...head,
+    object: 'text_completion',
+    choices: [{ index, text, logprobs: null, finish_reason: null, ...rest }],
+    ...(withUsage ? { usage: null } : {}),
+  });
+  for await (const { index, event } of choices.stream(signal)) {
+    if (event.type === 'text') {
+      const { wire, end } = wireLogprobs(event.logprobs, offsets.get(index) ?? 0);
+      offsets.set(index, end);
+      yield { data: chunk(index, event.text, { logprobs: body.logprobs === undefined ? null : wire }) };
+    } else if (event.type === 'finish') {
+      unfinished -= 1;
+      const last = chunk(index, '', { finish_reason: event.reason });
+      yield { data: unfinished === 0 ? { ...last, blockstitch: choices.report() } : last };
+    }
+  }
+  if (withUsage) yield { data: { ...head, object: 'text_completion', choices: [], usage: choices.usage() } };
+  yield { data: '[DONE]' };
+}
+
+/** OpenAI's older logprobs, by columns. @param offset characters of the choice's text before the first entry */
+function wireLogprobs(entries: readonly TokenEntry[], offset: number) {
+  let end = offset;
+  const offsets = entries.map(({ token }) => {
+    const start = end;
+    end += token.length;
+    return start;
+  });
+  const wire = {
+    tokens: entries.map(({ token }) => token),
+    token_logprobs: entries.map(({ logprob }) => logprob),
+    top_logprobs: entries.map(({ alternatives }) =>
+      Object.fromEntries(alternatives.map(({ token, logprob }) => [token, logprob])),
+    ),
+    text_offset: offsets,
+  };
+  return { wire, end };
+}

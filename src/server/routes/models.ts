@@ -1,0 +1,57 @@
+/** GET /v1/models: the served model, as OpenAI lists models, with what Blockstitch knows of it. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { Type } from '@fastify/type-provider-typebox';
+import { BlockstitchError } from '../../errors.js';
+import { unixSeconds } from '../generation/request-basics.js';
+import type { Lifecycle } from '../lifecycle.js';
+import { ModelListSchema, ModelSchema } from '../schemas/cache-schema.js';
+import { errorResponses } from '../schemas/error-schema.js';
+import { json } from '../schemas/response-forms.js';
+import type { Services } from '../services.js';
+
+const tags = ['models'];
+const listSchema = {
+  operationId: 'listModels',
+  tags,
+  summary: 'The served model, as a list of one',
+  response: { 200: json(ModelListSchema, 'The list.'), ...errorResponses([]) },
+};
+const getSchema = {
+  operationId: 'getModel',
+  tags,
+  summary: 'The served model',
+  params: Type.Object({ model: Type.String({ minLength: 1, maxLength: 256 }) }),
+  response: { 200: json(ModelSchema, 'The model.'), ...errorResponses([], ['model_not_found']) },
+};
+
+export const models: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }> = async (app, { lifecycle }) => {
+  const created = unixSeconds();
+  app.get('/v1/models', { schema: listSchema }, async () => {
+    return { object: 'list', data: [wireModel(lifecycle.services(), created)] };
+  });
+
+  app.get('/v1/models/:model', { schema: getSchema }, async (request) => {
+    const services = lifecycle.services();
+    const { model } = request.params;
+    if (model !== services.model.name) throw new BlockstitchError('model_not_found', { model }, { param: 'model' });
+    return wireModel(services, created);
+  });
+};
+
+function wireModel({ model, config, defaultAttention, prompts }: Services, created: number) {
+  return {
+    id: model.name,
+    object: 'model',
+    created,
+    owned_by: 'blockstitch',
+    max_model_len: model.config.maxPositions,
+    blockstitch: {
+      family: model.config.family,
+      weights: model.weights,
+      fingerprint: model.fingerprint,
+      attention: defaultAttention,
+      kv_dtype: config.kvDtype,
+      sink_token_ids: [...prompts.sinkTokenIds],
+    },
+  };
+}

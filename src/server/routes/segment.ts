@@ -1,0 +1,39 @@
+/** POST /v1/segment: how a text would be cut into blocks, without computing any. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { checkDocumentText, segmentOptions } from '../generation/document-inputs.js';
+import type { Lifecycle } from '../lifecycle.js';
+import { SegmentAnswerSchema, SegmentBodySchema } from '../schemas/document-schema.js';
+import { errorResponses } from '../schemas/error-schema.js';
+import { json } from '../schemas/response-forms.js';
+
+const schema = {
+  operationId: 'segmentText',
+  tags: ['documents'],
+  summary: 'Cut a text into blocks',
+  body: SegmentBodySchema,
+  response: {
+    200: json(SegmentAnswerSchema, 'Blocks with offsets, token counts and boundary scores.'),
+    ...errorResponses(['body'], ['empty_input', 'segmentation_invalid']),
+  },
+};
+
+export const segment: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }> = async (app, { lifecycle }) => {
+  app.post('/v1/segment', { schema }, async (request) => {
+    const services = lifecycle.services();
+    const { text, segmentation, include_text: includeText } = request.body;
+    checkDocumentText(text, 'text', services.config);
+    const segments = await services.segment(text, segmentOptions(segmentation));
+    return {
+      object: 'list',
+      characters: text.length,
+      tokens: segments.reduce((sum, { tokens }) => sum + tokens, 0),
+      data: segments.map(({ start, end, tokens, boundaryScore }) => ({
+        start,
+        end,
+        tokens,
+        boundary_score: boundaryScore,
+        ...(includeText ? { text: text.slice(start, end) } : {}),
+      })),
+    };
+  });
+};

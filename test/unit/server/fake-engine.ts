@@ -1,0 +1,164 @@
+/**
+ * An engine in memory for the tests of the HTTP layer: its answers are bytes of text (token id = byte), its cache a map.
+ * Keeps the contract of src/engine/engine.ts: events in order, cancellation, pages held by running requests.
+ */
+import { createHash } from 'node:crypto';
+import type { CacheTier } from '../../../src/blocks/block-store.js';
+import type {
+  BlockReport,
+  Engine,
+  EngineStatistics,
+  GenerateEvent,
+  GenerateRequest,
+} from '../../../src/engine/engine.js';
+import type { BlockstitchError } from '../../../src/errors.js';
+import { type PlanBlock, promptTokens } from '../../../src/prompt/prompt-plan.js';
+
+const PAGE_TOKENS = 16;
+const POOL_PAGES = 4096;
+
+export class FakeEngine implements Engine {
+  /** What every request answers. */
+  answer = 'The answer is 42.';
+  /** Milliseconds per token. */
+  tokenMs = 0;
+  failWith: BlockstitchError | undefined;
+  /** Fails after this many tokens, with `failWith`. */
+  failAfterTokens = 0;
+  readonly requests: GenerateRequest[] = [];
+  readonly evicted: string[] = [];
+  private readonly cached = new Map<string, number>();
+  private readonly holders = new Map<string, number>();
+  private readonly totals = { queried: 0, hits: 0, prompt: 0, generated: 0 };
+  closed = false;
+
+  async *generate(request: GenerateRequest, signal?: AbortSignal): AsyncGenerator<GenerateEvent> {
+    this.requests.push(request);
+    if (this.failWith && this.failAfterTokens === 0) throw this.failWith;
+    const pages = Math.ceil(promptTokens(request.plan) / PAGE_TOKENS);
+    this.holders.set(request.id, pages);
+    let generatedTokens = 0;
+    try {
+      const blocks = request.plan.blocks.map((block) => this.take(block, request.plan.sinkTokenIds, request.cacheSalt));
+      const tokens = promptTokens(request.plan);
+      const cachedTokens = blocks.reduce((sum, { origin, tokens }) => sum + (origin === 'computed' ? 0 : tokens), 0);
+      this.totals.prompt += tokens;
+      yield { type: 'prefilled', blocks, promptTokens: tokens, cachedTokens, queueMs: 1, prefillMs: 2 };
+      for (const tokenId of Buffer.from(this.answer).subarray(0, request.sampling.maxTokens)) {
+        if (this.tokenMs > 0) await pause(this.tokenMs, signal);
+        if (signal?.aborted) {
+          yield { type: 'finish', reason: 'cancelled', generatedTokens };
+          return;
+        }
+        generatedTokens += 1;
+        this.totals.generated += 1;
+        if (this.failWith && generatedTokens > this.failAfterTokens) throw this.failWith;
+        const alternatives = request.sampling.topLogprobs;
+        yield alternatives === undefined
+          ? { type: 'token', tokenId }
+          : {
+              type: 'token',
+              tokenId,
+              logprob: -0.5,
+              topLogprobs: Array.from({ length: alternatives }, (_, rank) => ({
+                tokenId: (tokenId + rank) % 128,
+                logprob: -0.5 - rank,
+              })),
+            };
+      }
+      const reason = Buffer.byteLength(this.answer) > request.sampling.maxTokens ? 'length' : 'stop';
+      yield { type: 'finish', reason, generatedTokens };
+    } finally {
+      this.holders.delete(request.id);
+    }
+  }
+
+  async ingest(
+    blocks: readonly PlanBlock[],
+    options: { sinkTokenIds: Int32Array; cacheSalt?: string; onBlock?: (report: BlockReport) => void },
+    signal?: AbortSignal,
+  ): Promise<BlockReport[]> {
+    const reports: BlockReport[] = [];
+    for (const block of blocks) {
+      if (this.tokenMs > 0) await pause(this.tokenMs, signal);
+      signal?.throwIfAborted();
+      if (this.failWith) throw this.failWith;
+      const report = this.take(block, options.sinkTokenIds, options.cacheSalt);
+      options.onBlock?.(report);
+      reports.push(report);
+    }
+    return reports;
+  }
+
+  blockKey(tokenIds: Int32Array, sinkTokenIds: Int32Array, cacheSalt = ''): string {
+    return createHash('sha256').update(`${cacheSalt}|${sinkTokenIds}|${tokenIds}`).digest('hex');
+  }
+
+  async locate(keys: readonly string[]): Promise<{ tiers: CacheTier[]; tokens?: number }[]> {
+    return keys.map((key) => {
+      const tokens = this.cached.get(key);
+      return tokens === undefined ? { tiers: [] } : { tiers: ['pool'], tokens };
+    });
+  }
+
+  async evict(keys: readonly string[] = [...this.cached.keys()]): Promise<number> {
+    this.evicted.push(...keys);
+    return keys.filter((key) => this.cached.delete(key)).length;
+  }
+
+  async statistics(): Promise<EngineStatistics> {
+    const activePages = [...this.holders.values()].reduce((sum, pages) => sum + pages, 0);
+    const tier = { entries: 0, bytes: 0, hits: 0, misses: 0, corrupt: 0, loadedBytes: 0, loadSeconds: 0 };
+    return {
+      running: this.holders.size,
+      waiting: 0,
+      pool: {
+        pages: POOL_PAGES,
+        freePages: POOL_PAGES - activePages - this.cached.size,
+        cachedPages: this.cached.size,
+        activePages,
+        pageTokens: PAGE_TOKENS,
+        pageBytes: 1024,
+        cachedBlocks: this.cached.size,
+      },
+      queriedTokens: this.totals.queried,
+      hitTokens: { pool: this.totals.hits, host: 0, lmdb: 0, redis: 0 },
+      promptTokens: this.totals.prompt,
+      generatedTokens: this.totals.generated,
+      preemptions: 0,
+      steps: 0,
+      stepMs: 0,
+      runMs: 0,
+      repository: { host: tier, store: { ...tier, tier: 'lmdb', breaker: 'closed', failures: 0 } },
+    };
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+  }
+
+  private take(block: PlanBlock, sinkTokenIds: Int32Array, cacheSalt?: string): BlockReport {
+    const key = this.blockKey(block.tokenIds, sinkTokenIds, cacheSalt);
+    const tokens = block.tokenIds.length;
+    const origin = this.cached.has(key) ? 'pool' : 'computed';
+    this.totals.queried += tokens;
+    if (origin === 'pool') this.totals.hits += tokens;
+    this.cached.set(key, tokens);
+    return { key, tokens, origin, kind: block.kind };
+  }
+}
+
+/** Resolves after `ms`, or at once when the signal aborts. */
+async function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal?.addEventListener(
+      'abort',
+      () => {
+        clearTimeout(timer);
+        resolve();
+      },
+      { once: true },
+    );
+  });
+}

@@ -1,0 +1,152 @@
+/** Services over the fake engine: bytes for tokens, one segment per paragraph, documents in a map. */
+import { type Config, loadConfig, type SettingName } from '../../../src/config.js';
+import type { ImportedModel } from '../../../src/model/imported-model.js';
+import type { PlanBlock } from '../../../src/prompt/prompt-plan.js';
+import type { Segment } from '../../../src/segment/segmenter.js';
+import { buildApp } from '../../../src/server/app.js';
+import type { DocumentRecord } from '../../../src/server/document-record.js';
+import { IngestJobs } from '../../../src/server/ingest-jobs.js';
+import { Lifecycle } from '../../../src/server/lifecycle.js';
+import { ServerMetrics } from '../../../src/server/server-metrics.js';
+import type { DocumentStore, PromptServices, Services, TextServices } from '../../../src/server/services.js';
+import { FakeEngine } from './fake-engine.js';
+
+export const MODEL: ImportedModel = {
+  name: 'tiny',
+  checkpointDir: '/nowhere',
+  graphPath: '/nowhere/model.onnx',
+  weights: 'fp32',
+  fingerprint: 'f'.repeat(64),
+  config: {
+    family: 'llama',
+    vocabSize: 256,
+    hiddenSize: 8,
+    intermediateSize: 8,
+    layers: 1,
+    heads: 1,
+    kvHeads: 1,
+    headDim: 8,
+    rotaryDim: 8,
+    maxPositions: 4096,
+    rmsNormEps: 1e-5,
+    tiedEmbeddings: true,
+    qkvBias: false,
+    qkNorm: false,
+    eosTokenIds: [0],
+  },
+  generation: { temperature: 0.7 },
+};
+
+const ids = (text: string) => Int32Array.from(Buffer.from(text));
+
+const text: TextServices = {
+  encode: async (value) => ids(value),
+  tokenText: (tokenId) => String.fromCharCode(tokenId),
+  tokenBytes: (tokenId) => [tokenId],
+  detokenizer: () => {
+    const decoder = new TextDecoder();
+    return {
+      push: (tokenId) => decoder.decode(Uint8Array.of(tokenId), { stream: true }),
+      flush: () => decoder.decode(),
+    };
+  },
+  stopMatcher: (stops) => {
+    let held = '';
+    return {
+      push(piece) {
+        held += piece;
+        const found = stops.map((stop) => ({ stop, at: held.indexOf(stop) })).find(({ at }) => at >= 0);
+        if (found) return { text: held.slice(0, found.at), stop: found.stop };
+        const keep = Math.min(held.length, Math.max(...stops.map(({ length }) => length)) - 1);
+        const sent = held.slice(0, held.length - keep);
+        held = held.slice(held.length - keep);
+        return { text: sent };
+      },
+      flush: () => held,
+    };
+  },
+  close: async () => {},
+};
+
+const documentBlocks: PromptServices['documentBlocks'] = async (document) =>
+  document.segments.map(
+    ({ start, end }, index): PlanBlock => ({
+      tokenIds: ids((index === 0 && document.title ? `${document.title}\n` : '') + document.text.slice(start, end)),
+      kind: 'document',
+      source: { documentIndex: 0, start, end },
+    }),
+  );
+
+const prompts: PromptServices = {
+  sinkTokenIds: Int32Array.of(1),
+  documentBlocks,
+  async chat({ messages, documents, attention }) {
+    const blocks = (await Promise.all(documents.map(documentBlocks))).flat();
+    const header = messages.filter(({ role }) => role === 'system').map(({ content }) => content);
+    const template: PlanBlock[] = header.map((content) => ({ tokenIds: ids(content), kind: 'template' }));
+    const question = messages.at(-1)?.content ?? '';
+    const sinkTokenIds = prompts.sinkTokenIds;
+    return { attention, sinkTokenIds, blocks: [...template, ...blocks], finalTokenIds: ids(`${question}\n`) };
+  },
+  async completion({ prompt, blocks, attention }) {
+    return {
+      attention,
+      sinkTokenIds: prompts.sinkTokenIds,
+      blocks: blocks.map((block) => ({ tokenIds: ids(block), kind: 'document' })),
+      finalTokenIds: typeof prompt === 'string' ? ids(prompt) : Int32Array.from(prompt),
+    };
+  },
+};
+
+function memoryDocuments(): DocumentStore {
+  const records = new Map<string, DocumentRecord>();
+  const key = (id: string, salt = '') => `${salt}\u0000${id}`;
+  return {
+    put: async (record) => {
+      records.set(key(record.id, record.cacheSalt), record);
+    },
+    get: async (id, salt) => records.get(key(id, salt)),
+    delete: async (id, salt) => records.delete(key(id, salt)),
+    list: async ({ after = '', limit, cacheSalt }) => {
+      const all = [...records.values()]
+        .filter((record) => record.cacheSalt === cacheSalt && record.id > after)
+        .sort((a, b) => (a.id < b.id ? -1 : 1));
+      return { records: all.slice(0, limit), hasMore: all.length > limit };
+    },
+  };
+}
+
+/** Paragraphs, offsets covering the text. */
+export async function segmentParagraphs(value: string): Promise<Segment[]> {
+  const ends = [...value.matchAll(/\n\n/g)].map((match) => match.index + 2);
+  if (ends.at(-1) !== value.length) ends.push(value.length);
+  return ends.map((end, index) => {
+    const start = ends[index - 1] ?? 0;
+    return { start, end, tokens: Buffer.byteLength(value.slice(start, end)), boundaryScore: 1 };
+  });
+}
+
+/** An app over fakes, ready, not listening. */
+export async function fakeApp(settings: Partial<Record<SettingName, string | number | readonly string[]>> = {}) {
+  const config: Config = loadConfig(settings, {});
+  const engine = new FakeEngine();
+  const metrics = new ServerMetrics(MODEL.name);
+  const lifecycle = new Lifecycle();
+  const services: Services = {
+    config,
+    model: MODEL,
+    defaultAttention: 'block',
+    engine,
+    text,
+    prompts,
+    segment: segmentParagraphs,
+    documents: memoryDocuments(),
+    jobs: new IngestJobs(),
+    metrics,
+    close: async () => engine.close(),
+  };
+  const app = await buildApp({ config, lifecycle, metrics });
+  lifecycle.ready(services);
+  await app.ready();
+  return { app, engine, lifecycle, services, config };
+}
