@@ -6,6 +6,7 @@
  * An admitted request can finish: what it needs at worst fits the pool (checked before it is submitted), the oldest
  * running request is never preempted, and pages held by page copies in flight come back on their own.
  */
+import type { CacheTier } from '../blocks/block-store.js';
 import type { BlockTable, PoolBlock } from './block-table.js';
 import { Holdings } from './holdings.js';
 import { IngestQueue, type IngestSpec, type IngestTask } from './ingest-queue.js';
@@ -44,8 +45,8 @@ export interface SchedulerNews {
   loads: PoolBlock[];
   /** Blocks to copy out and save, held until `copied`. */
   saves: { block: PoolBlock; durable: boolean; leased: boolean }[];
-  /** Ingested blocks that are ready (their save is in `saves`). */
-  ingested: { task: IngestTask; block: PoolBlock }[];
+  /** Ingested blocks that are ready; `saved`: durable once the save in `saves` is, else the store has them already. */
+  ingested: { task: IngestTask; origin: CacheTier | 'computed'; saved: boolean }[];
 }
 
 const noNews = (): SchedulerNews => ({ admitted: [], expired: [], loads: [], saves: [], ingested: [] });
@@ -239,8 +240,10 @@ export class Scheduler {
 
   #completeTask(task: IngestTask, block: PoolBlock): void {
     const durable = block.origin === 'lmdb' || block.origin === 'redis';
-    if (!task.saveAsked && !(durable && !task.wasInPool)) this.#save(block, true);
-    this.#news.ingested.push({ task, block });
+    const inStore = durable && !task.wasInPool;
+    if (!task.saveAsked && !inStore) this.#save(block, true);
+    const origin = task.wasInPool ? 'pool' : (block.origin ?? 'computed');
+    this.#news.ingested.push({ task, origin, saved: !inStore });
     this.#ingest.remove(task);
     this.#holdings.releaseTask(task);
   }

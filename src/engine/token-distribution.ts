@@ -48,7 +48,7 @@ export function drawFromBest(
   const kept = keptByMinPAndTopK(weights, options);
   const last = weights[weights.length - 1] as number;
   const complete = kept < weights.length || ids.length === vocabSize || (options.topK > 0 && kept === options.topK);
-  if (complete) return ids[walk(weights, kept, options.topP, u, sum(weights, kept))] as number;
+  if (complete) return ids[Math.min(walk(weights, kept, options.topP, u, sum(weights, kept)), kept - 1)] as number;
   if (options.topK > 0 || options.minP > 0) return UNSETTLED;
   const known = sum(weights, kept);
   let least = known;

@@ -1,0 +1,262 @@
+/**
+ * The engine without threads: takes commands, runs one step per turn, says what happened.
+ * Knows scheduler, blocks and samplers; the graph is behind `StepRunner`, messages and waiting are `engine-worker.ts`'s,
+ * page copies and stores are the HTTP thread's.
+ */
+import { BlockTable } from './block-table.js';
+import { PagePool } from './page-pool.js';
+import { type LogitRow, logitsNeeded, Sampler } from './sampler.js';
+import { Scheduler, type SchedulerPolicy, type StepPlan } from './scheduler.js';
+import type { RequestSpec, Sequence } from './sequence.js';
+import type { SharedCounters } from './shared-counters.js';
+import { type BatchLayout, buildStep, type ModelOutput, type ModelStep } from './step-batch.js';
+import { type EngineCommand, type EngineNews, noNews, type RequestEvent } from './worker-messages.js';
+
+/** Runs the graph. A rejection fails what was in the step, nothing else. */
+export interface StepRunner {
+  run(step: ModelStep): Promise<ModelOutput>;
+}
+
+export interface CoreOptions {
+  runner: StepRunner;
+  /** Pages that sequences and blocks may use: 0..pages-1. */
+  pages: number;
+  pageTokens: number;
+  vocabSize: number;
+  layout: BatchLayout;
+  policy: SchedulerPolicy;
+  counters: SharedCounters;
+  /** Milliseconds, the clock of the requests' times. */
+  now: () => number;
+}
+
+export class EngineCore {
+  readonly #options: CoreOptions;
+  readonly #table: BlockTable;
+  readonly #scheduler: Scheduler;
+  readonly #samplers = new Map<Sequence, Sampler>();
+  #news = noNews();
+
+  constructor(options: CoreOptions) {
+    this.#options = options;
+    this.#table = new BlockTable(new PagePool(options.pages), options.pageTokens);
+    this.#scheduler = new Scheduler(this.#table, options.policy);
+    this.#publish();
+  }
+
+  /** True when no request and no ingestion is in the engine. */
+  get idle(): boolean {
+    return this.#scheduler.idle;
+  }
+
+  get nextDeadlineMs(): number | undefined {
+    return this.#scheduler.nextDeadlineMs;
+  }
+
+  handle(command: Exclude<EngineCommand, { type: 'close' }>): void {
+    switch (command.type) {
+      case 'submit': {
+        const sequence = this.#scheduler.submit(command.request);
+        this.#samplers.set(sequence, samplerOf(command.request));
+        break;
+      }
+      case 'cancel': {
+        const sequence = this.#scheduler.find(command.id);
+        if (sequence !== undefined)
+          this.#finish(sequence, { type: 'finish', reason: 'cancelled', generatedTokens: sequence.generated });
+        break;
+      }
+      case 'ingest':
+        this.#scheduler.ingest(command.spec);
+        break;
+      case 'cancelIngest':
+        this.#scheduler.cancelIngest(command.jobId);
+        break;
+      case 'settled':
+        this.#scheduler.settle(command.handle, command.tier);
+        break;
+      case 'copied':
+        this.#scheduler.copied(command.handle);
+        break;
+      case 'evict':
+        this.#news.evicted.push({ callId: command.callId, dropped: this.#table.evict(command.keys) });
+        break;
+    }
+  }
+
+  /**
+   * Runs one step, if there is anything to run.
+   * @returns false when nothing can run until the next command or deadline
+   */
+  async turn(): Promise<boolean> {
+    const { now, runner, layout, counters } = this.#options;
+    const startMs = now();
+    const plan = this.#scheduler.plan(startMs);
+    this.#takeSchedulerNews();
+    if (plan.rows === 0) {
+      this.#publish();
+      return false;
+    }
+    const step = buildStep(plan, layout);
+    const runStartMs = now();
+    let output: ModelOutput;
+    try {
+      output = await runner.run(step);
+    } catch (error) {
+      this.#failStep(plan, error);
+      this.#publish();
+      return true;
+    }
+    const runEndMs = now();
+    const sampled = this.#scheduler.advance(plan);
+    this.#takeSchedulerNews();
+    for (const [index, sequence] of sampled.entries()) this.#sample(sequence, output, index, runEndMs);
+    counters.add('steps', 1);
+    counters.add('runMs', runEndMs - runStartMs);
+    counters.add('stepMs', now() - startMs);
+    this.#publish();
+    return true;
+  }
+
+  /** Hands out what happened since the last call. */
+  takeNews(): EngineNews {
+    const { findable, abandoned } = this.#table.takeChanges();
+    const news = this.#news;
+    news.findable.push(...findable);
+    news.abandoned.push(...abandoned);
+    this.#news = noNews();
+    return news;
+  }
+
+  #sample(sequence: Sequence, output: ModelOutput, index: number, nowMs: number): void {
+    this.#reportPrefill(sequence, nowMs);
+    const { spec } = sequence;
+    let sampled: ReturnType<Sampler['next']>;
+    try {
+      const sampler = this.#samplers.get(sequence);
+      if (sampler === undefined) throw new Error(`request ${spec.id} has no sampler`);
+      sampled = sampler.next(rowOf(output, index, spec, this.#options.vocabSize));
+    } catch (error) {
+      this.#finish(sequence, failure(error));
+      return;
+    }
+    const { tokenId } = sampled;
+    sequence.generated++;
+    this.#options.counters.add('generatedTokens', 1);
+    if (spec.sampling.stopTokenIds.includes(tokenId) && spec.sampling.ignoreEos !== true) {
+      this.#finish(sequence, {
+        type: 'finish',
+        reason: 'stop',
+        stopTokenId: tokenId,
+        generatedTokens: sequence.generated,
+      });
+      return;
+    }
+    sequence.tokens.push(tokenId);
+    this.#say(spec.id, { type: 'token', ...sampled });
+    if (sequence.generated >= spec.sampling.maxTokens) {
+      this.#finish(sequence, { type: 'finish', reason: 'length', generatedTokens: sequence.generated });
+    }
+  }
+
+  /** Once per request, when its first logits are there. */
+  #reportPrefill(sequence: Sequence, nowMs: number): void {
+    if (sequence.prefilledReported) return;
+    sequence.prefilledReported = true;
+    const { counters } = this.#options;
+    const { spec } = sequence;
+    const blocks = sequence.blockReports();
+    const admittedMs = sequence.admittedMs ?? nowMs;
+    counters.add('promptTokens', sequence.promptTokens);
+    if (spec.attention === 'block') {
+      for (const { origin, tokens } of blocks) {
+        counters.add('queriedTokens', tokens);
+        if (origin !== 'computed') counters.add(HIT_COUNTER[origin], tokens);
+      }
+    }
+    this.#say(spec.id, {
+      type: 'prefilled',
+      blocks,
+      promptTokens: sequence.promptTokens,
+      cachedTokens: sequence.cachedTokens(),
+      queueMs: admittedMs - spec.submittedMs,
+      prefillMs: nowMs - admittedMs,
+    });
+  }
+
+  #failStep(plan: StepPlan, error: unknown): void {
+    const event = failure(error);
+    const { sequences, tasks } = this.#scheduler.fail(plan);
+    for (const sequence of sequences) this.#finish(sequence, event);
+    const reason = String(event.details.reason);
+    for (const jobId of new Set(tasks.map((task) => task.jobId))) this.#news.failedJobs.push({ jobId, reason });
+    for (const { jobId } of tasks) this.#scheduler.cancelIngest(jobId);
+  }
+
+  #finish(sequence: Sequence, event: RequestEvent): void {
+    this.#scheduler.finish(sequence);
+    this.#samplers.delete(sequence);
+    this.#say(sequence.spec.id, event);
+  }
+
+  #takeSchedulerNews(): void {
+    const { admitted, expired, loads, saves, ingested } = this.#scheduler.takeNews();
+    for (const { spec } of admitted) this.#say(spec.id, { type: 'admitted' });
+    for (const sequence of expired) {
+      this.#finish(sequence, { type: 'finish', reason: 'deadline', generatedTokens: sequence.generated });
+    }
+    for (const { handle, key, pages, tokenIds } of loads) {
+      this.#news.loads.push({ handle, key, pages, tokens: tokenIds.length });
+    }
+    for (const { block, durable, leased } of saves) {
+      const { handle, key, pages, tokenIds } = block;
+      this.#news.saves.push({ handle, key, pages, tokens: tokenIds.length, durable, leased });
+    }
+    for (const { task, origin, saved } of ingested) {
+      this.#news.ingested.push({ jobId: task.jobId, index: task.index, key: task.wanted.key, origin, save: saved });
+    }
+  }
+
+  #say(id: string, event: RequestEvent): void {
+    this.#news.events.push({ id, event });
+  }
+
+  #publish(): void {
+    const { counters } = this.#options;
+    counters.set('running', this.#scheduler.running);
+    counters.set('waiting', this.#scheduler.waiting);
+    counters.set('preemptions', this.#scheduler.preemptions);
+    counters.set('freePages', this.#table.freePages);
+    counters.set('cachedPages', this.#table.cachedPages);
+    counters.set('cachedBlocks', this.#table.readyBlocks);
+  }
+}
+
+const HIT_COUNTER = { pool: 'hitPool', host: 'hitHost', lmdb: 'hitLmdb', redis: 'hitRedis' } as const;
+
+function samplerOf(spec: RequestSpec): Sampler {
+  const prompt = [spec.tailTokenIds];
+  if (spec.attention === 'block') {
+    if (spec.sinks !== undefined) prompt.push(spec.sinks.tokenIds);
+    for (const block of spec.blocks) prompt.push(block.tokenIds);
+  }
+  return new Sampler(spec.sampling, spec.seed, prompt);
+}
+
+/** One row of the outputs, cut to what this request asked for: a batch may have fetched more for others. */
+function rowOf(output: ModelOutput, index: number, spec: RequestSpec, vocabSize: number): LogitRow {
+  const needed = logitsNeeded(spec.sampling);
+  const start = index * output.topK;
+  const end = start + Math.min(needed.topK, output.topK);
+  return {
+    best: { values: output.topValues.subarray(start, end), ids: output.topIds.subarray(start, end) },
+    logSumExp: output.logSumExp[index] as number,
+    full: needed.fullRow ? output.logits?.subarray(index * vocabSize, (index + 1) * vocabSize) : undefined,
+    vocabSize,
+  };
+}
+
+function failure(error: unknown): RequestEvent & { type: 'failed' } {
+  const reason = error instanceof Error ? error.message : String(error);
+  return { type: 'failed', code: 'engine_failed', details: { reason } };
+}

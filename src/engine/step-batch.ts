@@ -1,0 +1,119 @@
+/**
+ * Turns a plan into the tensors of one step: token ids, step metadata, rows whose logits are wanted.
+ * Knows the graph's inputs and the padding of rows; what is planned is the scheduler's, running is `model-runner.ts`.
+ *
+ * Rows are padded to a multiple of `rowMultiple`, with a sequence of its own that writes to a scratch page: matrix
+ * kernels may take another path, and round otherwise, for other row counts, and no token may depend on who else is
+ * in the batch (docs/decisions/020-batch-invariant-steps.md).
+ */
+import { encodeStepMetadata, type Segment, type StepSequence } from '../kernels/step-metadata.js';
+import type { PoolBlock } from './block-table.js';
+import { logitsNeeded } from './sampler.js';
+import type { PlannedRows, StepPlan } from './scheduler.js';
+import type { Sequence } from './sequence.js';
+
+/** The inputs of one run of the graph. */
+export interface ModelStep {
+  /** [T]. */
+  inputIds: Int32Array;
+  metadata: Int32Array;
+  /** [L] rows whose logits are wanted, L >= 1. */
+  logitRows: Int32Array;
+  /** Best tokens per row, 1..256. */
+  topK: number;
+  /** Whether whole rows of logits are wanted as well. */
+  fullRows: boolean;
+}
+
+/** What a run returned. Rows are in the order of `logitRows`. */
+export interface ModelOutput {
+  /** [L, k] */
+  topValues: Float32Array;
+  /** [L, k] */
+  topIds: Int32Array;
+  /** [L] */
+  logSumExp: Float32Array;
+  /** [L, vocab], where asked for. */
+  logits: Float32Array | undefined;
+  /** k of the top outputs: what was asked for, or the vocabulary when that is smaller. */
+  topK: number;
+}
+
+export interface BatchLayout {
+  poolId: number;
+  /** A page that no sequence owns, >= `rowMultiple` token slots: padding rows write there. */
+  scratchPage: number;
+  /** Rows and logit rows are padded to a multiple of this, >= 1. */
+  rowMultiple: number;
+}
+
+/**
+ * Builds one step.
+ *
+ * @param plan non-empty
+ * @returns the step; its first logit rows are those of the sequences whose last pending token is in the plan, in order
+ */
+export function buildStep(plan: StepPlan, layout: BatchLayout): ModelStep {
+  const padding = (layout.rowMultiple - (plan.rows % layout.rowMultiple)) % layout.rowMultiple;
+  const inputIds = new Int32Array(plan.rows + padding);
+  const sequences: StepSequence[] = [];
+  const logitRows: number[] = [];
+  let topK = 1;
+  let fullRows = false;
+  let row = 0;
+  for (const entry of plan.entries) {
+    sequences.push(
+      entry.sequence === undefined ? blockRows(entry.block, entry.rows) : tailRows(entry.sequence, entry.rows),
+    );
+    inputIds.set(tokensOf(entry), row);
+    row += entry.rows;
+    if (entry.sequence === undefined || entry.sequence.pending !== entry.rows) continue;
+    logitRows.push(row - 1);
+    const needed = logitsNeeded(entry.sequence.spec.sampling);
+    topK = Math.max(topK, needed.topK);
+    fullRows ||= needed.fullRow;
+  }
+  if (padding > 0) sequences.push(scratchRows(layout.scratchPage, padding));
+  if (logitRows.length === 0) logitRows.push(row - 1);
+  while (logitRows.length % layout.rowMultiple !== 0) logitRows.push(logitRows.at(-1) ?? 0);
+  return {
+    inputIds,
+    metadata: encodeStepMetadata(layout.poolId, sequences),
+    logitRows: Int32Array.from(logitRows),
+    topK,
+    fullRows,
+  };
+}
+
+function tokensOf(entry: PlannedRows): Int32Array {
+  if (entry.sequence !== undefined) {
+    const { computed, tokens } = entry.sequence;
+    return tokens.view(computed, computed + entry.rows);
+  }
+  const { computed, tokenIds } = entry.block;
+  return tokenIds.subarray(computed, computed + entry.rows);
+}
+
+/** A block is prefilled as a sequence behind the sinks: local positions from k on. */
+function blockRows(block: PoolBlock, rows: number): StepSequence {
+  const { sinks } = block;
+  const segments: Segment[] =
+    sinks === undefined ? [] : [{ pages: sinks.pages, length: sinks.tokenIds.length, delta: 0 }];
+  return {
+    rows,
+    segments,
+    tail: { pages: block.pages, position: sinks?.tokenIds.length ?? 0, past: block.computed },
+  };
+}
+
+function tailRows(sequence: Sequence, rows: number): StepSequence {
+  return {
+    rows,
+    segments: sequence.segments ?? [],
+    tail: { pages: sequence.pages.view(), position: sequence.position, past: sequence.computed },
+  };
+}
+
+function scratchRows(page: number, rows: number): StepSequence {
+  return { rows, segments: [], tail: { pages: Int32Array.of(page), position: 0, past: 0 } };
+}

@@ -1,0 +1,183 @@
+/** An engine core over the paper model, with tiers below that answer when told to: what the unit tests drive. */
+import type { BlockKey } from '../../../src/blocks/block-store.js';
+import type { GenerateEvent, SamplingParams } from '../../../src/engine/engine.js';
+import { EngineCore } from '../../../src/engine/engine-core.js';
+import type { SchedulerPolicy } from '../../../src/engine/scheduler.js';
+import type { BlockSpec, RequestSpec, SinkSpec } from '../../../src/engine/sequence.js';
+import { SharedCounters } from '../../../src/engine/shared-counters.js';
+import type { EngineNews, RequestEvent } from '../../../src/engine/worker-messages.js';
+import { PaperModel } from './paper-model.js';
+
+export const GREEDY: SamplingParams = {
+  maxTokens: 8,
+  temperature: 0,
+  topP: 1,
+  topK: 0,
+  minP: 0,
+  presencePenalty: 0,
+  frequencyPenalty: 0,
+  repetitionPenalty: 1,
+  stopTokenIds: [],
+};
+
+export const POLICY: SchedulerPolicy = {
+  maxBatchTokens: 16,
+  mixedPrefillTokens: 8,
+  ingestTokens: 8,
+  ingestEverySteps: 4,
+  ingestSliceTokens: 4,
+  maxRunning: 4,
+};
+
+/** Deterministic token ids for a document of a name. */
+export function tokensOf(name: number, length: number): Int32Array {
+  return Int32Array.from({ length }, (_, index) => (name * 131 + index * 17 + 3) % 991);
+}
+
+export const SINKS: SinkSpec = { key: 'sinks', tokenIds: Int32Array.of(1, 2, 3) };
+
+export function block(name: number, length: number): BlockSpec {
+  return { key: `block-${name}-${length}`, tokenIds: tokensOf(name, length), kind: 'document' };
+}
+
+export function request(id: string, blocks: BlockSpec[], more: Partial<RequestSpec> = {}): RequestSpec {
+  return {
+    id,
+    attention: 'block',
+    sinks: SINKS,
+    blocks,
+    tailTokenIds: tokensOf(500, 5),
+    sampling: GREEDY,
+    seed: 1,
+    submittedMs: 0,
+    ...more,
+  };
+}
+
+export interface BenchOptions {
+  pages?: number;
+  pageTokens?: number;
+  rowMultiple?: number;
+  policy?: Partial<SchedulerPolicy>;
+}
+
+/** Counts on a clock that only moves when told to. */
+export class CoreBench {
+  readonly model: PaperModel;
+  readonly core: EngineCore;
+  readonly counters = new SharedCounters();
+  readonly pages: number;
+  /** KV values by block key: what the tiers below hold. */
+  readonly stored = new Map<BlockKey, number[]>();
+  readonly events = new Map<string, RequestEvent[]>();
+  readonly ingested: EngineNews['ingested'] = [];
+  readonly failedJobs: EngineNews['failedJobs'] = [];
+  readonly evicted: EngineNews['evicted'] = [];
+  readonly abandoned: number[] = [];
+  readonly mirror = new Map<BlockKey, number>();
+  /** Answers that the tiers below have not given yet. */
+  readonly #answers: (() => void)[] = [];
+  nowMs = 0;
+  /** Whether the tiers below find what they hold (false: the store is down). */
+  storeUp = true;
+
+  constructor(options: BenchOptions = {}) {
+    this.pages = options.pages ?? 64;
+    const pageTokens = options.pageTokens ?? 4;
+    this.model = new PaperModel(this.pages, pageTokens);
+    this.core = new EngineCore({
+      runner: this.model,
+      pages: this.pages,
+      pageTokens,
+      vocabSize: this.model.vocabSize,
+      layout: { poolId: 1, scratchPage: this.pages, rowMultiple: options.rowMultiple ?? 1 },
+      policy: { ...POLICY, ...options.policy },
+      counters: this.counters,
+      now: () => this.nowMs,
+    });
+  }
+
+  submit(...specs: RequestSpec[]): void {
+    for (const spec of specs) this.core.handle({ type: 'submit', request: spec });
+  }
+
+  /** One turn, without answering for the tiers below. */
+  async turn(): Promise<boolean> {
+    const ran = await this.core.turn();
+    this.#collect();
+    return ran;
+  }
+
+  /** Lets the tiers below give `count` of their answers, oldest first. */
+  answer(count = Number.POSITIVE_INFINITY): void {
+    for (let given = 0; given < count; given++) {
+      const next = this.#answers.shift();
+      if (next === undefined) return;
+      next();
+    }
+    this.#collect();
+  }
+
+  get unanswered(): number {
+    return this.#answers.length;
+  }
+
+  /** Turns and answers until nothing is left to do. */
+  async drain(limit = 100_000): Promise<void> {
+    for (let turns = 0; turns < limit; turns++) {
+      const ran = await this.turn();
+      if (ran) continue;
+      if (this.unanswered === 0) return;
+      this.answer();
+    }
+    throw new Error('the engine does not come to rest');
+  }
+
+  tokens(id: string): number[] {
+    return (this.events.get(id) ?? []).flatMap((event) => (event.type === 'token' ? [event.tokenId] : []));
+  }
+
+  prefilled(id: string): Extract<GenerateEvent, { type: 'prefilled' }> | undefined {
+    return this.events.get(id)?.find((event) => event.type === 'prefilled');
+  }
+
+  last(id: string): RequestEvent | undefined {
+    return this.events.get(id)?.at(-1);
+  }
+
+  get freePages(): number {
+    return this.counters.get('freePages');
+  }
+
+  get cachedPages(): number {
+    return this.counters.get('cachedPages');
+  }
+
+  #collect(): void {
+    const news = this.core.takeNews();
+    for (const { id, event } of news.events) this.events.set(id, [...(this.events.get(id) ?? []), event]);
+    this.ingested.push(...news.ingested);
+    this.failedJobs.push(...news.failedJobs);
+    this.evicted.push(...news.evicted);
+    this.abandoned.push(...news.abandoned);
+    for (const { key, tokens } of news.findable) {
+      if (tokens > 0) this.mirror.set(key, tokens);
+      else this.mirror.delete(key);
+    }
+    for (const { handle, key, pages } of news.loads) {
+      this.#answers.push(() => {
+        const values = this.storeUp ? this.stored.get(key) : undefined;
+        // Blocks without sinks before them stand at local positions 0.., the others behind the sinks.
+        const position = key.startsWith('bare-') ? 0 : SINKS.tokenIds.length;
+        if (values !== undefined) this.model.write(pages, values, position);
+        this.core.handle({ type: 'settled', handle, tier: values === undefined ? undefined : 'lmdb' });
+      });
+    }
+    for (const { handle, key, pages, tokens } of news.saves) {
+      this.#answers.push(() => {
+        if (this.storeUp) this.stored.set(key, this.model.read(pages, tokens));
+        this.core.handle({ type: 'copied', handle });
+      });
+    }
+  }
+}
