@@ -16,11 +16,6 @@ export interface TemplateContext {
 /** A prompt longer than this, documents left out, is refused: it would never fit a context. */
 const MAX_RENDERED_CHARACTERS = 64 * 2 ** 20;
 
-/** Thrown by a template's own `raise_exception`. */
-class TemplateRefusal extends Error {
-  override readonly name = 'TemplateRefusal';
-}
-
 export class ChatTemplate {
   readonly #template: Template;
   /** Whether the template names the variable `documents` at all. */
@@ -41,10 +36,10 @@ export class ChatTemplate {
   render(context: TemplateContext): string {
     let rendered: string;
     try {
-      rendered = this.#template.render({ ...context, raise_exception: refuse });
+      rendered = this.#template.render({ ...context });
     } catch (error) {
-      const isRefusal = error instanceof TemplateRefusal;
-      const reason = `The chat template ${isRefusal ? 'refuses' : 'cannot render'} these messages: ${messageOf(error)}`;
+      // The template's own raise_exception ends here too: its message says what is wrong with the conversation.
+      const reason = `The chat template cannot take these messages: ${messageOf(error)}`;
       throw new BlockstitchError('invalid_request', { reason }, { param: 'messages', cause: error });
     }
     if (rendered.length > MAX_RENDERED_CHARACTERS) {
@@ -61,10 +56,6 @@ export class ChatTemplate {
     }
     return rendered;
   }
-}
-
-function refuse(reason: unknown): never {
-  throw new TemplateRefusal(typeof reason === 'string' ? reason : 'no reason given');
 }
 
 function messageOf(error: unknown): string {
