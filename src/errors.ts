@@ -111,7 +111,7 @@ export const ERRORS = {
     type: 'invalid_request_error',
     retryable: false,
     message: '{what} has {actual}, more than the limit of {limit}.',
-    remedy: 'Send less, or raise the limit {setting}.',
+    remedy: 'Send less; the limit is set by {setting}.',
   },
   unsupported_media_type: {
     status: 415,
@@ -245,6 +245,8 @@ export class BlockstitchError extends Error {
   readonly retryable: boolean;
   readonly details: Readonly<Record<string, string | number>>;
   readonly param: string | undefined;
+  /** What to do about it, for the response and the terminal. */
+  readonly remedy: string;
 
   constructor(
     code: ErrorCode,
@@ -252,14 +254,16 @@ export class BlockstitchError extends Error {
     options: { param?: string; cause?: unknown } = {},
   ) {
     const entry = ERRORS[code];
-    super(
-      entry.message.replace(/\{(\w+)\}/g, (whole, name: string) => String(details[name] ?? whole)),
-      options.cause === undefined ? {} : { cause: options.cause },
-    );
+    super(fill(entry.message, details), options.cause === undefined ? {} : { cause: options.cause });
     this.code = code;
     this.status = entry.status;
     this.retryable = entry.retryable;
     this.details = details;
     this.param = options.param;
+    this.remedy = fill(entry.remedy, details);
   }
+}
+
+function fill(template: string, details: Record<string, string | number>): string {
+  return template.replace(/\{(\w+)\}/g, (whole, name: string) => String(details[name] ?? whole));
 }

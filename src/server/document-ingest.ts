@@ -75,6 +75,7 @@ export async function ingestDocument(
     ...salt,
     segmentation,
     createdAt: Math.floor(Date.now() / 1000),
+    segments: segments.map(({ start, end, tokens }) => ({ start, end, tokens })),
     blocks: reports.map((report, index) => {
       const { start = 0, end = body.text.length } = blocks[index]?.source ?? {};
       return { hash: report.key, tokens: report.tokens, start, end };

@@ -12,6 +12,9 @@ export interface DocumentRecord {
   segmentation: SegmentOptions;
   /** Unix time, seconds. */
   createdAt: number;
+  /** How the text was cut, half-open character spans that cover it. */
+  segments: { start: number; end: number; tokens: number }[];
+  /** In order; a segment of white space alone may have no block. */
   blocks: RecordBlock[];
 }
 

@@ -41,7 +41,8 @@ export interface PromptDocument {
   id?: string;
   title?: string;
   text: string;
-  segments: readonly Segment[];
+  /** Spans that cover the text. */
+  segments: readonly { start: number; end: number }[];
 }
 
 export interface PromptServices {

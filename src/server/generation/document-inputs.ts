@@ -102,8 +102,6 @@ async function registeredDocument(
   const record = await services.documents.get(id, cacheSalt);
   if (!record) throw new BlockstitchError('document_not_found', { id }, { param });
   const segments =
-    segmentation === undefined
-      ? record.blocks.map(({ start, end, tokens }) => ({ start, end, tokens, boundaryScore: 1 }))
-      : await services.segment(record.text, segmentOptions(segmentation));
+    segmentation === undefined ? record.segments : await services.segment(record.text, segmentOptions(segmentation));
   return { id, ...(record.title === undefined ? {} : { title: record.title }), text: record.text, segments };
 }

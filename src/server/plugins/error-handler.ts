@@ -43,8 +43,8 @@ export const errorHandler = fp<ErrorHandlerOptions>(
 
 /** The body of an error response; also the payload of an error inside an event stream. */
 export function errorBody(error: BlockstitchError) {
-  const { type, remedy } = ERRORS[error.code];
-  return { error: { message: error.message, type, param: error.param ?? null, code: error.code, remedy } };
+  const { message, param, code, remedy } = error;
+  return { error: { message, type: ERRORS[code].type, param: param ?? null, code, remedy } };
 }
 
 /** Turns whatever was thrown into an error of the table. Unknown errors keep their text to the log. */

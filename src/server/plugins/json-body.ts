@@ -53,7 +53,7 @@ function refuseTooManyValues(bytes: Buffer): void {
           what: 'The body',
           actual: `more than ${MAX_JSON_VALUES} JSON values`,
           limit: MAX_JSON_VALUES,
-          setting: 'by sending several requests',
+          setting: 'the server itself',
         });
       }
     }

@@ -3,6 +3,7 @@
  * Keeps the contract of src/engine/engine.ts: events in order, cancellation, pages held by running requests.
  */
 import { createHash } from 'node:crypto';
+import { setTimeout } from 'node:timers/promises';
 import type { CacheTier } from '../../../src/blocks/block-store.js';
 import type {
   BlockReport,
@@ -150,15 +151,5 @@ export class FakeEngine implements Engine {
 
 /** Resolves after `ms`, or at once when the signal aborts. */
 async function pause(ms: number, signal?: AbortSignal): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal?.addEventListener(
-      'abort',
-      () => {
-        clearTimeout(timer);
-        resolve();
-      },
-      { once: true },
-    );
-  });
+  await setTimeout(ms, undefined, signal ? { signal } : {}).catch(() => {});
 }
