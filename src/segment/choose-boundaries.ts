@@ -1,0 +1,80 @@
+/**
+ * Picks boundaries from left to right: from each one the next is the best of those within reach, by its own strength
+ * and by how near the piece comes to the target. Looks ahead no further than the maximum, so text added at the end
+ * moves only the boundaries near the old end.
+ */
+
+import type { SegmentLimits } from './segment-limits.js';
+import type { Atom } from './text-atoms.js';
+
+export interface CountedAtom extends Atom {
+  tokens: number;
+}
+
+export interface ChosenSpan {
+  start: number;
+  end: number;
+  /** Sum of the atoms' tokens: near the exact count of the span, not always equal to it. */
+  tokens: number;
+  boundaryScore: number;
+}
+
+/** What one factor of e away from the target costs, in units of boundary strength. */
+const LENGTH_WEIGHT = 0.5;
+/** Pieces longer than this multiple of the target are not looked at, unless nothing else fits. */
+const REACH = 2.5;
+
+/** @param atoms in order, each within the maximum @returns spans in order that cover the atoms */
+export function chooseBoundaries(atoms: readonly CountedAtom[], limits: SegmentLimits): ChosenSpan[] {
+  const spans: ChosenSpan[] = [];
+  let first = 0;
+  while (first < atoms.length) {
+    const last = nextBoundary(atoms, first, limits);
+    let tokens = 0;
+    for (let at = first; at <= last; at += 1) tokens += atoms[at]?.tokens ?? 0;
+    spans.push({
+      start: atoms[first]?.start ?? 0,
+      end: atoms[last]?.end ?? 0,
+      tokens,
+      boundaryScore: atoms[last]?.score ?? 0,
+    });
+    first = last + 1;
+  }
+  return spans;
+}
+
+/** @returns index of the atom that ends the piece beginning with atom `first` */
+function nextBoundary(atoms: readonly CountedAtom[], first: number, limits: SegmentLimits): number {
+  const { minTokens, targetTokens, maxTokens } = limits;
+  const reach = Math.min(maxTokens, Math.ceil(targetTokens * REACH));
+  const rest = tokensWithin(atoms, first, reach + minTokens);
+  let best = first;
+  let bestValue = Number.NEGATIVE_INFINITY;
+  let tokens = 0;
+  for (let at = first; at < atoms.length; at += 1) {
+    const atom = atoms[at] as CountedAtom;
+    tokens += atom.tokens;
+    if (tokens > reach && at > first) break;
+    const isLast = at === atoms.length - 1;
+    // A remainder below the minimum is avoided where the end of the text is near.
+    const leavesCrumb = rest !== undefined && !isLast && rest - tokens < minTokens;
+    let value = atom.score - LENGTH_WEIGHT * Math.abs(Math.log(Math.max(tokens, 1) / targetTokens));
+    if (tokens < minTokens && !isLast) value -= 10;
+    if (leavesCrumb) value -= 1;
+    if (value >= bestValue) {
+      bestValue = value;
+      best = at;
+    }
+  }
+  return best;
+}
+
+/** Tokens from atom `first` to the end of the text, or undefined where that is more than `limit`. */
+function tokensWithin(atoms: readonly CountedAtom[], first: number, limit: number): number | undefined {
+  let tokens = 0;
+  for (let at = first; at < atoms.length; at += 1) {
+    tokens += atoms[at]?.tokens ?? 0;
+    if (tokens > limit) return undefined;
+  }
+  return tokens;
+}

@@ -1,0 +1,67 @@
+/**
+ * Segmentation options, checked and completed: every segmenter works to the same limits.
+ * Granularity maps to a target length geometrically: 0 gives 48 tokens, 1 gives three quarters of the maximum.
+ */
+import { BlockstitchError } from '../errors.js';
+import type { SegmentOptions } from './segmenter.js';
+
+export interface SegmentLimits {
+  targetTokens: number;
+  minTokens: number;
+  /** Hard maximum, always kept; at least 16, so that any character fits. */
+  maxTokens: number;
+  /** As given; segmenters with levels of their own read it directly. */
+  granularity?: number;
+}
+
+export const DEFAULT_TARGET_TOKENS = 200;
+export const DEFAULT_MAX_TOKENS = 512;
+/** Below this a single character (up to four bytes, and a prefix) might not fit. */
+export const LEAST_MAX_TOKENS = 16;
+const FINEST_TARGET_TOKENS = 48;
+const COARSEST_SHARE = 0.75;
+/** The minimum, where none is given, as a share of the target. */
+const MIN_SHARE = 0.25;
+
+/** @throws BlockstitchError `segmentation_invalid` naming the options that contradict one another */
+export function readLimits(options: SegmentOptions): SegmentLimits {
+  const { granularity } = options;
+  for (const name of ['targetTokens', 'minTokens', 'maxTokens'] as const) {
+    const value = options[name];
+    if (value !== undefined && (!Number.isSafeInteger(value) || value < 1)) {
+      throw invalid(`${snake(name)} must be a whole number of at least 1, not ${value}.`);
+    }
+  }
+  if (granularity !== undefined && !(granularity >= 0 && granularity <= 1)) {
+    throw invalid(`granularity must be between 0 and 1, not ${granularity}.`);
+  }
+  if (granularity !== undefined && options.targetTokens !== undefined) {
+    throw invalid('granularity and target_tokens exclude one another.');
+  }
+  const maxTokens = options.maxTokens ?? Math.max(DEFAULT_MAX_TOKENS, 2 * (options.targetTokens ?? 0));
+  if (maxTokens < LEAST_MAX_TOKENS) throw invalid(`max_tokens must be at least ${LEAST_MAX_TOKENS}, not ${maxTokens}.`);
+  const targetTokens = options.targetTokens ?? targetOf(granularity, maxTokens, options.minTokens ?? 1);
+  if (targetTokens > maxTokens) throw invalid(`target_tokens ${targetTokens} is above max_tokens ${maxTokens}.`);
+  const minTokens = options.minTokens ?? Math.max(1, Math.floor(targetTokens * MIN_SHARE));
+  if (minTokens > targetTokens) throw invalid(`min_tokens ${minTokens} is above the target of ${targetTokens}.`);
+  return { targetTokens, minTokens, maxTokens, ...(granularity === undefined ? {} : { granularity }) };
+}
+
+/** Target for a granularity, or the default; never outside what the other limits allow. Monotone in granularity. */
+function targetOf(granularity: number | undefined, maxTokens: number, minTokens: number): number {
+  const coarsest = Math.max(1, Math.floor(maxTokens * COARSEST_SHARE));
+  const finest = Math.min(FINEST_TARGET_TOKENS, coarsest);
+  const wanted =
+    granularity === undefined
+      ? Math.min(DEFAULT_TARGET_TOKENS, coarsest)
+      : Math.round(finest * (coarsest / finest) ** granularity);
+  return Math.min(maxTokens, Math.max(wanted, minTokens));
+}
+
+function snake(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+function invalid(reason: string): BlockstitchError {
+  return new BlockstitchError('segmentation_invalid', { reason }, { param: 'segmentation' });
+}

@@ -1,0 +1,145 @@
+/**
+ * The smallest spans between which a text may be cut: sentences of prose, lines of lists and code, rows of tables,
+ * whole code fences; with the strength of the boundary behind each, from the text's own structure.
+ * Works on any language; knows no tokens.
+ */
+import { isSpace, splitSentences } from '../text/split-sentences.js';
+
+export interface Atom {
+  start: number;
+  end: number;
+  /** Strength of the boundary at `end`, 0..1. */
+  score: number;
+}
+
+/** Strengths of boundaries, by what stands around them. */
+const STRENGTH = {
+  heading: 0.95,
+  rule: 0.9,
+  emptyLines: 0.8,
+  paragraph: 0.7,
+  fence: 0.6,
+  tableEnd: 0.55,
+  listItem: 0.35,
+  sentence: 0.25,
+  line: 0.2,
+  tableRow: 0.1,
+  /** A heading belongs to what it heads. */
+  afterHeading: 0.01,
+} as const;
+
+type LineKind = 'empty' | 'prose' | 'heading' | 'rule' | 'item' | 'row' | 'code' | 'fence';
+
+interface Line {
+  start: number;
+  end: number;
+  kind: LineKind;
+}
+
+/** A line longer than this is prose, whatever it looks like: patterns are not run over megabytes. */
+const LONGEST_MARKED_LINE = 4096;
+
+/** @returns atoms in order that cover the text; empty for an empty text. Linear in the text's length. */
+export function splitAtoms(text: string): Atom[] {
+  const atoms: Atom[] = [];
+  let paragraphStart = -1;
+  let previous: LineKind | undefined;
+  let emptyLines = 0;
+  let pendingEnd = 0;
+  const flushParagraph = (end: number) => {
+    if (paragraphStart < 0) return;
+    for (const span of splitSentences(text.slice(paragraphStart, end))) {
+      atoms.push({ start: paragraphStart + span.start, end: paragraphStart + span.end, score: STRENGTH.sentence });
+    }
+    paragraphStart = -1;
+  };
+  for (const line of lines(text)) {
+    if (line.kind === 'empty') {
+      emptyLines += 1;
+      pendingEnd = line.end;
+      continue;
+    }
+    const continues = line.kind === 'prose' && previous === 'prose' && emptyLines === 0;
+    if (!continues) {
+      flushParagraph(line.start);
+      const last = atoms.at(-1);
+      if (last && previous) {
+        // Empty lines belong to what stands before them.
+        last.end = line.start;
+        last.score = strength(previous, line.kind, emptyLines);
+      }
+    }
+    const start = atoms.length === 0 && paragraphStart < 0 ? 0 : line.start;
+    if (line.kind !== 'prose') atoms.push({ start, end: line.end, score: STRENGTH.line });
+    else if (paragraphStart < 0) paragraphStart = start;
+    previous = line.kind;
+    emptyLines = 0;
+    pendingEnd = line.end;
+  }
+  flushParagraph(pendingEnd);
+  const last = atoms.at(-1);
+  if (last) {
+    last.end = text.length;
+    last.score = 1;
+  } else if (text.length > 0) atoms.push({ start: 0, end: text.length, score: 1 });
+  return atoms;
+}
+
+function strength(before: LineKind, after: LineKind, emptyLines: number): number {
+  if (before === 'heading') return STRENGTH.afterHeading;
+  if (after === 'heading') return STRENGTH.heading;
+  if (before === 'rule' || after === 'rule') return STRENGTH.rule;
+  if (emptyLines > 1) return STRENGTH.emptyLines;
+  if (emptyLines === 1) return STRENGTH.paragraph;
+  if (before === 'fence' || after === 'fence') return STRENGTH.fence;
+  if (before === 'row') return after === 'row' ? STRENGTH.tableRow : STRENGTH.tableEnd;
+  if (after === 'item') return STRENGTH.listItem;
+  return STRENGTH.line;
+}
+
+/** Lines with their kinds; a code fence with all that it holds is one line. */
+function* lines(text: string): Generator<Line> {
+  let start = 0;
+  while (start < text.length) {
+    const end = lineEnd(text, start);
+    const fence = end - start < LONGEST_MARKED_LINE ? /^ {0,3}(`{3,}|~{3,})/.exec(text.slice(start, end)) : null;
+    if (fence?.[1]) {
+      const fenceEnd = endOfFence(text, end, fence[1]);
+      yield { start, end: fenceEnd, kind: 'fence' };
+      start = fenceEnd;
+    } else {
+      yield { start, end, kind: kindOf(text, start, end) };
+      start = end;
+    }
+  }
+}
+
+function endOfFence(text: string, from: number, opening: string): number {
+  let start = from;
+  while (start < text.length) {
+    const end = lineEnd(text, start);
+    const closing = /^ {0,3}(`{3,}|~{3,})\s*$/.exec(text.slice(start, Math.min(end, start + 256)));
+    if (closing?.[1]?.startsWith(opening)) return end;
+    start = end;
+  }
+  return text.length;
+}
+
+function lineEnd(text: string, start: number): number {
+  const at = text.indexOf('\n', start);
+  return at < 0 ? text.length : at + 1;
+}
+
+function kindOf(text: string, start: number, end: number): LineKind {
+  let first = start;
+  while (first < end && isSpace(text.charCodeAt(first))) first += 1;
+  if (first === end) return 'empty';
+  if (end - start > LONGEST_MARKED_LINE) return 'prose';
+  const line = text.slice(start, end).trimEnd();
+  if (/^ {0,3}#{1,6}\s/.test(line)) return 'heading';
+  if (/^ {0,3}(?:-{3,}|\*{3,}|_{3,}|={3,})$/.test(line)) return 'rule';
+  if (/^\s*\|.*\||^[^\t]+\t[^\t]*\t/.test(line)) return 'row';
+  if (/^\s*(?:[-*+•‣◦]|\p{N}{1,3}[.)]|\p{L}[.)])\s/u.test(line)) return 'item';
+  if (/^(?: {4}|\t)|[{};]$|^[)}\]]/.test(line)) return 'code';
+  return 'prose';
+}
