@@ -1,9 +1,10 @@
 /**
  * Normalizers of tokenizer.json as functions from text to text: NFC, NFD, NFKC, NFKD, Prepend, Replace, Lowercase,
- * Strip, StripAccents and Sequence. Others are refused by name.
+ * Strip and Sequence. Others are refused by name.
  */
 import { compilePattern, matchPieces } from './pattern.js';
 import { isObject, type JsonObject, quote, TokenizerFormatError } from './tokenizer-file.js';
+import { normalizePinned } from './unicode-pin.js';
 
 export type Normalize = (text: string) => string;
 
@@ -18,7 +19,7 @@ export function createNormalizer(config: JsonObject | undefined): Normalize | un
     case 'NFKC':
     case 'NFKD': {
       const form = config.type;
-      return (text) => text.normalize(form);
+      return (text) => normalizePinned(text, form);
     }
     case 'Prepend': {
       const prefix = readString(config, 'prepend');
@@ -31,8 +32,6 @@ export function createNormalizer(config: JsonObject | undefined): Normalize | un
       return (text) => text.replaceAll('\u03A3', '\u03C3').toLowerCase();
     case 'Strip':
       return createStrip(config);
-    case 'StripAccents':
-      return (text) => text.replace(/\p{Mn}/gu, '');
     default:
       throw new TokenizerFormatError(`normalizer type ${quote(config.type)} is not supported`);
   }
