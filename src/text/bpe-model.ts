@@ -32,14 +32,14 @@ export class BpeModel {
   readonly #heap = new MergeHeap();
   readonly #encoder = new TextEncoder();
 
-  /** @param controlTokens tokens that no text may turn into, also where `ignore_merges` would allow it */
+  /** @param controlTokens tokens that no text may turn into, also where merges or `ignore_merges` would allow it */
   constructor(definition: BpeDefinition, options: { byteLevel: boolean; controlTokens: ReadonlySet<string> }) {
     this.#vocab = definition.vocab;
     this.#byteLevel = options.byteLevel;
     this.#byteFallback = definition.byteFallback;
     this.#fuseUnknown = definition.fuseUnk;
     this.#unknownId = definition.unkToken === undefined ? undefined : definition.vocab.get(definition.unkToken);
-    this.#merges = buildMerges(definition);
+    this.#merges = buildMerges(definition, options.controlTokens);
     this.#wholeWords = definition.ignoreMerges ? wholeWords(definition.vocab, options) : undefined;
     this.#byteIds = options.byteLevel ? BYTE_CHARACTERS.map((character) => this.#initialIds(character)) : [];
   }
@@ -151,9 +151,10 @@ export class BpeModel {
   }
 }
 
-function buildMerges({ vocab, merges }: BpeDefinition): MergeTable {
+function buildMerges({ vocab, merges }: BpeDefinition, controlTokens: ReadonlySet<string>): MergeTable {
   const table = new MergeTable(merges.length);
   for (const [rank, [left, right]] of merges.entries()) {
+    if (controlTokens.has(left + right)) continue;
     const ids = [vocab.get(left), vocab.get(right), vocab.get(left + right)];
     // The reader of the file has refused merges without ids.
     table.set(ids[0] ?? -2, ids[1] ?? -2, rank, ids[2] ?? -2);

@@ -49,11 +49,13 @@ export function compilePattern(pattern: Json | undefined, where: string): RegExp
 /**
  * Splits `text` at the matches of `pattern`; pieces concatenated are the text.
  * An empty match splits without a piece of its own, as in the Python library.
+ *
+ * @param isPinned whether character classes are those of the library's regex engine (see unicode-pin.ts)
  */
-export function matchPieces(text: string, pattern: RegExp): Piece[] {
-  if (text.length <= MAX_RUN) return matchWhole(text, pattern);
+export function matchPieces(text: string, pattern: RegExp, isPinned = true): Piece[] {
+  if (text.length <= MAX_RUN) return matchWhole(text, pattern, isPinned);
   try {
-    return matchWhole(text, pattern);
+    return matchWhole(text, pattern, isPinned);
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     // One run of millions of characters of one class: cut into runs that V8 can match.
@@ -61,15 +63,15 @@ export function matchPieces(text: string, pattern: RegExp): Piece[] {
     for (let start = 0; start < text.length; ) {
       let end = Math.min(start + MAX_RUN, text.length);
       if (end < text.length && isLowSurrogate(text.charCodeAt(end))) end -= 1;
-      pieces.push(...matchWhole(text.slice(start, end), pattern));
+      pieces.push(...matchWhole(text.slice(start, end), pattern, isPinned));
       start = end;
     }
     return pieces;
   }
 }
 
-function matchWhole(text: string, pattern: RegExp): Piece[] {
-  const subject = pinUnicode(text);
+function matchWhole(text: string, pattern: RegExp, isPinned: boolean): Piece[] {
+  const subject = isPinned ? pinUnicode(text) : text;
   const pieces: Piece[] = [];
   let previous = 0;
   for (const match of subject.matchAll(pattern)) {

@@ -61,7 +61,12 @@ function createStep(config: JsonObject): Step {
       return splitAt(pattern, readBehavior(config.behavior, 'pre_tokenizer'), config.invert === true);
     }
     case 'Digits':
-      return splitAt(/\p{N}/gu, config.individual_digits === true ? 'Isolated' : 'Contiguous');
+      // Not the regex engine's classes but the Rust compiler's, which are as new as this Node's.
+      return (word) =>
+        applyBehavior(
+          matchPieces(word, /\p{N}/gu, false),
+          config.individual_digits === true ? 'Isolated' : 'Contiguous',
+        );
     case 'Punctuation':
       return splitAt(
         /[\p{P}\u0021-\u002F\u003A-\u0040\u005B-\u0060\u007B-\u007E]/gu,

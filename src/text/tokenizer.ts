@@ -29,7 +29,8 @@ export class Tokenizer {
   readonly #pieces: PieceDecoder;
   readonly #tokens: (string | undefined)[] = [];
   readonly #ids = new Map<string, number>();
-  readonly #addedIds = new Set<number>();
+  /** Added tokens that are matched in normalized text decode to their normalized form. */
+  readonly #normalizedContents = new Map<number, string>();
   readonly #pieceCache = new Map<number, TokenPiece>();
   /** Ids that steer the model (turns, roles, end of text): a user's text never encodes to them. */
   readonly controlIds: ReadonlySet<number>;
@@ -58,9 +59,9 @@ export class Tokenizer {
       isControl,
     );
     for (const [token, id] of model.vocab) this.#setToken(token, id);
-    for (const { content, id } of addedTokens) {
+    for (const { content, id, normalized } of addedTokens) {
       this.#setToken(content, id);
-      this.#addedIds.add(id);
+      if (normalized && this.#normalize) this.#normalizedContents.set(id, this.#normalize(content));
     }
   }
 
@@ -123,7 +124,7 @@ export class Tokenizer {
   #pieceOf(id: number): TokenPiece | undefined {
     const cached = this.#pieceCache.get(id);
     if (cached) return cached;
-    const token = this.#tokens[id];
+    const token = this.#normalizedContents.get(id) ?? this.#tokens[id];
     if (token === undefined) return undefined;
     const piece = this.#pieces.piece(token);
     this.#pieceCache.set(id, piece);
