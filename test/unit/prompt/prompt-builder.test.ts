@@ -12,7 +12,7 @@ const CHATML =
   "{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}{% endfor %}" +
   "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
 const NATIVE =
-  '{{ bos_token }}<|im_start|>documents\n{% for d in documents %}[{{ d.title }}]\n{{ d.text }}\n---\n{% endfor %}<|im_end|>\n' +
+  '{{ bos_token }}<|im_start|>documents\n{% for d in documents or [] %}[{{ d.title }}]\n{{ d.text }}\n---\n{% endfor %}<|im_end|>\n' +
   `{% if messages[0].role == 'assistant' %}{{ raise_exception('start with the user') }}{% endif %}${CHATML}`;
 const NUMBERED = `{% for d in documents %}Document {{ loop.index }}: {{ d.text }}\n{% endfor %}${CHATML}`;
 
