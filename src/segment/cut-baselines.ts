@@ -12,12 +12,16 @@ interface Piece {
   tokens: number;
 }
 
-/** Pieces of about the target length, cut behind white space where there is some nearby. */
+/** Pieces of the target length at most, as near to it as whole words allow. */
 export const cutFixed: Cut = (text, limits, count) => {
-  if (text === '') return [];
-  const [tokens = 0] = Array.from(count([text]));
-  const pieces = splitOversize(text, [{ start: 0, end: text.length, tokens }], limits.targetTokens, count);
-  return exactSegments(text, withScore(pieces), limits.maxTokens, count);
+  const words = countPieces(text, splitBehind(text, 0, text.length, ' '), count);
+  const pieces = splitOversize(text, words, limits.targetTokens, count);
+  return exactSegments(
+    text,
+    withScore(merge(pieces, limits.targetTokens, limits.targetTokens)),
+    limits.maxTokens,
+    count,
+  );
 };
 
 /** Pieces between empty lines; paragraphs below the minimum join the next one. */

@@ -99,6 +99,11 @@ export class Tokenizer {
     return parts.join('');
   }
 
+  /** The UTF-8 bytes of one token as output, also where they are only part of a character; empty for unknown ids. */
+  tokenBytes(id: number): Uint8Array {
+    return this.#pieceOf(id)?.bytes ?? new Uint8Array();
+  }
+
   /** A streaming decoder for one sequence. */
   detokenizer(options: { skipControl?: boolean } = {}): Detokenizer {
     const skip = options.skipControl === true ? this.controlIds : undefined;
