@@ -226,6 +226,13 @@ export const ERRORS = {
     message: 'The setting {setting} is invalid: {reason}',
     remedy: 'See blockstitch serve --help.',
   },
+  download_failed: {
+    status: 500,
+    type: 'server_error',
+    retryable: true,
+    message: 'The download of {repository} failed: {reason}',
+    remedy: 'Run the same command again: it goes on where it stopped.',
+  },
   native_unavailable: {
     status: 500,
     type: 'server_error',

@@ -84,7 +84,7 @@ export class BlockTable {
     return this.#pool.freePages + this.#idlePages;
   }
 
-  /** Ready blocks, held or not. */
+  /** Ready blocks, held or not; sinks are not counted. */
   get readyBlocks(): number {
     return this.#readyBlocks;
   }
@@ -193,13 +193,13 @@ export class BlockTable {
     block.leased = false;
   }
 
-  /** Drops blocks; those held are no longer found and leave when released. @returns how many were dropped */
+  /** Drops blocks; those held are no longer found and leave when released. @returns how many ready ones, sinks aside */
   evict(keys: readonly BlockKey[] | undefined): number {
     const blocks = keys === undefined ? [...this.#byKey.values()] : keys.map((key) => this.#byKey.get(key));
     let dropped = 0;
     for (const block of blocks) {
       if (block === undefined || block.doomed) continue;
-      if (block.state === 'ready') dropped++;
+      if (block.state === 'ready' && block.stored) dropped++;
       if (this.#idle.has(block.handle)) {
         this.#remove(block);
       } else {
@@ -221,9 +221,10 @@ export class BlockTable {
     block.state = 'ready';
     block.computed = block.tokenIds.length;
     block.origin = origin;
+    if (block.sinks !== undefined) this.unpin(block.sinks);
+    if (!block.stored) return;
     this.#readyBlocks++;
     if (!block.doomed) this.#changes.findable.push({ key: block.key, tokens: block.tokenIds.length });
-    if (block.sinks !== undefined) this.unpin(block.sinks);
   }
 
   #rest(block: PoolBlock): void {
@@ -234,7 +235,7 @@ export class BlockTable {
   #forget(block: PoolBlock): void {
     if (this.#byKey.get(block.key) !== block) return;
     this.#byKey.delete(block.key);
-    if (block.state === 'ready') this.#changes.findable.push({ key: block.key, tokens: 0 });
+    if (block.state === 'ready' && block.stored) this.#changes.findable.push({ key: block.key, tokens: 0 });
   }
 
   #remove(block: PoolBlock): void {
@@ -242,7 +243,7 @@ export class BlockTable {
     this.#forget(block);
     this.#byHandle.delete(block.handle);
     this.#pool.free(block.pages);
-    if (block.state === 'ready') this.#readyBlocks--;
+    if (block.state === 'ready' && block.stored) this.#readyBlocks--;
     if (block.leased) this.#changes.abandoned.push(block.handle);
     block.leased = false;
     if (block.state !== 'ready' && block.sinks !== undefined) this.unpin(block.sinks);

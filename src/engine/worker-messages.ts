@@ -4,6 +4,7 @@
  */
 import type { BlockKey, CacheTier } from '../blocks/block-store.js';
 import type { ErrorCode } from '../errors.js';
+import type { ImportedModel } from '../model/imported-model.js';
 import type { GenerateEvent } from './engine.js';
 import type { IngestSpec } from './ingest-queue.js';
 import type { SchedulerPolicy } from './scheduler.js';
@@ -11,15 +12,13 @@ import type { RequestSpec } from './sequence.js';
 
 /** What a worker is started with. */
 export interface WorkerSetup {
-  graphPath: string;
-  vocabSize: number;
+  model: ImportedModel;
+  /** Threads for matrix products. */
   threads: number;
   poolId: number;
   /** Pages that sequences and blocks may use; the page behind them is scratch. */
   pages: number;
   pageTokens: number;
-  /** Rows of a step are padded to a multiple of this. */
-  rowMultiple: number;
   policy: SchedulerPolicy;
   /** Counters that both threads read, see `shared-counters.ts`. */
   counters: SharedArrayBuffer;
@@ -72,7 +71,11 @@ export interface EngineNews {
 }
 
 /** First message of a worker. Later ones are `EngineNews`. */
-export type WorkerReady = { ready: true };
+export interface WorkerReady {
+  ready: true;
+  /** Rows of a step are padded to a multiple of this; undefined: results depend on the batch whatever the padding. */
+  rowMultiple: number | undefined;
+}
 
 export const noNews = (): EngineNews => ({
   events: [],

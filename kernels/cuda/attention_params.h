@@ -1,0 +1,41 @@
+// Everything one layer's kernels are told: tensors, pool, work lists. Plain data, passed to kernels by value.
+#pragma once
+
+#include <cstdint>
+
+#include "pool_layout.h"
+#include "step_plan.h"
+
+namespace blockstitch::cuda {
+
+struct AttentionParams {
+  const void* query;     // [rows, heads * headDim], 16-bit, before RoPE
+  const void* key;       // [rows, kvHeads * headDim]
+  const void* value;     // [rows, kvHeads * headDim]
+  void* output;          // [rows, heads * headDim]
+  const float* cosines;  // [maxPositions, rotaryDim / 2]
+  const float* sines;
+  unsigned char* pool;
+  PoolLayout layout;
+  int layer;
+  int heads;
+  int rotaryDim;
+  bool interleaved;
+  float scale;
+  float softcap;  // 0: none
+  int window;     // 0: none
+  int rows;
+  const RowPlace* places;
+  const KvTile* tiles;
+  const WorkItem* decode;
+  const WorkItem* prefill;
+  const CombineItem* combine;
+  float* partials;  // [partial rows, kvHeads, headDim + 2]: accumulator, running maximum (base 2), running sum
+
+  BS_LAYOUT_FN int group() const { return heads / layout.kvHeads; }
+  BS_LAYOUT_FN float* partial(int slotRow, int kvHead) const {
+    return partials + (static_cast<int64_t>(slotRow) * layout.kvHeads + kvHead) * (layout.headDim + 2);
+  }
+};
+
+}  // namespace blockstitch::cuda

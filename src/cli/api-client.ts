@@ -1,0 +1,149 @@
+/** A small client of the server's own API for `ask` and `demo`: one streamed chat, timed at this end. */
+import { BlockstitchError, ERRORS, type ErrorCode } from '../errors.js';
+import type { Report, Usage } from '../server/schemas/usage-schema.js';
+
+export interface ChatQuestion {
+  question: string;
+  documents: readonly { id?: string; title?: string; text?: string }[];
+  system?: string;
+  maxTokens?: number;
+  temperature?: number;
+  attention?: 'block' | 'full';
+  cacheSalt?: string;
+}
+
+export interface ChatResult {
+  text: string;
+  /** From sending the request to the first piece of text, milliseconds, measured here. */
+  ttftMs: number;
+  totalMs: number;
+  report: Report;
+  usage: Usage;
+}
+
+interface Chunk {
+  choices: { delta: { content?: string } }[];
+  blockstitch?: Report;
+  usage?: Usage | null;
+  error?: { message: string; code: string; param?: string | null };
+}
+
+/**
+ * Asks a server and streams the answer.
+ *
+ * @param url    the server, without /v1
+ * @param onText called with each piece of the answer
+ * @throws BlockstitchError with the server's code; `not_ready` where nobody listens
+ */
+export async function askServer(
+  url: string,
+  question: ChatQuestion,
+  { apiKey, onText }: { apiKey?: string | undefined; onText?: (text: string) => void } = {},
+): Promise<ChatResult> {
+  const started = performance.now();
+  const response = await post(`${url}/v1/chat/completions`, chatBody(question), apiKey);
+  if (!response.ok || !response.body) throw await errorOf(response);
+  let ttftMs: number | undefined;
+  let text = '';
+  let report: Report | undefined;
+  let usage: Usage | undefined;
+  for await (const chunk of chunks(response.body)) {
+    if (chunk.error) throw remoteError(chunk.error);
+    const piece = chunk.choices[0]?.delta.content ?? '';
+    if (piece !== '') {
+      ttftMs ??= performance.now() - started;
+      text += piece;
+      onText?.(piece);
+    }
+    report = chunk.blockstitch ?? report;
+    usage = chunk.usage ?? usage;
+  }
+  if (!report || !usage) throw new BlockstitchError('engine_failed', { reason: 'the stream broke off' });
+  const totalMs = performance.now() - started;
+  return { text, ttftMs: ttftMs ?? totalMs, totalMs, report, usage };
+}
+
+/** Sends one document to /v1/documents and waits until its blocks are stored. @returns its id and blocks */
+export async function ingest(
+  url: string,
+  document: { id?: string; title?: string; text: string },
+  apiKey?: string,
+): Promise<{ id: string; tokens: number; blocks: { hash: string; tokens: number }[] }> {
+  const response = await post(`${url}/v1/documents`, document, apiKey);
+  if (!response.ok) throw await errorOf(response);
+  return (await response.json()) as { id: string; tokens: number; blocks: { hash: string; tokens: number }[] };
+}
+
+/** Drops every cached block. @returns how many */
+export async function flushCache(url: string, apiKey?: string): Promise<number> {
+  const response = await send(`${url}/v1/cache`, { method: 'DELETE', headers: headers(apiKey) });
+  if (!response.ok) throw await errorOf(response);
+  return ((await response.json()) as { blocks: number }).blocks;
+}
+
+function chatBody({ question, documents, system, maxTokens, temperature, attention, cacheSalt }: ChatQuestion): object {
+  return {
+    messages: [
+      ...(system === undefined ? [] : [{ role: 'system', content: system }]),
+      { role: 'user', content: question },
+    ],
+    ...(documents.length === 0 ? {} : { documents }),
+    ...(maxTokens === undefined ? {} : { max_tokens: maxTokens }),
+    ...(temperature === undefined ? {} : { temperature }),
+    ...(attention === undefined ? {} : { attention }),
+    ...(cacheSalt === undefined ? {} : { cache_salt: cacheSalt }),
+    stream: true,
+    stream_options: { include_usage: true },
+  };
+}
+
+function post(url: string, body: object, apiKey: string | undefined): Promise<Response> {
+  return send(url, {
+    method: 'POST',
+    headers: { ...headers(apiKey), 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+}
+
+async function send(url: string, init: RequestInit): Promise<Response> {
+  try {
+    return await fetch(url, init);
+  } catch (error) {
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+    const reason = `${new URL(url).origin}: ${cause instanceof Error ? cause.message : String(cause)}`;
+    throw new BlockstitchError('not_ready', { reason }, { cause: error });
+  }
+}
+
+function headers(apiKey: string | undefined): Record<string, string> {
+  return apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` };
+}
+
+/** The JSON payloads of an event stream, up to `[DONE]`. */
+async function* chunks(body: ReadableStream<Uint8Array>): AsyncGenerator<Chunk> {
+  const decoder = new TextDecoder();
+  let held = '';
+  for await (const bytes of body) {
+    held += decoder.decode(bytes, { stream: true });
+    const events = held.split('\n\n');
+    held = events.pop() ?? '';
+    for (const event of events) {
+      const data = event.replace(/^data: /, '');
+      if (event.startsWith(':') || data === '[DONE]') continue;
+      yield JSON.parse(data) as Chunk;
+    }
+  }
+}
+
+async function errorOf(response: Response): Promise<BlockstitchError> {
+  const body = (await response.json().catch(() => ({}))) as { error?: { message: string; code: string } };
+  return remoteError(body.error ?? { message: `HTTP ${response.status}`, code: 'engine_failed' });
+}
+
+/** The server's error under its own code; its message stands, however it was filled in there. */
+function remoteError({ message, code }: { message: string; code: string }): BlockstitchError {
+  const known = (code in ERRORS ? code : 'engine_failed') as ErrorCode;
+  const error = new BlockstitchError(known);
+  error.message = message;
+  return error;
+}

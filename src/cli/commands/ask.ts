@@ -1,0 +1,99 @@
+/** `blockstitch ask QUESTION FILES...`: one question over documents, in process or against a running server. */
+import { readFile } from 'node:fs/promises';
+import { basename, extname } from 'node:path';
+import type { Command } from 'commander';
+import { BlockstitchError } from '../../errors.js';
+import { startServer } from '../../server/start-server.js';
+import { blockLines, summaryLine } from '../answer-report.js';
+import { askServer, type ChatQuestion } from '../api-client.js';
+import { addSettings, MODEL_SETTINGS, readSettings } from '../setting-options.js';
+import { openTerminal, type Terminal } from '../terminal.js';
+
+interface AskFlags {
+  url?: string;
+  system?: string;
+  newTokens: string;
+  temperature: string;
+  salt?: string;
+  json: boolean;
+}
+
+export function addAsk(program: Command): void {
+  const command = program
+    .command('ask')
+    .description('ask a question over documents; prints the answer, its blocks (hit or miss) and the TTFT')
+    .argument('<question>', 'the question')
+    .argument('[files...]', 'documents, UTF-8 text')
+    .option('--url <url>', 'ask a running server instead of starting one in this process')
+    .option('--system <text>', 'system message')
+    .option('--new-tokens <number>', 'tokens to generate at most', '256')
+    .option('--temperature <number>', '0 = greedy', '0')
+    .option('--salt <text>', 'cache salt')
+    .option('--json', 'print answer, blocks and timings as JSON', false)
+    .addHelpText('after', '\nAn API key for --url is taken from BLOCKSTITCH_API_KEYS (the first).');
+  addSettings(command, [...MODEL_SETTINGS, 'storeDir', 'redisUrl']);
+  command.action(async (question: string, files: string[], flags: AskFlags) => {
+    const terminal = openTerminal({ colours: !flags.json });
+    const config = readSettings(command, { host: '127.0.0.1', port: 0, apiKeysFile: '' });
+    const chat: ChatQuestion = {
+      question,
+      documents: await Promise.all(files.map(readDocument)),
+      maxTokens: numberFlag('--new-tokens', flags.newTokens, 1),
+      temperature: numberFlag('--temperature', flags.temperature, 0),
+      ...(flags.system === undefined ? {} : { system: flags.system }),
+      ...(flags.salt === undefined ? {} : { cacheSalt: flags.salt }),
+    };
+    if (flags.url !== undefined) {
+      await answer(terminal, flags.url.replace(/\/+$/, ''), chat, flags.json, config.apiKeys[0]);
+      return;
+    }
+    const bar = terminal.progress('loading');
+    const server = await startServer(
+      { ...config, apiKeys: [], requestsPerMinute: 0 },
+      { onProgress: ({ done, total }) => bar.update(done, total) },
+    );
+    try {
+      await server.ready;
+      bar.stop();
+      await answer(terminal, server.url, chat, flags.json);
+    } finally {
+      bar.stop();
+      await server.close();
+    }
+  });
+}
+
+async function answer(
+  terminal: Terminal,
+  url: string,
+  chat: ChatQuestion,
+  json: boolean,
+  apiKey?: string,
+): Promise<void> {
+  const result = await askServer(url, chat, { apiKey, onText: json ? () => {} : terminal.write });
+  if (json) {
+    const { text, ttftMs, totalMs, report, usage } = result;
+    terminal.print(JSON.stringify({ answer: text, ttftMs, totalMs, usage, ...report }, null, 2));
+    return;
+  }
+  terminal.print();
+  terminal.print();
+  if (result.report.blocks.length > 0) terminal.print(blockLines(result, terminal));
+  terminal.print(terminal.colour('bold', summaryLine(result)));
+}
+
+async function readDocument(file: string): Promise<{ title: string; text: string }> {
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(await readFile(file));
+    return { title: basename(file, extname(file)), text };
+  } catch (cause) {
+    const reason = `${file}: ${cause instanceof Error ? cause.message : String(cause)}`;
+    throw new BlockstitchError('invalid_request', { reason }, { cause });
+  }
+}
+
+function numberFlag(flag: string, value: string, min: number): number {
+  const number = Number(value);
+  if (Number.isFinite(number) && number >= min) return number;
+  throw new BlockstitchError('config_invalid', { setting: flag, reason: `${value} is not a number from ${min} up` });
+}

@@ -1,0 +1,44 @@
+/** `blockstitch import`: converts a checkpoint into the import cache, so that the first `serve` starts at once. */
+import type { Command } from 'commander';
+import { importModel } from '../../model/import-model.js';
+import { formatMilliseconds } from '../../units.js';
+import { addSettings, readSettings } from '../setting-options.js';
+import { openTerminal } from '../terminal.js';
+
+export function addImport(program: Command): void {
+  const command = program
+    .command('import')
+    .description('convert a Hugging Face checkpoint and keep the result in the import cache')
+    .argument('[directory]', 'the checkpoint; --model where absent')
+    .option('--json', 'print the result as JSON', false);
+  addSettings(command, ['model', 'weights', 'importCacheDir']);
+  command.action(async (directory: string | undefined, flags: { json: boolean }) => {
+    const config = readSettings(command, directory === undefined ? {} : { model: directory });
+    const terminal = openTerminal({ colours: !flags.json });
+    const bar = terminal.progress('importing');
+    const started = performance.now();
+    let cached = false;
+    try {
+      const model = await importModel({
+        checkpointDir: config.model,
+        weights: config.weights,
+        cacheDir: config.importCacheDir,
+        ...(config.servedName === '' ? {} : { name: config.servedName }),
+        onProgress: (progress) => {
+          if (progress.phase === 'done') cached = progress.cached ?? false;
+          else bar.update(progress.doneBytes, progress.totalBytes);
+        },
+      });
+      bar.stop();
+      if (flags.json) {
+        terminal.print(JSON.stringify({ ...model, cached }, null, 2));
+        return;
+      }
+      const took = cached ? 'was there already' : `took ${formatMilliseconds(performance.now() - started)}`;
+      terminal.print(`${model.name}: ${model.config.family}, ${model.config.layers} layers, ${model.weights}, ${took}`);
+      terminal.print(`  ${model.graphPath}`);
+    } finally {
+      bar.stop();
+    }
+  });
+}

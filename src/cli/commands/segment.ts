@@ -1,0 +1,67 @@
+/** `blockstitch segment FILE`: shows how a text is cut into blocks, each in its own colour. */
+import { readFile } from 'node:fs/promises';
+import { text as readAll } from 'node:stream/consumers';
+import type { Command } from 'commander';
+import { BlockstitchError } from '../../errors.js';
+import type { Segment, SegmentOptions } from '../../segment/segmenter.js';
+import { createSegmentation } from '../../server/segmentation.js';
+import { createTextService } from '../../text/text-service.js';
+import { addSettings, readSettings } from '../setting-options.js';
+import { type Colour, openTerminal, type Terminal } from '../terminal.js';
+
+interface SegmentFlags {
+  granularity?: string;
+  minTokens?: string;
+  json: boolean;
+}
+
+const COLOURS: readonly Colour[] = ['cyan', 'yellow', 'green', 'magenta'];
+
+export function addSegment(program: Command): void {
+  const command = program
+    .command('segment')
+    .description('show how a text is cut into blocks')
+    .argument('[file]', 'UTF-8 text; standard input where absent')
+    .option('--granularity <number>', '0 = finest, 1 = coarsest; instead of --target-tokens')
+    .option('--min-tokens <number>', 'no block shorter than this where the text allows')
+    .option('--json', 'print offsets, tokens and boundary scores as JSON', false);
+  addSettings(command, ['model', 'segmenter', 'targetTokens', 'maxBlockTokens']);
+  command.action(async (file: string | undefined, flags: SegmentFlags) => {
+    const config = readSettings(command);
+    const terminal = openTerminal({ colours: !flags.json });
+    const value = file === undefined ? await readAll(process.stdin) : await readText(file);
+    const textService = await createTextService({ checkpointDir: config.model });
+    try {
+      const options: SegmentOptions = {
+        ...(flags.granularity === undefined ? {} : { granularity: Number(flags.granularity) }),
+        ...(flags.minTokens === undefined ? {} : { minTokens: Number(flags.minTokens) }),
+      };
+      const segments = await createSegmentation(textService, config)(value, options);
+      if (flags.json) terminal.print(JSON.stringify(segments, null, 2));
+      else show(value, segments, terminal);
+    } finally {
+      await textService.close();
+    }
+  });
+}
+
+function show(value: string, segments: readonly Segment[], terminal: Terminal): void {
+  for (const [index, { start, end, tokens, boundaryScore }] of segments.entries()) {
+    const colour = COLOURS[index % COLOURS.length] ?? 'cyan';
+    terminal.print(
+      terminal.colour('dim', `--- block ${index + 1}: ${tokens} tokens, boundary ${boundaryScore.toFixed(2)}`),
+    );
+    terminal.print(terminal.colour(colour, value.slice(start, end).replace(/\n$/, '')));
+  }
+  const total = segments.reduce((sum, { tokens }) => sum + tokens, 0);
+  terminal.print(terminal.colour('bold', `${segments.length} blocks, ${total} tokens`));
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(await readFile(file));
+  } catch (cause) {
+    const reason = `${file}: ${cause instanceof Error ? cause.message : String(cause)}`;
+    throw new BlockstitchError('invalid_request', { reason }, { cause });
+  }
+}

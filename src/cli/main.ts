@@ -1,0 +1,56 @@
+#!/usr/bin/env node
+/**
+ * The command line: `blockstitch COMMAND`. Knows the commands by name; each is a file of commands/.
+ * Exit codes: 0 done, 1 failed, 2 wrong usage or settings.
+ */
+import { Command, CommanderError } from 'commander';
+import { BlockstitchError } from '../errors.js';
+import { API_VERSION } from '../server/plugins/documentation.js';
+import { addAsk } from './commands/ask.js';
+import { addBench } from './commands/bench.js';
+import { addDemo } from './commands/demo.js';
+import { addDoctor } from './commands/doctor.js';
+import { addImport } from './commands/import.js';
+import { addOpenApi } from './commands/openapi.js';
+import { addPull } from './commands/pull.js';
+import { addSegment } from './commands/segment.js';
+import { addServe } from './commands/serve.js';
+
+export function buildProgram(): Command {
+  const program = new Command('blockstitch')
+    .description('A RAG inference server that never prefills the same passage twice.')
+    .version(API_VERSION)
+    .exitOverride()
+    .showHelpAfterError('(add --help for the options)')
+    .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 wrong usage or settings.');
+  addServe(program);
+  addAsk(program);
+  addDemo(program);
+  addSegment(program);
+  addImport(program);
+  addPull(program);
+  addBench(program);
+  addDoctor(program);
+  addOpenApi(program);
+  return program;
+}
+
+/** @returns the exit code */
+export async function runCommand(argv: readonly string[]): Promise<number> {
+  try {
+    await buildProgram().parseAsync([...argv], { from: 'user' });
+    return Number(process.exitCode ?? 0);
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    if (error instanceof BlockstitchError) {
+      process.stderr.write(`error: ${error.message}\n  ${error.remedy}\n`);
+      return error.code === 'config_invalid' ? 2 : 1;
+    }
+    process.stderr.write(`error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    return 1;
+  }
+}
+
+const code = await runCommand(process.argv.slice(2));
+// Native threads and idle sockets must not keep a finished command alive.
+process.exit(code);

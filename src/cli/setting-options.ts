@@ -1,0 +1,64 @@
+/** Settings as options of commands: the flags, help and values of src/config.ts, none of their meaning. */
+import { type Command, Option } from 'commander';
+import { type Config, loadConfig, SETTINGS, type Setting, type SettingName } from '../config.js';
+import { formatBytes } from '../units.js';
+
+/** Settings of the model and the engine: what every command that computes takes. */
+export const MODEL_SETTINGS = [
+  'model',
+  'weights',
+  'kvDtype',
+  'kvMemoryBytes',
+  'threads',
+  'attention',
+  'importCacheDir',
+] as const satisfies readonly SettingName[];
+
+/** Adds a flag per setting that has one. */
+export function addSettings(command: Command, names: readonly SettingName[]): Command {
+  for (const name of names) {
+    const setting: Setting = SETTINGS[name];
+    if (setting.flag === null) continue;
+    const option = new Option(`${setting.flag} <${placeholder(setting)}>`, describe(setting));
+    if (setting.kind === 'choice') option.choices(setting.choices);
+    command.addOption(option);
+  }
+  return command;
+}
+
+/**
+ * The configuration from the options given, the environment and the defaults.
+ *
+ * @param overrides win over the command line: what a command fixes
+ * @throws BlockstitchError `config_invalid`
+ */
+export function readSettings(command: Command, overrides: Parameters<typeof loadConfig>[0] = {}): Config {
+  const given = command.optsWithGlobals();
+  const values: Record<string, string> = {};
+  for (const name of Object.keys(SETTINGS) as SettingName[]) {
+    const { flag } = SETTINGS[name];
+    if (flag === null) continue;
+    const value: unknown = given[new Option(`${flag} <value>`).attributeName()];
+    if (typeof value === 'string') values[name] = value;
+  }
+  return loadConfig({ ...values, ...overrides });
+}
+
+/** The default as help and docs show it. */
+export function shownDefault(setting: Setting): string {
+  if (setting.kind === 'bytes') return formatBytes(setting.default);
+  if (setting.kind === 'milliseconds') return setting.default === 0 ? '0' : `${setting.default / 1000}s`;
+  return String(setting.default);
+}
+
+function placeholder(setting: Setting): string {
+  if (setting.kind === 'integer') return 'number';
+  if (setting.kind === 'bytes') return 'size';
+  if (setting.kind === 'milliseconds') return 'time';
+  return setting.kind === 'choice' ? 'choice' : 'value';
+}
+
+function describe(setting: Setting): string {
+  const value = shownDefault(setting);
+  return `${setting.help} (${value === '' ? '' : `default ${value}; `}env ${setting.env})`;
+}

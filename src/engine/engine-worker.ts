@@ -1,0 +1,72 @@
+/**
+ * The worker thread: loads addon and graph, then turns the engine core, one step after another, while there is work.
+ * Knows the loop and its messages; what a step does is `engine-core.ts`.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import { loadAddon } from '../kernels/load-addon.js';
+import { EngineCore } from './engine-core.js';
+import { ModelRunner } from './model-runner.js';
+import { measureRowMultiple } from './row-probe.js';
+import { SharedCounters } from './shared-counters.js';
+import { type EngineCommand, hasNews, type WorkerReady, type WorkerSetup } from './worker-messages.js';
+
+/** Milliseconds of a clock that both threads share: monotonic, from the time origin on. */
+const now = () => performance.timeOrigin + performance.now();
+
+async function main(): Promise<void> {
+  const port = parentPort;
+  if (port === null) throw new Error('the engine worker runs in a worker thread only');
+  const setup = workerData as WorkerSetup;
+  loadAddon();
+  const runner = await ModelRunner.create(setup.model, setup.threads);
+  const rowMultiple = await measureRowMultiple(runner, setup.poolId, setup.pages, 0);
+  const core = new EngineCore({
+    runner,
+    pages: setup.pages,
+    pageTokens: setup.pageTokens,
+    vocabSize: setup.model.config.vocabSize,
+    layout: { poolId: setup.poolId, scratchPage: setup.pages, rowMultiple: rowMultiple ?? 1 },
+    policy: setup.policy,
+    counters: new SharedCounters(setup.counters),
+    now,
+  });
+
+  let inbox: EngineCommand[] = [];
+  let wake: (() => void) | undefined;
+  port.on('message', (command: EngineCommand) => {
+    inbox.push(command);
+    wake?.();
+  });
+  const ready: WorkerReady = { ready: true, rowMultiple };
+  port.postMessage(ready);
+
+  for (;;) {
+    const commands = inbox;
+    inbox = [];
+    for (const command of commands) {
+      if (command.type === 'close') {
+        await runner.release();
+        port.close();
+        return;
+      }
+      core.handle(command);
+    }
+    const ran = await core.turn();
+    const news = core.takeNews();
+    if (hasNews(news)) port.postMessage(news);
+    if (!ran && inbox.length === 0) await nextCommand(core.nextDeadlineMs);
+  }
+
+  function nextCommand(deadlineMs: number | undefined): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = deadlineMs === undefined ? undefined : setTimeout(resolve, Math.max(0, deadlineMs - now()) + 1);
+      wake = () => {
+        clearTimeout(timer);
+        wake = undefined;
+        resolve();
+      };
+    });
+  }
+}
+
+await main();

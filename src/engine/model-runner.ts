@@ -1,0 +1,86 @@
+/**
+ * Runs the imported graph with ONNX Runtime: one session, in the worker, after the addon was loaded there.
+ * Knows tensors; what a step means is `step-batch.ts`, and keys and values never pass through here (they stay in the pool).
+ */
+import type { InferenceSession, Tensor } from 'onnxruntime-node';
+import type { ImportedModel } from '../model/imported-model.js';
+import { sessionOptions } from '../model/session-options.js';
+import type { StepRunner } from './engine-core.js';
+import type { ModelOutput, ModelStep } from './step-batch.js';
+
+const BEST = ['top_values', 'top_ids', 'log_sum_exp'];
+const BEST_AND_ROWS = [...BEST, 'logits'];
+
+export class ModelRunner implements StepRunner {
+  readonly #session: InferenceSession;
+  readonly #tensor: typeof Tensor;
+  readonly #vocabSize: number;
+  /** Reused for the int64 inputs; grown when a step is larger. */
+  #ids = new BigInt64Array(1024);
+  #rows = new BigInt64Array(64);
+  readonly #topK = new BigInt64Array(1);
+
+  private constructor(session: InferenceSession, tensor: typeof Tensor, vocabSize: number) {
+    this.#session = session;
+    this.#tensor = tensor;
+    this.#vocabSize = vocabSize;
+  }
+
+  /**
+   * Loads the graph. Call in the worker only: onnxruntime-node runs on the thread that calls it.
+   * @param threads threads for matrix products
+   */
+  static async create(model: ImportedModel, threads: number): Promise<ModelRunner> {
+    const runtime = await import('onnxruntime-node');
+    const session = await runtime.InferenceSession.create(model.graphPath, sessionOptions(model, threads));
+    return new ModelRunner(session, runtime.Tensor, model.config.vocabSize);
+  }
+
+  async run(step: ModelStep): Promise<ModelOutput> {
+    this.#ids = widened(this.#ids, step.inputIds);
+    this.#rows = widened(this.#rows, step.logitRows);
+    const topK = Math.min(step.topK, this.#vocabSize);
+    this.#topK[0] = BigInt(topK);
+    const rows = step.logitRows.length;
+    const outputs = await this.#session.run(
+      {
+        input_ids: this.#int64(this.#ids, step.inputIds.length),
+        step_metadata: new this.#tensor('int32', step.metadata, [step.metadata.length]),
+        logit_rows: this.#int64(this.#rows, rows),
+        top_k: this.#int64(this.#topK, 1),
+      },
+      step.fullRows ? BEST_AND_ROWS : BEST,
+    );
+    return {
+      topK,
+      topValues: outputs['top_values']?.data as Float32Array,
+      topIds: narrowed(outputs['top_ids']?.data as BigInt64Array, rows * topK),
+      logSumExp: outputs['log_sum_exp']?.data as Float32Array,
+      logits: outputs['logits']?.data as Float32Array | undefined,
+    };
+  }
+
+  async release(): Promise<void> {
+    await this.#session.release();
+  }
+
+  #int64(data: BigInt64Array, length: number): Tensor {
+    return new this.#tensor('int64', data.subarray(0, length), [length]);
+  }
+}
+
+/** Writes non-negative int32 values as int64 through the low words (little-endian), without a BigInt for each. */
+function widened(buffer: BigInt64Array<ArrayBuffer>, values: Int32Array): BigInt64Array<ArrayBuffer> {
+  const target =
+    buffer.length >= values.length ? buffer : new BigInt64Array(Math.max(values.length, buffer.length * 2));
+  const words = new Int32Array(target.buffer);
+  for (let index = 0; index < values.length; index++) words[index * 2] = values[index] as number;
+  return target;
+}
+
+function narrowed(values: BigInt64Array, count: number): Int32Array {
+  const words = new Int32Array(values.buffer, values.byteOffset, count * 2);
+  const low = new Int32Array(count);
+  for (let index = 0; index < count; index++) low[index] = words[index * 2] as number;
+  return low;
+}

@@ -1,0 +1,80 @@
+/**
+ * The server's segmentation: its defaults under a request's options, segmenters made once, and a memory of what was
+ * cut lately, so that a document sent again costs one hash. Knows which segmenters exist, not how they cut.
+ */
+import { createHash } from 'node:crypto';
+import type { Config } from '../config.js';
+import { createSegmenter } from '../segment/create-segmenter.js';
+import type { Segment, Segmenter, SegmenterName, SegmentOptions } from '../segment/segmenter.js';
+import type { TextService } from '../text/text-service.js';
+
+type Defaults = Pick<Config, 'segmenter' | 'targetTokens' | 'maxBlockTokens'>;
+
+/** Segments remembered over all texts. */
+const MEMORY_SEGMENTS = 200_000;
+
+/** @returns a function that cuts a text; it throws BlockstitchError `segmentation_invalid` as segmenters do */
+export function createSegmentation(
+  textService: TextService,
+  defaults: Defaults,
+): (text: string, options: SegmentOptions) => Promise<Segment[]> {
+  const segmenters = new Map<SegmenterName, Promise<Segmenter>>();
+  const memory = new Map<string, Segment[]>();
+  let remembered = 0;
+
+  const segmenterOf = (name: SegmenterName): Promise<Segmenter> => {
+    const known = segmenters.get(name) ?? createSegmenter(name, { textService });
+    segmenters.set(name, known);
+    known.catch(() => segmenters.delete(name));
+    return known;
+  };
+  const remember = (key: string, segments: Segment[]): void => {
+    memory.set(key, segments);
+    remembered += segments.length;
+    for (const [oldest, { length }] of memory) {
+      if (remembered <= MEMORY_SEGMENTS) break;
+      memory.delete(oldest);
+      remembered -= length;
+    }
+  };
+
+  return async (text, given) => {
+    const { segmenter = 'auto', ...options } = withDefaults(given, defaults);
+    const key = memoryKey(text, segmenter, options);
+    const known = memory.get(key);
+    if (known) {
+      memory.delete(key);
+      memory.set(key, known);
+      return known;
+    }
+    const segments = await (await segmenterOf(segmenter)).segment(text, options);
+    if (!memory.has(key)) remember(key, segments);
+    return segments;
+  };
+}
+
+/** A default never contradicts what the request gives: then the segmenter's own rule stands. */
+function withDefaults(given: SegmentOptions, defaults: Defaults): SegmentOptions {
+  const { targetTokens, minTokens, maxTokens, granularity } = given;
+  const target = defaults.targetTokens;
+  const takesTarget =
+    targetTokens === undefined &&
+    granularity === undefined &&
+    (maxTokens === undefined || target <= maxTokens) &&
+    (minTokens === undefined || minTokens <= target);
+  const takesMax = maxTokens === undefined && Math.max(targetTokens ?? 0, minTokens ?? 0) <= defaults.maxBlockTokens;
+  return {
+    segmenter: defaults.segmenter,
+    ...given,
+    ...(takesTarget ? { targetTokens: target } : {}),
+    ...(takesMax ? { maxTokens: defaults.maxBlockTokens } : {}),
+  };
+}
+
+function memoryKey(text: string, segmenter: string, options: SegmentOptions): string {
+  const { targetTokens, minTokens, maxTokens, granularity } = options;
+  return createHash('sha256')
+    .update(JSON.stringify([segmenter, targetTokens, minTokens, maxTokens, granularity]))
+    .update(Buffer.from(text, 'utf16le'))
+    .digest('base64');
+}
