@@ -1,0 +1,86 @@
+// The KV pool of one device: one allocation cut in pages, and the copies between pages and the portable payload.
+// Knows the layout; which page belongs to whom is accounted in TypeScript (docs/decisions/002).
+//
+// Layout: layer-major, so that one layer's attention walks contiguous memory where pages are neighbours.
+//   layer l, page p   at (l * pages + p) * layerPageBytes
+//   within, per head  keys   [pageTokens / 16][headDim][16]   (16 tokens side by side: scores need no horizontal sums)
+//                     values [pageTokens][headDim]
+//                     int8 only: key scales float32 [pageTokens], value scales float32 [pageTokens]
+// Payload: [layer][k|v][kv head][token][dim], for int8 then float32 scales [layer][k|v][kv head][token].
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "element.h"
+
+namespace blockstitch {
+
+/// Tokens whose keys lie side by side.
+constexpr size_t kCellTokens = 16;
+
+struct PoolShape {
+  size_t pages;
+  size_t pageTokens;  ///< multiple of kCellTokens
+  size_t layers;
+  size_t kvHeads;
+  size_t headDim;
+  KvDtype dtype;
+};
+
+class KvPool {
+ public:
+  /// @throws std::bad_alloc when the address space cannot be had (pages are touched lazily by the OS)
+  explicit KvPool(const PoolShape& shape);
+  KvPool(const KvPool&) = delete;
+  KvPool& operator=(const KvPool&) = delete;
+
+  const PoolShape& shape() const { return shape_; }
+  /// Bytes of one page over all layers.
+  size_t pageBytes() const { return shape_.layers * layerPageBytes_; }
+  /// Bytes of the portable payload of `tokens` tokens.
+  size_t payloadBytes(size_t tokens) const;
+
+  uint8_t* keys(size_t layer, size_t page, size_t head) const {
+    return base_ + (layer * shape_.pages + page) * layerPageBytes_ + head * headBytes_;
+  }
+  uint8_t* values(size_t layer, size_t page, size_t head) const { return keys(layer, page, head) + matrixBytes_; }
+  float* keyScales(size_t layer, size_t page, size_t head) const {
+    return reinterpret_cast<float*>(keys(layer, page, head) + 2 * matrixBytes_);
+  }
+  float* valueScales(size_t layer, size_t page, size_t head) const {
+    return keyScales(layer, page, head) + shape_.pageTokens;
+  }
+
+  /// Copies `tokens` tokens out of `pages` (enough of them) into `payload`.
+  void readPages(const int32_t* pages, size_t tokens, uint8_t* payload) const;
+  /// Copies `tokens` tokens of `payload` into `pages`.
+  void writePages(const int32_t* pages, size_t tokens, const uint8_t* payload);
+
+ private:
+  struct Unmap {
+    size_t bytes;
+    void operator()(uint8_t* memory) const;
+  };
+
+  template <typename Element, bool kRead>
+  void copyPages(const int32_t* pages, size_t tokens, uint8_t* payload) const;
+
+  PoolShape shape_;
+  size_t matrixBytes_;
+  size_t headBytes_;
+  size_t layerPageBytes_;
+  std::unique_ptr<uint8_t, Unmap> memory_;
+  uint8_t* base_;
+};
+
+/// Registry of the process's pools: ids are valid in every thread.
+int32_t registerPool(std::shared_ptr<KvPool> pool);
+/// @returns null where there is no such pool
+std::shared_ptr<KvPool> findPool(int32_t id);
+/// Memory is freed once the last user lets go. @returns false where there was no such pool
+bool unregisterPool(int32_t id);
+
+}  // namespace blockstitch
