@@ -1,0 +1,222 @@
+// attendTile over a vector type `Vec`: included by one file per instruction set.
+// A (query vector, token) score and a (query vector, dim) sum are each one chain of multiply-adds in a fixed order, so
+// grouping query vectors to fill registers never changes a bit of the result.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+#include "attention_kernels.h"
+
+namespace blockstitch {
+
+template <typename Vec>
+class TileKernel {
+  static constexpr size_t kLanes = Vec::kLanes;
+  static constexpr size_t kCellVecs = kCellTokens / kLanes;
+  static constexpr size_t kTileVecs = kTileTokens / kLanes;
+  /// Query vectors handled together: accumulators plus operands fill the register file.
+  static constexpr size_t kMaxGroup = 7;
+
+ public:
+  static void attend(KvDtype dtype, const Tile& tile, const QueryView& query, const TileRules& rules,
+                     const SoftmaxState& state) {
+    switch (dtype) {
+      case KvDtype::kFloat32: return attendAs<float>(tile, query, rules, state);
+      case KvDtype::kFloat16: return attendAs<Half>(tile, query, rules, state);
+      case KvDtype::kBfloat16: return attendAs<Bfloat16>(tile, query, rules, state);
+      case KvDtype::kInt8: return attendAs<int8_t>(tile, query, rules, state);
+    }
+  }
+
+ private:
+  /// Tokens of a tile that a row sees: begin .. end-1.
+  struct Range {
+    size_t begin;
+    size_t end;
+  };
+
+  template <typename Element>
+  static void attendAs(const Tile& tile, const QueryView& query, const TileRules& rules, const SoftmaxState& state) {
+    const size_t groups = (query.vectors + kMaxGroup - 1) / kMaxGroup;
+    for (size_t g = 0; g < groups; g++) {
+      const size_t first = query.vectors * g / groups;
+      const size_t count = query.vectors * (g + 1) / groups - first;
+      switch (count) {
+        case 1: attendGroup<Element, 1>(tile, query, rules, state, first); break;
+        case 2: attendGroup<Element, 2>(tile, query, rules, state, first); break;
+        case 3: attendGroup<Element, 3>(tile, query, rules, state, first); break;
+        case 4: attendGroup<Element, 4>(tile, query, rules, state, first); break;
+        case 5: attendGroup<Element, 5>(tile, query, rules, state, first); break;
+        case 6: attendGroup<Element, 6>(tile, query, rules, state, first); break;
+        default: attendGroup<Element, 7>(tile, query, rules, state, first); break;
+      }
+    }
+  }
+
+  template <typename Element, size_t kVectors>
+  static void attendGroup(const Tile& tile, const QueryView& query, const TileRules& rules, const SoftmaxState& state,
+                          size_t first) {
+    alignas(64) float scores[kVectors][kTileTokens];
+    const size_t cells = (tile.tokens + kCellTokens - 1) / kCellTokens;
+    score<Element, kVectors>(tile, cells, query.rotated + first * rules.headDim, rules.headDim, scores);
+    bool any = false;
+    for (size_t v = 0; v < kVectors; v++) {
+      const size_t position = query.firstPosition + (first + v) / query.group;
+      Range visible;
+      if (shape(tile, cells, rules, position, scores[v], &visible)) {
+        soften(tile, cells, std::is_same<Element, int8_t>::value, rules.headDim, state, first + v, visible, scores[v]);
+        any = true;
+      } else {
+        std::fill(scores[v], scores[v] + cells * kCellTokens, 0.0f);
+      }
+    }
+    if (any) addValues<Element, kVectors>(tile, rules.headDim, scores, state.accumulator + first * rules.headDim);
+  }
+
+  /// scores[v][t] = <query v, key t>, one multiply-add chain over the dims.
+  template <typename Element, size_t kVectors>
+  static void score(const Tile& tile, size_t cells, const float* query, size_t dim, float (*scores)[kTileTokens]) {
+    constexpr size_t kStep = kVectors == 1 ? 4 : kVectors <= 3 ? 2 : 1;  // cells at once: more chains where few vectors
+    size_t cell = 0;
+    for (; cell + kStep <= cells; cell += kStep) scoreCells<Element, kVectors, kStep>(tile, cell, query, dim, scores);
+    for (; cell < cells; cell++) scoreCells<Element, kVectors, 1>(tile, cell, query, dim, scores);
+  }
+
+  template <typename Element, size_t kVectors, size_t kCells>
+  static void scoreCells(const Tile& tile, size_t cell, const float* query, size_t dim,
+                         float (*scores)[kTileTokens]) {
+    Vec sums[kVectors][kCells * kCellVecs];
+    for (auto& row : sums) {
+      for (Vec& sum : row) sum = Vec::zero();
+    }
+    const Element* keys[kCells];
+    for (size_t c = 0; c < kCells; c++) keys[c] = static_cast<const Element*>(tile.keys[cell + c]);
+    for (size_t d = 0; d < dim; d++) {
+      for (size_t c = 0; c < kCells; c++) {
+        for (size_t part = 0; part < kCellVecs; part++) {
+          const Vec key = Vec::load(keys[c] + d * kCellTokens + part * kLanes);
+          for (size_t v = 0; v < kVectors; v++) {
+            Vec& sum = sums[v][c * kCellVecs + part];
+            sum = Vec::multiplyAdd(Vec::broadcast(query[v * dim + d]), key, sum);
+          }
+        }
+      }
+    }
+    for (size_t c = 0; c < kCells; c++) {
+      const float* scales = tile.keyScales[cell + c];
+      for (size_t part = 0; part < kCellVecs; part++) {
+        for (size_t v = 0; v < kVectors; v++) {
+          Vec sum = sums[v][c * kCellVecs + part];
+          if (std::is_same<Element, int8_t>::value) sum = sum * Vec::load(scales + part * kLanes);
+          sum.write(scores[v] + (cell + c) * kCellTokens + part * kLanes);
+        }
+      }
+    }
+  }
+
+  /// Soft cap and mask. @returns whether the row sees any token of the tile
+  static bool shape(const Tile& tile, size_t cells, const TileRules& rules, size_t position, float* scores,
+                    Range* visible) {
+    if (position < tile.start) return false;
+    size_t end = position - tile.start + 1;
+    if (end > tile.tokens) end = tile.tokens;
+    size_t begin = 0;
+    if (rules.slidingWindow > 0 && position + 1 > rules.slidingWindow + tile.start) {
+      begin = position + 1 - rules.slidingWindow - tile.start;
+    }
+    if (begin >= end) return false;
+    if (rules.softcap > 0) {
+      for (size_t t = begin; t < end; t++) scores[t] = rules.softcap * std::tanh(scores[t] / rules.softcap);
+    }
+    std::fill(scores, scores + begin, -FLT_MAX);
+    std::fill(scores + end, scores + cells * kCellTokens, -FLT_MAX);
+    *visible = {begin, end};
+    return true;
+  }
+
+  /// Turns scores into weights exp(score - maximum) and rescales what was summed before. Masked tokens get 0.
+  static void soften(const Tile& tile, size_t cells, bool scaledValues, size_t dim, const SoftmaxState& state,
+                     size_t vector, Range visible, float* scores) {
+    const size_t vecs = cells * kCellVecs;
+    Vec best = Vec::load(scores);
+    for (size_t i = 1; i < vecs; i++) best = Vec::max(best, Vec::load(scores + i * kLanes));
+    const float before = state.maximum[vector];
+    const float tileMaximum = best.horizontalMax();
+    const float maximum = before > tileMaximum ? before : tileMaximum;
+    const Vec shift = Vec::broadcast(maximum);
+    Vec total = Vec::zero();
+    for (size_t i = 0; i < vecs; i++) {
+      const Vec weight = exponential(Vec::load(scores + i * kLanes) - shift);
+      total = total + weight;
+      weight.write(scores + i * kLanes);
+    }
+    float* accumulator = state.accumulator + vector * dim;
+    if (maximum > before) {
+      const float decay = before == -FLT_MAX ? 0.0f : std::exp(before - maximum);
+      const Vec factor = Vec::broadcast(decay);
+      for (size_t d = 0; d < dim; d += kLanes) (Vec::load(accumulator + d) * factor).write(accumulator + d);
+      state.sum[vector] *= decay;
+      state.maximum[vector] = maximum;
+    }
+    state.sum[vector] += total.horizontalSum();
+    std::fill(scores, scores + visible.begin, 0.0f);
+    std::fill(scores + visible.end, scores + cells * kCellTokens, 0.0f);
+    if (scaledValues) {
+      for (size_t i = 0; i < vecs; i++) {
+        const float* scales = tile.valueScales[i / kCellVecs] + (i % kCellVecs) * kLanes;
+        (Vec::load(scores + i * kLanes) * Vec::load(scales)).write(scores + i * kLanes);
+      }
+    }
+  }
+
+  /// accumulator[v][d] += sum over tokens of weight[v][t] * value[t][d], tokens in order.
+  template <typename Element, size_t kVectors>
+  static void addValues(const Tile& tile, size_t dim, const float (*weights)[kTileTokens], float* accumulator) {
+    constexpr size_t kWidth = kVectors == 1 ? 8 : kVectors <= 3 ? 4 : 2;
+    size_t d = 0;
+    for (; d + kWidth * kLanes <= dim; d += kWidth * kLanes) {
+      addColumns<Element, kVectors, kWidth>(tile, dim, d, weights, accumulator);
+    }
+    for (; d < dim; d += kLanes) addColumns<Element, kVectors, 1>(tile, dim, d, weights, accumulator);
+  }
+
+  template <typename Element, size_t kVectors, size_t kWidth>
+  static void addColumns(const Tile& tile, size_t dim, size_t d, const float (*weights)[kTileTokens],
+                         float* accumulator) {
+    Vec sums[kVectors][kWidth];
+    for (size_t v = 0; v < kVectors; v++) {
+      for (size_t w = 0; w < kWidth; w++) sums[v][w] = Vec::load(accumulator + v * dim + d + w * kLanes);
+    }
+    for (size_t t = 0; t < tile.tokens; t++) {
+      const Element* row =
+          static_cast<const Element*>(tile.values[t / kCellTokens]) + (t % kCellTokens) * dim + d;
+      Vec values[kWidth];
+      for (size_t w = 0; w < kWidth; w++) values[w] = Vec::load(row + w * kLanes);
+      for (size_t v = 0; v < kVectors; v++) {
+        const Vec weight = Vec::broadcast(weights[v][t]);
+        for (size_t w = 0; w < kWidth; w++) sums[v][w] = Vec::multiplyAdd(weight, values[w], sums[v][w]);
+      }
+    }
+    for (size_t v = 0; v < kVectors; v++) {
+      for (size_t w = 0; w < kWidth; w++) sums[v][w].write(accumulator + v * dim + d + w * kLanes);
+    }
+  }
+
+  /// e^x for x <= 0 to about 2 units in the last place: 2^n * p(r) with x = n ln 2 + r, |r| <= ln 2 / 2, p of degree 6.
+  /// Below -87 the result is at most 2^-126: masked scores (-FLT_MAX) come out as nothing against a weight of 1.
+  static Vec exponential(Vec x) {
+    x = Vec::max(x, Vec::broadcast(-87.3f));
+    const Vec n = Vec::round(x * Vec::broadcast(1.44269504f));
+    Vec r = Vec::multiplyAdd(n, Vec::broadcast(-0.693359375f), x);
+    r = Vec::multiplyAdd(n, Vec::broadcast(2.12194440e-4f), r);
+    Vec p = Vec::broadcast(1.9875691500e-4f);
+    for (const float coefficient : {1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f}) {
+      p = Vec::multiplyAdd(p, r, Vec::broadcast(coefficient));
+    }
+    p = Vec::multiplyAdd(p, r * r, r + Vec::broadcast(1.0f));
+    return p * Vec::powerOfTwo(n);
+  }
+};
+
+}  // namespace blockstitch

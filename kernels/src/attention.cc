@@ -1,0 +1,341 @@
+// Plans one layer of one step: what is appended, which work items attend to which tiles, how splits are combined.
+// Knows sequences and pages; the arithmetic of a tile is attend_tile.h.
+#include "attention.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cfloat>
+#include <cmath>
+#include <vector>
+
+#include "attention_kernels.h"
+
+namespace blockstitch {
+
+namespace {
+
+/// Tokens between split boundaries, counted in whole tiles from the sequence's first token. Fixed, so that a row's
+/// arithmetic never depends on the number of threads or on the rest of the batch.
+constexpr size_t kSplitTokens = 2048;
+/// Query vectors of one work item at most (rows * group, at least one row).
+constexpr size_t kItemVectors = 56;
+
+std::atomic<int>& levelStore() {
+  static std::atomic<int> level{static_cast<int>(detectKernelLevel())};
+  return level;
+}
+
+const KernelTable& kernels() {
+#if defined(__x86_64__)
+  switch (kernelLevel()) {
+    case KernelLevel::kAvx512: return avx512Kernels();
+    case KernelLevel::kAvx2: return avx2Kernels();
+    case KernelLevel::kPortable: break;
+  }
+#endif
+  return portableKernels();
+}
+
+/// RoPE of one head in place (arXiv 2104.09864): each pair turned by the angle of `position`, times `scale`.
+void rotate(const AttentionShape& shape, const AttentionInputs& inputs, size_t position, const float* from, float scale,
+            float* to) {
+  const size_t half = shape.rotaryDim / 2;
+  const float* cos = inputs.cos + position * half;
+  const float* sin = inputs.sin + position * half;
+  for (size_t i = 0; i < half; i++) {
+    const size_t a = shape.interleaved ? 2 * i : i;
+    const size_t b = shape.interleaved ? 2 * i + 1 : i + half;
+    const float x = from[a] * scale;
+    const float y = from[b] * scale;
+    to[a] = x * cos[i] - y * sin[i];
+    to[b] = y * cos[i] + x * sin[i];
+  }
+  for (size_t d = shape.rotaryDim; d < shape.headDim; d++) to[d] = from[d] * scale;
+}
+
+/// Stores a vector as int8 with one scale: amax / 127.
+float quantize(const float* from, size_t count, int8_t* to, size_t stride) {
+  float amax = 0;
+  for (size_t d = 0; d < count; d++) amax = std::max(amax, std::fabs(from[d]));
+  const float scale = amax / 127.0f;
+  const float inverse = amax > 0 ? 127.0f / amax : 0.0f;
+  for (size_t d = 0; d < count; d++) to[d * stride] = static_cast<int8_t>(std::lrint(from[d] * inverse));
+  return scale;
+}
+
+template <typename Element>
+void storeRow(const float* from, size_t count, Element* to, size_t stride) {
+  for (size_t d = 0; d < count; d++) store(from[d], to + d * stride);
+}
+
+template <typename Element>
+void appendAs(const AttentionShape& shape, KvPool& pool, size_t page, size_t head, size_t slot, const float* key,
+              const float* value) {
+  const size_t dim = shape.headDim;
+  Element* keyLane = reinterpret_cast<Element*>(pool.keys(shape.layer, page, head)) +
+                     (slot / kCellTokens) * dim * kCellTokens + slot % kCellTokens;
+  Element* valueRow = reinterpret_cast<Element*>(pool.values(shape.layer, page, head)) + slot * dim;
+  storeRow(key, dim, keyLane, kCellTokens);
+  storeRow(value, dim, valueRow, 1);
+}
+
+void appendToken(const AttentionShape& shape, const AttentionInputs& inputs, const SequenceView& sequence, size_t row,
+                 KvPool& pool) {
+  const size_t dim = shape.headDim;
+  const size_t place = sequence.tailPast + row;
+  const size_t page = static_cast<size_t>(sequence.tailPages[place / pool.shape().pageTokens]);
+  const size_t slot = place % pool.shape().pageTokens;
+  float rotated[kMaxHeadDim];
+  for (size_t head = 0; head < shape.kvHeads; head++) {
+    const size_t at = ((sequence.firstRow + row) * shape.kvHeads + head) * dim;
+    rotate(shape, inputs, static_cast<size_t>(sequence.tailPosition) + place, inputs.key + at, 1.0f, rotated);
+    const float* value = inputs.value + at;
+    switch (pool.shape().dtype) {
+      case KvDtype::kFloat32: appendAs<float>(shape, pool, page, head, slot, rotated, value); break;
+      case KvDtype::kFloat16: appendAs<Half>(shape, pool, page, head, slot, rotated, value); break;
+      case KvDtype::kBfloat16: appendAs<Bfloat16>(shape, pool, page, head, slot, rotated, value); break;
+      case KvDtype::kInt8: {
+        int8_t* lane = reinterpret_cast<int8_t*>(pool.keys(shape.layer, page, head)) +
+                       (slot / kCellTokens) * dim * kCellTokens + slot % kCellTokens;
+        int8_t* valueRow = reinterpret_cast<int8_t*>(pool.values(shape.layer, page, head)) + slot * dim;
+        pool.keyScales(shape.layer, page, head)[slot] = quantize(rotated, dim, lane, kCellTokens);
+        pool.valueScales(shape.layer, page, head)[slot] = quantize(value, dim, valueRow, 1);
+        break;
+      }
+    }
+  }
+}
+
+/// A run of tiles of one segment or of the tail, within one split.
+struct TileRun {
+  const int32_t* pages;
+  size_t firstToken;  ///< within the segment, multiple of kTileTokens
+  size_t endToken;
+  size_t start;       ///< global position of the segment's first token
+  int32_t delta;
+};
+
+/// Cuts a sequence's segments and tail into splits of about kSplitTokens. The tail's own boundaries depend on its start
+/// only, so a chunked prefill meets the same splits as decode.
+std::vector<std::vector<TileRun>> planSplits(const SequenceView& sequence) {
+  std::vector<std::vector<TileRun>> splits(1);
+  size_t filled = 0;
+  const auto add = [&](const int32_t* pages, size_t length, size_t start, int32_t delta) {
+    for (size_t first = 0; first < length;) {
+      if (filled >= kSplitTokens) {
+        splits.emplace_back();
+        filled = 0;
+      }
+      const size_t room = (kSplitTokens - filled + kTileTokens - 1) / kTileTokens * kTileTokens;
+      const size_t end = std::min(length, first + room);
+      splits.back().push_back({pages, first, end, start, delta});
+      filled += end - first;
+      first = end;
+    }
+  };
+  for (const SegmentView& segment : sequence.segments) add(segment.pages, segment.length, segment.start, segment.delta);
+  add(sequence.tailPages, sequence.tailPast + sequence.rows, sequence.cachedTokens, 0);
+  return splits;
+}
+
+struct WorkItem {
+  const SequenceView* sequence;
+  const std::vector<TileRun>* runs;
+  size_t head;
+  size_t firstRow;  ///< within the sequence
+  size_t rows;
+  float* state;     ///< [vectors] maximum, [vectors] sum, [vectors, headDim]
+};
+
+class LayerStep {
+ public:
+  LayerStep(const AttentionShape& shape, const AttentionInputs& inputs, const StepView& step, KvPool& pool)
+      : shape_(shape), inputs_(inputs), step_(step), pool_(pool), kernels_(kernels()),
+        group_(shape.heads / shape.kvHeads) {}
+
+  void append(const ParallelFor& parallelFor) {
+    const size_t chunk = 16;
+    std::vector<std::pair<const SequenceView*, size_t>> chunks;
+    for (const SequenceView& sequence : step_.sequences) {
+      for (size_t row = 0; row < sequence.rows; row += chunk) chunks.emplace_back(&sequence, row);
+    }
+    const std::function<void(size_t)> task = [&](size_t index) {
+      const SequenceView& sequence = *chunks[index].first;
+      const size_t end = std::min(sequence.rows, chunks[index].second + chunk);
+      for (size_t row = chunks[index].second; row < end; row++) appendToken(shape_, inputs_, sequence, row, pool_);
+    };
+    if (step_.rows <= 2 * chunk) {
+      for (size_t index = 0; index < chunks.size(); index++) task(index);
+    } else {
+      parallelFor(chunks.size(), task);
+    }
+  }
+
+  void attend(float* output, const ParallelFor& parallelFor) {
+    const size_t rowsPerItem = std::max<size_t>(1, kItemVectors / group_);
+    std::vector<std::vector<std::vector<TileRun>>> splits;
+    splits.reserve(step_.sequences.size());
+    std::vector<WorkItem> items;
+    size_t floats = 0;
+    struct Place {
+      size_t offset;
+      size_t firstItem;
+      size_t splits;
+    };
+    std::vector<Place> places;
+    std::vector<size_t> offsets;
+    for (const SequenceView& sequence : step_.sequences) {
+      splits.push_back(planSplits(sequence));
+      for (size_t head = 0; head < shape_.kvHeads; head++) {
+        for (size_t row = 0; row < sequence.rows; row += rowsPerItem) {
+          const size_t rows = std::min(rowsPerItem, sequence.rows - row);
+          places.push_back({floats, items.size(), splits.back().size()});
+          for (const auto& runs : splits.back()) {
+            items.push_back({&sequence, &runs, head, row, rows, nullptr});
+            offsets.push_back(floats);
+            floats += rows * group_ * (shape_.headDim + 2);
+          }
+        }
+      }
+    }
+    states_.resize(floats);
+    for (size_t i = 0; i < items.size(); i++) items[i].state = states_.data() + offsets[i];
+    parallelFor(items.size(), [&](size_t index) { run(items[index]); });
+    parallelFor(places.size(), [&](size_t index) { combine(&items[places[index].firstItem], places[index].splits, output); });
+  }
+
+ private:
+  static SoftmaxState stateOf(const WorkItem& item, size_t group) {
+    const size_t vectors = item.rows * group;
+    return {item.state, item.state + vectors, item.state + 2 * vectors};
+  }
+
+  void run(const WorkItem& item) const {
+    const size_t vectors = item.rows * group_;
+    const SoftmaxState state = stateOf(item, group_);
+    std::fill(state.maximum, state.maximum + vectors, -FLT_MAX);
+    std::fill(state.sum, state.sum + vectors, 0.0f);
+    std::fill(state.accumulator, state.accumulator + vectors * shape_.headDim, 0.0f);
+    const size_t firstPosition = item.sequence->cachedTokens + item.sequence->tailPast + item.firstRow;
+    const size_t lastPosition = firstPosition + item.rows - 1;
+    static thread_local std::vector<float> rotated;
+    rotated.resize(vectors * shape_.headDim);
+    const TileRules rules{shape_.headDim, shape_.slidingWindow, shape_.softcap};
+    const QueryView query{rotated.data(), vectors, group_, firstPosition};
+    bool turned = false;
+    int32_t delta = 0;
+    for (const TileRun& run : *item.runs) {
+      for (size_t first = run.firstToken; first < run.endToken; first += kTileTokens) {
+        const size_t tokens = std::min(kTileTokens, run.endToken - first);
+        const size_t start = run.start + first;
+        if (start > lastPosition) break;
+        if (shape_.slidingWindow > 0 && start + tokens + shape_.slidingWindow <= firstPosition + 1) continue;
+        if (!turned || delta != run.delta) {
+          turn(item, run.delta, rotated.data());
+          turned = true;
+          delta = run.delta;
+        }
+        Tile tile;
+        fill(run.pages, first, tokens, start, item.head, &tile);
+        kernels_.attendTile(pool_.shape().dtype, tile, query, rules, state);
+      }
+    }
+  }
+
+  /// Rotates the item's query vectors at (local position - delta), times scale.
+  void turn(const WorkItem& item, int32_t delta, float* rotated) const {
+    const SequenceView& sequence = *item.sequence;
+    for (size_t row = 0; row < item.rows; row++) {
+      const size_t local = static_cast<size_t>(sequence.tailPosition) + sequence.tailPast + item.firstRow + row;
+      const float* from = inputs_.query + ((sequence.firstRow + item.firstRow + row) * shape_.heads + item.head * group_) *
+                                              shape_.headDim;
+      for (size_t g = 0; g < group_; g++) {
+        rotate(shape_, inputs_, local - static_cast<size_t>(delta), from + g * shape_.headDim, shape_.scale,
+               rotated + (row * group_ + g) * shape_.headDim);
+      }
+    }
+  }
+
+  void fill(const int32_t* pages, size_t first, size_t tokens, size_t start, size_t head, Tile* tile) const {
+    const PoolShape& shape = pool_.shape();
+    tile->tokens = tokens;
+    tile->start = start;
+    const size_t cells = (tokens + kCellTokens - 1) / kCellTokens;
+    const size_t cellBytes = kCellTokens * shape.headDim * elementBytes(shape.dtype);
+    for (size_t c = 0; c < cells; c++) {
+      const size_t token = first + c * kCellTokens;
+      const size_t page = static_cast<size_t>(pages[token / shape.pageTokens]);
+      const size_t cell = token % shape.pageTokens / kCellTokens;
+      tile->keys[c] = pool_.keys(shape_.layer, page, head) + cell * cellBytes;
+      tile->values[c] = pool_.values(shape_.layer, page, head) + cell * cellBytes;
+      if (shape.dtype == KvDtype::kInt8) {
+        tile->keyScales[c] = pool_.keyScales(shape_.layer, page, head) + cell * kCellTokens;
+        tile->valueScales[c] = pool_.valueScales(shape_.layer, page, head) + cell * kCellTokens;
+      } else {
+        tile->keyScales[c] = tile->valueScales[c] = nullptr;
+      }
+    }
+  }
+
+  /// Joins the splits of one group of vectors (arXiv 2311.01282, section 3) and writes the output rows.
+  void combine(const WorkItem* items, size_t count, float* output) const {
+    const WorkItem& first = items[0];
+    const size_t dim = shape_.headDim;
+    for (size_t vector = 0; vector < first.rows * group_; vector++) {
+      float maximum = -FLT_MAX;
+      for (size_t s = 0; s < count; s++) maximum = std::max(maximum, stateOf(items[s], group_).maximum[vector]);
+      const size_t row = first.sequence->firstRow + first.firstRow + vector / group_;
+      float* to = output + (row * shape_.heads + first.head * group_ + vector % group_) * dim;
+      std::fill(to, to + dim, 0.0f);
+      float sum = 0;
+      for (size_t s = 0; s < count; s++) {
+        const SoftmaxState state = stateOf(items[s], group_);
+        if (state.maximum[vector] == -FLT_MAX) continue;
+        const float weight = std::exp(state.maximum[vector] - maximum);
+        sum += weight * state.sum[vector];
+        for (size_t d = 0; d < dim; d++) to[d] += weight * state.accumulator[vector * dim + d];
+      }
+      const float inverse = 1.0f / sum;
+      for (size_t d = 0; d < dim; d++) to[d] *= inverse;
+    }
+  }
+
+  const AttentionShape& shape_;
+  const AttentionInputs& inputs_;
+  const StepView& step_;
+  KvPool& pool_;
+  const KernelTable& kernels_;
+  const size_t group_;
+  std::vector<float> states_;
+};
+
+}  // namespace
+
+KernelLevel detectKernelLevel() {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) {
+    return KernelLevel::kAvx512;
+  }
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c")) {
+    return KernelLevel::kAvx2;
+  }
+#endif
+  return KernelLevel::kPortable;
+}
+
+KernelLevel kernelLevel() { return static_cast<KernelLevel>(levelStore().load(std::memory_order_relaxed)); }
+
+bool setKernelLevel(KernelLevel level) {
+  if (static_cast<int>(level) > static_cast<int>(detectKernelLevel())) return false;
+  levelStore().store(static_cast<int>(level), std::memory_order_relaxed);
+  return true;
+}
+
+void blockAttention(const AttentionShape& shape, const AttentionInputs& inputs, const StepView& step, KvPool& pool,
+                    float* output, const ParallelFor& parallelFor) {
+  LayerStep layer(shape, inputs, step, pool);
+  layer.append(parallelFor);
+  layer.attend(output, parallelFor);
+}
+
+}  // namespace blockstitch

@@ -1,0 +1,53 @@
+// BlockAttention on the CPU: appends new keys and values to the pool, then attends over segments and tail.
+// Knows one layer of one step; the ONNX Runtime op around it is block_attention_op.cc.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+
+#include "kv_pool.h"
+#include "step_metadata.h"
+
+namespace blockstitch {
+
+enum class KernelLevel : int { kPortable = 0, kAvx2 = 1, kAvx512 = 2 };
+
+/// One layer's shape and the op's attributes.
+struct AttentionShape {
+  size_t layer;
+  size_t heads;     ///< multiple of kvHeads
+  size_t kvHeads;
+  size_t headDim;   ///< multiple of 16, <= 256
+  size_t rotaryDim; ///< even, <= headDim; the rest of a head is not rotated
+  bool interleaved; ///< pairs (2i, 2i+1) rather than (i, i + rotaryDim / 2)
+  float scale;
+  size_t slidingWindow;  ///< 0 = none, else keys at distance < slidingWindow are seen
+  float softcap;         ///< 0 = none, else scores become softcap * tanh(score / softcap)
+};
+
+struct AttentionInputs {
+  const float* query;  ///< [rows, heads * headDim], before RoPE
+  const float* key;    ///< [rows, kvHeads * headDim], before RoPE
+  const float* value;  ///< [rows, kvHeads * headDim]
+  const float* cos;    ///< [positions, rotaryDim / 2]
+  const float* sin;    ///< [positions, rotaryDim / 2]
+};
+
+/// Runs `task(i)` for i in 0 .. count-1, in any order, on any threads; returns when all are done.
+using ParallelFor = std::function<void(size_t count, const std::function<void(size_t)>& task)>;
+
+/// Best level this processor has.
+KernelLevel detectKernelLevel();
+KernelLevel kernelLevel();
+/// @returns false where the processor lacks the level
+bool setKernelLevel(KernelLevel level);
+
+/// Writes the new rows' rotated keys and their values to the tails' pages, then attends.
+///
+/// Softmax is online over tiles of 64 tokens in float32 (arXiv 2205.14135). Tiles and splits depend only on the
+/// sequence's own segments and tail: a row's result is the same to the last bit whatever else is in the step.
+/// @param output [rows, heads * headDim]
+void blockAttention(const AttentionShape& shape, const AttentionInputs& inputs, const StepView& step, KvPool& pool,
+                    float* output, const ParallelFor& parallelFor);
+
+}  // namespace blockstitch

@@ -1,0 +1,16 @@
+// The attention kernels for one instruction set: avx2.
+#include <algorithm>
+#include <type_traits>
+
+#include "vec_avx2.h"
+
+#include "attend_tile.h"
+
+namespace blockstitch {
+
+const KernelTable& avx2Kernels() {
+  static constexpr KernelTable table{&TileKernel<Avx2Vec>::attend};
+  return table;
+}
+
+}  // namespace blockstitch

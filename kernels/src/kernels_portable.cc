@@ -1,0 +1,16 @@
+// The attention kernels for one instruction set: portable.
+#include <algorithm>
+#include <type_traits>
+
+#include "vec_portable.h"
+
+#include "attend_tile.h"
+
+namespace blockstitch {
+
+const KernelTable& portableKernels() {
+  static constexpr KernelTable table{&TileKernel<PortableVec>::attend};
+  return table;
+}
+
+}  // namespace blockstitch
