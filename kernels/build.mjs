@@ -1,0 +1,42 @@
+#!/usr/bin/env node
+/**
+ * Builds the native addon with CMake: `node kernels/build.mjs [--tests] [--sanitize]`.
+ * Knows where headers are (npm packages) and what to say when a tool is missing; CMakeLists.txt knows the rest.
+ */
+import { spawnSync } from 'node:child_process';
+import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const here = dirname(fileURLToPath(import.meta.url));
+const sanitize = process.argv.includes('--sanitize');
+const tests = sanitize || process.argv.includes('--tests');
+
+if (process.argv.includes('--help')) {
+  console.log('usage: node kernels/build.mjs [--tests] [--sanitize]\n\n  --tests     build the kernel tests too\n  --sanitize  build only the tests, with AddressSanitizer and UBSan, in kernels/build-sanitize');
+  process.exit(0);
+}
+
+/** Runs a tool quietly; on failure prints what it said and ends. */
+function run(command, args, hint) {
+  const result = spawnSync(command, args, { encoding: 'utf8', maxBuffer: 1 << 26 });
+  if (result.error) {
+    console.error(`${command} is needed to build the native kernels and could not be run (${result.error.code}).\n${hint}`);
+    process.exit(1);
+  }
+  if (result.status !== 0) {
+    console.error(`${result.stdout}${result.stderr}\nBuilding the native kernels failed: ${command} ${args.join(' ')}\n${hint}`);
+    process.exit(result.status ?? 1);
+  }
+}
+
+const require = createRequire(import.meta.url);
+const includes = [
+  join(dirname(require.resolve('node-addon-api')), '.'),
+  require('node-api-headers').include_dir,
+].join(';');
+const build = join(here, sanitize ? 'build-sanitize' : 'build');
+const hint = 'On Debian: apt-get install cmake g++ make. Then run the same command again.';
+run('cmake', ['-S', here, '-B', build, `-DNODE_API_INCLUDES=${includes}`, `-DBLOCKSTITCH_TESTS=${tests ? 'ON' : 'OFF'}`, `-DBLOCKSTITCH_SANITIZE=${sanitize ? 'ON' : 'OFF'}`], hint);
+run('cmake', ['--build', build, '--parallel', String(availableParallelism())], hint);
