@@ -62,8 +62,8 @@ Napi::Value createPool(const Napi::CallbackInfo& info) {
   const PoolShape shape{sizeField(object, "pages"),   sizeField(object, "pageTokens"), sizeField(object, "layers"),
                         sizeField(object, "kvHeads"), sizeField(object, "headDim"),    static_cast<KvDtype>(dtype)};
   if (shape.pageTokens % kCellTokens != 0) throw Napi::RangeError::New(info.Env(), "pageTokens must be a multiple of 16");
-  if (shape.headDim % 16 != 0 || shape.headDim > 256) {
-    throw Napi::RangeError::New(info.Env(), "headDim must be a multiple of 16 up to 256");
+  if (shape.headDim % 8 != 0 || shape.headDim > 256) {
+    throw Napi::RangeError::New(info.Env(), "headDim must be a multiple of 8 up to 256");
   }
   try {
     return Napi::Number::New(info.Env(), registerPool(std::make_shared<KvPool>(shape)));

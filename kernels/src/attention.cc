@@ -25,13 +25,16 @@ std::atomic<int>& levelStore() {
   return level;
 }
 
-const KernelTable& kernels() {
+/// Sixteen lanes need heads of whole sixteens; others take the path of eight.
+const KernelTable& kernels(size_t headDim) {
 #if defined(__x86_64__)
   switch (kernelLevel()) {
-    case KernelLevel::kAvx512: return avx512Kernels();
+    case KernelLevel::kAvx512: return headDim % 16 == 0 ? avx512Kernels() : avx2Kernels();
     case KernelLevel::kAvx2: return avx2Kernels();
     case KernelLevel::kPortable: break;
   }
+#else
+  static_cast<void>(headDim);
 #endif
   return portableKernels();
 }
@@ -150,7 +153,7 @@ struct WorkItem {
 class LayerStep {
  public:
   LayerStep(const AttentionShape& shape, const AttentionInputs& inputs, const StepView& step, KvPool& pool)
-      : shape_(shape), inputs_(inputs), step_(step), pool_(pool), kernels_(kernels()),
+      : shape_(shape), inputs_(inputs), step_(step), pool_(pool), kernels_(kernels(shape.headDim)),
         group_(shape.heads / shape.kvHeads) {}
 
   void append(const ParallelFor& parallelFor) {

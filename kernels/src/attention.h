@@ -17,7 +17,7 @@ struct AttentionShape {
   size_t layer;
   size_t heads;     ///< multiple of kvHeads
   size_t kvHeads;
-  size_t headDim;   ///< multiple of 16, <= 256
+  size_t headDim;   ///< multiple of 8, <= 256
   size_t rotaryDim; ///< even, <= headDim; the rest of a head is not rotated
   bool interleaved; ///< pairs (2i, 2i+1) rather than (i, i + rotaryDim / 2)
   float scale;

@@ -65,8 +65,8 @@ class Kernel {
     if (layer < 0 || heads < 1 || kvHeads < 1 || heads % kvHeads != 0 || window < 0) {
       return failure(api, ort::kInvalidArgument, "bad layer, num_heads, num_kv_heads or sliding_window");
     }
-    if (headDim < 16 || headDim > 256 || headDim % 16 != 0 || rotaryDim < 0 || rotaryDim > headDim || rotaryDim % 2 != 0) {
-      return failure(api, ort::kInvalidArgument, "head_dim must be a multiple of 16 up to 256, rotary_dim even and no larger");
+    if (headDim < 8 || headDim > 256 || headDim % 8 != 0 || rotaryDim < 0 || rotaryDim > headDim || rotaryDim % 2 != 0) {
+      return failure(api, ort::kInvalidArgument, "head_dim must be a multiple of 8 up to 256, rotary_dim even and no larger");
     }
     auto made = std::make_unique<Kernel>();
     made->api_ = api;

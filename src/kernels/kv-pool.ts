@@ -1,0 +1,51 @@
+/**
+ * The KV pool as TypeScript holds it: an id, sizes, and copies between pages and portable payloads.
+ * Checks arguments and calls the addon; which page belongs to whom is the engine's.
+ */
+import type { NativeAddon, PoolShape } from './native-addon.js';
+
+export class KvPool {
+  readonly id: number;
+  readonly shape: Readonly<PoolShape>;
+  /** Bytes of one page over all layers, scales included. */
+  readonly pageBytes: number;
+  readonly #addon: NativeAddon;
+
+  /** @throws RangeError for a shape that the kernels do not know; Error when the memory cannot be had */
+  constructor(addon: NativeAddon, shape: PoolShape) {
+    this.#addon = addon;
+    this.shape = { ...shape };
+    this.id = addon.createPool(shape);
+    this.pageBytes = addon.pageBytes(this.id);
+  }
+
+  /** Pages that `tokens` tokens take. */
+  pagesFor(tokens: number): number {
+    return Math.ceil(tokens / this.shape.pageTokens);
+  }
+
+  /** Bytes of the portable payload of `tokens` tokens. */
+  payloadBytes(tokens: number): number {
+    return this.#addon.payloadBytes(this.id, tokens);
+  }
+
+  /**
+   * Copies `tokens` tokens out of `pages`, off the JS thread.
+   * @returns payload `[layer][k|v][kv head][token][dim]`, int8: float32 scales behind it
+   */
+  async readPages(pages: Int32Array, tokens: number): Promise<Uint8Array> {
+    const payload = new Uint8Array(this.payloadBytes(tokens));
+    await this.#addon.readPages(this.id, pages, tokens, payload);
+    return payload;
+  }
+
+  /** Copies `tokens` tokens of `payload` into `pages`, off the JS thread. @throws RangeError when lengths disagree */
+  async writePages(pages: Int32Array, tokens: number, payload: Uint8Array): Promise<void> {
+    await this.#addon.writePages(this.id, pages, tokens, payload);
+  }
+
+  /** Frees the pool once no step and no copy uses it. */
+  destroy(): void {
+    this.#addon.destroyPool(this.id);
+  }
+}
