@@ -1,0 +1,64 @@
+/**
+ * One ingestion as its caller awaits it: a report per block, given out once that block is durable.
+ * Knows reports; computing is the worker's, saving `block-traffic.ts`'s.
+ */
+import type { BlockKey } from '../blocks/block-store.js';
+import { BlockstitchError } from '../errors.js';
+import type { BlockReport } from './engine.js';
+import type { BlockSpec } from './sequence.js';
+import type { EngineNews } from './worker-messages.js';
+
+export class IngestJob {
+  readonly #blocks: readonly BlockSpec[];
+  readonly #saves: { saved(key: BlockKey): Promise<boolean> };
+  readonly #onBlock: ((report: BlockReport) => void) | undefined;
+  readonly #reports: BlockReport[] = [];
+  #left: number;
+  #ended = false;
+  /** One report per block, in order. Rejects with `store_failed` where a block could not be made durable. */
+  readonly reports: Promise<BlockReport[]>;
+  #resolve!: (reports: BlockReport[]) => void;
+  #reject!: (error: BlockstitchError) => void;
+
+  /** @param blocks length >= 1 */
+  constructor(
+    blocks: readonly BlockSpec[],
+    saves: { saved(key: BlockKey): Promise<boolean> },
+    onBlock: ((report: BlockReport) => void) | undefined,
+  ) {
+    this.#blocks = blocks;
+    this.#saves = saves;
+    this.#onBlock = onBlock;
+    this.#left = blocks.length;
+    this.reports = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    this.reports.catch(() => undefined);
+  }
+
+  /** A block is in the pool; where a save was asked for, it was asked for before this. */
+  done({ index, key, origin, save }: EngineNews['ingested'][number]): void {
+    const durable = save ? this.#saves.saved(key) : Promise.resolve(true);
+    void durable.then((isDurable) => {
+      const block = this.#blocks[index];
+      if (this.#ended || block === undefined) return;
+      if (!isDurable) {
+        this.fail(new BlockstitchError('store_failed', { reason: `block ${key} could not be saved` }));
+        return;
+      }
+      const report: BlockReport = { key, tokens: block.tokenIds.length, origin, kind: block.kind };
+      this.#reports[index] = report;
+      this.#onBlock?.(report);
+      if (--this.#left > 0) return;
+      this.#ended = true;
+      this.#resolve(this.#reports);
+    });
+  }
+
+  fail(error: BlockstitchError): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#reject(error);
+  }
+}

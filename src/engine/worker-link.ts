@@ -1,0 +1,64 @@
+/**
+ * The line to the engine's worker thread: starts it, waits until it is ready, passes messages, tells of its end.
+ * Knows threads; what the messages mean is the host's and the worker's.
+ */
+import { Worker } from 'node:worker_threads';
+import { workerFile } from '../text/worker-file.js';
+import type { EngineCommand, EngineNews, WorkerReady, WorkerSetup } from './worker-messages.js';
+
+export interface WorkerLink {
+  /** Rows of a step are padded to this; undefined: results depend on the batch. */
+  readonly rowMultiple: number | undefined;
+  post(command: EngineCommand): void;
+  /** Ends the worker after its step; terminates it when that takes too long. */
+  close(): Promise<void>;
+}
+
+export interface WorkerListeners {
+  news(news: EngineNews): void;
+  /** Called once, when a worker that was ready ends without having been told to. */
+  failed(error: Error): void;
+}
+
+export type StartWorker = (listeners: WorkerListeners) => Promise<WorkerLink>;
+
+const WORKER = workerFile('./engine-worker.js', import.meta.url);
+const CLOSE_TIMEOUT_MS = 10_000;
+
+/** @returns a function that starts a worker; it rejects with what kept the worker from getting ready */
+export function workerStarter(setup: WorkerSetup): StartWorker {
+  return (listeners) =>
+    new Promise((resolve, reject) => {
+      const worker = new Worker(new URL(WORKER), { workerData: setup });
+      let ready = false;
+      let closing = false;
+      let over = false;
+      const exited = new Promise<void>((done) => worker.once('exit', () => done()));
+      const end = (error: Error) => {
+        if (over) return;
+        over = true;
+        if (!ready) reject(error);
+        else if (!closing) listeners.failed(error);
+      };
+      worker.on('error', (error) => end(error instanceof Error ? error : new Error(String(error))));
+      worker.on('exit', (code) => end(new Error(`the engine worker exited with code ${code}`)));
+      worker.on('message', (message: WorkerReady | EngineNews) => {
+        if (!('ready' in message)) {
+          listeners.news(message);
+          return;
+        }
+        ready = true;
+        resolve({
+          rowMultiple: message.rowMultiple,
+          post: (command) => worker.postMessage(command),
+          close: async () => {
+            closing = true;
+            worker.postMessage({ type: 'close' } satisfies EngineCommand);
+            const timer = setTimeout(() => void worker.terminate(), CLOSE_TIMEOUT_MS);
+            await exited;
+            clearTimeout(timer);
+          },
+        });
+      });
+    });
+}
