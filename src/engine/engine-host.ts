@@ -15,8 +15,8 @@ import { IngestJob } from './ingest-job.js';
 import { buildRequestSpec, pagesNeeded, sinkSpec } from './request-spec.js';
 import { RequestStream } from './request-stream.js';
 import type { SharedCounters } from './shared-counters.js';
-import type { EngineNews } from './worker-messages.js';
 import type { StartWorker, WorkerLink } from './worker-link.js';
+import type { EngineNews } from './worker-messages.js';
 
 export interface HostOptions {
   addon: Pick<NativeAddon, 'readPages' | 'writePages' | 'payloadBytes'>;

@@ -3,7 +3,6 @@
  * Knows threads; what the messages mean is the host's and the worker's.
  */
 import { Worker } from 'node:worker_threads';
-import { workerFile } from '../text/worker-file.js';
 import type { EngineCommand, EngineNews, WorkerReady, WorkerSetup } from './worker-messages.js';
 
 export interface WorkerLink {
@@ -22,14 +21,13 @@ export interface WorkerListeners {
 
 export type StartWorker = (listeners: WorkerListeners) => Promise<WorkerLink>;
 
-const WORKER = workerFile('./engine-worker.js', import.meta.url);
 const CLOSE_TIMEOUT_MS = 10_000;
 
 /** @returns a function that starts a worker; it rejects with what kept the worker from getting ready */
 export function workerStarter(setup: WorkerSetup): StartWorker {
   return (listeners) =>
     new Promise((resolve, reject) => {
-      const worker = new Worker(new URL(WORKER), { workerData: setup });
+      const worker = new Worker(compiledWorker(), { workerData: setup });
       let ready = false;
       let closing = false;
       let over = false;
@@ -61,4 +59,10 @@ export function workerStarter(setup: WorkerSetup): StartWorker {
         });
       });
     });
+}
+
+/** The compiled worker: beside this file, or, where tests run the sources, in dist/. */
+function compiledWorker(): URL {
+  const path = import.meta.url.endsWith('.ts') ? '../../dist/src/engine/engine-worker.js' : './engine-worker.js';
+  return new URL(path, import.meta.url);
 }
