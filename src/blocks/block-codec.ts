@@ -1,0 +1,70 @@
+/**
+ * A block's KV as bytes in a store: a header of 100 bytes, then the payload.
+ * Knows the format and checks all of it; a value that fails any check is refused with a reason, never thrown over.
+ *
+ * Header (little-endian): magic "BSKV" · u32 version · 32 bytes fingerprint · u32 layers, kv heads, head dim, dtype,
+ * tokens · u32 zero · u64 payload bytes · u32 CRC-32 of the payload · 20 bytes zero · u32 CRC-32 of the header before it.
+ */
+import { crc32 } from 'node:zlib';
+import { BLOCK_FORMAT_VERSION } from './block-key.js';
+import type { BlockShape, BlockValue } from './block-store.js';
+
+export const HEADER_BYTES = 100;
+const MAGIC = 0x564b5342;
+const DTYPES = ['float32', 'float16', 'bfloat16', 'int8'] as const;
+const ELEMENT_BYTES = { float32: 4, float16: 2, bfloat16: 2, int8: 1 } as const;
+
+export type Decoded = { ok: true; value: BlockValue } | { ok: false; reason: string };
+
+/** Bytes of the payload of `tokens` tokens: int8 carries a float32 scale per token and head. */
+export function payloadBytes(shape: BlockShape, tokens: number): number {
+  const rows = shape.layers * 2 * shape.kvHeads * tokens;
+  return rows * (shape.headDim * ELEMENT_BYTES[shape.dtype] + (shape.dtype === 'int8' ? 4 : 0));
+}
+
+/** @throws TypeError when the payload does not have the length that shape and tokens ask for */
+export function encodeBlock(shape: BlockShape, value: BlockValue): Uint8Array {
+  const expected = payloadBytes(shape, value.tokens);
+  if (value.payload.byteLength !== expected) {
+    throw new TypeError(`payload of ${value.payload.byteLength} bytes, ${expected} expected`);
+  }
+  const bytes = Buffer.alloc(HEADER_BYTES + expected);
+  writeHeader(bytes, shape, value.tokens, expected);
+  bytes.set(value.payload, HEADER_BYTES);
+  bytes.writeUInt32LE(crc32(value.payload), 72);
+  bytes.writeUInt32LE(crc32(bytes.subarray(0, HEADER_BYTES - 4)), HEADER_BYTES - 4);
+  return bytes;
+}
+
+/** The payload of the result shares memory with `bytes`. */
+export function decodeBlock(shape: BlockShape, bytes: Uint8Array): Decoded {
+  if (bytes.byteLength < HEADER_BYTES) return { ok: false, reason: 'shorter than its header' };
+  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (view.readUInt32LE(0) !== MAGIC) return { ok: false, reason: 'wrong magic' };
+  if (view.readUInt32LE(HEADER_BYTES - 4) !== crc32(view.subarray(0, HEADER_BYTES - 4))) {
+    return { ok: false, reason: 'header checksum' };
+  }
+  const tokens = view.readUInt32LE(56);
+  const expected = payloadBytes(shape, tokens);
+  const own = Buffer.alloc(HEADER_BYTES);
+  writeHeader(own, shape, tokens, expected);
+  if (!own.subarray(0, 72).equals(view.subarray(0, 72))) {
+    return { ok: false, reason: 'made by another model, dtype or version' };
+  }
+  if (bytes.byteLength !== HEADER_BYTES + expected) return { ok: false, reason: 'wrong length' };
+  const payload = bytes.subarray(HEADER_BYTES);
+  if (view.readUInt32LE(72) !== crc32(payload)) return { ok: false, reason: 'payload checksum' };
+  return { ok: true, value: { tokens, payload } };
+}
+
+function writeHeader(bytes: Buffer, shape: BlockShape, tokens: number, length: number): void {
+  bytes.writeUInt32LE(MAGIC, 0);
+  bytes.writeUInt32LE(BLOCK_FORMAT_VERSION, 4);
+  bytes.write(shape.fingerprint, 8, 32, 'hex');
+  bytes.writeUInt32LE(shape.layers, 40);
+  bytes.writeUInt32LE(shape.kvHeads, 44);
+  bytes.writeUInt32LE(shape.headDim, 48);
+  bytes.writeUInt32LE(DTYPES.indexOf(shape.dtype), 52);
+  bytes.writeUInt32LE(tokens, 56);
+  bytes.writeBigUInt64LE(BigInt(length), 64);
+}
