@@ -1,99 +1,70 @@
 /**
- * The stored form of a block: an 80-byte header, then the payload as the engine laid it out.
- * Knows bytes, shape and checksum. What is wrong with a value is a return value here, never an exception: a store may
- * hold anything.
+ * A block's KV as bytes in a store: a header of 100 bytes, then the payload.
+ * Knows the format and checks all of it; a value that fails any check is refused with a reason, never thrown over.
  *
- * Header, little endian: 0 magic `BSKV` | 4 version u32 | 8 fingerprint 32 bytes | 40 layers u32 | 44 kvHeads u32 |
- * 48 headDim u32 | 52 dtype u32 | 56 tokens u32 | 60 zero u32 | 64 payload bytes u64 | 72 zero u32 |
- * 76 CRC-32 (zlib) of bytes 0..76 and of the payload.
+ * Header (little-endian): magic "BSKV" · u32 version · 32 bytes fingerprint · u32 layers, kv heads, head dim, dtype,
+ * tokens · u32 zero · u64 payload bytes · u32 CRC-32 of the payload · 20 bytes zero · u32 CRC-32 of the header before it.
  */
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
-import type { KvDtype } from '../kernels/native-addon.js';
+import { BLOCK_FORMAT_VERSION } from './block-key.js';
 import type { BlockShape, BlockValue } from './block-store.js';
 
-export const CODEC_VERSION = 1;
-export const HEADER_BYTES = 80;
+export const HEADER_BYTES = 100;
+const MAGIC = 0x564b5342;
+const DTYPES = ['float32', 'float16', 'bfloat16', 'int8'] as const;
+const ELEMENT_BYTES = { float32: 4, float16: 2, bfloat16: 2, int8: 1 } as const;
 
-const MAGIC = Buffer.from('BSKV');
-const CHECKSUM_AT = 76;
-const DTYPES: readonly KvDtype[] = ['float32', 'float16', 'bfloat16', 'int8'];
-const ELEMENT_BYTES: Record<KvDtype, number> = { float32: 4, float16: 2, bfloat16: 2, int8: 1 };
-/** Bytes between two looks at the event loop: a few milliseconds of CRC. */
-const TURN_BYTES = 16 * 1024 * 1024;
+export type Decoded = { ok: true; value: BlockValue } | { ok: false; reason: string };
 
-export type CorruptReason =
-  | 'too short'
-  | 'no block'
-  | 'unknown version'
-  | 'wrong length'
-  | 'wrong checksum'
-  | 'other model'
-  | 'other shape';
-
-export type DecodedBlock = { ok: true; value: BlockValue } | { ok: false; reason: CorruptReason };
-
-/** Bytes of the payload of `tokens` tokens: `[layer][k|v][kv head][token][dim]`, for int8 one float32 scale per row more. */
+/** Bytes of the payload of `tokens` tokens: int8 carries a float32 scale per token and head. */
 export function payloadBytes(shape: BlockShape, tokens: number): number {
   const rows = shape.layers * 2 * shape.kvHeads * tokens;
   return rows * (shape.headDim * ELEMENT_BYTES[shape.dtype] + (shape.dtype === 'int8' ? 4 : 0));
 }
 
-/**
- * @returns header and payload in one buffer (the payload is copied once)
- * @throws TypeError when the payload has not the size that shape and tokens give
- */
-export async function encodeBlock(shape: BlockShape, value: BlockValue): Promise<Uint8Array> {
-  const { tokens, payload } = value;
-  if (!/^[0-9a-f]{64}$/.test(shape.fingerprint)) throw new TypeError('fingerprint is not a hex SHA-256');
-  if (tokens < 1 || payload.byteLength !== payloadBytes(shape, tokens)) {
-    throw new TypeError(`${payload.byteLength} bytes are no payload of ${tokens} tokens`);
+/** @throws TypeError when the payload does not have the length that shape and tokens ask for */
+export function encodeBlock(shape: BlockShape, value: BlockValue): Uint8Array {
+  const expected = payloadBytes(shape, value.tokens);
+  if (value.payload.byteLength !== expected) {
+    throw new TypeError(`payload of ${value.payload.byteLength} bytes, ${expected} expected`);
   }
-  const encoded = Buffer.allocUnsafeSlow(HEADER_BYTES + payload.byteLength);
-  encoded.set(MAGIC, 0);
-  encoded.writeUInt32LE(CODEC_VERSION, 4);
-  encoded.write(shape.fingerprint, 8, 'hex');
-  encoded.writeUInt32LE(shape.layers, 40);
-  encoded.writeUInt32LE(shape.kvHeads, 44);
-  encoded.writeUInt32LE(shape.headDim, 48);
-  encoded.writeUInt32LE(DTYPES.indexOf(shape.dtype), 52);
-  encoded.writeUInt32LE(tokens, 56);
-  encoded.writeUInt32LE(0, 60);
-  encoded.writeBigUInt64LE(BigInt(payload.byteLength), 64);
-  encoded.writeUInt32LE(0, 72);
-  let sum = crc32(encoded.subarray(0, CHECKSUM_AT));
-  for (let at = 0; at < payload.byteLength; at += TURN_BYTES) {
-    if (at > 0) await nextTurn();
-    const piece = payload.subarray(at, at + TURN_BYTES);
-    encoded.set(piece, HEADER_BYTES + at);
-    sum = crc32(piece, sum);
-  }
-  encoded.writeUInt32LE(sum, CHECKSUM_AT);
-  return encoded;
+  const bytes = Buffer.alloc(HEADER_BYTES + expected);
+  writeHeader(bytes, shape, value.tokens, expected);
+  bytes.set(value.payload, HEADER_BYTES);
+  bytes.writeUInt32LE(crc32(value.payload), 72);
+  bytes.writeUInt32LE(crc32(bytes.subarray(0, HEADER_BYTES - 4)), HEADER_BYTES - 4);
+  return bytes;
 }
 
-/** Checks a stored value. The payload returned is a view of `bytes`: nothing is copied. */
-export async function decodeBlock(shape: BlockShape, bytes: Uint8Array): Promise<DecodedBlock> {
-  const refuse = (reason: CorruptReason): DecodedBlock => ({ ok: false, reason });
-  if (bytes.byteLength < HEADER_BYTES) return refuse('too short');
-  const header = Buffer.from(bytes.buffer, bytes.byteOffset, HEADER_BYTES);
-  if (!header.subarray(0, 4).equals(MAGIC)) return refuse('no block');
-  if (header.readUInt32LE(4) !== CODEC_VERSION) return refuse('unknown version');
-  if (header.readBigUInt64LE(64) !== BigInt(bytes.byteLength - HEADER_BYTES)) return refuse('wrong length');
-  let sum = crc32(header.subarray(0, CHECKSUM_AT));
-  for (let at = HEADER_BYTES; at < bytes.byteLength; at += TURN_BYTES) {
-    if (at > HEADER_BYTES) await nextTurn();
-    sum = crc32(bytes.subarray(at, at + TURN_BYTES), sum);
+/** The payload of the result shares memory with `bytes`. */
+export function decodeBlock(shape: BlockShape, bytes: Uint8Array): Decoded {
+  if (bytes.byteLength < HEADER_BYTES) return { ok: false, reason: 'shorter than its header' };
+  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (view.readUInt32LE(0) !== MAGIC) return { ok: false, reason: 'wrong magic' };
+  if (view.readUInt32LE(HEADER_BYTES - 4) !== crc32(view.subarray(0, HEADER_BYTES - 4))) {
+    return { ok: false, reason: 'header checksum' };
   }
-  if (sum !== header.readUInt32LE(CHECKSUM_AT)) return refuse('wrong checksum');
-  if (header.toString('hex', 8, 40) !== shape.fingerprint) return refuse('other model');
-  const tokens = header.readUInt32LE(56);
-  const sameShape =
-    header.readUInt32LE(40) === shape.layers &&
-    header.readUInt32LE(44) === shape.kvHeads &&
-    header.readUInt32LE(48) === shape.headDim &&
-    DTYPES[header.readUInt32LE(52)] === shape.dtype;
-  if (!sameShape || tokens < 1) return refuse('other shape');
-  if (bytes.byteLength - HEADER_BYTES !== payloadBytes(shape, tokens)) return refuse('wrong length');
-  return { ok: true, value: { tokens, payload: bytes.subarray(HEADER_BYTES) } };
+  const tokens = view.readUInt32LE(56);
+  const expected = payloadBytes(shape, tokens);
+  const own = Buffer.alloc(HEADER_BYTES);
+  writeHeader(own, shape, tokens, expected);
+  if (!own.subarray(0, 72).equals(view.subarray(0, 72))) {
+    return { ok: false, reason: 'made by another model, dtype or version' };
+  }
+  if (bytes.byteLength !== HEADER_BYTES + expected) return { ok: false, reason: 'wrong length' };
+  const payload = bytes.subarray(HEADER_BYTES);
+  if (view.readUInt32LE(72) !== crc32(payload)) return { ok: false, reason: 'payload checksum' };
+  return { ok: true, value: { tokens, payload } };
+}
+
+function writeHeader(bytes: Buffer, shape: BlockShape, tokens: number, length: number): void {
+  bytes.writeUInt32LE(MAGIC, 0);
+  bytes.writeUInt32LE(BLOCK_FORMAT_VERSION, 4);
+  bytes.write(shape.fingerprint, 8, 32, 'hex');
+  bytes.writeUInt32LE(shape.layers, 40);
+  bytes.writeUInt32LE(shape.kvHeads, 44);
+  bytes.writeUInt32LE(shape.headDim, 48);
+  bytes.writeUInt32LE(DTYPES.indexOf(shape.dtype), 52);
+  bytes.writeUInt32LE(tokens, 56);
+  bytes.writeBigUInt64LE(BigInt(length), 64);
 }

@@ -1,16 +1,15 @@
 /**
- * Blocks in the process's memory, least recently used out first, bounded by bytes.
- * Knows keys and values; it shares the payloads it is given (nobody writes to a payload after handing it over).
+ * Blocks in host memory, the least recently used leaving first. Knows bytes and keys.
  */
 import type { BlockKey, BlockValue } from './block-store.js';
 
 export class HostTier {
   readonly #limitBytes: number;
-  /** In order of use, oldest first (a Map keeps insertion order). */
+  /** In order of use: a Map keeps the order of insertion. */
   readonly #values = new Map<BlockKey, BlockValue>();
   #bytes = 0;
 
-  /** @param limitBytes payload bytes at most; 0 keeps nothing */
+  /** @param limitBytes payload bytes kept at most; 0 keeps nothing */
   constructor(limitBytes: number) {
     this.#limitBytes = limitBytes;
   }
@@ -23,32 +22,28 @@ export class HostTier {
     return this.#bytes;
   }
 
-  get(key: BlockKey): BlockValue | undefined {
-    const value = this.#values.get(key);
-    if (value !== undefined) {
-      this.#values.delete(key);
-      this.#values.set(key, value);
-    }
-    return value;
-  }
-
-  /** Looks without counting it as a use. */
   has(key: BlockKey): boolean {
     return this.#values.has(key);
   }
 
-  /** Keeps a value, dropping others for it. @returns false where it is larger than the whole tier */
-  put(key: BlockKey, value: BlockValue): boolean {
+  get(key: BlockKey): BlockValue | undefined {
+    const value = this.#values.get(key);
+    if (value === undefined) return undefined;
+    this.#values.delete(key);
+    this.#values.set(key, value);
+    return value;
+  }
+
+  /** A value larger than the whole tier is not kept. */
+  put(key: BlockKey, value: BlockValue): void {
     this.delete(key);
-    const { byteLength } = value.payload;
-    if (byteLength > this.#limitBytes) return false;
+    if (value.payload.byteLength > this.#limitBytes) return;
+    this.#values.set(key, value);
+    this.#bytes += value.payload.byteLength;
     for (const oldest of this.#values.keys()) {
-      if (this.#bytes + byteLength <= this.#limitBytes) break;
+      if (this.#bytes <= this.#limitBytes) break;
       this.delete(oldest);
     }
-    this.#values.set(key, value);
-    this.#bytes += byteLength;
-    return true;
   }
 
   delete(key: BlockKey): boolean {
@@ -59,11 +54,10 @@ export class HostTier {
     return true;
   }
 
-  /** @returns how many were dropped */
   clear(): number {
-    const dropped = this.#values.size;
+    const count = this.#values.size;
     this.#values.clear();
     this.#bytes = 0;
-    return dropped;
+    return count;
   }
 }

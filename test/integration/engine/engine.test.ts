@@ -24,6 +24,7 @@ const GREEDY: SamplingParams = {
   stopTokenIds: [],
 };
 const SINKS = Int32Array.of(1, 5);
+let requests = 0;
 
 const directory = mkdtempSync(join(tmpdir(), 'blockstitch-engine-'));
 let model: ImportedModel;
@@ -44,7 +45,7 @@ const plan = (blocks: PlanBlock[], final = [7, 8, 9], attention: 'block' | 'full
 async function run(prompt: PromptPlan, sampling: Partial<SamplingParams> = {}, signal?: AbortSignal) {
   const events: GenerateEvent[] = [];
   for await (const event of engine.generate(
-    { id: 'test', plan: prompt, sampling: { ...GREEDY, ...sampling } },
+    { id: `request-${++requests}`, plan: prompt, sampling: { ...GREEDY, ...sampling } },
     signal,
   )) {
     events.push(event);

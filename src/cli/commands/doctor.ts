@@ -1,0 +1,89 @@
+/** `blockstitch doctor`: checks what the server stands on, one line each, with what to do where something is missing. */
+import { existsSync } from 'node:fs';
+import { access, constants, mkdir, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import type { Config } from '../../config.js';
+import { loadAddon } from '../../kernels/load-addon.js';
+import { formatBytes } from '../../units.js';
+import { addSettings, MODEL_SETTINGS, readSettings } from '../setting-options.js';
+import { openTerminal } from '../terminal.js';
+
+interface Check {
+  name: string;
+  /** @returns what was found; throws an Error that says what is wrong and what to do */
+  run(config: Config): Promise<string>;
+}
+
+const LEAST_NODE = [20, 20] as const;
+
+const CHECKS: readonly Check[] = [
+  {
+    name: 'Node',
+    async run() {
+      const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+      if (major > LEAST_NODE[0] || (major === LEAST_NODE[0] && minor >= LEAST_NODE[1])) return process.version;
+      throw new Error(`${process.version}: install Node ${LEAST_NODE.join('.')} or newer`);
+    },
+  },
+  { name: 'native kernels', run: async () => `${loadAddon().kernelLevel()} kernels` },
+  {
+    name: 'ONNX Runtime',
+    async run() {
+      const addon = loadAddon();
+      await import('onnxruntime-node');
+      if (addon.isOnnxRuntimeAttached()) return 'attached to the BlockAttention operator';
+      throw new Error('onnxruntime-node does not see the addon: was it loaded before it? Run make build again');
+    },
+  },
+  {
+    name: 'model',
+    async run({ model }) {
+      for (const file of ['config.json', 'tokenizer.json']) {
+        if (!existsSync(join(model, file))) throw new Error(`${model} has no ${file}: see blockstitch pull`);
+      }
+      return model;
+    },
+  },
+  {
+    name: 'store',
+    async run({ redisUrl, storeDir }) {
+      if (redisUrl !== '') return pingRedis(redisUrl);
+      await mkdir(storeDir, { recursive: true });
+      await access(storeDir, constants.W_OK);
+      const { bavail, bsize } = await statfs(storeDir);
+      return `LMDB in ${storeDir}, ${formatBytes(bavail * bsize)} free`;
+    },
+  },
+];
+
+export function addDoctor(program: Command): void {
+  const command = program.command('doctor').description('check Node, kernels, ONNX Runtime, model and store');
+  addSettings(command, [...MODEL_SETTINGS, 'storeDir', 'redisUrl']);
+  command.addHelpText('after', '\nExit code 1 when a check fails.').action(async () => {
+    const config = readSettings(command);
+    const terminal = openTerminal();
+    for (const { name, run } of CHECKS) {
+      try {
+        terminal.print(`${terminal.colour('green', 'ok  ')} ${name}: ${await run(config)}`);
+      } catch (error) {
+        terminal.print(`${terminal.colour('red', 'FAIL')} ${name}: ${error instanceof Error ? error.message : error}`);
+        process.exitCode = 1;
+      }
+    }
+  });
+}
+
+async function pingRedis(url: string): Promise<string> {
+  const { Redis } = await import('ioredis');
+  const client = new Redis(url, { lazyConnect: true, maxRetriesPerRequest: 0, connectTimeout: 3_000 });
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    return `Redis answers ${await client.ping()}`;
+  } catch (cause) {
+    throw new Error(`Redis does not answer (${(cause as Error).message}): check REDIS_URL`);
+  } finally {
+    client.disconnect();
+  }
+}

@@ -1,0 +1,155 @@
+/**
+ * Makes the real services from the configuration: model, text, prompts, segmenters, stores, engine.
+ * Knows the order of making and closing; what each does is its room's.
+ */
+import { availableParallelism } from 'node:os';
+import { Cluster, Redis } from 'ioredis';
+import type { BlockShape, ByteStore } from '../blocks/block-store.js';
+import { DocumentRegistry, lmdbShelf, redisShelf } from '../blocks/document-registry.js';
+import { LmdbStore } from '../blocks/lmdb-store.js';
+import { openBlockRepository } from '../blocks/open-repository.js';
+import { RedisStore } from '../blocks/redis-store.js';
+import type { Config } from '../config.js';
+import { createEngine } from '../engine/create-engine.js';
+import { BlockstitchError } from '../errors.js';
+import { loadAddon } from '../kernels/load-addon.js';
+import { importModel } from '../model/import-model.js';
+import type { ImportedModel } from '../model/imported-model.js';
+import { PromptBuilder } from '../prompt/prompt-builder.js';
+import { StopMatcher } from '../text/stop-matcher.js';
+import { createTextService, type TextService } from '../text/text-service.js';
+import type { DocumentRecord } from './document-record.js';
+import { IngestJobs } from './ingest-jobs.js';
+import { createSegmentation } from './segmentation.js';
+import type { ServerMetrics } from './server-metrics.js';
+import type { Services, TextServices } from './services.js';
+
+export interface StartProgress {
+  doing: string;
+  /** In the same unit, bytes where a model is imported. */
+  done: number;
+  total: number;
+}
+
+export interface OpenOptions {
+  signal?: AbortSignal;
+  onProgress?: (progress: StartProgress) => void;
+}
+
+/**
+ * Loads everything. The addon goes first: it must be in the process before ONNX Runtime is.
+ *
+ * @throws BlockstitchError what kept it from loading; everything opened by then is closed
+ */
+export async function openServices(
+  config: Config,
+  metrics: ServerMetrics,
+  options: OpenOptions = {},
+): Promise<Services> {
+  const { signal, onProgress } = options;
+  const closers: (() => Promise<void>)[] = [];
+  const closeAll = async () => {
+    for (const close of closers.splice(0).reverse()) await close();
+  };
+  try {
+    loadAddon();
+    const model = await importModel({
+      checkpointDir: config.model,
+      weights: config.weights,
+      cacheDir: config.importCacheDir,
+      ...(config.servedName === '' ? {} : { name: config.servedName }),
+      ...(signal ? { signal } : {}),
+      onProgress: ({ phase, doneBytes, totalBytes }) =>
+        onProgress?.({ doing: `importing the model (${phase})`, done: doneBytes, total: totalBytes }),
+    });
+    onProgress?.({ doing: 'loading the tokenizer', done: 0, total: 1 });
+    const text = await createTextService({ checkpointDir: config.model });
+    closers.push(() => text.close());
+    const stores = openStores(config);
+    const { layers, kvHeads, headDim } = model.config;
+    const shape: BlockShape = { fingerprint: model.fingerprint, layers, kvHeads, headDim, dtype: config.kvDtype };
+    const repository = openBlockRepository({ shape, store: stores.blocks, hostBytes: config.hostTierBytes });
+    closers.push(() => repository.close());
+    signal?.throwIfAborted();
+    onProgress?.({ doing: 'loading the graph', done: 0, total: 1 });
+    const engine = await createEngine({
+      model,
+      repository,
+      kvDtype: config.kvDtype,
+      kvMemoryBytes: config.kvMemoryBytes,
+      threads: config.threads || availableParallelism(),
+      policy: { maxBatchTokens: config.maxBatchTokens, maxRunning: config.maxRunning },
+      maxQueue: config.maxQueue,
+    });
+    let graceMs = 0;
+    closers.push(() => engine.close(graceMs));
+    signal?.throwIfAborted();
+    const segment = createSegmentation(text, config);
+    const prompts = new PromptBuilder({
+      textService: text,
+      sinkTokenIds: sinksOf(model),
+      segment: (document) => segment(document, {}),
+    });
+    return {
+      config,
+      model,
+      defaultAttention: config.attention === 'auto' ? (model.config.blockAttention?.mode ?? 'block') : config.attention,
+      engine,
+      text: textServices(text),
+      prompts,
+      segment,
+      documents: new DocumentRegistry<DocumentRecord>(stores.documents),
+      jobs: new IngestJobs(),
+      metrics,
+      close: async (grace = 0) => {
+        graceMs = grace;
+        await closeAll();
+      },
+    };
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+}
+
+/** Sinks are the checkpoint's; else the BOS token, else none (design, section 3). */
+export function sinksOf({ config }: ImportedModel): Int32Array {
+  if (config.blockAttention) return Int32Array.from(config.blockAttention.sinkTokenIds);
+  return config.bosTokenId === undefined ? new Int32Array(0) : Int32Array.of(config.bosTokenId);
+}
+
+function openStores(config: Config): { blocks: ByteStore; documents: ReturnType<typeof lmdbShelf> } {
+  if (config.redisUrl !== '') {
+    const client = connectRedis(config.redisUrl);
+    return { blocks: new RedisStore({ client, ttlSeconds: 0 }), documents: redisShelf(client) };
+  }
+  try {
+    const store = new LmdbStore(config.storeDir);
+    return { blocks: store, documents: lmdbShelf(store) };
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new BlockstitchError('config_invalid', { setting: '--store-dir', reason }, { cause });
+  }
+}
+
+/** `redis://` and `rediss://` for one server; several URLs, separated by commas, for a cluster. */
+function connectRedis(url: string): Redis | Cluster {
+  const options = { maxRetriesPerRequest: 1, commandTimeout: 5_000, connectTimeout: 5_000 };
+  const nodes = url.split(',').map((each) => each.trim());
+  const client =
+    nodes.length > 1 ? new Cluster(nodes, { redisOptions: options }) : new Redis(nodes[0] as string, options);
+  // Each command rejects by itself; without a listener the connection's own errors would end the process.
+  client.on('error', () => undefined);
+  return client;
+}
+
+function textServices(text: TextService): TextServices {
+  return {
+    encode: (content) => text.encode(content),
+    tokenText: (tokenId) => text.decode([tokenId]),
+    tokenBytes: (tokenId) => [...text.tokenizer.tokenBytes(tokenId)],
+    detokenizer: () => text.detokenizer({ skipControl: true }),
+    stopMatcher: (stops) => new StopMatcher(stops),
+    close: () => text.close(),
+  };
+}
