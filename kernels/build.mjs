@@ -14,7 +14,9 @@ const sanitize = process.argv.includes('--sanitize');
 const tests = sanitize || process.argv.includes('--tests');
 
 if (process.argv.includes('--help')) {
-  console.log('usage: node kernels/build.mjs [--tests] [--sanitize]\n\n  --tests     build the kernel tests too\n  --sanitize  build only the tests, with AddressSanitizer and UBSan, in kernels/build-sanitize');
+  console.log(
+    'usage: node kernels/build.mjs [--tests] [--sanitize]\n\n  --tests     build the kernel tests too\n  --sanitize  build only the tests, with AddressSanitizer and UBSan, in kernels/build-sanitize',
+  );
   process.exit(0);
 }
 
@@ -22,21 +24,36 @@ if (process.argv.includes('--help')) {
 function run(command, args, hint) {
   const result = spawnSync(command, args, { encoding: 'utf8', maxBuffer: 1 << 26 });
   if (result.error) {
-    console.error(`${command} is needed to build the native kernels and could not be run (${result.error.code}).\n${hint}`);
+    console.error(
+      `${command} is needed to build the native kernels and could not be run (${result.error.code}).\n${hint}`,
+    );
     process.exit(1);
   }
   if (result.status !== 0) {
-    console.error(`${result.stdout}${result.stderr}\nBuilding the native kernels failed: ${command} ${args.join(' ')}\n${hint}`);
+    console.error(
+      `${result.stdout}${result.stderr}\nBuilding the native kernels failed: ${command} ${args.join(' ')}\n${hint}`,
+    );
     process.exit(result.status ?? 1);
   }
 }
 
 const require = createRequire(import.meta.url);
-const includes = [
-  join(dirname(require.resolve('node-addon-api')), '.'),
-  require('node-api-headers').include_dir,
-].join(';');
+const includes = [join(dirname(require.resolve('node-addon-api')), '.'), require('node-api-headers').include_dir].join(
+  ';',
+);
 const build = join(here, sanitize ? 'build-sanitize' : 'build');
 const hint = 'On Debian: apt-get install cmake g++ make. Then run the same command again.';
-run('cmake', ['-S', here, '-B', build, `-DNODE_API_INCLUDES=${includes}`, `-DBLOCKSTITCH_TESTS=${tests ? 'ON' : 'OFF'}`, `-DBLOCKSTITCH_SANITIZE=${sanitize ? 'ON' : 'OFF'}`], hint);
+run(
+  'cmake',
+  [
+    '-S',
+    here,
+    '-B',
+    build,
+    `-DNODE_API_INCLUDES=${includes}`,
+    `-DBLOCKSTITCH_TESTS=${tests ? 'ON' : 'OFF'}`,
+    `-DBLOCKSTITCH_SANITIZE=${sanitize ? 'ON' : 'OFF'}`,
+  ],
+  hint,
+);
 run('cmake', ['--build', build, '--parallel', String(availableParallelism())], hint);

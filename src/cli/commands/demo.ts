@@ -23,7 +23,7 @@ interface Sample {
   question: string;
   /** What the documents say. */
   answer: string;
-  documents: { id: string; title: string; text: string }[];
+  documents: { text: string }[];
 }
 
 const NEW_TOKENS = 24;
@@ -85,7 +85,7 @@ async function readSample(directory: string): Promise<Sample> {
   const first = rows[0];
   if (first === undefined) throw new Error(`${directory}/questions.json holds no question`);
   const documents = first.documents.map(async (name) => {
-    return { id: name, title: '', text: await readFile(join(directory, name), 'utf8') };
+    return { text: await readFile(join(directory, name), 'utf8') };
   });
   return { question: first.question, answer: first.answer, documents: await Promise.all(documents) };
 }
