@@ -237,6 +237,7 @@ describe('the OpenAPI document', () => {
     }
     for (const [code, status] of described) expect(ERRORS[code as ErrorCode].status).toBe(status);
     const elsewhere = [
+      'download_failed',
       'config_invalid',
       'import_failed',
       'checkpoint_invalid',
