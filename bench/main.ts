@@ -10,13 +10,8 @@ interface BenchModule {
   run(options: BenchOptions): Promise<BenchReport>;
 }
 
-const BENCHES: Record<string, string> = {
-  kernel: 'BlockAttention on the CPU against its floor',
-  ttft: 'time to first token: cached blocks against full prefill',
-  overhead: 'time per decode step outside ONNX Runtime, event-loop delay',
-  store: 'LMDB and Redis block stores, MB/s',
-  segment: 'segmenters, MB/s',
-};
+/** Each name is a file of this folder; none has been written yet. */
+const BENCHES: Record<string, string> = {};
 
 function printReport(report: BenchReport): void {
   const { machine } = report;
