@@ -9,12 +9,12 @@ import json
 import random
 from pathlib import Path
 
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from .questions import make_example
 
 BOS, EOS, USER, ASSISTANT = "<|bos|>", "<|eos|>", "<|user|>", "<|assistant|>"
-VOCABULARY = 1024
+VOCABULARY = 768
 DOCUMENT = "{text}\n"
 FINAL = USER + "{question}" + ASSISTANT
 CHAT_TEMPLATE = (
@@ -25,10 +25,11 @@ CHAT_TEMPLATE = (
 
 
 def train_tokenizer(seed: int) -> Tokenizer:
-    """Byte-level BPE over generated texts."""
+    """Byte-level BPE over generated texts. A capital letter begins a token, so that a name has the same tokens everywhere."""
     rng = random.Random(seed)
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    words = pre_tokenizers.Split(Regex(r" ?[a-z]+|[A-Z][a-z]?|\d|\s+|[^\sA-Za-z\d]+"), behavior="isolated")
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([words, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY, special_tokens=[BOS, EOS, USER, ASSISTANT], initial_alphabet=pre_tokenizers.ByteLevel.alphabet()

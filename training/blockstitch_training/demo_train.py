@@ -22,6 +22,8 @@ from .demo_tokens import ASSISTANT, BOS, DOCUMENT, EOS, FINAL, save_tokenizer, t
 from .questions import make_example
 
 HELD_OUT_SEED = 1_000_000_000
+LONGEST_ANSWER = 32  # tokens
+DECAY = 0.2  # share of the time, at the end, over which the learning rate falls to 0
 STAGES = ((1, 3), (2, 4), (4, 6), (6, 8), (8, 8))  # documents, questions
 
 
@@ -108,7 +110,7 @@ def evaluate(model: LlamaForCausalLM, prompts: Prompts, documents: int, attentio
         final = prompts.ids(FINAL.format(question=question.question))
         ids = [prompts.bos] + [token for block in blocks for token in block] + final
         written: list[int] = []
-        while len(written) < 12:
+        while len(written) < LONGEST_ANSWER:
             if attention == "block":
                 allowed = block_mask([len(block) for block in blocks], len(final) + len(written))
                 mask = torch.zeros(allowed.shape).masked_fill(~allowed, torch.finfo(torch.float32).min)[None, None]
@@ -160,7 +162,8 @@ def train(out: Path, minutes: float, settings: Settings, seed: int, log=print) -
         rng = random.Random(f"{seed}/{step}")
         ids, answers, texts = batch_of(prompts, rng, stage if rng.random() < 0.8 else rng.randint(0, stage), settings.batch)
         for group in optimizer.param_groups:
-            group["lr"] = settings.learning_rate * min(1, (step + 1) / 100)
+            left = 1 - (time.monotonic() - started) / (minutes * 60)
+            group["lr"] = settings.learning_rate * max(0.0, min(1, (step + 1) / 100, left / DECAY))
         model.train()
         logits = model(ids[:, :-1], use_cache=False).logits
         losses = functional.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="none").view_as(ids[:, 1:])

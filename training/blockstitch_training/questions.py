@@ -1,6 +1,7 @@
 """Generates documents about fictional people, companies, products, places and events, and questions over them.
 
-Every answer is a span of exactly one document. Names are put together from syllables, so a fresh seed gives entities
+Every answer is one sentence, a span of exactly one document, and begins with what the question asks about: a small model
+learns to find it by copying. Names are put together from syllables, so a fresh seed gives entities
 that no earlier seed had (up to chance); everything is a function of the seed.
 """
 
@@ -38,25 +39,64 @@ class Example:
 
 KINDS: dict[str, dict[str, Attribute]] = {
     "person": {
-        "city": Attribute(("{e} lives in {v}.", "The home of {e} is {v}."), ("Where does {e} live?", "In which city does {e} live?")),
-        "trade": Attribute(("{e} works as a {v}.", "By trade {e} is a {v}."), ("What is the trade of {e}?", "What does {e} work as?")),
-        "friend": Attribute(("The best friend of {e} is {v}.", "{e} has a friend named {v}."), ("Who is the friend of {e}?", "Which friend does {e} have?")),
-        "year": Attribute(("{e} was born in {v}.", "The birth year of {e} is {v}."), ("When was {e} born?", "In which year was {e} born?")),
+        "city": Attribute(
+            ("{e} lives in {v}.", "{e} has a home in {v}.", "{e} dwells in {v}."),
+            ("Where does {e} live?", "In which city does {e} live?", "Where is the home of {e}?"),
+        ),
+        "trade": Attribute(
+            ("{e} works as a {v}.", "{e} earns money as a {v}.", "{e} became a {v}."),
+            ("What does {e} work as?", "What is the trade of {e}?", "Which job does {e} have?"),
+        ),
+        "friend": Attribute(
+            ("{e} is a friend of {v}.", "{e} trusts {v}.", "{e} plays chess with {v}."),
+            ("Who is the friend of {e}?", "Which friend does {e} have?", "With whom is {e} close?"),
+        ),
+        "year": Attribute(
+            ("{e} was born in {v}.", "{e} came to the world in {v}.", "{e} counts age from {v}."),
+            ("When was {e} born?", "In which year was {e} born?", "What is the birth year of {e}?"),
+        ),
     },
     "company": {
-        "city": Attribute(("{e} is based in {v}.", "The office of {e} stands in {v}."), ("Where is {e} based?", "In which city is {e} based?")),
-        "founder": Attribute(("{e} was founded by {v}.", "The founder of {e} is {v}."), ("Who founded {e}?", "Who is the founder of {e}?")),
-        "year": Attribute(("{e} was set up in {v}.", "The first year of {e} was {v}."), ("When was {e} set up?", "In which year was {e} set up?")),
+        "city": Attribute(
+            ("{e} is based in {v}.", "{e} has an office in {v}.", "{e} rents rooms in {v}."),
+            ("Where is {e} based?", "In which city is {e} based?", "Where is the office of {e}?"),
+        ),
+        "founder": Attribute(
+            ("{e} was founded by {v}.", "{e} owes its start to {v}.", "{e} thanks its founder {v}."),
+            ("Who founded {e}?", "Who is the founder of {e}?", "By whom was {e} founded?"),
+        ),
+        "year": Attribute(
+            ("{e} was set up in {v}.", "{e} opened its doors in {v}.", "{e} dates back to {v}."),
+            ("When was {e} set up?", "In which year was {e} set up?", "Since when is there {e}?"),
+        ),
     },
     "product": {
-        "colour": Attribute(("The {e} comes in {v}.", "The colour of the {e} is {v}."), ("What is the colour of the {e}?", "In which colour does the {e} come?")),
-        "maker": Attribute(("The {e} is made by {v}.", "The maker of the {e} is {v}."), ("Who makes the {e}?", "Who is the maker of the {e}?")),
-        "material": Attribute(("The {e} is built from {v}.", "The {e} consists of {v}."), ("What is the {e} built from?", "Of what does the {e} consist?")),
+        "colour": Attribute(
+            ("The {e} comes in {v}.", "The {e} is painted {v}.", "The {e} shines in {v}."),
+            ("What is the colour of the {e}?", "In which colour does the {e} come?", "Which colour has the {e}?"),
+        ),
+        "maker": Attribute(
+            ("The {e} is made by {v}.", "The {e} comes out of the shop of {v}.", "The {e} is a work of {v}."),
+            ("Who makes the {e}?", "Who is the maker of the {e}?", "By whom is the {e} made?"),
+        ),
+        "material": Attribute(
+            ("The {e} is built from {v}.", "The {e} consists of {v}.", "The {e} has a body of {v}."),
+            ("What is the {e} built from?", "Of what does the {e} consist?", "Which material is the {e} made of?"),
+        ),
     },
     "event": {
-        "place": Attribute(("The {e} fair takes place in {v}.", "The {e} fair is held in {v}."), ("Where is the {e} fair held?", "Where does the {e} fair take place?")),
-        "host": Attribute(("The {e} fair is hosted by {v}.", "The host of the {e} fair is {v}."), ("Who hosts the {e} fair?", "Who is the host of the {e} fair?")),
-        "month": Attribute(("The {e} fair opens in {v}.", "The opening of the {e} fair is in {v}."), ("When does the {e} fair open?", "In which month does the {e} fair open?")),
+        "place": Attribute(
+            ("The {e} fair takes place in {v}.", "The {e} fair is held in {v}.", "The {e} fair fills the streets of {v}."),
+            ("Where is the {e} fair held?", "Where does the {e} fair take place?", "In which city is the {e} fair?"),
+        ),
+        "host": Attribute(
+            ("The {e} fair is hosted by {v}.", "The {e} fair is run by {v}.", "The {e} fair has a host named {v}."),
+            ("Who hosts the {e} fair?", "Who is the host of the {e} fair?", "Who runs the {e} fair?"),
+        ),
+        "month": Attribute(
+            ("The {e} fair opens in {v}.", "The {e} fair starts in {v}.", "The {e} fair comes each {v}."),
+            ("When does the {e} fair open?", "In which month does the {e} fair open?", "When is the start of the {e} fair?"),
+        ),
     },
 }
 MONTHS = "January February March April May June July August September October November December".split()
@@ -99,8 +139,9 @@ def make_example(rng: random.Random, documents: int, questions: int, entities: i
                     value = _value(rng, attribute)
                 if value[0].isupper() and attribute != "month":
                     used.add(value)
-                sentences.append(rng.choice(phrases.statements).format(e=entity, v=value))
-                asked.append(Question(rng.choice(phrases.questions).format(e=entity), value, index))
+                statement = rng.choice(phrases.statements).format(e=entity, v=value)
+                sentences.append(statement)
+                asked.append(Question(rng.choice(phrases.questions).format(e=entity), statement, index))
         texts.append(" ".join(sentences))
     rng.shuffle(asked)
     return Example(texts, asked[:questions])
