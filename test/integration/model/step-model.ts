@@ -74,6 +74,11 @@ export class StepModel {
     return pages;
   }
 
+  /** Hands all pages out again from the first: whatever lies in them is no longer needed. */
+  forgetPages(): void {
+    this.#nextPage = 0;
+  }
+
   /** Logits of every new row of one step, [rows, vocab]. */
   async step(runs: readonly Run[]): Promise<Float32Array> {
     const inputIds = Int32Array.from(runs.flatMap((run) => run.tokens));
