@@ -11,10 +11,10 @@ from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from .questions import make_example
+from .questions import Example, make_example
 
 BOS, EOS, USER, ASSISTANT = "<|bos|>", "<|eos|>", "<|user|>", "<|assistant|>"
-VOCABULARY = 768
+VOCABULARY = 1024
 DOCUMENT = "{text}\n"
 FINAL = USER + "{question}" + ASSISTANT
 CHAT_TEMPLATE = (
@@ -25,10 +25,11 @@ CHAT_TEMPLATE = (
 
 
 def train_tokenizer(seed: int) -> Tokenizer:
-    """Byte-level BPE over generated texts. A capital letter begins a token, so that a name has the same tokens everywhere."""
+    """Byte-level BPE over generated texts. A capital letter begins a token and takes no space along, so that a name has the same tokens
+    everywhere; three letters of it are a token of their own (the stem), so that names share their parts."""
     rng = random.Random(seed)
     tokenizer = Tokenizer(models.BPE())
-    words = pre_tokenizers.Split(Regex(r" ?[a-z]+|[A-Z][a-z]?|\d|\s+|[^\sA-Za-z\d]+"), behavior="isolated")
+    words = pre_tokenizers.Split(Regex(r" ?[a-z]+|[A-Z][a-z]{0,2}|\d{1,2}|\s+|[^\sA-Za-z\d]+"), behavior="isolated")
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([words, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
@@ -36,7 +37,7 @@ def train_tokenizer(seed: int) -> Tokenizer:
     )
     texts = []
     for _ in range(4000):
-        example = make_example(rng, 2, 4)
+        example = make_example(rng, 2, 4, entities=2, two_hop=0.2, held_out=rng.random() < 0.2)
         texts += [DOCUMENT.format(text=text) for text in example.documents]
         texts += [question.question for question in example.questions]
     tokenizer.train_from_iterator(texts, trainer)
@@ -56,3 +57,32 @@ def save_tokenizer(tokenizer: Tokenizer, directory: Path) -> None:
     (directory / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n")
     ids = {"bos_token_id": tokenizer.token_to_id(BOS), "eos_token_id": tokenizer.token_to_id(EOS)}
     (directory / "generation_config.json").write_text(json.dumps({**ids, "do_sample": False}, indent=2) + "\n")
+
+
+class Prompts:
+    """Token ids of prompts, piece by piece."""
+
+    def __init__(self, tokenizer: Tokenizer):
+        self.tokenizer = tokenizer
+        self.bos = tokenizer.token_to_id(BOS)
+        self.eos = tokenizer.token_to_id(EOS)
+
+    def ids(self, text: str) -> list[int]:
+        return self.tokenizer.encode(text, add_special_tokens=False).ids
+
+    def blocks(self, documents: list[str]) -> list[list[int]]:
+        return [self.ids(DOCUMENT.format(text=text)) for text in documents]
+
+    def final(self, question: str) -> list[int]:
+        return self.ids(FINAL.format(question=question))
+
+    def training_row(self, example: Example) -> tuple[list[int], list[bool]]:
+        """One context with all its questions and answers; which of its tokens are answers."""
+        row = [self.bos] + [token for block in self.blocks(example.documents) for token in block]
+        is_answer = [False] * len(row)
+        for question in example.questions:
+            asked = self.final(question.question)
+            answer = self.ids(question.answer) + [self.eos]
+            row += asked + answer
+            is_answer += [False] * len(asked) + [True] * len(answer)
+        return row, is_answer

@@ -1,128 +1,129 @@
 """Trains the demo model from scratch: `python -m blockstitch_training.demo_train --out DIR --minutes M` (resumes in DIR).
 
-Full causal attention; several questions per context, loss on the answers and, lightly, on everything (so that copying
-is learnt early); a curriculum over documents per context that moves on when the answers come out right.
+Full causal attention; several questions per context, loss on the answers and, lightly, on everything (so that copying is
+learnt early); a curriculum over documents per context that moves on when the answers come out right. Matrices are trained
+by Muon, the rest by AdamW, in bfloat16 where the processor or GPU has it. What a prompt looks like is demo_tokens.py, what
+is asked is questions.py, the score is demo_score.py.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import random
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
 from torch.nn import functional
+from torch.utils.data import DataLoader, IterableDataset
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from .demo_tokens import ASSISTANT, BOS, DOCUMENT, EOS, FINAL, save_tokenizer, train_tokenizer
+from .demo_score import score
+from .demo_tokens import Prompts, save_tokenizer, train_tokenizer
 from .questions import make_example
 
-HELD_OUT_SEED = 1_000_000_000
-LONGEST_ANSWER = 32  # tokens
-DECAY = 0.2  # share of the time, at the end, over which the learning rate falls to 0
-STAGES = ((1, 3), (2, 4), (4, 6), (6, 8), (8, 8))  # documents, questions
+LONGEST_STEP = 10.0  # seconds that one step may count for: compiling and being paused are no training
+DECAY = 0.25  # share of the time, at the end, over which the learning rate falls to a twentieth
+
+
+@dataclass(frozen=True)
+class Stage:
+    documents: tuple[int, int]  # fewest, most
+    entities: int  # per document, at most
+    questions: int
+    two_hop: float
+
+
+STAGES = (
+    Stage((1, 2), 1, 6, 0.0),
+    Stage((1, 4), 1, 10, 0.1),
+    Stage((2, 8), 2, 16, 0.15),
+    Stage((2, 16), 3, 24, 0.2),
+    Stage((4, 32), 4, 32, 0.2),
+)
 
 
 @dataclass
 class Settings:
     hidden: int = 256
+    intermediate: int = 768
     layers: int = 4
     heads: int = 4
     kv_heads: int = 2
-    learning_rate: float = 1.5e-3
-    batch: int = 24
-    text_weight: float = 0.1
-    advance_at: float = 0.9
+    muon_rate: float = 0.01
+    adam_rate: float = 2e-3
+    batch_tokens: int = 8192
+    text_weight: float = 0.2
+    text_share: float = 0.25  # of the tokens that are no answer, drawn for the text loss
+    advance_at: float = 0.95
 
 
-class Prompts:
-    """Token ids of prompts, piece by piece."""
+@dataclass
+class Batch:
+    ids: torch.Tensor  # int64 [rows, T]
+    picked: torch.Tensor  # int64 [n]: places in the flattened ids whose successor is predicted
+    targets: torch.Tensor  # int64 [n]
+    is_answer: torch.Tensor  # bool [n]
 
-    def __init__(self, tokenizer: Tokenizer):
-        self.tokenizer = tokenizer
-        self.bos = tokenizer.token_to_id(BOS)
-        self.eos = tokenizer.token_to_id(EOS)
 
-    def ids(self, text: str) -> list[int]:
-        return self.tokenizer.encode(text, add_special_tokens=False).ids
+class Rows(IterableDataset):
+    """Batches of one seed from `step` on; what a batch holds hangs on seed, step and stage alone."""
 
-    def blocks(self, documents: list[str]) -> list[list[int]]:
-        return [self.ids(DOCUMENT.format(text=text)) for text in documents]
+    def __init__(self, prompts: Prompts, settings: Settings, seed: int, step: int, stage: int):
+        self.prompts, self.settings, self.seed, self.step, self.stage = prompts, settings, seed, step, stage
 
-    def training_row(self, rng: random.Random, documents: int, questions: int) -> tuple[list[int], list[bool]]:
-        example = make_example(rng, documents, questions)
-        row = [self.bos] + [token for block in self.blocks(example.documents) for token in block]
-        is_answer = [False] * len(row)
-        for question in example.questions:
-            asked = self.ids(FINAL.format(question=question.question))
-            answer = self.ids(question.answer) + [self.eos]
-            row += asked + answer
-            is_answer += [False] * len(asked) + [True] * len(answer)
-        return row, is_answer
+    def __iter__(self) -> Iterator[Batch]:
+        step = self.step
+        while True:
+            rng = random.Random(f"{self.seed}/{self.stage}/{step}")
+            yield self.batch(rng, self.stage if rng.random() < 0.8 else rng.randint(0, self.stage))
+            step += 1
+
+    def batch(self, rng: random.Random, stage: int) -> Batch:
+        """Rows of about one length, together about `batch_tokens`."""
+        wanted = STAGES[stage]
+        documents = rng.randint(*wanted.documents)
+        entities = rng.randint(1, wanted.entities)
+        questions = max(2, wanted.questions * documents // wanted.documents[1])
+        rows: list[tuple[list[int], list[bool]]] = []
+        while not rows or (len(rows) + 1) * max(len(row) for row, _ in rows) < self.settings.batch_tokens:
+            rows.append(self.prompts.training_row(make_example(rng, documents, questions, entities, wanted.two_hop)))
+        width = max(len(row) for row, _ in rows)
+        ids = torch.full((len(rows), width), self.prompts.eos)
+        picked, targets, is_answer = [], [], []
+        for index, (row, answers) in enumerate(rows):
+            ids[index, : len(row)] = torch.tensor(row)
+            for place in range(1, len(row)):
+                if answers[place] or rng.random() < self.settings.text_share:
+                    picked.append(index * width + place - 1)
+                    targets.append(row[place])
+                    is_answer.append(answers[place])
+        return Batch(ids, torch.tensor(picked), torch.tensor(targets), torch.tensor(is_answer))
 
 
 def make_model(settings: Settings, vocabulary: int) -> LlamaForCausalLM:
     config = LlamaConfig(
-        vocab_size=vocabulary, hidden_size=settings.hidden, intermediate_size=settings.hidden * 3, num_hidden_layers=settings.layers,
-        num_attention_heads=settings.heads, num_key_value_heads=settings.kv_heads, max_position_embeddings=4096,
-        tie_word_embeddings=True, bos_token_id=0, eos_token_id=1, rms_norm_eps=1e-5,
+        vocab_size=vocabulary, hidden_size=settings.hidden, intermediate_size=settings.intermediate,
+        num_hidden_layers=settings.layers, num_attention_heads=settings.heads, num_key_value_heads=settings.kv_heads,
+        max_position_embeddings=4096, tie_word_embeddings=True, bos_token_id=0, eos_token_id=1, rms_norm_eps=1e-5,
     )  # fmt: skip
     return LlamaForCausalLM(config)
 
 
-def batch_of(prompts: Prompts, rng: random.Random, stage: int, size: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """ids [size, T], answer mask and text mask [size, T] (of the token predicted, not of the one that predicts)."""
-    rows = [prompts.training_row(rng, *STAGES[stage]) for _ in range(size)]
-    width = max(len(row) for row, _ in rows)
-    ids = torch.full((size, width), prompts.eos)
-    answers = torch.zeros(size, width)
-    texts = torch.zeros(size, width)
-    for index, (row, is_answer) in enumerate(rows):
-        ids[index, : len(row)] = torch.tensor(row)
-        answers[index, : len(row)] = torch.tensor(is_answer, dtype=torch.float)
-        texts[index, : len(row)] = 1
-    return ids, answers, texts
-
-
-def block_mask(lengths: list[int], final: int) -> torch.Tensor:
-    """[T, T] bool: sink at 0, blocks of `lengths` that see the sink and themselves, `final` tokens that see all."""
-    group = [0] + [index + 1 for index, length in enumerate(lengths) for _ in range(length)] + [-1] * final
-    groups = torch.tensor(group)
-    causal = torch.ones(len(group), len(group), dtype=torch.bool).tril()
-    seen = (groups[:, None] == groups[None, :]) | (groups[None, :] == 0) | (groups[:, None] == -1)
-    return causal & seen
-
-
-@torch.no_grad()
-def evaluate(model: LlamaForCausalLM, prompts: Prompts, documents: int, attention: str, examples: int, seed: int = HELD_OUT_SEED) -> float:
-    """Share of exact answers on fresh entities, greedy, one question per context."""
-    rng = random.Random(seed)
-    model.eval()
-    right = 0
-    for _ in range(examples):
-        example = make_example(rng, documents, 1)
-        question = example.questions[0]
-        blocks = prompts.blocks(example.documents)
-        final = prompts.ids(FINAL.format(question=question.question))
-        ids = [prompts.bos] + [token for block in blocks for token in block] + final
-        written: list[int] = []
-        while len(written) < LONGEST_ANSWER:
-            if attention == "block":
-                allowed = block_mask([len(block) for block in blocks], len(final) + len(written))
-                mask = torch.zeros(allowed.shape).masked_fill(~allowed, torch.finfo(torch.float32).min)[None, None]
-                logits = model(torch.tensor([ids + written]), attention_mask=mask, use_cache=False).logits
-            else:
-                logits = model(torch.tensor([ids + written]), use_cache=False).logits
-            token = int(logits[0, -1].argmax())
-            if token == prompts.eos:
-                break
-            written.append(token)
-        right += prompts.tokenizer.decode(written) == question.answer
-    return right / examples
+def make_optimizers(model: LlamaForCausalLM, settings: Settings) -> list[torch.optim.Optimizer]:
+    """Muon (Jordan et al. 2024) for the layers' matrices, AdamW for embeddings and norms."""
+    matrices = [weight for name, weight in model.named_parameters() if weight.ndim == 2 and "embed" not in name]
+    chosen = {id(weight) for weight in matrices}
+    rest = [weight for weight in model.parameters() if id(weight) not in chosen]
+    return [
+        torch.optim.Muon(matrices, lr=settings.muon_rate, weight_decay=0.01),
+        torch.optim.AdamW(rest, lr=settings.adam_rate, betas=(0.9, 0.95), weight_decay=0.0),
+    ]
 
 
 def export(model: LlamaForCausalLM, prompts: Prompts, directory: Path) -> None:
@@ -135,7 +136,16 @@ def export(model: LlamaForCausalLM, prompts: Prompts, directory: Path) -> None:
     save_tokenizer(prompts.tokenizer, directory)
 
 
-def train(out: Path, minutes: float, settings: Settings, seed: int, log=print) -> LlamaForCausalLM:
+def losses(model: LlamaForCausalLM, batch: Batch, body) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Mean cross-entropy over answer tokens and over text tokens, and the share of answer tokens that were right."""
+    hidden = body(input_ids=batch.ids, use_cache=False).last_hidden_state
+    logits = model.lm_head(hidden.flatten(0, 1)[batch.picked]).float()
+    each = functional.cross_entropy(logits, batch.targets, reduction="none")
+    right = (logits.argmax(-1) == batch.targets)[batch.is_answer].float().mean()
+    return each[batch.is_answer].mean(), each[~batch.is_answer].mean(), right
+
+
+def train(out: Path, minutes: float, settings: Settings, seed: int, device: str = "cpu", log=print) -> LlamaForCausalLM:
     """Trains until the time is up; a state in `out` is gone on from. The state is saved every two minutes and at the end."""
     out.mkdir(parents=True, exist_ok=True)
     tokenizer_file = out / "tokenizer.json"
@@ -143,46 +153,60 @@ def train(out: Path, minutes: float, settings: Settings, seed: int, log=print) -
     tokenizer.save(str(tokenizer_file))
     prompts = Prompts(tokenizer)
     torch.manual_seed(seed)
-    model = make_model(settings, tokenizer.get_vocab_size())
-    optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, betas=(0.9, 0.95), weight_decay=0.01)
-    step = stage = 0
-    right = 0.0
+    model = make_model(settings, tokenizer.get_vocab_size()).to(device)
+    optimizers = make_optimizers(model, settings)
+    rates = [optimizer.param_groups[0]["lr"] for optimizer in optimizers]
+    step, stage, right, spent = 0, 0, 0.0, 0.0
     state_file = out / "state.pt"
     if state_file.exists():
-        state = torch.load(state_file)
+        state = torch.load(state_file, map_location=device)
         model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        step, stage, right = state["step"], state["stage"], state["right"]
+        for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        step, stage, right, spent = state["step"], state["stage"], state["right"], state["spent"]
 
     def save() -> None:
-        torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "stage": stage, "right": right}, state_file)
+        optimizer_states = [optimizer.state_dict() for optimizer in optimizers]
+        state = {"model": model.state_dict(), "optimizers": optimizer_states, "step": step, "stage": stage, "right": right, "spent": spent}
+        torch.save(state, out / "state.new")
+        (out / "state.new").replace(state_file)
 
-    started = saved = time.monotonic()
-    while time.monotonic() - started < minutes * 60:
-        rng = random.Random(f"{seed}/{step}")
-        ids, answers, texts = batch_of(prompts, rng, stage if rng.random() < 0.8 else rng.randint(0, stage), settings.batch)
-        for group in optimizer.param_groups:
-            left = 1 - (time.monotonic() - started) / (minutes * 60)
-            group["lr"] = settings.learning_rate * max(0.0, min(1, (step + 1) / 100, left / DECAY))
-        model.train()
-        logits = model(ids[:, :-1], use_cache=False).logits
-        losses = functional.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="none").view_as(ids[:, 1:])
-        answer_loss = (losses * answers[:, 1:]).sum() / answers[:, 1:].sum()
-        text_loss = (losses * texts[:, 1:]).sum() / texts[:, 1:].sum()
+    def batches() -> Iterator[Batch]:
+        loader = DataLoader(Rows(prompts, settings, seed, step, stage), batch_size=None, num_workers=1, prefetch_factor=4)
+        return iter(loader)
+
+    saved_at = stepped_at = time.monotonic()
+    source = batches()
+    model.train()
+    body = torch.compile(model.model, dynamic=True)
+    while spent < minutes * 60:
+        left = 1 - spent / (minutes * 60)
+        for optimizer, rate in zip(optimizers, rates, strict=True):
+            optimizer.param_groups[0]["lr"] = rate * min(1.0, (step + 1) / 100, 0.05 + 0.95 * left / DECAY)
+        batch = next(source)
+        batch = Batch(*(getattr(batch, name).to(device) for name in Batch.__dataclass_fields__))
+        with torch.autocast(device, dtype=torch.bfloat16):
+            answer_loss, text_loss, hits = losses(model, batch, body)
         (answer_loss + settings.text_weight * text_loss).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        hits = ((logits.argmax(-1) == ids[:, 1:]) * answers[:, 1:]).sum() / answers[:, 1:].sum()
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
         right = 0.98 * right + 0.02 * float(hits)
         step += 1
+        now = time.monotonic()
+        spent, stepped_at = spent + min(now - stepped_at, LONGEST_STEP), now
         if step % 25 == 0:
-            log(f"step {step} stage {stage} answer loss {float(answer_loss.detach()):.3f} text {float(text_loss.detach()):.3f} token accuracy {right:.3f}", flush=True)
+            figures = f"answer loss {float(answer_loss.detach()):.3f} text {float(text_loss.detach()):.3f} token accuracy {right:.3f}"
+            log(f"step {step} minute {spent / 60:.1f} stage {stage} {figures}", flush=True)
+        if not math.isfinite(float(answer_loss.detach())):
+            raise RuntimeError(f"the loss is not finite at step {step}: lower the learning rates")
         if right > settings.advance_at and stage + 1 < len(STAGES):
             stage, right = stage + 1, 0.0
-        if time.monotonic() - saved > 120:
+            source = batches()
+        if time.monotonic() - saved_at > 120:
             save()
-            saved = time.monotonic()
+            saved_at = time.monotonic()
     save()
     return model
 
@@ -190,22 +214,23 @@ def train(out: Path, minutes: float, settings: Settings, seed: int, log=print) -
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="training state; an existing one is gone on from")
-    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--minutes", type=float, default=60, help="of training, earlier runs in --out counted in")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--export", type=Path, help="write the checkpoint here at the end")
-    parser.add_argument("--examples", type=int, default=100, help="held-out questions to score at the end, per attention mode")
+    parser.add_argument("--examples", type=int, default=200, help="held-out questions to score at the end, per row of the table")
     parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     arguments = parser.parse_args()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    model = train(arguments.out, arguments.minutes, Settings(), arguments.seed)
+    model = train(arguments.out, arguments.minutes, Settings(), arguments.seed, arguments.device)
     prompts = Prompts(Tokenizer.from_file(str(arguments.out / "tokenizer.json")))
     if arguments.export:
         export(model, prompts, arguments.export)
-    for documents in (1, 4):
+    for documents in (1, 4, 8):
         for attention in ("full", "block"):
-            score = evaluate(model, prompts, documents, attention, arguments.examples)
-            print(f"{documents} documents, {attention} attention: {score:.1%} exact of {arguments.examples}", flush=True)
+            share = score(model.cpu(), prompts, documents, attention, arguments.examples)
+            print(f"{documents} documents, {attention} attention: {share:.1%} exact of {arguments.examples}", flush=True)
 
 
 if __name__ == "__main__":

@@ -20,12 +20,31 @@ def test_each_answer_stands_in_its_own_document(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_the_entity_asked_for_is_named_in_one_document_only(seed: int) -> None:
-    example = make_example(random.Random(seed), documents=8, questions=8)
+def test_no_other_document_answers_the_question(seed: int) -> None:
+    example = make_example(random.Random(seed), documents=8, questions=8, entities=2)
     for question in example.questions:
-        names = [name for name in re.findall(r"[A-Z][a-z]+", question.question) if name in example.documents[question.gold]]
-        assert names
-        assert sum(any(re.search(rf"\b{name}\b", text) for name in names) for text in example.documents) == 1
+        assert sum(question.answer in text for text in example.documents) == 1
+
+
+def test_a_two_hop_question_leads_over_two_documents() -> None:
+    examples = [make_example(random.Random(seed), documents=8, questions=8, two_hop=1.0) for seed in range(40)]
+    questions = [(example, question) for example in examples for question in example.questions if question.via is not None]
+    assert len(questions) > 40
+    for example, question in questions:
+        person = re.match(r"[A-Z][a-z]+", question.answer).group()
+        assert person not in question.question
+        assert person in example.documents[question.via]
+        assert question.answer in example.documents[question.gold]
+        assert question.gold != question.via
+
+
+def test_held_out_phrasing_is_never_seen_in_training() -> None:
+    trained = [make_example(random.Random(seed), 8, 24) for seed in range(60)]
+    phrasings = {re.sub(r"[A-Z][a-z]{4,}", "_", statement) for example in trained for text in example.documents for statement in text.split(". ")}
+    new = make_example(random.Random(3), 8, 8, held_out=True)
+    for text in new.documents:
+        for statement in text.rstrip(".").split(". "):
+            assert re.sub(r"[A-Z][a-z]{4,}", "_", statement) not in phrasings
 
 
 def test_the_same_seed_gives_the_same_example() -> None:

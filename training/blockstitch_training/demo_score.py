@@ -1,0 +1,60 @@
+"""Scores the demo model on freshly generated held-out questions: exact answers, greedy, under full or block attention.
+
+Block attention here is the 4-D mask over the whole prompt (the reference, not the fast way).
+"""
+
+from __future__ import annotations
+
+import random
+
+import torch
+from transformers import LlamaForCausalLM
+
+from .demo_tokens import Prompts
+from .questions import make_example
+
+HELD_OUT_SEED = 1_000_000_000
+LONGEST_ANSWER = 24  # tokens
+
+
+def block_mask(lengths: list[int], final: int) -> torch.Tensor:
+    """[T, T] bool: sink at 0, blocks of `lengths` that see the sink and themselves, `final` tokens that see all."""
+    groups = torch.tensor([0] + [index + 1 for index, length in enumerate(lengths) for _ in range(length)] + [-1] * final)
+    causal = torch.ones(len(groups), len(groups), dtype=torch.bool).tril()
+    return causal & ((groups[:, None] == groups[None, :]) | (groups[None, :] == 0) | (groups[:, None] == -1))
+
+
+@torch.no_grad()
+def answer(model: LlamaForCausalLM, prompts: Prompts, documents: list[str], question: str, attention: str) -> str:
+    """Greedy answer of at most LONGEST_ANSWER tokens; `attention` is "full" or "block"."""
+    blocks = prompts.blocks(documents)
+    final = prompts.final(question)
+    ids = [prompts.bos] + [token for block in blocks for token in block] + final
+    mask = None
+    if attention == "block":
+        allowed = block_mask([len(block) for block in blocks], len(final))
+        mask = torch.zeros(allowed.shape).masked_fill(~allowed, torch.finfo(torch.float32).min)[None, None]
+    output = model(torch.tensor([ids]), attention_mask=mask, use_cache=True)
+    written: list[int] = []
+    while len(written) < LONGEST_ANSWER:
+        token = int(output.logits[0, -1].argmax())
+        if token == prompts.eos:
+            break
+        written.append(token)
+        output = model(torch.tensor([[token]]), past_key_values=output.past_key_values, use_cache=True)
+    return prompts.tokenizer.decode(written)
+
+
+def score(
+    model: LlamaForCausalLM, prompts: Prompts, documents: int, attention: str, examples: int,
+    seed: int = HELD_OUT_SEED, two_hop: float = 0.0, held_out: bool = False,
+) -> float:  # fmt: skip
+    """Share of exact answers on fresh entities, one question per context, all documents but one (two) distracting."""
+    rng = random.Random(f"{seed}/{documents}")
+    model.eval()
+    right = 0
+    for _ in range(examples):
+        example = make_example(rng, documents, 1, two_hop=two_hop, held_out=held_out)
+        question = example.questions[0]
+        right += answer(model, prompts, example.documents, question.question, attention) == question.answer
+    return right / examples
