@@ -3,7 +3,8 @@
  * whole code fences; with the strength of the boundary behind each, from the text's own structure.
  * Works on any language; knows no tokens.
  */
-import { isSpace, splitSentences } from '../text/split-sentences.js';
+import { splitSentences } from '../text/split-sentences.js';
+import { type LineKind, textLines } from './text-lines.js';
 
 export interface Atom {
   start: number;
@@ -28,17 +29,6 @@ const STRENGTH = {
   afterHeading: 0.01,
 } as const;
 
-type LineKind = 'empty' | 'prose' | 'heading' | 'rule' | 'item' | 'row' | 'code' | 'fence';
-
-interface Line {
-  start: number;
-  end: number;
-  kind: LineKind;
-}
-
-/** A line longer than this is prose, whatever it looks like: patterns are not run over megabytes. */
-const LONGEST_MARKED_LINE = 4096;
-
 /** @returns atoms in order that cover the text; empty for an empty text. Linear in the text's length. */
 export function splitAtoms(text: string): Atom[] {
   const atoms: Atom[] = [];
@@ -53,7 +43,7 @@ export function splitAtoms(text: string): Atom[] {
     }
     paragraphStart = -1;
   };
-  for (const line of lines(text)) {
+  for (const line of textLines(text)) {
     if (line.kind === 'empty') {
       emptyLines += 1;
       pendingEnd = line.end;
@@ -95,51 +85,4 @@ function strength(before: LineKind, after: LineKind, emptyLines: number): number
   if (before === 'row') return after === 'row' ? STRENGTH.tableRow : STRENGTH.tableEnd;
   if (after === 'item') return STRENGTH.listItem;
   return STRENGTH.line;
-}
-
-/** Lines with their kinds; a code fence with all that it holds is one line. */
-function* lines(text: string): Generator<Line> {
-  let start = 0;
-  while (start < text.length) {
-    const end = lineEnd(text, start);
-    const fence = end - start < LONGEST_MARKED_LINE ? /^ {0,3}(`{3,}|~{3,})/.exec(text.slice(start, end)) : null;
-    if (fence?.[1]) {
-      const fenceEnd = endOfFence(text, end, fence[1]);
-      yield { start, end: fenceEnd, kind: 'fence' };
-      start = fenceEnd;
-    } else {
-      yield { start, end, kind: kindOf(text, start, end) };
-      start = end;
-    }
-  }
-}
-
-function endOfFence(text: string, from: number, opening: string): number {
-  let start = from;
-  while (start < text.length) {
-    const end = lineEnd(text, start);
-    const closing = /^ {0,3}(`{3,}|~{3,})\s*$/.exec(text.slice(start, Math.min(end, start + 256)));
-    if (closing?.[1]?.startsWith(opening)) return end;
-    start = end;
-  }
-  return text.length;
-}
-
-function lineEnd(text: string, start: number): number {
-  const at = text.indexOf('\n', start);
-  return at < 0 ? text.length : at + 1;
-}
-
-function kindOf(text: string, start: number, end: number): LineKind {
-  let first = start;
-  while (first < end && isSpace(text.charCodeAt(first))) first += 1;
-  if (first === end) return 'empty';
-  if (end - start > LONGEST_MARKED_LINE) return 'prose';
-  const line = text.slice(start, end).trimEnd();
-  if (/^ {0,3}#{1,6}\s/.test(line)) return 'heading';
-  if (/^ {0,3}(?:-{3,}|\*{3,}|_{3,}|={3,})$/.test(line)) return 'rule';
-  if (/^\s*\|.*\||^[^\t]+\t[^\t]*\t/.test(line)) return 'row';
-  if (/^\s*(?:[-*+•‣◦]|\p{N}{1,3}[.)]|\p{L}[.)])\s/u.test(line)) return 'item';
-  if (/^(?: {4}|\t)|[{};]$|^[)}\]]/.test(line)) return 'code';
-  return 'prose';
 }
