@@ -168,6 +168,14 @@ export const SETTINGS = {
   } satisfies SecretListSetting as SecretListSetting,
   apiKeysFile: text('--api-keys-file', 'BLOCKSTITCH_API_KEYS_FILE', '', 'file with one API key per line'),
   maxBodyBytes: bytes('--max-body', 'BLOCKSTITCH_MAX_BODY', 8 * MiB, KiB, GiB, 'size of a request body'),
+  maxPromptBytes: bytes(
+    '--max-prompt',
+    'BLOCKSTITCH_MAX_PROMPT',
+    MiB,
+    KiB,
+    GiB,
+    "UTF-8 size of a request's messages together, or of its prompt",
+  ),
   maxDocuments: integer(
     '--max-documents',
     'BLOCKSTITCH_MAX_DOCUMENTS',
@@ -184,6 +192,15 @@ export const SETTINGS = {
     KiB,
     GiB,
     'UTF-8 size of one document',
+  ),
+  maxBlocks: integer(
+    '--max-blocks',
+    'BLOCKSTITCH_MAX_BLOCKS',
+    8192,
+    1,
+    1_048_576,
+    'blocks',
+    'blocks that one document may be cut into',
   ),
   maxTokens: integer(
     '--max-tokens',

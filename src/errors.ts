@@ -271,6 +271,13 @@ export class BlockstitchError extends Error {
   }
 }
 
+/** Longest part of a message that comes from elsewhere: a client's words must not come back by the megabyte. */
+const MAX_DETAIL_CHARACTERS = 1000;
+
 function fill(template: string, details: Record<string, string | number>): string {
-  return template.replace(/\{(\w+)\}/g, (whole, name: string) => String(details[name] ?? whole));
+  return template.replace(/\{(\w+)\}/g, (whole, name: string) => shortened(String(details[name] ?? whole)));
+}
+
+function shortened(text: string): string {
+  return text.length > MAX_DETAIL_CHARACTERS ? `${text.slice(0, MAX_DETAIL_CHARACTERS).toWellFormed()}...` : text;
 }

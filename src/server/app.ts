@@ -2,7 +2,7 @@
  * The HTTP application, assembled: what runs, and in which order, can be read here and only here.
  * It neither listens (start-server.ts) nor loads a model (open-services.ts).
  */
-import { type TypeBoxTypeProvider, TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify';
 import type { Config } from '../config.js';
 import type { Lifecycle } from './lifecycle.js';
@@ -25,6 +25,7 @@ import { jobs } from './routes/jobs.js';
 import { models } from './routes/models.js';
 import { segment } from './routes/segment.js';
 import type { ServerMetrics } from './server-metrics.js';
+import { validatorCompiler } from './validator.js';
 
 export interface AppOptions {
   config: Config;
@@ -43,7 +44,7 @@ export async function buildApp({ config, lifecycle, metrics, logger = false }: A
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 256, ignoreTrailingSlash: true },
   }).withTypeProvider<TypeBoxTypeProvider>();
-  app.setValidatorCompiler(TypeBoxValidatorCompiler);
+  app.setValidatorCompiler(validatorCompiler);
   app.server.maxConnections = config.maxConnections;
 
   await app.register(errorHandler, { maxBodyBytes: config.maxBodyBytes, onError: ({ code }) => metrics.error(code) });

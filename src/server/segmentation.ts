@@ -3,17 +3,18 @@
  * cut lately, so that a document sent again costs one hash. Knows which segmenters exist, not how they cut.
  */
 import { createHash } from 'node:crypto';
-import type { Config } from '../config.js';
+import { type Config, settingLabel } from '../config.js';
+import { BlockstitchError } from '../errors.js';
 import { createSegmenter } from '../segment/create-segmenter.js';
 import type { Segment, Segmenter, SegmenterName, SegmentOptions } from '../segment/segmenter.js';
 import type { TextService } from '../text/text-service.js';
 
-type Defaults = Pick<Config, 'segmenter' | 'targetTokens' | 'maxBlockTokens'>;
+type Defaults = Pick<Config, 'segmenter' | 'targetTokens' | 'maxBlockTokens' | 'maxBlocks'>;
 
 /** Segments remembered over all texts. */
 const MEMORY_SEGMENTS = 200_000;
 
-/** @returns a function that cuts a text; it throws BlockstitchError `segmentation_invalid` as segmenters do */
+/** @returns a function that cuts a text; it throws BlockstitchError `segmentation_invalid`, `payload_too_large` */
 export function createSegmentation(
   textService: TextService,
   defaults: Defaults,
@@ -48,9 +49,15 @@ export function createSegmentation(
       return known;
     }
     const segments = await (await segmenterOf(segmenter)).segment(text, options);
+    if (segments.length > defaults.maxBlocks) throw tooMany(segments.length, defaults.maxBlocks);
     if (!memory.has(key)) remember(key, segments);
     return segments;
   };
+}
+
+function tooMany(blocks: number, limit: number): BlockstitchError {
+  const setting = settingLabel('maxBlocks');
+  return new BlockstitchError('payload_too_large', { what: 'The text', actual: `${blocks} blocks`, limit, setting });
 }
 
 /** A default never contradicts what the request gives: then the segmenter's own rule stands. */

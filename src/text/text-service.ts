@@ -158,8 +158,8 @@ class ThreadedTextService implements TextService {
 
 /** @throws BlockstitchError `text_not_encodable` for a lone surrogate, which has no UTF-8 and so no tokens */
 export function assertWellFormed(text: string, param?: string): void {
+  if (text.isWellFormed()) return;
   const offset = text.search(/\p{Surrogate}/u);
-  if (offset < 0) return;
   const unit = text.charCodeAt(offset).toString(16).toUpperCase();
   throw new BlockstitchError(
     'text_not_encodable',

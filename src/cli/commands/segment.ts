@@ -25,7 +25,7 @@ export function addSegment(program: Command): void {
     .option('--granularity <number>', '0 = finest, 1 = coarsest; instead of --target-tokens')
     .option('--min-tokens <number>', 'no block shorter than this where the text allows')
     .option('--json', 'print offsets, tokens and boundary scores as JSON', false);
-  addSettings(command, ['model', 'segmenter', 'targetTokens', 'maxBlockTokens']);
+  addSettings(command, ['model', 'segmenter', 'targetTokens', 'maxBlockTokens', 'maxBlocks']);
   command.action(async (file: string | undefined, flags: SegmentFlags) => {
     const config = readSettings(command);
     const terminal = openTerminal({ colours: !flags.json });

@@ -22,15 +22,18 @@ export function segmentOptions(body: SegmentationBody | undefined): SegmentOptio
 }
 
 /**
- * Resolves and segments a request's documents, in order.
+ * Resolves and segments a request's documents, in order. Stops at the one with which they no longer fit the context.
  *
- * @throws BlockstitchError `payload_too_large`, `empty_input`, `document_not_found`, `invalid_request`, `segmentation_invalid`
+ * @param signal the client's; its reason is thrown when it aborts
+ * @throws BlockstitchError `payload_too_large`, `empty_input`, `document_not_found`, `invalid_request`, `segmentation_invalid`,
+ *   `context_exceeded`
  */
 export async function promptDocuments(
   services: Services,
   inputs: readonly DocumentInput[],
   segmentation: SegmentationBody | undefined,
   cacheSalt: string | undefined,
+  signal: AbortSignal,
 ): Promise<PromptDocument[]> {
   const { config } = services;
   if (inputs.length > config.maxDocuments) {
@@ -49,16 +52,16 @@ export async function promptDocuments(
     checkForm(input, `documents[${index}]`, config);
   });
   const documents: PromptDocument[] = [];
+  let tokens = 0;
   for (const [index, input] of inputs.entries()) {
-    documents.push(
+    const { document, tokens: added } =
       input.text === undefined
         ? await registeredDocument(services, input, segmentation, cacheSalt, `documents[${index}].id`)
-        : {
-            ...(input.title === undefined ? {} : { title: input.title }),
-            text: input.text,
-            segments: await services.segment(input.text, segmentOptions(segmentation)),
-          },
-    );
+        : await sentDocument(services, input, input.text, segmentation);
+    documents.push(document);
+    tokens += added;
+    if (tokens > services.model.config.maxPositions) throw overContext(tokens, services, index);
+    signal.throwIfAborted();
   }
   return documents;
 }
@@ -92,16 +95,42 @@ function checkForm(input: DocumentInput, path: string, config: Config): void {
   if (input.text !== undefined) checkDocumentText(input.text, `${path}.text`, config);
 }
 
+interface CutDocument {
+  document: PromptDocument;
+  /** Of its segments; what the template adds is not counted. */
+  tokens: number;
+}
+
+async function sentDocument(
+  services: Services,
+  { title }: DocumentInput,
+  text: string,
+  segmentation: SegmentationBody | undefined,
+): Promise<CutDocument> {
+  const segments = await services.segment(text, segmentOptions(segmentation));
+  return { document: { ...(title === undefined ? {} : { title }), text, segments }, tokens: tokensOf(segments) };
+}
+
 async function registeredDocument(
   services: Services,
   { id = '' }: DocumentInput,
   segmentation: SegmentationBody | undefined,
   cacheSalt: string | undefined,
   param: string,
-): Promise<PromptDocument> {
+): Promise<CutDocument> {
   const record = await services.documents.get(id, cacheSalt);
   if (!record) throw new BlockstitchError('document_not_found', { id }, { param });
   const segments =
     segmentation === undefined ? record.segments : await services.segment(record.text, segmentOptions(segmentation));
-  return { id, ...(record.title === undefined ? {} : { title: record.title }), text: record.text, segments };
+  const title = record.title === undefined ? {} : { title: record.title };
+  return { document: { id, ...title, text: record.text, segments }, tokens: tokensOf(segments) };
+}
+
+function tokensOf(segments: readonly { tokens: number }[]): number {
+  return segments.reduce((sum, { tokens }) => sum + tokens, 0);
+}
+
+function overContext(promptTokens: number, { model }: Services, index: number): BlockstitchError {
+  const details = { promptTokens, maxTokens: 1, contextTokens: model.config.maxPositions };
+  return new BlockstitchError('context_exceeded', details, { param: `documents[${index}]` });
 }

@@ -1,85 +1,94 @@
 /**
- * Reads request bodies: strict UTF-8, JSON only, a bound on the number of values, no lone surrogates.
+ * Reads request bodies: strict UTF-8, JSON only, bounds on depth and number of values, no lone surrogates, no `__proto__`.
  * Knows bytes and JSON; which fields a body has is the schemas' business. Fastify itself keeps to `bodyLimit`.
  */
 import { isUtf8 } from 'node:buffer';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { BlockstitchError } from '../../errors.js';
+import { JSON_LIMITS, measureJson } from '../json-measure.js';
 
-/** Values (array elements and members) in one body. Keeps parsing and validating under the event loop's bound. */
-export const MAX_JSON_VALUES = 100_000;
+const LARGE_BYTES = 1024 * 1024;
 
 export const jsonBody = fp(
   (app: FastifyInstance, _options: object, done: () => void) => {
     app.removeAllContentTypeParsers();
-    const parse = app.getDefaultJsonParser('error', 'error');
-    app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, next) => {
-      try {
+    app.addContentTypeParser(
+      'application/json',
+      { parseAs: 'buffer' },
+      async (_request: FastifyRequest, body: unknown) => {
         const bytes = body as Buffer;
-        if (!isUtf8(bytes)) throw new BlockstitchError('invalid_utf8');
-        if (bytes.length > MAX_JSON_VALUES) refuseTooManyValues(bytes);
-        parse(request, bytes.toString('utf8'), (error, value) => {
-          if (error) return next(new BlockstitchError('invalid_json', { reason: oneLine(error.message) }), undefined);
-          try {
-            if (bytes.includes('\\ud') || bytes.includes('\\uD')) refuseLoneSurrogates(value, '');
-            next(null, withoutNulls(value));
-          } catch (refusal) {
-            next(refusal as Error, undefined);
-          }
-        });
-      } catch (refusal) {
-        next(refusal as Error, undefined);
-      }
-    });
+        checkBytes(bytes);
+        // Between two pieces of work on megabytes, others get their turn.
+        if (bytes.length > LARGE_BYTES) await new Promise(setImmediate);
+        return withoutNulls(parse(bytes));
+      },
+    );
     done();
   },
   { name: 'json-body' },
 );
 
-/** Counts commas and opening brackets outside strings: every JSON value but the first follows one. */
-function refuseTooManyValues(bytes: Buffer): void {
-  let values = 1;
-  let inString = false;
-  for (let index = 0; index < bytes.length; index += 1) {
-    const byte = bytes[index];
-    if (byte === 0x22) inString = !inString;
-    else if (inString) {
-      if (byte === 0x5c) index += 1;
-    } else if (byte === 0x2c || byte === 0x5b || byte === 0x7b) {
-      values += 1;
-      if (values > MAX_JSON_VALUES) {
-        throw new BlockstitchError('payload_too_large', {
-          what: 'The body',
-          actual: `more than ${MAX_JSON_VALUES} JSON values`,
-          limit: MAX_JSON_VALUES,
-          setting: 'the server itself',
-        });
+/** @throws BlockstitchError `invalid_utf8`, `invalid_json`, `payload_too_large` */
+function checkBytes(bytes: Buffer): void {
+  if (bytes.length === 0) throw new BlockstitchError('invalid_json', { reason: 'it is empty' });
+  if (!isUtf8(bytes)) throw new BlockstitchError('invalid_utf8');
+  refuseTooMuch(bytes);
+}
+
+/** @throws BlockstitchError `invalid_json`, `text_not_encodable` */
+function parse(bytes: Buffer): unknown {
+  const text = bytes.toString('utf8');
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new BlockstitchError('invalid_json', { reason: oneLine((error as Error).message) });
+  }
+  // Both can only come from escapes or from these very words: most bodies are not walked at all.
+  const mayHoldSurrogates = bytes.includes('\\ud') || bytes.includes('\\uD');
+  const mayHoldPrototypes = bytes.includes('__proto__') || bytes.includes('constructor') || bytes.includes('\\u00');
+  if (mayHoldSurrogates || mayHoldPrototypes) refuseBadStrings(value, '');
+  return value;
+}
+
+function refuseTooMuch(bytes: Buffer): void {
+  const { depth, values, numbers } = measureJson(bytes);
+  if (depth > JSON_LIMITS.depth) {
+    throw new BlockstitchError('invalid_json', { reason: `it is nested deeper than ${JSON_LIMITS.depth} levels` });
+  }
+  const tooMany = (actual: string, limit: number) =>
+    new BlockstitchError('payload_too_large', { what: 'The body', actual, limit, setting: 'the server itself' });
+  if (values > JSON_LIMITS.values) throw tooMany(`${values} JSON values`, JSON_LIMITS.values);
+  if (numbers > JSON_LIMITS.numbers) throw tooMany(`${numbers} numbers in lists`, JSON_LIMITS.numbers);
+}
+
+/** @param path where `value` stands in the body, e.g. `messages[0].content` */
+function refuseBadStrings(value: unknown, path: string): void {
+  if (typeof value === 'string') {
+    if (!value.isWellFormed()) throw loneSurrogate(path || 'The body', path);
+  } else if (Array.isArray(value)) {
+    value.forEach((element, index) => {
+      refuseBadStrings(element, `${path}[${index}]`);
+    });
+  } else if (typeof value === 'object' && value !== null) {
+    for (const [key, member] of Object.entries(value)) {
+      if (!key.isWellFormed()) throw loneSurrogate('A field name', path);
+      if (key === '__proto__' || (key === 'constructor' && hasPrototype(member))) {
+        throw new BlockstitchError('invalid_json', { reason: `it has the forbidden field ${key}` });
       }
+      refuseBadStrings(member, path === '' ? key : `${path}.${key}`);
     }
   }
 }
 
-/** @param path where `value` stands in the body, e.g. `messages[0].content` */
-function refuseLoneSurrogates(value: unknown, path: string): void {
-  if (typeof value === 'string') {
-    if (/\p{Surrogate}/u.test(value)) {
-      throw new BlockstitchError(
-        'text_not_encodable',
-        { what: path || 'The body', reason: 'it holds a lone surrogate (half of a UTF-16 pair).' },
-        { param: path },
-      );
-    }
-  } else if (Array.isArray(value)) {
-    value.forEach((element, index) => {
-      refuseLoneSurrogates(element, `${path}[${index}]`);
-    });
-  } else if (typeof value === 'object' && value !== null) {
-    for (const [key, member] of Object.entries(value)) {
-      refuseLoneSurrogates(key, 'A field name');
-      refuseLoneSurrogates(member, path === '' ? key : `${path}.${key}`);
-    }
-  }
+function loneSurrogate(what: string, param: string): BlockstitchError {
+  const reason = 'it holds a lone surrogate (half of a UTF-16 pair).';
+  return new BlockstitchError('text_not_encodable', { what, reason }, param === '' ? {} : { param });
+}
+
+function hasPrototype(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && Object.hasOwn(value, 'prototype');
 }
 
 /** Clients send `null` for "not given": top-level nulls are dropped before validation. */

@@ -1,11 +1,13 @@
 /** POST /v1/chat/completions: messages and documents in, an answer or a stream of chunks out. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import type { FastifyRequest } from 'fastify';
 import { BlockstitchError } from '../../errors.js';
 import { promptTokens } from '../../prompt/prompt-plan.js';
 import { type ServerEvent, sendEventStream } from '../event-stream.js';
 import type { TokenEntry } from '../generation/choice-stream.js';
 import { Choices } from '../generation/choices.js';
 import { promptDocuments } from '../generation/document-inputs.js';
+import { checkPromptSize } from '../generation/prompt-limits.js';
 import { attentionMode, checkModel, streamError, unixSeconds } from '../generation/request-basics.js';
 import { choiceCount, samplingParams, stopStrings } from '../generation/sampling-params.js';
 import { refuseUnsupportedFields } from '../generation/unsupported-fields.js';
@@ -47,7 +49,7 @@ export const chatCompletions: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }
   app.post('/v1/chat/completions', { schema }, async (request, reply) => {
     const services = lifecycle.services();
     const { body } = request;
-    const choices = await startChat(services, body, request.id);
+    const choices = await startChat(services, body, request);
     const head = { id: `chatcmpl-${request.id}`, created: unixSeconds(), model: services.model.name };
     if (body.stream) {
       const chunks = chatChunks(choices, head, body, request.clientSignal);
@@ -69,7 +71,11 @@ export const chatCompletions: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }
   });
 };
 
-async function startChat(services: Services, body: ChatBody, id: string): Promise<Choices> {
+async function startChat(
+  services: Services,
+  body: ChatBody,
+  { id, clientSignal }: Pick<FastifyRequest, 'id' | 'clientSignal'>,
+): Promise<Choices> {
   refuseUnsupportedFields(body);
   checkModel(services, body.model);
   if (body.top_logprobs !== undefined && !body.logprobs) {
@@ -82,7 +88,18 @@ async function startChat(services: Services, body: ChatBody, id: string): Promis
   const count = choiceCount(body, services.config);
   const stops = stopStrings(body, services.config);
   const messages = body.messages.map(plainMessage);
-  const documents = await promptDocuments(services, body.documents ?? [], body.segmentation, body.cache_salt);
+  checkPromptSize(
+    messages.map(({ content }) => content),
+    'messages',
+    services.config,
+  );
+  const documents = await promptDocuments(
+    services,
+    body.documents ?? [],
+    body.segmentation,
+    body.cache_salt,
+    clientSignal,
+  );
   const plan = await services.prompts.chat({ messages, documents, attention: attentionMode(services, body) });
   const maxTokens = newTokenLimit(body);
   const sampling = samplingParams(

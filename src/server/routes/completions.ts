@@ -7,6 +7,7 @@ import { type ServerEvent, sendEventStream } from '../event-stream.js';
 import type { TokenEntry } from '../generation/choice-stream.js';
 import { Choices } from '../generation/choices.js';
 import { checkDocumentText } from '../generation/document-inputs.js';
+import { checkPromptSize } from '../generation/prompt-limits.js';
 import { attentionMode, checkModel, streamError, unixSeconds } from '../generation/request-basics.js';
 import { choiceCount, samplingParams, stopStrings } from '../generation/sampling-params.js';
 import { refuseUnsupportedFields } from '../generation/unsupported-fields.js';
@@ -100,7 +101,8 @@ function promptAndBlocks(body: CompletionBody, { config, model }: Services) {
   const given = Array.isArray(body.prompt) && typeof body.prompt[0] === 'string' ? body.prompt[0] : body.prompt;
   const prompt = (given ?? blocks.pop() ?? '') as string | number[];
   if (prompt.length === 0) throw new BlockstitchError('empty_input', { what: 'prompt' }, { param: 'prompt' });
-  if (typeof prompt !== 'string') {
+  if (typeof prompt === 'string') checkPromptSize([prompt], 'prompt', config);
+  else {
     const wrong = prompt.find((tokenId) => tokenId >= model.config.vocabSize);
     if (wrong !== undefined) {
       const reason = `\`prompt\` names the token id ${wrong}; ids go from 0 to ${model.config.vocabSize - 1}.`;

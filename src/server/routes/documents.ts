@@ -40,7 +40,10 @@ const listSchema = {
   tags,
   summary: 'List documents',
   querystring: ListQuerySchema,
-  response: { 200: json(DocumentListSchema, 'One page, without texts.'), ...errorResponses([], ['store_failed']) },
+  response: {
+    200: json(DocumentListSchema, 'One page, without texts and blocks.'),
+    ...errorResponses([], ['store_failed']),
+  },
 };
 const getSchema = {
   operationId: 'getDocument',
@@ -84,7 +87,7 @@ export const documents: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }> = as
       ...(after === undefined ? {} : { after }),
       ...(cacheSalt === undefined ? {} : { cacheSalt }),
     });
-    const data = records.map((record) => wireDocument(record));
+    const data = records.map((record) => wireDocument(record, { withBlocks: false }));
     return { object: 'list', data, has_more: hasMore, last_id: records.at(-1)?.id ?? null };
   });
 
@@ -114,19 +117,27 @@ async function ingestInTime(services: Services, body: Parameters<typeof ingestDo
   }
 }
 
-function wireDocument(record: DocumentRecord, extras: { withText?: boolean; reports?: readonly BlockReport[] } = {}) {
+interface WireExtras {
+  withText?: boolean;
+  withBlocks?: boolean;
+  reports?: readonly BlockReport[];
+}
+
+function wireDocument(record: DocumentRecord, { withText = false, withBlocks = true, reports }: WireExtras = {}) {
+  const blocks = record.blocks.map((block, index) => {
+    const origin = reports?.[index]?.origin;
+    return origin === undefined ? block : { ...block, origin };
+  });
   return {
     id: record.id,
     object: 'document',
     created_at: record.createdAt,
     ...(record.title === undefined ? {} : { title: record.title }),
-    ...(extras.withText ? { text: record.text } : {}),
+    ...(withText ? { text: record.text } : {}),
     ...(record.metadata === undefined ? {} : { metadata: record.metadata }),
     characters: record.text.length,
     tokens: record.blocks.reduce((sum, { tokens }) => sum + tokens, 0),
-    blocks: record.blocks.map((block, index) => {
-      const origin = extras.reports?.[index]?.origin;
-      return origin === undefined ? block : { ...block, origin };
-    }),
+    block_count: blocks.length,
+    ...(withBlocks ? { blocks } : {}),
   };
 }

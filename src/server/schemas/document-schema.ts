@@ -45,7 +45,8 @@ export const DocumentSchema = Type.Object({
   metadata: Type.Optional(Type.Record(Type.String(), Type.String())),
   characters: Type.Integer(),
   tokens: Type.Integer(),
-  blocks: Type.Array(DocumentBlockSchema),
+  block_count: Type.Integer(),
+  blocks: Type.Optional(Type.Array(DocumentBlockSchema, { description: 'Not in GET /v1/documents.' })),
 });
 
 export const DocumentListSchema = Type.Object({

@@ -1,0 +1,89 @@
+/**
+ * Validates requests against their TypeBox schemas, and describes what is wrong in bounded time: a list of a hundred
+ * thousand wrong elements is described by one of them. Knows lists and findings; words are `validation-message.ts`'s.
+ */
+import type { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox';
+import type { FastifySchemaCompiler } from 'fastify';
+import type { TSchema } from 'typebox';
+import { Compile } from 'typebox/compile';
+import { Value } from 'typebox/value';
+
+interface Finding {
+  instancePath: string;
+}
+type Check = (value: unknown) => boolean;
+
+/** Elements of a list that are described at once; longer lists are searched for the first that is wrong. */
+const DESCRIBED_ELEMENTS = 256;
+
+/** In place of the type provider's compiler, which describes every element before it picks eight findings. */
+export const validatorCompiler: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
+  const validator = Compile(schema);
+  const check: Check = (value) => validator.Check(value);
+  return (given: unknown) => {
+    const value = httpPart === 'body' ? given : Value.Convert(schema, given);
+    if (check(value)) return { value };
+    return { error: describe(value, check, (part) => [...validator.Errors(part)]) } as unknown as ReturnType<
+      ReturnType<typeof TypeBoxValidatorCompiler>
+    >;
+  };
+};
+
+function describe<F extends Finding>(value: unknown, check: Check, errorsOf: (part: unknown) => F[]): F[] {
+  const start = firstElements(value, DESCRIBED_ELEMENTS);
+  if (!check(start)) return errorsOf(start);
+  const index = firstWrong(value, check);
+  const alone = onlyElement(value, index);
+  // Each element is fine and the list is too long: as many elements as show it.
+  if (check(alone)) return errorsOf(firstElements(value, index + 1));
+  return errorsOf(alone).map((finding) => ({
+    ...finding,
+    instancePath: restoredPath(finding.instancePath, value, index),
+  }));
+}
+
+/** The index at which cutting every list behind it first leaves something wrong. */
+function firstWrong(value: unknown, check: Check): number {
+  let fine = DESCRIBED_ELEMENTS;
+  let wrong = longestList(value);
+  while (wrong - fine > 1) {
+    const middle = (fine + wrong) >> 1;
+    if (check(firstElements(value, middle))) fine = middle;
+    else wrong = middle;
+  }
+  return wrong - 1;
+}
+
+function longestList(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  const own = Array.isArray(value) ? value.length : 0;
+  return Object.values(value).reduce((longest: number, part) => Math.max(longest, longestList(part)), own);
+}
+
+/** A copy in which no list has more than `count` elements. */
+function firstElements(value: unknown, count: number): unknown {
+  return mapLists(value, (list) => (list.length > count ? list.slice(0, count) : list));
+}
+
+/** A copy in which the lists that reach `index` hold that element alone. */
+function onlyElement(value: unknown, index: number): unknown {
+  return mapLists(value, (list) => (list.length > index ? [list[index]] : list));
+}
+
+function mapLists(value: unknown, change: (list: unknown[]) => unknown[]): unknown {
+  if (Array.isArray(value)) return change(value).map((element) => mapLists(element, change));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, mapLists(part, change)]));
+}
+
+/** A path in the copy of `onlyElement` as a path in `value`. */
+function restoredPath(path: string, value: unknown, index: number): string {
+  let at = value;
+  const parts = path.split('/').map((part, depth) => {
+    if (depth === 0) return part;
+    const moved = Array.isArray(at) && at.length > index ? String(index) : part;
+    at = (at as Record<string, unknown> | undefined)?.[moved];
+    return moved;
+  });
+  return parts.join('/');
+}
