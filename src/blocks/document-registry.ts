@@ -24,8 +24,8 @@ export interface DocumentShelf {
   put(tenant: string, id: string, json: string): Promise<void>;
   get(tenant: string, id: string): Promise<string | undefined>;
   delete(tenant: string, id: string): Promise<boolean>;
-  /** At most `limit` texts in the order of their ids, those after `after`. */
-  list(tenant: string, after: string | undefined, limit: number): Promise<string[]>;
+  /** At most `limit` ids in their order, those after `after`. */
+  listIds(tenant: string, after: string | undefined, limit: number): Promise<string[]>;
 }
 
 export class DocumentRegistry<Document extends RegisteredDocument> {
@@ -50,9 +50,15 @@ export class DocumentRegistry<Document extends RegisteredDocument> {
   }
 
   async list({ after, limit, cacheSalt }: ListOptions): Promise<{ records: Document[]; hasMore: boolean }> {
-    const texts = await asked(() => this.#shelf.list(tenantOf(cacheSalt), after, limit + 1));
-    const records = texts.slice(0, limit).map((json) => JSON.parse(json) as Document);
-    return { records, hasMore: texts.length > limit };
+    const ids = await asked(() => this.#shelf.listIds(tenantOf(cacheSalt), after, limit + 1));
+    const records: Document[] = [];
+    for (const id of ids.slice(0, limit)) {
+      const record = await this.get(id, cacheSalt);
+      if (record !== undefined) records.push(record);
+      // Records hold whole texts: reading a page of them must not hold the event loop.
+      await new Promise(setImmediate);
+    }
+    return { records, hasMore: ids.length > limit };
   }
 }
 
@@ -73,10 +79,10 @@ export function lmdbShelf({ documents }: LmdbStore): DocumentShelf {
       await documents.remove(key);
       return existed;
     },
-    async list(tenant, after, limit) {
+    async listIds(tenant, after, limit) {
       const start = after === undefined ? `${tenant}/` : `${keyOf(tenant, after)}\u0001`;
-      const range = documents.getRange({ start, end: `${tenant}0`, limit });
-      return Array.from(range, ({ value }) => value.toString('utf8'));
+      const keys = documents.getKeys({ start, end: `${tenant}0`, limit });
+      return Array.from(keys, (key) => idOf(String(key).slice(tenant.length + 1)));
     },
   };
 }
@@ -96,12 +102,10 @@ export function redisShelf(client: Redis | Cluster, prefix = 'blockstitch:'): Do
       await client.zrem(ids(tenant), idKey(id));
       return (await client.hdel(texts(tenant), idKey(id))) > 0;
     },
-    async list(tenant, after, limit) {
+    async listIds(tenant, after, limit) {
       const start = after === undefined ? '-' : `(${idKey(after)}`;
       const page = await client.zrange(ids(tenant), start, '+', 'BYLEX', 'LIMIT', 0, limit);
-      if (page.length === 0) return [];
-      const found = await client.hmget(texts(tenant), ...page);
-      return found.filter((json): json is string => json !== null);
+      return page.map(idOf);
     },
   };
 }
@@ -114,6 +118,10 @@ function tenantOf(cacheSalt = ''): string {
 /** Hex keeps any id within the key alphabet and in the order of its UTF-8 bytes. */
 function idKey(id: string): string {
   return Buffer.from(id, 'utf8').toString('hex');
+}
+
+function idOf(key: string): string {
+  return Buffer.from(key, 'hex').toString('utf8');
 }
 
 async function asked<T>(call: () => Promise<T>): Promise<T> {

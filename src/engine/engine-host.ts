@@ -12,6 +12,7 @@ import { AdmissionGate } from './admission-gate.js';
 import { BlockTraffic } from './block-traffic.js';
 import type { BlockReport, Engine, EngineStatistics, GenerateEvent, GenerateRequest } from './engine.js';
 import { IngestJob } from './ingest-job.js';
+import type { IngestSpec } from './ingest-queue.js';
 import { buildRequestSpec, pagesNeeded, sinkSpec } from './request-spec.js';
 import { RequestStream } from './request-stream.js';
 import type { SharedCounters } from './shared-counters.js';
@@ -47,6 +48,8 @@ export interface EngineLogger {
 
 /** Worker starts in a row that may fail before the engine stays down. */
 const MAX_RESTARTS = 3;
+/** Keys hashed before the event loop gets a turn: some milliseconds. */
+const KEYS_PER_TURN = 1024;
 const LOWER_TIERS: readonly CacheTier[] = ['host', 'lmdb', 'redis'];
 
 interface Running {
@@ -127,9 +130,12 @@ export class EngineHost implements Engine {
     }
     const needed = Math.ceil(longest / pageTokens) + sinkPages;
     if (needed > pages) throw new BlockstitchError('pool_too_small', { needed, pages });
-    const specs = blocks.map(({ tokenIds, kind }, index) => {
-      return { key: this.blockKey(tokenIds, options.sinkTokenIds, options.cacheSalt), tokenIds, kind, index };
-    });
+    const specs: IngestSpec['blocks'][number][] = [];
+    for (const [index, { tokenIds, kind }] of blocks.entries()) {
+      if (index % KEYS_PER_TURN === KEYS_PER_TURN - 1) await new Promise(setImmediate);
+      specs.push({ key: this.blockKey(tokenIds, options.sinkTokenIds, options.cacheSalt), tokenIds, kind, index });
+    }
+    if (signal?.aborted) throw new BlockstitchError('client_closed');
     const jobId = `ingest-${this.#nextCall++}`;
     const job = new IngestJob(specs, traffic, options.onBlock);
     this.#jobs.set(jobId, job);
