@@ -8,6 +8,9 @@
 
 namespace blockstitch::cuda {
 
+// Element type of query, key, value and output.
+enum class QueryType : int { kFloat16 = 1, kBFloat16 = 2 };
+
 struct AttentionParams {
   const void* query;     // [rows, heads * headDim], 16-bit, before RoPE
   const void* key;       // [rows, kvHeads * headDim]
@@ -17,6 +20,7 @@ struct AttentionParams {
   const float* sines;
   unsigned char* pool;
   PoolLayout layout;
+  QueryType queryType;
   int layer;
   int heads;
   int rotaryDim;

@@ -125,12 +125,40 @@ BS_BOTH uint32_t pairHighs(uint32_t a, uint32_t b) {
 #endif
 }
 
-// Two signed bytes of `word` (byte `first` and the next) as a pair of C; exact, |value| <= 127.
+// Two signed bytes of `word` (byte `first` and the next) as a pair of C; exact. Bytes are put under the exponent of a
+// number whose last place is 1 (1024 for half, 2^23 for float), so that no integer conversion is needed: those run at a
+// quarter of the rate or less.
 template <class C>
-BS_BOTH uint32_t packBytes(uint32_t word, int first) {
+BS_BOTH uint32_t packBytes(uint32_t word, int first);
+
+template <>
+BS_BOTH uint32_t packBytes<Half>(uint32_t word, int first) {
+#if BS_ON_DEVICE
+  // Bytes b + 128 as halves 1024 + 128 + b, less 1152.
+  const uint32_t biased = __byte_perm(word ^ 0x80808080u, 0x64646464u, first == 0 ? 0x4140 : 0x4342);
+  const uint32_t offset = 0x64806480u;
+  const __half2 pair = __hsub2(*reinterpret_cast<const __half2*>(&biased), *reinterpret_cast<const __half2*>(&offset));
+  return *reinterpret_cast<const uint32_t*>(&pair);
+#else
   const float low = static_cast<float>(static_cast<int8_t>((word >> (8 * first)) & 0xffu));
   const float high = static_cast<float>(static_cast<int8_t>((word >> (8 * first + 8)) & 0xffu));
-  return packFloats<C>(low, high);
+  return packFloats<Half>(low, high);
+#endif
+}
+
+template <>
+BS_BOTH uint32_t packBytes<BFloat16>(uint32_t word, int first) {
+#if BS_ON_DEVICE
+  // Bytes b + 128 as floats 2^23 + 128 + b, less 2^23 + 128; eight bits of value lie in the upper half.
+  const uint32_t biased = word ^ 0x80808080u;
+  const float low = __uint_as_float(__byte_perm(biased, 0x4b000000u, first == 0 ? 0x7650 : 0x7652)) - 8388736.0f;
+  const float high = __uint_as_float(__byte_perm(biased, 0x4b000000u, first == 0 ? 0x7651 : 0x7653)) - 8388736.0f;
+  return __byte_perm(__float_as_uint(low), __float_as_uint(high), 0x7632);
+#else
+  const float low = static_cast<float>(static_cast<int8_t>((word >> (8 * first)) & 0xffu));
+  const float high = static_cast<float>(static_cast<int8_t>((word >> (8 * first + 8)) & 0xffu));
+  return packFloats<BFloat16>(low, high);
+#endif
 }
 
 }  // namespace blockstitch::cuda

@@ -14,9 +14,11 @@
 #if defined(__CUDACC__)
 #define BS_DEVICE __device__ __forceinline__
 #define BS_BOTH __host__ __device__ __forceinline__
+#define BS_UNROLL _Pragma("unroll")
 #else
 #define BS_DEVICE inline
 #define BS_BOTH inline
+#define BS_UNROLL
 #endif
 
 #if defined(__CUDA_ARCH__)
@@ -121,6 +123,43 @@ BS_DEVICE void waitAsyncCopies() {
 #endif
 }
 
+// Four 32-bit words of one lane.
+struct Words4 {
+  uint32_t word[4];
+};
+
+// Loads four 8x8 matrices of 16-bit elements from shared memory (ldmatrix). Lane l's address is row l % 8 of matrix l / 8,
+// 16 bytes. Word m of lane (g, q) is then elements 2q, 2q+1 of row g of matrix m; transposed: of column g.
+template <bool kTransposed>
+BS_DEVICE void loadMatrices(PerLane<Words4>& to, const PerLane<const unsigned char*>& rows) {
+#if defined(__CUDACC__)
+  const unsigned address = static_cast<unsigned>(__cvta_generic_to_shared(rows.value));
+  uint32_t* word = to.value.word;
+  if constexpr (kTransposed)
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];\n"
+                 : "=r"(word[0]), "=r"(word[1]), "=r"(word[2]), "=r"(word[3]) : "r"(address) : "memory");
+  else
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];\n"
+                 : "=r"(word[0]), "=r"(word[1]), "=r"(word[2]), "=r"(word[3]) : "r"(address) : "memory");
+#else
+  for (int m = 0; m < 4; ++m) {
+    for (int lane = 0; lane < kWarpLanes; ++lane) {
+      const int g = lane / 4;
+      const int q = lane % 4;
+      uint16_t low, high;
+      if (kTransposed) {
+        std::memcpy(&low, rows[8 * m + 2 * q] + 2 * g, 2);
+        std::memcpy(&high, rows[8 * m + 2 * q + 1] + 2 * g, 2);
+      } else {
+        std::memcpy(&low, rows[8 * m + g] + 4 * q, 2);
+        std::memcpy(&high, rows[8 * m + g] + 4 * q + 2, 2);
+      }
+      to[lane].word[m] = static_cast<uint32_t>(low) | (static_cast<uint32_t>(high) << 16);
+    }
+  }
+#endif
+}
+
 // Maximum and sum over the four lanes of a quad (lanes 4g .. 4g+3), which hold one row of an accumulator.
 BS_DEVICE void quadMax(PerLane<float>& x) {
 #if defined(__CUDACC__)
@@ -173,7 +212,9 @@ BS_DEVICE bool warpAny(const PerLane<bool>& x) {
 
 BS_DEVICE float exp2Fast(float x) {
 #if defined(__CUDACC__)
-  return exp2f(x);
+  float result;  // within 2 ulp; -inf gives 0
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x));
+  return result;
 #else
   return std::exp2(x);
 #endif
