@@ -255,6 +255,18 @@ export const SETTINGS = {
     ['auto', 'structural', 'fixed', 'paragraphs', 'recursive', 'texttiling', 'embedding', 'semantic'],
     'segmenter where a request names none',
   ),
+  segmenterDir: text(
+    '--segmenter-dir',
+    'BLOCKSTITCH_SEGMENTER_DIR',
+    join(PACKAGE_DIR, 'models', 'segmenter'),
+    'directory of the trained segmenter; without its files `auto` means the structural one',
+  ),
+  sentenceEncoder: text(
+    '--sentence-encoder',
+    'BLOCKSTITCH_SENTENCE_ENCODER',
+    '',
+    'directory of an ONNX sentence encoder for the `embedding` segmenter; hashed n-grams where empty',
+  ),
   targetTokens: integer(
     '--target-tokens',
     'BLOCKSTITCH_TARGET_TOKENS',

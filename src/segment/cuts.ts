@@ -4,12 +4,14 @@
  */
 import { cutFixed, cutParagraphs, cutRecursive } from './cut-baselines.js';
 import { type Cut, cutStructural } from './cut-structural.js';
+import { cutTextTiling } from './cut-texttiling.js';
 
 export const CUTS = {
   structural: cutStructural,
   fixed: cutFixed,
   paragraphs: cutParagraphs,
   recursive: cutRecursive,
+  texttiling: cutTextTiling,
 } as const satisfies Record<string, Cut>;
 
 export type CutName = keyof typeof CUTS;

@@ -12,6 +12,8 @@ export interface SegmentLimits {
   maxTokens: number;
   /** As given; segmenters with levels of their own read it directly. */
   granularity?: number;
+  /** As given; `minTokens` is completed from the target. */
+  givenMinTokens?: number;
 }
 
 export const DEFAULT_TARGET_TOKENS = 200;
@@ -42,20 +44,41 @@ export function readLimits(options: SegmentOptions): SegmentLimits {
   if (maxTokens < LEAST_MAX_TOKENS) throw invalid(`max_tokens must be at least ${LEAST_MAX_TOKENS}, not ${maxTokens}.`);
   const targetTokens = options.targetTokens ?? targetOf(granularity, maxTokens, options.minTokens ?? 1);
   if (targetTokens > maxTokens) throw invalid(`target_tokens ${targetTokens} is above max_tokens ${maxTokens}.`);
-  const minTokens = options.minTokens ?? Math.max(1, Math.floor(targetTokens * MIN_SHARE));
+  const minTokens = options.minTokens ?? leastTokens(targetTokens);
   if (minTokens > targetTokens) throw invalid(`min_tokens ${minTokens} is above the target of ${targetTokens}.`);
-  return { targetTokens, minTokens, maxTokens, ...(granularity === undefined ? {} : { granularity }) };
+  return {
+    targetTokens,
+    minTokens,
+    maxTokens,
+    ...(granularity === undefined ? {} : { granularity }),
+    ...(options.minTokens === undefined ? {} : { givenMinTokens: options.minTokens }),
+  };
 }
 
 /** Target for a granularity, or the default; never outside what the other limits allow. Monotone in granularity. */
 function targetOf(granularity: number | undefined, maxTokens: number, minTokens: number): number {
-  const coarsest = Math.max(1, Math.floor(maxTokens * COARSEST_SHARE));
-  const finest = Math.min(FINEST_TARGET_TOKENS, coarsest);
+  const coarsest = coarsestTarget(maxTokens);
+  const finest = finestTarget(maxTokens);
   const wanted =
     granularity === undefined
       ? Math.min(DEFAULT_TARGET_TOKENS, coarsest)
       : Math.round(finest * (coarsest / finest) ** granularity);
   return Math.min(maxTokens, Math.max(wanted, minTokens));
+}
+
+/** Target length at granularity 1. */
+export function coarsestTarget(maxTokens: number): number {
+  return Math.max(1, Math.floor(maxTokens * COARSEST_SHARE));
+}
+
+/** Target length at granularity 0. */
+export function finestTarget(maxTokens: number): number {
+  return Math.min(FINEST_TARGET_TOKENS, coarsestTarget(maxTokens));
+}
+
+/** The minimum for a target, where none is given. */
+export function leastTokens(targetTokens: number): number {
+  return Math.max(1, Math.floor(targetTokens * MIN_SHARE));
 }
 
 function snake(name: string): string {

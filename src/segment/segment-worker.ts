@@ -1,17 +1,73 @@
-/** Runs the segmenters of cuts.ts in a text thread (see TextService.run), with that thread's tokenizer. */
+/**
+ * Runs segmenters in a text thread (see TextService.run), with that thread's tokenizer; each thread keeps the networks
+ * that it has loaded.
+ */
 import { tokenizerOf } from '../text/text-worker.js';
+import { BoundaryModel } from './boundary-model.js';
+import { cutByStrengths } from './cut-by-strengths.js';
+import { cutEmbedding } from './cut-embedding.js';
 import { CUTS, type CutName } from './cuts.js';
+import { openOnnxEncoder } from './onnx-encoder.js';
 import type { SegmentLimits } from './segment-limits.js';
 import type { Segment } from './segmenter.js';
+import { hashedNgramEncoder, type SentenceEncoder } from './sentence-encoder.js';
+import type { CountTokens } from './split-oversize.js';
 
 export interface SegmentTask {
   checkpointDir: string;
-  name: CutName;
   text: string;
   limits: SegmentLimits;
 }
 
-export async function segment(task: SegmentTask): Promise<Segment[]> {
-  const tokenizer = await tokenizerOf(task.checkpointDir);
-  return CUTS[task.name](task.text, task.limits, (texts) => texts.map((text) => tokenizer.encode(text).length));
+export interface CutTask extends SegmentTask {
+  name: CutName;
+}
+
+export interface SemanticTask extends SegmentTask {
+  /** Directory of the trained segmenter. */
+  modelDir: string;
+}
+
+export interface EmbeddingTask extends SegmentTask {
+  /** Directory of an ONNX sentence encoder; hashed n-grams where empty. */
+  encoderDir: string;
+}
+
+const models = new Map<string, Promise<BoundaryModel>>();
+const encoders = new Map<string, Promise<SentenceEncoder>>();
+
+export async function segment(task: CutTask): Promise<Segment[]> {
+  return CUTS[task.name](task.text, task.limits, await counter(task));
+}
+
+export async function segmentSemantic(task: SemanticTask): Promise<Segment[]> {
+  const { text, limits, modelDir } = task;
+  if (text === '') return [];
+  const count = await counter(task);
+  const model = await kept(models, modelDir, BoundaryModel.open);
+  const strengths = await model.strengths(text);
+  return cutByStrengths(text, strengths.units, model.forTarget(strengths, limits.targetTokens), limits, count);
+}
+
+export async function segmentEmbedding(task: EmbeddingTask): Promise<Segment[]> {
+  const { text, limits, encoderDir } = task;
+  const encoder = encoderDir === '' ? hashedNgramEncoder : await kept(encoders, encoderDir, openOnnxEncoder);
+  return cutEmbedding(text, limits, await counter(task), encoder);
+}
+
+async function counter({ checkpointDir }: SegmentTask): Promise<CountTokens> {
+  const tokenizer = await tokenizerOf(checkpointDir);
+  return (texts) => texts.map((text) => tokenizer.encode(text).length);
+}
+
+/** What `open` made of a directory, made once; a failure is tried again. */
+function kept<Value>(
+  cache: Map<string, Promise<Value>>,
+  directory: string,
+  open: (directory: string) => Promise<Value>,
+): Promise<Value> {
+  const known = cache.get(directory) ?? open(directory);
+  cache.set(directory, known);
+  known.catch(() => cache.delete(directory));
+  return known;
 }

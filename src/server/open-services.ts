@@ -34,6 +34,8 @@ export interface StartProgress {
 export interface OpenOptions {
   signal?: AbortSignal;
   onProgress?: (progress: StartProgress) => void;
+  /** Told in a line what is not as usual but keeps nothing from working. */
+  onNotice?: (line: string) => void;
 }
 
 /**
@@ -84,7 +86,7 @@ export async function openServices(
     let graceMs = 0;
     closers.push(() => engine.close(graceMs));
     signal?.throwIfAborted();
-    const segment = createSegmentation(text, config);
+    const segment = createSegmentation(text, config, options.onNotice);
     const prompts = new PromptBuilder({
       textService: text,
       sinkTokenIds: sinksOf(model),

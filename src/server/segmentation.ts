@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { type Config, settingLabel } from '../config.js';
 import { BlockstitchError } from '../errors.js';
-import { createSegmenter } from '../segment/create-segmenter.js';
+import { automaticName, createSegmenter } from '../segment/create-segmenter.js';
 import type { Segment, Segmenter, SegmenterName, SegmentOptions } from '../segment/segmenter.js';
 import type { TextService } from '../text/text-service.js';
 
@@ -18,13 +18,18 @@ const MEMORY_SEGMENTS = 200_000;
 export function createSegmentation(
   textService: TextService,
   defaults: Defaults,
+  notice: (line: string) => void = () => undefined,
 ): (text: string, options: SegmentOptions) => Promise<Segment[]> {
   const segmenters = new Map<SegmenterName, Promise<Segmenter>>();
   const memory = new Map<string, Segment[]>();
   let remembered = 0;
+  const dependencies = { textService, modelDir: defaults.segmenterDir, encoderDir: defaults.sentenceEncoder };
+  if (defaults.segmenter === 'auto' && automaticName(defaults.segmenterDir) !== 'semantic') {
+    notice(`no trained segmenter in ${defaults.segmenterDir}: texts are cut by the structural one`);
+  }
 
   const segmenterOf = (name: SegmenterName): Promise<Segmenter> => {
-    const known = segmenters.get(name) ?? createSegmenter(name, { textService });
+    const known = segmenters.get(name) ?? createSegmenter(name, dependencies);
     segmenters.set(name, known);
     known.catch(() => segmenters.delete(name));
     return known;

@@ -6,6 +6,7 @@ import { BlockstitchError } from '../../errors.js';
 import type { Segment, SegmentOptions } from '../../segment/segmenter.js';
 import { createSegmentation } from '../../server/segmentation.js';
 import { createTextService } from '../../text/text-service.js';
+import { segmentBatch } from '../segment-batch.js';
 import { addSettings, readSettings } from '../setting-options.js';
 import { type Colour, openTerminal, type Terminal } from '../terminal.js';
 
@@ -13,6 +14,7 @@ interface SegmentFlags {
   granularity?: string;
   minTokens?: string;
   json: boolean;
+  batch: boolean;
 }
 
 const COLOURS: readonly Colour[] = ['cyan', 'yellow', 'green', 'magenta'];
@@ -24,19 +26,25 @@ export function addSegment(program: Command): void {
     .argument('[file]', 'UTF-8 text; standard input where absent')
     .option('--granularity <number>', '0 = finest, 1 = coarsest; instead of --target-tokens')
     .option('--min-tokens <number>', 'no block shorter than this where the text allows')
-    .option('--json', 'print offsets, tokens and boundary scores as JSON', false);
+    .option('--json', 'print offsets, tokens and boundary scores as JSON', false)
+    .option('--batch', 'read JSONL {id, text, options} from standard input, write {id, boundaries, scores}', false);
   addSettings(command, ['model', 'segmenter', 'targetTokens', 'maxBlockTokens', 'maxBlocks']);
   command.action(async (file: string | undefined, flags: SegmentFlags) => {
     const config = readSettings(command);
-    const terminal = openTerminal({ colours: !flags.json });
-    const value = file === undefined ? await readAll(process.stdin) : await readText(file);
+    const terminal = openTerminal({ colours: !flags.json && !flags.batch });
     const textService = await createTextService({ checkpointDir: config.model });
     try {
       const options: SegmentOptions = {
         ...(flags.granularity === undefined ? {} : { granularity: Number(flags.granularity) }),
         ...(flags.minTokens === undefined ? {} : { minTokens: Number(flags.minTokens) }),
       };
-      const segments = await createSegmentation(textService, config)(value, options);
+      const segment = createSegmentation(textService, config, (line) => terminal.note(line));
+      if (flags.batch) {
+        await segmentBatch(segment, options, process.stdin, process.stdout);
+        return;
+      }
+      const value = file === undefined ? await readAll(process.stdin) : await readText(file);
+      const segments = await segment(value, options);
       if (flags.json) terminal.print(JSON.stringify(segments, null, 2));
       else show(value, segments, terminal);
     } finally {

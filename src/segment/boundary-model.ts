@@ -1,0 +1,131 @@
+/**
+ * The trained segmenter's network: from the features of units to the strength of the boundary behind each. Loads
+ * segmenter.json, words.bin and segmenter.onnx; runs on the thread that calls it, so call it in a worker.
+ * Long texts go through in windows that overlap by all that the network can see, so a strength hangs on its
+ * surroundings alone, however long the text.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { InferenceSession, Tensor } from 'onnxruntime-node';
+import { BlockstitchError } from '../errors.js';
+import { splitUnits, type TextUnit } from './text-units.js';
+import { FEATURE_VERSION, FEATURES, type UnitFeatures, unitFeatures } from './unit-features.js';
+import { WordVocabulary } from './word-vocabulary.js';
+
+export const MODEL_FILES = ['segmenter.json', 'words.bin', 'segmenter.onnx'] as const;
+
+/** What segmenter.json says of the network. */
+interface ModelCard {
+  feature_version: number;
+  /** Units on each side of a boundary that its strength can depend on. */
+  context_units: number;
+  /** Boundary levels, finest first, and the target length in tokens at which each alone counts. */
+  level_targets: number[];
+}
+
+export interface BoundaryStrengths {
+  units: TextUnit[];
+  /** Log-odds that a boundary of at least this level stands behind the unit. [units, levels] */
+  levels: Float32Array;
+}
+
+/** Units whose strengths one run gives. */
+const WINDOW = 1024;
+
+export class BoundaryModel {
+  readonly #card: ModelCard;
+  readonly #vocabulary: WordVocabulary;
+  readonly #session: InferenceSession;
+  readonly #tensor: typeof Tensor;
+
+  private constructor(card: ModelCard, vocabulary: WordVocabulary, session: InferenceSession, tensor: typeof Tensor) {
+    this.#card = card;
+    this.#vocabulary = vocabulary;
+    this.#session = session;
+    this.#tensor = tensor;
+  }
+
+  /** @throws BlockstitchError `segmentation_invalid` naming the file that is missing or does not fit */
+  static async open(directory: string): Promise<BoundaryModel> {
+    const missing = MODEL_FILES.find((name) => !existsSync(join(directory, name)));
+    if (missing) throw unusable(directory, `${missing} is missing`);
+    try {
+      const card = JSON.parse(readFileSync(join(directory, 'segmenter.json'), 'utf8')) as ModelCard;
+      if (card.feature_version !== FEATURE_VERSION) {
+        throw new Error(`it was trained for feature version ${card.feature_version}, this is ${FEATURE_VERSION}`);
+      }
+      const runtime = await import('onnxruntime-node');
+      const session = await runtime.InferenceSession.create(join(directory, 'segmenter.onnx'), {
+        executionProviders: ['cpu'],
+        intraOpNumThreads: 1,
+        interOpNumThreads: 1,
+        graphOptimizationLevel: 'all',
+        logSeverityLevel: 3,
+      });
+      return new BoundaryModel(card, WordVocabulary.read(join(directory, 'words.bin')), session, runtime.Tensor);
+    } catch (cause) {
+      throw unusable(directory, cause instanceof Error ? cause.message : String(cause));
+    }
+  }
+
+  async strengths(text: string): Promise<BoundaryStrengths> {
+    const units = splitUnits(text);
+    const features = unitFeatures(text, units, this.#vocabulary);
+    const levelCount = this.#card.level_targets.length;
+    const levels = new Float32Array(units.length * levelCount);
+    const context = this.#card.context_units;
+    for (let start = 0; start < units.length; start += WINDOW) {
+      const stop = Math.min(start + WINDOW, units.length);
+      const from = Math.max(0, start - context);
+      const to = Math.min(units.length, stop + context);
+      const part = await this.#run(features, from, to);
+      levels.set(part.subarray((start - from) * levelCount, (stop - from) * levelCount), start * levelCount);
+    }
+    return { units, levels };
+  }
+
+  /** One strength per unit for a target length: levels weigh by how near theirs is to it. [units] */
+  forTarget({ units, levels }: BoundaryStrengths, targetTokens: number): Float64Array {
+    const weights = levelWeights(this.#card.level_targets, targetTokens);
+    return Float64Array.from(units, (_, unit) =>
+      weights.reduce((sum, weight, level) => sum + weight * (levels[unit * weights.length + level] as number), 0),
+    );
+  }
+
+  async #run({ rows, offsets, values }: UnitFeatures, from: number, to: number): Promise<Float32Array> {
+    const first = offsets[from] as number;
+    const last = offsets[to] as number;
+    const moved = offsets.slice(from, to + 1).map((offset) => offset - first);
+    const outputs = await this.#session.run({
+      rows: new this.#tensor('int32', rows.subarray(first, last), [last - first]),
+      offsets: new this.#tensor('int32', moved, [moved.length]),
+      features: new this.#tensor('float32', values.subarray(from * FEATURES, to * FEATURES), [to - from, FEATURES]),
+    });
+    return outputs.levels?.data as Float32Array;
+  }
+}
+
+/** Linear in the logarithm of the length between neighbouring levels; sums to 1. */
+export function levelWeights(targets: readonly number[], targetTokens: number): number[] {
+  const weights = targets.map(() => 0);
+  const above = targets.findIndex((target) => target >= targetTokens);
+  if (above < 0) weights[targets.length - 1] = 1;
+  else if (above === 0) weights[0] = 1;
+  else {
+    const low = targets[above - 1] as number;
+    const high = targets[above] as number;
+    const share = Math.log(targetTokens / low) / Math.log(high / low);
+    weights[above - 1] = 1 - share;
+    weights[above] = share;
+  }
+  return weights;
+}
+
+/** Whether all files of a trained segmenter are there. */
+export function hasModel(directory: string): boolean {
+  return MODEL_FILES.every((name) => existsSync(join(directory, name)));
+}
+
+function unusable(directory: string, reason: string): BlockstitchError {
+  return new BlockstitchError('segmentation_invalid', { reason: `trained segmenter ${directory}: ${reason}` });
+}

@@ -1,0 +1,49 @@
+/**
+ * From the strengths of the boundaries between units to blocks: what the segmenters that score boundaries share.
+ * Also the one place that knows how a granularity is spread over target lengths.
+ */
+import { exactSegments } from './exact-segments.js';
+import { fittingUnits } from './fitting-units.js';
+import { coarsestTarget, finestTarget, type SegmentLimits } from './segment-limits.js';
+import type { Segment } from './segmenter.js';
+import { selectBoundaries, selectNested } from './select-boundaries.js';
+import type { CountTokens } from './split-oversize.js';
+
+/** Strength of a boundary that no unit ends at: only the maximum forces one there. */
+const INSIDE_UNIT = -12;
+
+/**
+ * @param units in order, covering the text
+ * @param strengths of the boundary behind each unit, as log-odds [units]
+ */
+export function cutByStrengths(
+  text: string,
+  units: readonly { start: number; end: number }[],
+  strengths: ArrayLike<number>,
+  limits: SegmentLimits,
+  count: CountTokens,
+): Segment[] {
+  const { ends, tokens, units: owners } = fittingUnits(text, units, limits.maxTokens, count);
+  const scores = Float64Array.from(owners, (unit) => (unit < 0 ? INSIDE_UNIT : (strengths[unit] as number)));
+  const scored = { tokens, strengths: scores };
+  const { granularity, maxTokens } = limits;
+  const chosen =
+    granularity === undefined
+      ? selectBoundaries(scored, limits)
+      : selectNested(scored, limits, granularity, finestTarget(maxTokens), coarsestTarget(maxTokens));
+  let start = 0;
+  const spans = chosen.map((piece) => {
+    const span = { start, end: ends[piece] as number, boundaryScore: 1 / (1 + Math.exp(-(scores[piece] as number))) };
+    start = span.end;
+    return span;
+  });
+  return exactSegments(text, spans, maxTokens, count);
+}
+
+/** Scores of any range as log-odds of unit spread, so that lengths weigh equally against them. */
+export function standardized(scores: ArrayLike<number>): Float64Array {
+  const values = Float64Array.from(scores);
+  const mean = values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);
+  const spread = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / Math.max(1, values.length));
+  return values.map((value) => (spread > 0 ? (value - mean) / spread : 0));
+}

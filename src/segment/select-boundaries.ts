@@ -1,0 +1,188 @@
+/**
+ * Picks boundaries by dynamic programming: as many as the target length asks for, at the places of the highest sum of
+ * strengths less what unusual lengths cost. Works through the text in stretches and keeps the first half of each, so a
+ * boundary depends on nothing further behind it than HORIZON targets: text added at the end leaves the rest alone.
+ * Knows token counts and strengths; where they come from is the caller's.
+ */
+import { leastTokens, type SegmentLimits } from './segment-limits.js';
+
+export interface ScoredUnits {
+  /** Tokens of each unit, each within the maximum. [units] */
+  tokens: ArrayLike<number>;
+  /** Strength of the boundary behind each unit, as log-odds. [units] */
+  strengths: ArrayLike<number>;
+}
+
+/** A boundary depends on at most this many target lengths behind it. */
+export const HORIZON = 24;
+/** What a length one factor of e away from the target costs, in log-odds. */
+const LENGTH_WEIGHT = 0.35;
+/** A length below the minimum costs this much: taken only where nothing else keeps the maximum. */
+const CRUMB_COST = 25;
+/** Blocks longer than this multiple of the target are not looked at, unless nothing else fits. */
+const REACH = 8;
+const PRICE_STEPS = 14;
+const HIGHEST_STRENGTH = 12;
+/** Targets of neighbouring granularities differ by about this factor. */
+const LADDER_RATIO = 1.35;
+
+/**
+ * Blocks for one target length.
+ *
+ * @param limits target, minimum and hard maximum in tokens
+ * @returns indexes of the units that end blocks, ascending; the last unit is the last of them
+ */
+export function selectBoundaries(units: ScoredUnits, limits: SegmentLimits): number[] {
+  const every = Int32Array.from({ length: units.tokens.length }, (_, unit) => unit);
+  return selectAmong(every, units, limits, limits.targetTokens);
+}
+
+/**
+ * Blocks for a granularity. Coarser settings choose among the boundaries of the finer ones, so they nest.
+ *
+ * @param finest target in tokens at granularity 0; @param coarsest at 1
+ * @returns as `selectBoundaries`
+ */
+export function selectNested(
+  units: ScoredUnits,
+  limits: SegmentLimits,
+  granularity: number,
+  finest: number,
+  coarsest: number,
+): number[] {
+  const steps = Math.max(1, Math.ceil(Math.log(coarsest / finest) / Math.log(LADDER_RATIO)));
+  const wanted = Math.round(granularity * steps);
+  let ends: ArrayLike<number> = Int32Array.from({ length: units.tokens.length }, (_, unit) => unit);
+  for (let step = 0; step <= wanted; step += 1) {
+    const target = Math.max(1, Math.round(finest * (coarsest / finest) ** (step / steps)));
+    // The same at every granularity asked for: else coarser ones would not nest.
+    const minTokens = Math.min(limits.givenMinTokens ?? leastTokens(target), target);
+    ends = selectAmong(ends, units, { ...limits, minTokens }, target);
+  }
+  return Array.from(ends);
+}
+
+/** @param candidates units that may end a block, ascending, the last unit among them */
+function selectAmong(
+  candidates: ArrayLike<number>,
+  { tokens, strengths }: ScoredUnits,
+  limits: SegmentLimits,
+  target: number,
+): number[] {
+  const count = candidates.length;
+  // Tokens up to each candidate's end, and its strength. [count + 1], [count]
+  const sums = new Float64Array(count + 1);
+  const scores = new Float64Array(count);
+  let unit = 0;
+  for (let at = 0; at < count; at += 1) {
+    const end = candidates[at] as number;
+    let sum = sums[at] as number;
+    while (unit <= end) {
+      sum += tokens[unit] as number;
+      unit += 1;
+    }
+    sums[at + 1] = sum;
+    const strength = strengths[end] as number;
+    scores[at] = Math.max(-HIGHEST_STRENGTH, Math.min(HIGHEST_STRENGTH, strength));
+  }
+  const search = new StretchSearch(sums, scores, limits, target);
+  const chosen: number[] = [];
+  let first = 0;
+  while (first < count) {
+    const begin = sums[first] as number;
+    let stop = first;
+    while (stop < count && (sums[stop] as number) - begin < HORIZON * target) stop += 1;
+    const ends = search.best(first, stop);
+    const isLast = stop === count;
+    const kept = isLast ? ends : ends.filter((end) => (sums[end + 1] as number) - begin <= (HORIZON / 2) * target);
+    // One block longer than half the horizon.
+    if (kept.length === 0) kept.push(ends[0] as number);
+    for (const end of kept) chosen.push(candidates[end] as number);
+    first = (kept.at(-1) as number) + 1;
+  }
+  return chosen;
+}
+
+/** Best cuts of one stretch at the price per boundary that gives the wanted number of blocks. */
+class StretchSearch {
+  readonly #sums: Float64Array;
+  readonly #scores: Float64Array;
+  readonly #reach: number;
+  readonly #target: number;
+  /** Cost of each length in tokens. */
+  readonly #costs: Float64Array;
+  readonly #value: Float64Array;
+  readonly #from: Int32Array;
+
+  constructor(sums: Float64Array, scores: Float64Array, { minTokens, maxTokens }: SegmentLimits, target: number) {
+    this.#sums = sums;
+    this.#scores = scores;
+    this.#target = target;
+    this.#reach = Math.min(maxTokens, Math.ceil(target * REACH));
+    this.#costs = Float64Array.from({ length: this.#reach + 1 }, (_, length) => {
+      const cost = LENGTH_WEIGHT * Math.log(Math.max(length, 1) / target) ** 2;
+      return length < minTokens ? cost + CRUMB_COST : cost;
+    });
+    this.#value = new Float64Array(sums.length);
+    this.#from = new Int32Array(sums.length);
+  }
+
+  /** @returns candidates in first..stop-1 that end blocks, the last among them */
+  best(first: number, stop: number): number[] {
+    const total = (this.#sums[stop] as number) - (this.#sums[first] as number);
+    const wanted = Math.max(1, Math.round(total / this.#target));
+    let low = -2 * HIGHEST_STRENGTH - 4;
+    let high = -low;
+    let best: number[] = [];
+    let bestMiss = Number.POSITIVE_INFINITY;
+    for (let step = 0; step < PRICE_STEPS; step += 1) {
+      const price = (low + high) / 2;
+      this.#run(first, stop, price);
+      const count = this.#count(first, stop);
+      if (Math.abs(count - wanted) < bestMiss) {
+        bestMiss = Math.abs(count - wanted);
+        best = this.#path(first, stop);
+      }
+      if (count === wanted) break;
+      if (count > wanted) low = price;
+      else high = price;
+    }
+    return best;
+  }
+
+  #run(first: number, stop: number, price: number): void {
+    const sums = this.#sums;
+    const value = this.#value;
+    const costs = this.#costs;
+    const reach = this.#reach;
+    value[first] = 0;
+    for (let end = first; end < stop; end += 1) {
+      const sum = sums[end + 1] as number;
+      let best = Number.NEGATIVE_INFINITY;
+      let from = end;
+      for (let start = end; start >= first; start -= 1) {
+        const length = sum - (sums[start] as number);
+        if (length > reach && start < end) break;
+        const worth = (value[start] as number) - (length > reach ? 0 : (costs[length] as number));
+        if (worth > best) {
+          best = worth;
+          from = start;
+        }
+      }
+      value[end + 1] = best + (this.#scores[end] as number) - price;
+      this.#from[end + 1] = from;
+    }
+  }
+
+  #count(first: number, stop: number): number {
+    let count = 0;
+    for (let at = stop; at > first; at = this.#from[at] as number) count += 1;
+    return count;
+  }
+
+  #path(first: number, stop: number): number[] {
+    const ends: number[] = [];
+    for (let at = stop; at > first; at = this.#from[at] as number) ends.push(at - 1);
+    return ends.reverse();
+  }
+}
