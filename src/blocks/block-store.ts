@@ -51,12 +51,25 @@ export type LoadOutcome =
   /** Nobody has it. The caller holds the right (across replicas) to compute it and must call `release`. */
   | { found: false; release(): Promise<void> };
 
+/** What is known of a block that is asked for; all of it is optional. */
+export interface LoadWanted {
+  tokens?: number;
+  /** Milliseconds that prefilling it would take. */
+  computeMs?: number | undefined;
+  signal?: AbortSignal;
+}
+
+/** `durable` in the store, by the store's own standard; else why not. */
+export type SaveOutcome = { durable: true } | { durable: false; reason: string };
+
 /** The tiers below the pool, in one. All failures of the store are absorbed here (circuit breaker): a miss, counted. */
 export interface BlockRepository {
-  /** Single flight per key: concurrent callers share one load. Waits a short while for another replica's prefill. */
-  load(key: BlockKey, signal?: AbortSignal): Promise<LoadOutcome>;
-  /** Resolves true when durable in the store, false when it could not be stored (counted, logged once). */
-  save(key: BlockKey, value: BlockValue): Promise<boolean>;
+  /**
+   * Single flight per key: concurrent callers share one load. Waits for another replica's prefill, and for the store
+   * itself, no longer than computing the block takes.
+   */
+  load(key: BlockKey, wanted?: LoadWanted): Promise<LoadOutcome>;
+  save(key: BlockKey, value: BlockValue): Promise<SaveOutcome>;
   locate(keys: readonly BlockKey[]): Promise<(Exclude<CacheTier, 'pool'> | undefined)[]>;
   delete(keys: readonly BlockKey[]): Promise<number>;
   clear(): Promise<number>;
@@ -77,5 +90,13 @@ export interface TierStatistics {
 
 export interface RepositoryStatistics {
   host: TierStatistics;
-  store?: TierStatistics & { tier: 'lmdb' | 'redis'; breaker: 'closed' | 'open' | 'half-open'; failures: number };
+  store?: TierStatistics & {
+    tier: 'lmdb' | 'redis';
+    breaker: 'closed' | 'open' | 'half-open';
+    failures: number;
+    /** Blocks not loaded since computing them was faster, by measure. */
+    passedOver: number;
+    /** Loads given up since they took as long as computing. */
+    late: number;
+  };
 }

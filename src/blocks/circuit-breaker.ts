@@ -1,20 +1,40 @@
 /**
  * Keeps a failing store from being asked again and again: after some failures in a row it is left alone for a while,
- * then tried by one call. Knows outcomes and time.
+ * then tried by one call. A call that hangs is a failure once its time is over. Knows outcomes and time.
  */
+
+export interface BreakerOptions {
+  /** Failures in a row that open it. */
+  threshold?: number;
+  /** Milliseconds for which a failing store is left alone. */
+  restMs?: number;
+  /** Milliseconds after which a call counts as failed. */
+  timeoutMs?: number;
+  now?: () => number;
+  /** Told when it opens, with the last failure, and when the store is well again. */
+  onChange?: (state: 'open' | 'closed', reason: string) => void;
+}
+
+export type Answer<T> = { ok: true; result: T } | { ok: false; reason: string };
+
 export class CircuitBreaker {
   readonly #threshold: number;
   readonly #restMs: number;
+  readonly #timeoutMs: number;
   readonly #now: () => number;
+  readonly #onChange: BreakerOptions['onChange'];
   #inRow = 0;
   #openedMs: number | undefined;
   #probing = false;
+  #lastReason = '';
   failures = 0;
 
-  constructor(threshold = 3, restMs = 2_000, now: () => number = () => performance.now()) {
+  constructor({ threshold = 3, restMs = 2_000, timeoutMs = 5_000, now, onChange }: BreakerOptions = {}) {
     this.#threshold = threshold;
     this.#restMs = restMs;
-    this.#now = now;
+    this.#timeoutMs = timeoutMs;
+    this.#now = now ?? (() => performance.now());
+    this.#onChange = onChange;
   }
 
   get state(): 'closed' | 'open' | 'half-open' {
@@ -22,21 +42,55 @@ export class CircuitBreaker {
     return this.#now() - this.#openedMs >= this.#restMs ? 'half-open' : 'open';
   }
 
-  /** Calls the store, or not. @returns undefined where the store was not asked or failed */
-  async run<T>(call: () => Promise<T>): Promise<{ result: T } | undefined> {
-    if (this.state === 'open' || this.#probing) return undefined;
-    this.#probing = this.state === 'half-open';
+  /** Calls the store, or not. Never rejects; `reason` says why there is no result. */
+  async run<T>(call: () => Promise<T>): Promise<Answer<T>> {
+    const { state } = this;
+    if (state === 'open' || (state === 'half-open' && this.#probing)) {
+      return { ok: false, reason: `the store is given up for a while: ${this.#lastReason}` };
+    }
+    const probe = state === 'half-open';
+    if (probe) this.#probing = true;
     try {
-      const result = await call();
-      this.#inRow = 0;
-      this.#openedMs = undefined;
-      return { result };
-    } catch {
-      this.failures++;
-      if (++this.#inRow >= this.#threshold || this.#openedMs !== undefined) this.#openedMs = this.#now();
-      return undefined;
+      const result = await this.#timed(call);
+      this.#succeed();
+      return { ok: true, result };
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#fail(probe, reason);
+      return { ok: false, reason };
     } finally {
-      this.#probing = false;
+      if (probe) this.#probing = false;
+    }
+  }
+
+  async #timed<T>(call: () => Promise<T>): Promise<T> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error(`no answer within ${this.#timeoutMs} ms`)), this.#timeoutMs);
+    });
+    try {
+      return await Promise.race([call(), late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #succeed(): void {
+    this.#inRow = 0;
+    if (this.#openedMs === undefined) return;
+    this.#openedMs = undefined;
+    this.#onChange?.('closed', this.#lastReason);
+  }
+
+  /** Calls that began before it opened may fail after: only the probe's failure opens it again. */
+  #fail(probe: boolean, reason: string): void {
+    this.failures++;
+    this.#inRow++;
+    this.#lastReason = reason;
+    if (probe) this.#openedMs = this.#now();
+    else if (this.#openedMs === undefined && this.#inRow >= this.#threshold) {
+      this.#openedMs = this.#now();
+      this.#onChange?.('open', reason);
     }
   }
 }

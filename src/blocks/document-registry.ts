@@ -63,21 +63,23 @@ export class DocumentRegistry<Document extends RegisteredDocument> {
 }
 
 /** Documents in the embedded store. */
-export function lmdbShelf({ documents }: LmdbStore): DocumentShelf {
+export function lmdbShelf(store: LmdbStore): DocumentShelf {
+  const { documents } = store;
   const keyOf = (tenant: string, id: string) => `${tenant}/${idKey(id)}`;
   return {
     async put(tenant, id, json) {
-      await documents.put(keyOf(tenant, id), Buffer.from(json, 'utf8'));
-      await documents.flushed;
+      await store.write(() => void documents.put(keyOf(tenant, id), Buffer.from(json, 'utf8')));
     },
     async get(tenant, id) {
       return documents.get(keyOf(tenant, id))?.toString('utf8');
     },
     async delete(tenant, id) {
       const key = keyOf(tenant, id);
-      const existed = documents.doesExist(key);
-      await documents.remove(key);
-      return existed;
+      return store.write(() => {
+        const existed = documents.doesExist(key);
+        documents.remove(key);
+        return existed;
+      });
     },
     async listIds(tenant, after, limit) {
       const start = after === undefined ? `${tenant}/` : `${keyOf(tenant, after)}\u0001`;
@@ -93,7 +95,9 @@ export function redisShelf(client: Redis | Cluster, prefix = 'blockstitch:'): Do
   const ids = (tenant: string) => `${prefix}documents:{${tenant}}:ids`;
   return {
     async put(tenant, id, json) {
-      await client.multi().hset(texts(tenant), idKey(id), json).zadd(ids(tenant), 0, idKey(id)).exec();
+      const done = await client.multi().hset(texts(tenant), idKey(id), json).zadd(ids(tenant), 0, idKey(id)).exec();
+      // A transaction that ran answers for each command by itself.
+      for (const [error] of done ?? []) if (error) throw error;
     },
     async get(tenant, id) {
       return (await client.hget(texts(tenant), idKey(id))) ?? undefined;

@@ -1,105 +1,230 @@
 /**
  * The embedded store: LMDB in one directory, read by memory map, durable when `put` resolves, across restarts.
- * Knows bytes under keys. Values above 16 MiB are split in parts; documents live beside the blocks, see open().
+ * Knows bytes under keys. Values above 16 MiB are split in parts; documents live beside the blocks.
+ *
+ * `sizes` is the index: key -> bytes of the value, written in the same transaction as the parts, and the totals that
+ * statistics are read from, so that nobody ever walks the store.
  */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, statfsSync } from 'node:fs';
 import { type Database, open, type RootDatabase } from 'lmdb';
 import type { ByteStore } from './block-store.js';
 
 const PART_BYTES = 16 * 1024 * 1024;
+/** Milliseconds of copying in one turn of the event loop, after which others get theirs. */
+const READ_SLICE_MS = 5;
+/** No block's key: those are hex digits. */
+const TOTALS = 'totals';
+
+export interface LmdbStoreOptions {
+  /** Bytes of blocks at most; 0 leaves it to the disk. */
+  maxBytes?: number;
+}
+
+interface Totals {
+  entries: number;
+  bytes: number;
+}
 
 export class LmdbStore implements ByteStore {
   readonly tier = 'lmdb';
+  readonly #directory: string;
+  readonly #maxBytes: number;
   readonly #root: RootDatabase<Buffer, string>;
   readonly #blocks: Database<Buffer, string>;
-  /** JSON values of the document registry. */
+  readonly #sizes: Database<Buffer, string>;
+  /** JSON values of the document registry; write them within `write`. */
   readonly documents: Database<Buffer, string>;
-  readonly #locks = new Set<string>();
+  /** Until when each lock is held, by `performance.now()`. */
+  readonly #locks = new Map<string, { untilMs: number }>();
+  #readMs = 0;
+  #nextTurn: Promise<void> | undefined;
 
   /**
    * @param directory made when absent
    * @throws Error when the directory cannot be written
    */
-  constructor(directory: string) {
+  constructor(directory: string, { maxBytes = 0 }: LmdbStoreOptions = {}) {
     mkdirSync(directory, { recursive: true });
-    this.#root = open<Buffer, string>({ path: directory, encoding: 'binary', maxDbs: 4, noMemInit: true });
-    this.#blocks = this.#root.openDB<Buffer, string>({ name: 'blocks', encoding: 'binary' });
-    this.documents = this.#root.openDB<Buffer, string>({ name: 'documents', encoding: 'binary' });
+    this.#directory = directory;
+    this.#maxBytes = maxBytes;
+    this.#root = open<Buffer, string>({
+      path: directory,
+      encoding: 'binary',
+      maxDbs: 4,
+      noMemInit: true,
+      // Its batches make promises that nobody can wait for: a commit that fails would end the process through them.
+      eventTurnBatching: false,
+    });
+    const database = (name: string) => this.#root.openDB<Buffer, string>({ name, encoding: 'binary' });
+    this.#blocks = database('blocks');
+    this.#sizes = database('sizes');
+    this.documents = database('documents');
+    if (!this.#sizes.doesExist(TOTALS)) this.#indexAll();
   }
 
   async get(keys: readonly string[]): Promise<(Uint8Array | undefined)[]> {
-    return keys.map((key) => this.#read(key));
+    const values: (Uint8Array | undefined)[] = [];
+    for (const key of keys) {
+      while (this.#readMs > READ_SLICE_MS) await this.#turn();
+      const startMs = performance.now();
+      values.push(this.#read(key));
+      this.#readMs += performance.now() - startMs;
+    }
+    return values;
   }
 
   async put(entries: readonly { key: string; value: Uint8Array }[]): Promise<void> {
-    await this.#blocks.transaction(() => {
+    const bytes = entries.reduce((sum, { value }) => sum + value.byteLength, 0);
+    await this.write(() => {
+      for (const { key } of entries) this.#remove(key);
+      const totals = this.#totals();
+      if (this.#maxBytes > 0 && totals.bytes + bytes > this.#maxBytes) {
+        throw new Error(`the store holds ${totals.bytes} of at most ${this.#maxBytes} bytes, ${bytes} more do not fit`);
+      }
       for (const { key, value } of entries) {
-        this.#removeParts(key);
         for (let part = 0, at = 0; part === 0 || at < value.byteLength; part++, at += PART_BYTES) {
           this.#blocks.put(partKey(key, part), Buffer.from(value.subarray(at, at + PART_BYTES)));
         }
+        this.#sizes.put(key, numbers(value.byteLength));
       }
+      this.#sizes.put(TOTALS, numbers(totals.entries + entries.length, totals.bytes + bytes));
     });
-    await this.#root.flushed;
   }
 
   async has(keys: readonly string[]): Promise<boolean[]> {
-    return keys.map((key) => this.#blocks.doesExist(partKey(key, 0)));
+    return keys.map((key) => this.#sizes.doesExist(key));
   }
 
   async delete(keys: readonly string[]): Promise<number> {
-    return this.#blocks.transaction(() => keys.filter((key) => this.#removeParts(key)).length);
+    return this.write(() => keys.filter((key) => this.#remove(key)).length);
   }
 
   async clear(): Promise<number> {
-    const { entries } = await this.statistics();
-    await this.#blocks.clearAsync();
-    return entries;
+    return this.write(() => {
+      const { entries } = this.#totals();
+      this.#blocks.clearSync();
+      this.#sizes.clearSync();
+      this.#sizes.put(TOTALS, numbers(0, 0));
+      return entries;
+    });
   }
 
   /** Within this process: one process owns an embedded store. */
-  async lock(key: string): Promise<{ release(): Promise<void> } | undefined> {
-    if (this.#locks.has(key)) return undefined;
-    this.#locks.add(key);
+  async lock(key: string, ttlMs: number): Promise<{ release(): Promise<void> } | undefined> {
+    const nowMs = performance.now();
+    if ((this.#locks.get(key)?.untilMs ?? 0) > nowMs) return undefined;
+    const own = { untilMs: nowMs + ttlMs };
+    this.#locks.set(key, own);
     return {
       release: async () => {
-        this.#locks.delete(key);
+        if (this.#locks.get(key) === own) this.#locks.delete(key);
       },
     };
   }
 
   async statistics(): Promise<{ entries: number; bytes: number }> {
-    let entries = 0;
-    let bytes = 0;
-    for (const { key, value } of this.#blocks.getRange()) {
-      if (key.endsWith(':0')) entries++;
-      bytes += value.byteLength;
-    }
-    return { entries, bytes };
+    return this.#totals();
   }
 
   async close(): Promise<void> {
     await this.#root.close();
   }
 
-  /** A copy: memory of the map is only valid within its transaction. */
-  #read(key: string): Uint8Array | undefined {
-    const parts: Buffer[] = [];
-    for (let part = 0; ; part++) {
-      const value = this.#blocks.getBinary(partKey(key, part));
-      if (value === undefined) break;
-      parts.push(value);
-      if (value.byteLength < PART_BYTES) break;
+  /**
+   * Runs writes as one transaction: all of them or none. Resolves when they are on disk.
+   * @throws Error saying what kept them from being written; a full disk is named
+   */
+  async write<T>(change: () => T): Promise<T> {
+    try {
+      const result = await this.#root.transaction(change);
+      await this.#root.flushed;
+      return result;
+    } catch (error) {
+      throw await this.#failure(error);
     }
-    if (parts.length === 0) return undefined;
-    return Uint8Array.from(parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts));
   }
 
-  #removeParts(key: string): boolean {
-    let part = 0;
-    for (; this.#blocks.doesExist(partKey(key, part)); part++) this.#blocks.remove(partKey(key, part));
-    return part > 0;
+  async #failure(error: unknown): Promise<unknown> {
+    const commitError = (error as { commitError?: Promise<unknown> } | null)?.commitError;
+    if (commitError === undefined) return error;
+    const cause = await commitError.catch((reason: unknown) => reason);
+    const { bavail, bsize } = statfsSync(this.#directory);
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const free = bavail * bsize;
+    // A short write shows as an input/output error; what is left on the disk tells them apart.
+    const full = free < PART_BYTES ? `the disk of ${this.#directory} is full (${free} bytes free): ` : '';
+    return new Error(`${full}${reason}`, { cause });
+  }
+
+  #turn(): Promise<void> {
+    this.#nextTurn ??= new Promise((resolve) => {
+      setImmediate(() => {
+        this.#nextTurn = undefined;
+        this.#readMs = 0;
+        resolve();
+      });
+    });
+    return this.#nextTurn;
+  }
+
+  /** A copy: memory of the map is only valid within its transaction. */
+  #read(key: string): Uint8Array | undefined {
+    const bytes = this.#sizeOf(key);
+    if (bytes === undefined) return undefined;
+    const parts: Buffer[] = [];
+    for (let part = 0; part < partsOf(bytes); part++) {
+      const value = this.#blocks.getBinary(partKey(key, part));
+      if (value !== undefined) parts.push(value);
+    }
+    return parts.length === 1 ? parts[0] : Buffer.concat(parts);
+  }
+
+  /** Within a transaction. @returns whether it was there */
+  #remove(key: string): boolean {
+    const bytes = this.#sizeOf(key);
+    if (bytes === undefined) return false;
+    for (let part = 0; part < partsOf(bytes); part++) this.#blocks.remove(partKey(key, part));
+    this.#sizes.remove(key);
+    const totals = this.#totals();
+    this.#sizes.put(TOTALS, numbers(totals.entries - 1, totals.bytes - bytes));
+    return true;
+  }
+
+  #sizeOf(key: string): number | undefined {
+    return this.#sizes.getBinary(key)?.readDoubleLE(0);
+  }
+
+  #totals(): Totals {
+    const record = this.#sizes.getBinary(TOTALS);
+    return record === undefined
+      ? { entries: 0, bytes: 0 }
+      : { entries: record.readDoubleLE(0), bytes: record.readDoubleLE(8) };
+  }
+
+  /** Once, for a new store or one that was written before it had an index. */
+  #indexAll(): void {
+    this.#root.transactionSync(() => {
+      const sizes = new Map<string, number>();
+      for (const { key, value } of this.#blocks.getRange()) {
+        const name = key.slice(0, key.lastIndexOf(':'));
+        sizes.set(name, (sizes.get(name) ?? 0) + value.byteLength);
+      }
+      let total = 0;
+      for (const [key, bytes] of sizes) {
+        this.#sizes.putSync(key, numbers(bytes));
+        total += bytes;
+      }
+      this.#sizes.putSync(TOTALS, numbers(sizes.size, total));
+    });
   }
 }
 
 const partKey = (key: string, part: number) => `${key}:${part}`;
+const partsOf = (bytes: number) => Math.max(1, Math.ceil(bytes / PART_BYTES));
+
+/** float64 little-endian: whole numbers up to 2^53. */
+function numbers(...values: number[]): Buffer {
+  const record = Buffer.alloc(values.length * 8);
+  for (const [index, value] of values.entries()) record.writeDoubleLE(value, index * 8);
+  return record;
+}

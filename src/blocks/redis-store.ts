@@ -1,13 +1,21 @@
 /**
  * The shared store: Redis through ioredis (single, Sentinel or Cluster by what the caller connects).
  * Knows bytes under keys, time to live and locks. Keys are found with SCAN on every master, never with KEYS.
+ *
+ * Many values travel in one batch: commands of one turn go out together, and answers come back in order. A value's
+ * further parts are asked for several at a time.
  */
 import { randomUUID } from 'node:crypto';
 import type { Cluster, Redis } from 'ioredis';
 import type { ByteStore } from './block-store.js';
 
 const PART_BYTES = 16 * 1024 * 1024;
+/** Parts of a value asked for at once: 64 MiB. */
+const PARTS_PER_READ = 4;
+/** Deletes the lock only where it is still the caller's. */
 const UNLOCK = 'if redis.call("get", KEYS[1]) == ARGV[1] then return redis.call("del", KEYS[1]) else return 0 end';
+/** Milliseconds for which sizes are kept: counting takes a walk over every key. */
+const STATISTICS_MS = 10_000;
 
 export interface RedisStoreOptions {
   client: Redis | Cluster;
@@ -16,11 +24,18 @@ export interface RedisStoreOptions {
   prefix?: string;
 }
 
+interface Sizes {
+  entries: number;
+  bytes: number;
+}
+
 export class RedisStore implements ByteStore {
   readonly tier = 'redis';
   readonly #client: Redis | Cluster;
   readonly #ttlSeconds: number;
   readonly #prefix: string;
+  #sizes: { sizes: Sizes; takenMs: number } | undefined;
+  #counting: Promise<Sizes> | undefined;
 
   constructor({ client, ttlSeconds, prefix = 'blockstitch:' }: RedisStoreOptions) {
     this.#client = client;
@@ -32,7 +47,7 @@ export class RedisStore implements ByteStore {
     return Promise.all(keys.map((key) => this.#read(key)));
   }
 
-  /** The first part is written last: a value is found only once it is whole. */
+  /** Parts go one after another, so that a large value is never wholly in the sender; the first is written last. */
   async put(entries: readonly { key: string; value: Uint8Array }[]): Promise<void> {
     await Promise.all(
       entries.map(async ({ key, value }) => {
@@ -52,18 +67,24 @@ export class RedisStore implements ByteStore {
   }
 
   async delete(keys: readonly string[]): Promise<number> {
-    let deleted = 0;
-    for (const key of keys) {
-      for (let part = 0; (await this.#client.del(this.#part(key, part))) > 0; part++) if (part === 0) deleted++;
-    }
-    return deleted;
+    const deleted = await Promise.all(
+      keys.map(async (key) => {
+        let part = 0;
+        while ((await this.#client.unlink(this.#part(key, part))) > 0) part++;
+        return part > 0;
+      }),
+    );
+    this.#sizes = undefined;
+    return deleted.filter(Boolean).length;
   }
 
   async clear(): Promise<number> {
     let deleted = 0;
     await this.#scan(async (keys, node) => {
-      for (const key of keys) deleted += (await node.unlink(key)) > 0 && key.endsWith(':0') ? 1 : 0;
+      const gone = await Promise.all(keys.map((key) => node.unlink(key)));
+      deleted += keys.filter((key, index) => key.endsWith(':0') && (gone[index] as number) > 0).length;
     });
+    this.#sizes = undefined;
     return deleted;
   }
 
@@ -78,31 +99,42 @@ export class RedisStore implements ByteStore {
     };
   }
 
-  async statistics(): Promise<{ entries: number; bytes: number }> {
-    let entries = 0;
-    let bytes = 0;
-    await this.#scan(async (keys, node) => {
-      for (const key of keys) {
-        if (key.endsWith(':0')) entries++;
-        bytes += await node.strlen(key);
-      }
+  /** Up to ten seconds old: replicas write and Redis evicts, so only a walk can tell, and it is not taken each time. */
+  async statistics(): Promise<Sizes> {
+    if (this.#sizes !== undefined && performance.now() - this.#sizes.takenMs < STATISTICS_MS) return this.#sizes.sizes;
+    this.#counting ??= this.#count().finally(() => {
+      this.#counting = undefined;
     });
-    return { entries, bytes };
+    return this.#counting;
   }
 
   async close(): Promise<void> {
     await this.#client.quit().catch(() => this.#client.disconnect());
   }
 
+  async #count(): Promise<Sizes> {
+    const sizes = { entries: 0, bytes: 0 };
+    await this.#scan(async (keys, node) => {
+      sizes.entries += keys.filter((key) => key.endsWith(':0')).length;
+      const lengths = await Promise.all(keys.map((key) => node.strlen(key)));
+      for (const bytes of lengths) sizes.bytes += bytes;
+    });
+    this.#sizes = { sizes, takenMs: performance.now() };
+    return sizes;
+  }
+
   async #read(key: string): Promise<Uint8Array | undefined> {
-    const parts: Buffer[] = [];
-    for (let part = 0; ; part++) {
-      const bytes = await this.#client.getBuffer(this.#part(key, part));
-      if (bytes === null) break;
-      parts.push(bytes);
-      if (bytes.byteLength < PART_BYTES) break;
+    const first = await this.#client.getBuffer(this.#part(key, 0));
+    if (first === null) return undefined;
+    if (first.byteLength < PART_BYTES) return first;
+    const parts = [first];
+    for (let next = 1; ; next += PARTS_PER_READ) {
+      const names = Array.from({ length: PARTS_PER_READ }, (_, index) => this.#part(key, next + index));
+      for (const part of await this.#client.mgetBuffer(...names)) {
+        if (part !== null) parts.push(part);
+        if (part === null || part.byteLength < PART_BYTES) return Buffer.concat(parts);
+      }
     }
-    return parts.length === 0 ? undefined : parts.length === 1 ? parts[0] : Buffer.concat(parts);
   }
 
   /** The braces keep a value's parts on one node of a cluster. */

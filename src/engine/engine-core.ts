@@ -111,6 +111,9 @@ export class EngineCore {
     const sampled = this.#scheduler.advance(plan);
     this.#takeSchedulerNews();
     for (const [index, sequence] of sampled.entries()) this.#sample(sequence, output, index, runEndMs);
+    const blockRows = plan.entries.reduce((rows, entry) => rows + (entry.block === undefined ? 0 : entry.rows), 0);
+    counters.add('blockTokens', blockRows);
+    counters.add('blockMs', ((runEndMs - runStartMs) * blockRows) / plan.rows);
     counters.add('steps', 1);
     counters.add('runMs', runEndMs - runStartMs);
     counters.add('stepMs', now() - startMs);
@@ -169,8 +172,9 @@ export class EngineCore {
     const admittedMs = sequence.admittedMs ?? nowMs;
     counters.add('promptTokens', sequence.promptTokens);
     if (spec.attention === 'block') {
-      for (const { origin, tokens } of blocks) {
+      for (const { origin, tokens, repairedTokens } of blocks) {
         counters.add('queriedTokens', tokens);
+        counters.add('repairedTokens', repairedTokens ?? 0);
         if (origin !== 'computed') counters.add(HIT_COUNTER[origin], tokens);
       }
     }

@@ -13,6 +13,7 @@ import { BlockTraffic } from './block-traffic.js';
 import type { BlockReport, Engine, EngineStatistics, GenerateEvent, GenerateRequest } from './engine.js';
 import { IngestJob } from './ingest-job.js';
 import type { IngestSpec } from './ingest-queue.js';
+import { PrefillSpeed } from './prefill-speed.js';
 import { buildRequestSpec, pagesNeeded, sinkSpec } from './request-spec.js';
 import { RequestStream } from './request-stream.js';
 import type { SharedCounters } from './shared-counters.js';
@@ -218,6 +219,7 @@ export class EngineHost implements Engine {
       promptTokens: counters.get('promptTokens'),
       generatedTokens: counters.get('generatedTokens'),
       preemptions: counters.get('preemptions'),
+      repairedTokens: counters.get('repairedTokens'),
       steps: counters.get('steps'),
       stepMs: counters.get('stepMs'),
       runMs: counters.get('runMs'),
@@ -261,17 +263,19 @@ export class EngineHost implements Engine {
   }
 
   async #startWorker(): Promise<void> {
-    const { addon, poolId, repository, maxSavingBytes, startWorker, logger } = this.#options;
+    const { addon, poolId, repository, maxSavingBytes, startWorker, logger, counters } = this.#options;
     const link = await startWorker({
       news: (news) => this.#take(news),
       failed: (error) => void this.#workerFailed(error),
     });
+    const speed = new PrefillSpeed(counters);
     const traffic = new BlockTraffic({
       addon,
       poolId,
       repository,
       maxSavingBytes,
       post: (command) => link.post(command),
+      prefillMs: (tokens) => speed.estimateMs(tokens),
     });
     this.#running = { link, traffic };
     logger.info({ rowMultiple: link.rowMultiple }, 'engine worker ready');

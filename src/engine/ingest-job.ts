@@ -2,7 +2,7 @@
  * One ingestion as its caller awaits it: a report per block, given out once that block is durable.
  * Knows reports; computing is the worker's, saving `block-traffic.ts`'s.
  */
-import type { BlockKey } from '../blocks/block-store.js';
+import type { BlockKey, SaveOutcome } from '../blocks/block-store.js';
 import { BlockstitchError } from '../errors.js';
 import type { BlockReport } from './engine.js';
 import type { BlockSpec } from './sequence.js';
@@ -10,7 +10,7 @@ import type { EngineNews } from './worker-messages.js';
 
 export class IngestJob {
   readonly #blocks: readonly BlockSpec[];
-  readonly #saves: { saved(key: BlockKey): Promise<boolean> };
+  readonly #saves: { saved(key: BlockKey): Promise<SaveOutcome> };
   readonly #onBlock: ((report: BlockReport) => void) | undefined;
   readonly #reports: BlockReport[] = [];
   #left: number;
@@ -23,7 +23,7 @@ export class IngestJob {
   /** @param blocks length >= 1 */
   constructor(
     blocks: readonly BlockSpec[],
-    saves: { saved(key: BlockKey): Promise<boolean> },
+    saves: { saved(key: BlockKey): Promise<SaveOutcome> },
     onBlock: ((report: BlockReport) => void) | undefined,
   ) {
     this.#blocks = blocks;
@@ -39,12 +39,12 @@ export class IngestJob {
 
   /** A block is in the pool; where a save was asked for, it was asked for before this. */
   done({ index, key, origin, save }: EngineNews['ingested'][number]): void {
-    const durable = save ? this.#saves.saved(key) : Promise.resolve(true);
-    void durable.then((isDurable) => {
+    const saved: Promise<SaveOutcome> = save ? this.#saves.saved(key) : Promise.resolve({ durable: true });
+    void saved.then((outcome) => {
       const block = this.#blocks[index];
       if (this.#ended || block === undefined) return;
-      if (!isDurable) {
-        this.fail(new BlockstitchError('store_failed', { reason: `block ${key} could not be saved` }));
+      if (!outcome.durable) {
+        this.fail(new BlockstitchError('store_failed', { reason: outcome.reason }));
         return;
       }
       const report: BlockReport = { key, tokens: block.tokenIds.length, origin, kind: block.kind };

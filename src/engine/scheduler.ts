@@ -10,6 +10,7 @@ import type { CacheTier } from '../blocks/block-store.js';
 import type { BlockTable, PoolBlock } from './block-table.js';
 import { Holdings } from './holdings.js';
 import { IngestQueue, type IngestSpec, type IngestTask } from './ingest-queue.js';
+import type { RepairRun } from './prompt-repair.js';
 import { type RequestSpec, Sequence } from './sequence.js';
 
 export interface SchedulerPolicy {
@@ -26,10 +27,10 @@ export interface SchedulerPolicy {
   maxRunning: number;
 }
 
-/** Rows of one sequence, or of one block being prefilled, in a step. */
+/** Rows of one sequence (of its tail, or of a repaired run), or of one block being prefilled, in a step. */
 export type PlannedRows =
-  | { sequence: Sequence; block?: undefined; rows: number }
-  | { block: PoolBlock; sequence?: undefined; rows: number };
+  | { sequence: Sequence; block?: undefined; run?: RepairRun; rows: number }
+  | { block: PoolBlock; sequence?: undefined; run?: undefined; rows: number };
 
 export interface StepPlan {
   entries: PlannedRows[];
@@ -99,7 +100,7 @@ export class Scheduler {
   }
 
   submit(spec: RequestSpec): Sequence {
-    const sequence = new Sequence(spec, this.#order++);
+    const sequence = new Sequence(spec, this.#order++, this.#table.pageTokens);
     this.#waiting.push(sequence);
     return sequence;
   }
@@ -162,7 +163,11 @@ export class Scheduler {
    */
   advance(plan: StepPlan): Sequence[] {
     const sampled: Sequence[] = [];
-    for (const { sequence, block, rows } of plan.entries) {
+    for (const { sequence, block, run, rows } of plan.entries) {
+      if (run !== undefined) {
+        run.computed += rows;
+        continue;
+      }
       if (sequence !== undefined) {
         sequence.computed += rows;
         if (sequence.pending === 0) sampled.push(sequence);
@@ -171,7 +176,10 @@ export class Scheduler {
       block.computed += rows;
       if (block.computed < block.tokenIds.length) continue;
       this.#table.complete(block);
-      if (block.stored) this.#saveComputed(block);
+      if (!block.stored) continue;
+      this.#saveComputed(block);
+      // Now, not in the next plan: whoever is told of the block asks for its save, which may be over by then.
+      for (const task of [...this.#ingest.active]) if (task.block === block) this.#completeTask(task, block);
     }
     return sampled;
   }
@@ -251,7 +259,7 @@ export class Scheduler {
   /** One row for every sequence that only has its last token to run. @returns whether there was any */
   #planDecode(plan: StepPlan): boolean {
     for (const sequence of [...this.#running]) {
-      if (!sequence.running || !sequence.stitch() || sequence.pending !== 1) continue;
+      if (!sequence.running || !sequence.stitch() || sequence.pending !== 1 || sequence.pendingRepair > 0) continue;
       if (this.#ensureTailPage(sequence)) this.#add(plan, { sequence, rows: 1 });
     }
     return plan.rows > 0;
@@ -298,11 +306,26 @@ export class Scheduler {
         if (left <= 0) return;
         left -= this.#planBlock(plan, planned, block, left);
       }
-      if (left <= 0 || !sequence.stitch() || sequence.pending <= 1) continue;
+      if (left <= 0 || !sequence.stitch()) continue;
+      const repairing = sequence.pendingRepair;
+      const repaired = this.#planRepair(plan, sequence, left);
+      left -= repaired;
+      if (left <= 0 || repaired < repairing || sequence.pending <= 1) continue;
       const rows = Math.min(left, sequence.pending);
       this.#add(plan, { sequence, rows });
       left -= rows;
     }
+  }
+
+  /** Runs of a repaired prompt, in prompt order: one may attend to what an earlier one writes in the same step. */
+  #planRepair(plan: StepPlan, sequence: Sequence, budget: number): number {
+    let planned = 0;
+    for (const run of sequence.repair?.runs ?? []) {
+      const rows = Math.min(budget - planned, run.tokenIds.length - run.computed);
+      if (rows > 0) this.#add(plan, { sequence, run, rows });
+      planned += rows;
+    }
+    return planned;
   }
 
   #planIngest(plan: StepPlan): void {

@@ -17,9 +17,12 @@ const NAMES = [
   'promptTokens',
   'generatedTokens',
   'preemptions',
+  'repairedTokens',
   'steps',
   'stepMs',
   'runMs',
+  'blockTokens',
+  'blockMs',
 ] as const;
 
 export type CounterName = (typeof NAMES)[number];

@@ -3,8 +3,8 @@
  * Knows the order of making and closing; what each does is its room's.
  */
 import { availableParallelism } from 'node:os';
-import { Cluster, Redis } from 'ioredis';
 import type { BlockShape, ByteStore } from '../blocks/block-store.js';
+import { connectRedis } from '../blocks/connect-redis.js';
 import { DocumentRegistry, lmdbShelf, redisShelf } from '../blocks/document-registry.js';
 import { LmdbStore } from '../blocks/lmdb-store.js';
 import { openBlockRepository } from '../blocks/open-repository.js';
@@ -31,8 +31,16 @@ export interface StartProgress {
   total: number;
 }
 
+export interface ServiceLogger {
+  info(details: object, message: string): void;
+  warn(details: object, message: string): void;
+  error(details: object, message: string): void;
+}
+
 export interface OpenOptions {
   signal?: AbortSignal;
+  /** Told of what is survived: stores that fail, values that are damaged, a worker that ends. */
+  logger?: ServiceLogger;
   onProgress?: (progress: StartProgress) => void;
   /** Told in a line what is not as usual but keeps nothing from working. */
   onNotice?: (line: string) => void;
@@ -48,7 +56,7 @@ export async function openServices(
   metrics: ServerMetrics,
   options: OpenOptions = {},
 ): Promise<Services> {
-  const { signal, onProgress } = options;
+  const { signal, onProgress, logger } = options;
   const closers: (() => Promise<void>)[] = [];
   const closeAll = async () => {
     for (const close of closers.splice(0).reverse()) await close();
@@ -70,7 +78,16 @@ export async function openServices(
     const stores = openStores(config);
     const { layers, kvHeads, headDim } = model.config;
     const shape: BlockShape = { fingerprint: model.fingerprint, layers, kvHeads, headDim, dtype: config.kvDtype };
-    const repository = openBlockRepository({ shape, store: stores.blocks, hostBytes: config.hostTierBytes });
+    const repository = openBlockRepository({
+      shape,
+      store: stores.blocks,
+      hostBytes: config.hostTierBytes,
+      onCorrupt: (key, reason) => logger?.warn({ key, reason }, 'stored block refused, it is computed anew'),
+      onStoreChange: (state, calls, reason) => {
+        if (state === 'open') logger?.error({ calls, reason }, 'store fails, requests go on by recomputing');
+        else logger?.info({ calls }, 'store is well again');
+      },
+    });
     closers.push(() => repository.close());
     signal?.throwIfAborted();
     onProgress?.({ doing: 'loading the graph', done: 0, total: 1 });
@@ -82,6 +99,7 @@ export async function openServices(
       threads: config.threads || availableParallelism(),
       policy: { maxBatchTokens: config.maxBatchTokens, maxRunning: config.maxRunning },
       maxQueue: config.maxQueue,
+      ...(logger ? { logger } : {}),
     });
     let graceMs = 0;
     closers.push(() => engine.close(graceMs));
@@ -122,27 +140,17 @@ export function sinksOf({ config }: ImportedModel): Int32Array {
 
 function openStores(config: Config): { blocks: ByteStore; documents: ReturnType<typeof lmdbShelf> } {
   if (config.redisUrl !== '') {
-    const client = connectRedis(config.redisUrl);
-    return { blocks: new RedisStore({ client, ttlSeconds: 0 }), documents: redisShelf(client) };
+    const client = connectRedis(config);
+    const ttlSeconds = Math.ceil(config.redisTtlMs / 1000);
+    return { blocks: new RedisStore({ client, ttlSeconds }), documents: redisShelf(client) };
   }
   try {
-    const store = new LmdbStore(config.storeDir);
+    const store = new LmdbStore(config.storeDir, { maxBytes: config.storeMaxBytes });
     return { blocks: store, documents: lmdbShelf(store) };
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new BlockstitchError('config_invalid', { setting: '--store-dir', reason }, { cause });
   }
-}
-
-/** `redis://` and `rediss://` for one server; several URLs, separated by commas, for a cluster. */
-function connectRedis(url: string): Redis | Cluster {
-  const options = { maxRetriesPerRequest: 1, commandTimeout: 5_000, connectTimeout: 5_000 };
-  const nodes = url.split(',').map((each) => each.trim());
-  const client =
-    nodes.length > 1 ? new Cluster(nodes, { redisOptions: options }) : new Redis(nodes[0] as string, options);
-  // Each command rejects by itself; without a listener the connection's own errors would end the process.
-  client.on('error', () => undefined);
-  return client;
 }
 
 function textServices(text: TextService): TextServices {

@@ -43,6 +43,7 @@ export async function startServer(config: Config, options: StartOptions = {}): P
   const loading = new AbortController();
   const ready = openServices(config, metrics, {
     signal: loading.signal,
+    logger: app.log,
     onNotice: (line) => app.log.warn(line),
     onProgress: (progress) => {
       lifecycle.starting(progress.doing);

@@ -72,7 +72,7 @@ describe.each(STORES)('the %s store', (_, open, openShelf) => {
       hostBytes: 0,
       onCorrupt: (_key, reason) => refused.push(reason),
     });
-    expect(await repository.save('good', { tokens: 5, payload: payload(5, 3) })).toBe(true);
+    expect(await repository.save('good', { tokens: 5, payload: payload(5, 3) })).toEqual({ durable: true });
     const found = await repository.load('good');
     expect(found).toMatchObject({ found: true, tier: store.tier, value: { tokens: 5 } });
     const [bytes] = await store.get(['good']);

@@ -325,5 +325,5 @@ describe('whatever the way', () => {
       ),
       { numRuns: 300 },
     );
-  });
+  }, 120_000);
 });

@@ -5,6 +5,7 @@
  * the same from the plan alone, without pages, batches or caches.
  */
 import type { StepRunner } from '../../../src/engine/engine-core.js';
+import { chooseFirst } from '../../../src/engine/repair-plan.js';
 import type { RequestSpec } from '../../../src/engine/sequence.js';
 import type { ModelOutput, ModelStep } from '../../../src/engine/step-batch.js';
 
@@ -154,8 +155,11 @@ export class PaperModel implements StepRunner {
   }
 }
 
-/** Greedy tokens of a request, computed from its plan alone: no pages, no batch, no cache. */
-export function referenceTokens(spec: RequestSpec, vocabSize = 997): number[] {
+/**
+ * Greedy tokens of a request, computed from its plan alone: no pages, no batch, no cache.
+ * @param pageTokens tokens that a repair computes again together
+ */
+export function referenceTokens(spec: RequestSpec, vocabSize = 997, pageTokens = 4): number[] {
   const context: { value: number; position: number }[] = [];
   const append = (tokens: Iterable<number>, into: typeof context, start: number, before: typeof context) => {
     let position = start;
@@ -170,10 +174,17 @@ export function referenceTokens(spec: RequestSpec, vocabSize = 997): number[] {
     append(spec.sinks?.tokenIds ?? [], sinks, 0, []);
     context.push(...sinks);
     position = sinks.length;
-    for (const block of spec.blocks) {
+    const lengths = spec.blocks.map((block) => block.tokenIds.length);
+    const repaired = chooseFirst(lengths, spec.repair?.share ?? 0, pageTokens);
+    for (const [index, block] of spec.blocks.entries()) {
       const own: typeof context = [];
       append(block.tokenIds, own, sinks.length, sinks);
-      context.push(...own.map((seen) => ({ ...seen, position: seen.position - sinks.length + position })));
+      for (const [at, { value }] of own.entries()) {
+        const again = repaired[index]?.[Math.floor(at / pageTokens)] === 1;
+        // A repaired token sees everything before it in the prompt, repaired or not.
+        if (again) append(block.tokenIds.subarray(at, at + 1), context, position + at, []);
+        else context.push({ value, position: position + at });
+      }
       position += block.tokenIds.length;
     }
   }

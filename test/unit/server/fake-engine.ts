@@ -127,10 +127,11 @@ export class FakeEngine implements Engine {
       promptTokens: this.totals.prompt,
       generatedTokens: this.totals.generated,
       preemptions: 0,
+      repairedTokens: 0,
       steps: 0,
       stepMs: 0,
       runMs: 0,
-      repository: { host: tier, store: { ...tier, tier: 'lmdb', breaker: 'closed', failures: 0 } },
+      repository: { host: tier, store: { ...tier, tier: 'lmdb', breaker: 'closed', failures: 0, passedOver: 0, late: 0 } },
     };
   }
 

@@ -1,0 +1,36 @@
+/**
+ * How fast blocks are prefilled, from what the worker counts: what a load from the store is weighed against.
+ * Knows two counters; what is done with the answer is the block repository's.
+ */
+import type { SharedCounters } from './shared-counters.js';
+
+/** Tokens that make a measure. */
+const LEAST_TOKENS = 64;
+/** Weight of earlier measures when a new one is added. */
+const DECAY = 0.5;
+
+export class PrefillSpeed {
+  readonly #counters: Pick<SharedCounters, 'get'>;
+  #seen = { tokens: 0, ms: 0 };
+  #tokens = 0;
+  #ms = 0;
+
+  constructor(counters: Pick<SharedCounters, 'get'>) {
+    this.#counters = counters;
+  }
+
+  /** Milliseconds to prefill a block of so many tokens on an idle engine; undefined before any was prefilled. */
+  estimateMs(tokens: number): number | undefined {
+    this.#look();
+    return this.#tokens === 0 ? undefined : (this.#ms / this.#tokens) * tokens;
+  }
+
+  #look(): void {
+    const now = { tokens: this.#counters.get('blockTokens'), ms: this.#counters.get('blockMs') };
+    const tokens = now.tokens - this.#seen.tokens;
+    if (tokens < LEAST_TOKENS) return;
+    this.#tokens = this.#tokens * DECAY + tokens;
+    this.#ms = this.#ms * DECAY + (now.ms - this.#seen.ms);
+    this.#seen = now;
+  }
+}
