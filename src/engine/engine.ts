@@ -4,6 +4,7 @@
  */
 import type { BlockKey, CacheTier, RepositoryStatistics } from '../blocks/block-store.js';
 import type { PlanBlock, PromptPlan } from '../prompt/prompt-plan.js';
+import type { RepairOptions } from './repair-plan.js';
 
 export interface SamplingParams {
   /** New tokens at most, >= 1. */
@@ -30,6 +31,8 @@ export interface SamplingParams {
 export interface GenerateRequest {
   id: string;
   plan: PromptPlan;
+  /** Under block attention: the share of cached tokens that is computed again in context. 1 is full attention. */
+  repair?: RepairOptions;
   sampling: SamplingParams;
   /** Separates tenants' caches. */
   cacheSalt?: string;
@@ -43,6 +46,8 @@ export interface BlockReport {
   tokens: number;
   origin: CacheTier | 'computed';
   kind: PlanBlock['kind'];
+  /** Tokens of it that were computed again, in context, for this request; absent where none were. */
+  repairedTokens?: number;
 }
 
 export interface TokenLogprob {
@@ -82,6 +87,8 @@ export interface EngineStatistics {
   hitTokens: Record<CacheTier, number>;
   promptTokens: number;
   generatedTokens: number;
+  /** Cached tokens computed again, in context. */
+  repairedTokens: number;
   preemptions: number;
   steps: number;
   /** Sum of step times, and of the part inside ONNX Runtime's run call, in milliseconds. */

@@ -27,7 +27,8 @@ export class Holdings {
     const blocks = spec.attention === 'full' ? [] : spec.blocks;
     const sinks = spec.attention === 'full' ? undefined : spec.sinks;
     const tailPages = this.#table.pagesFor(sequence.tokens.length + 1);
-    if (!this.#fits(blocks, sinks, tailPages + sparePages)) return false;
+    const repairPages = sequence.repair?.pageBudget ?? 0;
+    if (!this.#fits(blocks, sinks, tailPages + repairPages + sparePages)) return false;
     if (sinks !== undefined) sequence.sinksCached ||= this.#table.find(sinks.key)?.state === 'ready';
     const present = this.#pinPresent(blocks);
     sequence.sinks = this.#takeSinks(sinks);
@@ -37,9 +38,8 @@ export class Holdings {
       if (block.state === 'ready') sequence.origins[index] ??= 'pool';
       return block;
     });
-    const pages = this.#table.allocate(tailPages);
-    if (pages === undefined) throw new Error('pages were counted that are not there');
-    sequence.pages.append(pages);
+    sequence.pages.append(this.#takePages(tailPages));
+    if (sequence.repair !== undefined) sequence.repair.pages = this.#takePages(repairPages);
     return true;
   }
 
@@ -48,6 +48,7 @@ export class Holdings {
     for (const block of sequence.held) this.#table.unpin(block);
     if (sequence.sinks !== undefined) this.#table.unpin(sequence.sinks);
     this.#table.free(sequence.pages.view());
+    if (sequence.repair !== undefined) this.#table.free(sequence.repair.release());
     sequence.pages.clear();
     sequence.held = [];
     sequence.sinks = undefined;
@@ -79,6 +80,13 @@ export class Holdings {
     if (task.sinks !== undefined) this.#table.unpin(task.sinks);
     task.block = undefined;
     task.sinks = undefined;
+  }
+
+  /** Takes pages that `#fits` has counted. */
+  #takePages(count: number): Int32Array {
+    const pages = this.#table.allocate(count);
+    if (pages === undefined) throw new Error('pages were counted that are not there');
+    return pages;
   }
 
   #fits(blocks: readonly BlockSpec[], sinks: SinkSpec | undefined, otherPages: number): boolean {

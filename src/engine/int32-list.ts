@@ -54,3 +54,14 @@ export class Int32List {
     this.#data = grown;
   }
 }
+
+/** One array of all parts, in order. */
+export function joined(parts: readonly Int32Array[]): Int32Array {
+  const whole = new Int32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    whole.set(part, offset);
+    offset += part.length;
+  }
+  return whole;
+}

@@ -3,6 +3,8 @@
  * Knows plans and keys; whether the request may run is the host's to say.
  */
 import type { Engine, GenerateRequest } from './engine.js';
+import { joined } from './int32-list.js';
+import { repairBudget } from './repair-plan.js';
 import type { RequestSpec, SinkSpec } from './sequence.js';
 
 const NO_TOKENS = new Int32Array();
@@ -12,16 +14,17 @@ const NO_TOKENS = new Int32Array();
  * @param anySeed     uint32, used where the request names no seed
  */
 export function buildRequestSpec(
-  { id, plan, sampling, cacheSalt, deadlineMs }: GenerateRequest,
+  { id, plan, repair, sampling, cacheSalt, deadlineMs }: GenerateRequest,
   blockKey: Engine['blockKey'],
   submittedMs: number,
   anySeed: number,
 ): RequestSpec {
-  const full = plan.attention === 'full';
+  const full = plan.attention === 'full' || (repair !== undefined && repair.share >= 1);
+  const repaired = !full && repair !== undefined && repair.share > 0;
   const { sinkTokenIds, finalTokenIds } = plan;
   return {
     id,
-    attention: plan.attention,
+    attention: full ? 'full' : 'block',
     sinks: full ? undefined : sinkSpec(sinkTokenIds, blockKey, cacheSalt),
     blocks: plan.blocks.map(({ tokenIds, kind }) => ({
       key: blockKey(tokenIds, sinkTokenIds, cacheSalt),
@@ -31,6 +34,7 @@ export function buildRequestSpec(
     tailTokenIds: full
       ? joined([sinkTokenIds, ...plan.blocks.map(({ tokenIds }) => tokenIds), finalTokenIds])
       : finalTokenIds,
+    ...(repaired ? { repair } : {}),
     sampling,
     seed: (sampling.seed ?? anySeed) >>> 0,
     submittedMs,
@@ -52,15 +56,8 @@ export function pagesNeeded(spec: RequestSpec, pageTokens: number): number {
   pages += pagesFor(spec.sinks?.tokenIds.length ?? 0);
   const lengths = new Map(spec.blocks.map(({ key, tokenIds }) => [key, tokenIds.length]));
   for (const length of lengths.values()) pages += pagesFor(length);
+  if (spec.repair === undefined) return pages;
+  const inOrder = spec.blocks.map(({ tokenIds }) => tokenIds.length);
+  pages += repairBudget(inOrder, spec.repair.share, pageTokens);
   return pages;
-}
-
-function joined(parts: readonly Int32Array[]): Int32Array {
-  const whole = new Int32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    whole.set(part, offset);
-    offset += part.length;
-  }
-  return whole;
 }

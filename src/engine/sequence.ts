@@ -8,6 +8,8 @@ import type { AttentionMode, PlanBlock } from '../prompt/prompt-plan.js';
 import type { PoolBlock } from './block-table.js';
 import type { BlockReport, SamplingParams } from './engine.js';
 import { Int32List } from './int32-list.js';
+import { PromptRepair } from './prompt-repair.js';
+import type { RepairOptions } from './repair-plan.js';
 
 /** A block as a request names it. */
 export interface BlockSpec {
@@ -31,6 +33,8 @@ export interface RequestSpec {
   blocks: readonly BlockSpec[];
   /** Block attention: the final block. Full attention: the whole prompt. Length >= 1. */
   tailTokenIds: Int32Array;
+  /** Block attention only, 0 < share < 1: cached tokens to be computed again in context. */
+  repair?: RepairOptions;
   sampling: SamplingParams;
   /** Seed of the request's random numbers, uint32. */
   seed: number;
@@ -58,6 +62,8 @@ export class Sequence {
   held: PoolBlock[] = [];
   /** Segments of the stitched prompt, once every held block is ready. */
   segments: Segment[] | undefined;
+  /** Private pages and runs of a repaired prompt. */
+  readonly repair: PromptRepair | undefined;
   /** Where each block was found, parallel to `spec.blocks`; kept through preemption. */
   readonly origins: (BlockReport['origin'] | undefined)[];
   sinksCached = false;
@@ -65,11 +71,16 @@ export class Sequence {
   admittedMs: number | undefined;
   prefilledReported = false;
 
-  constructor(spec: RequestSpec, order: number) {
+  /** @param pageTokens token slots per page */
+  constructor(spec: RequestSpec, order: number, pageTokens: number) {
     this.spec = spec;
     this.order = order;
     this.tokens = new Int32List(spec.tailTokenIds);
     this.origins = new Array(spec.blocks.length).fill(undefined);
+    if (spec.attention === 'block' && spec.repair !== undefined) {
+      const lengths = spec.blocks.map((block) => block.tokenIds.length);
+      this.repair = new PromptRepair(spec.repair, lengths, pageTokens);
+    }
     if (spec.attention === 'full') {
       this.position = 0;
       this.promptTokens = spec.tailTokenIds.length;
@@ -84,6 +95,11 @@ export class Sequence {
   /** Tail tokens not yet run through the model; the last one's logits give the next token. */
   get pending(): number {
     return this.tokens.length - this.computed;
+  }
+
+  /** Tokens of repaired runs not yet run through the model; the tail waits for them. */
+  get pendingRepair(): number {
+    return this.repair?.pending ?? 0;
   }
 
   /**
@@ -104,26 +120,32 @@ export class Sequence {
       segments.push({ pages: block.pages, length: block.tokenIds.length, delta });
       delta += block.tokenIds.length;
     }
-    this.segments = segments;
+    const [front] = this.sinks === undefined ? [] : segments;
+    this.segments = this.repair === undefined ? segments : this.repair.layOut(front, this.held);
     return true;
   }
 
   /** What became of each block, for the caller. Call once all are ready. */
   blockReports(): BlockReport[] {
-    return this.spec.blocks.map((block, index) => ({
-      key: block.key,
-      tokens: block.tokenIds.length,
-      origin: this.origins[index] ?? 'computed',
-      kind: block.kind,
-    }));
+    return this.spec.blocks.map((block, index) => {
+      const repairedTokens = this.repair?.repairedTokens(index) ?? 0;
+      return {
+        key: block.key,
+        tokens: block.tokenIds.length,
+        origin: this.origins[index] ?? 'computed',
+        kind: block.kind,
+        ...(repairedTokens === 0 ? {} : { repairedTokens }),
+      };
+    });
   }
 
-  /** Prompt tokens that were not computed for this request. */
+  /** Prompt tokens that were not computed for this request; repaired ones were. */
   cachedTokens(): number {
     if (this.spec.attention === 'full') return 0;
     let tokens = this.sinksCached ? (this.spec.sinks?.tokenIds.length ?? 0) : 0;
     for (const [index, block] of this.spec.blocks.entries()) {
-      if ((this.origins[index] ?? 'computed') !== 'computed') tokens += block.tokenIds.length;
+      if ((this.origins[index] ?? 'computed') === 'computed') continue;
+      tokens += block.tokenIds.length - (this.repair?.repairedTokens(index) ?? 0);
     }
     return tokens;
   }

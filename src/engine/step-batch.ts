@@ -8,6 +8,7 @@
  */
 import { encodeStepMetadata, type Segment, type StepSequence } from '../kernels/step-metadata.js';
 import type { PoolBlock } from './block-table.js';
+import type { RepairRun } from './prompt-repair.js';
 import { logitsNeeded } from './sampler.js';
 import type { PlannedRows, StepPlan } from './scheduler.js';
 import type { Sequence } from './sequence.js';
@@ -62,12 +63,11 @@ export function buildStep(plan: StepPlan, layout: BatchLayout): ModelStep {
   let fullRows = false;
   let row = 0;
   for (const entry of plan.entries) {
-    sequences.push(
-      entry.sequence === undefined ? blockRows(entry.block, entry.rows) : tailRows(entry.sequence, entry.rows),
-    );
+    sequences.push(rowsOf(entry));
     inputIds.set(tokensOf(entry), row);
     row += entry.rows;
-    if (entry.sequence === undefined || entry.sequence.pending !== entry.rows) continue;
+    if (entry.sequence === undefined || entry.run !== undefined) continue;
+    if (entry.sequence.pending !== entry.rows) continue;
     logitRows.push(row - 1);
     const needed = logitsNeeded(entry.sequence.spec.sampling);
     topK = Math.max(topK, needed.topK);
@@ -85,7 +85,13 @@ export function buildStep(plan: StepPlan, layout: BatchLayout): ModelStep {
   };
 }
 
+function rowsOf(entry: PlannedRows): StepSequence {
+  if (entry.run !== undefined) return runRows(entry.run, entry.rows);
+  return entry.sequence === undefined ? blockRows(entry.block, entry.rows) : tailRows(entry.sequence, entry.rows);
+}
+
 function tokensOf(entry: PlannedRows): Int32Array {
+  if (entry.run !== undefined) return entry.run.tokenIds.subarray(entry.run.computed, entry.run.computed + entry.rows);
   if (entry.sequence !== undefined) {
     const { computed, tokens } = entry.sequence;
     return tokens.view(computed, computed + entry.rows);
@@ -112,6 +118,11 @@ function tailRows(sequence: Sequence, rows: number): StepSequence {
     segments: sequence.segments ?? [],
     tail: { pages: sequence.pages.view(), position: sequence.position, past: sequence.computed },
   };
+}
+
+/** A repaired run stands at its true position behind all that comes before it in the prompt. */
+function runRows({ segments, pages, position, computed }: RepairRun, rows: number): StepSequence {
+  return { rows, segments, tail: { pages, position, past: computed } };
 }
 
 function scratchRows(page: number, rows: number): StepSequence {

@@ -163,7 +163,7 @@ describe('a repaired request', () => {
           expect(bench.freePages + bench.cachedPages).toBe(pages);
         },
       ),
-      { numRuns: 200 },
+      { numRuns: 80 },
     );
   });
 });

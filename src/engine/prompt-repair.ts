@@ -1,0 +1,124 @@
+/**
+ * The repair of one request: its private pages, and the runs of tokens that are computed into them.
+ *
+ * Adjacent repaired pages make a run, also across the border of two blocks. To the kernel a run is a sequence of its
+ * own: its tail is private pages at the tokens' true positions, its segments are all that stands before it in the
+ * prompt (sinks, pages of cached blocks, earlier runs). The operator appends the keys and values of all sequences of a
+ * step before any of them attends, so all runs of a request can go into one step; under a token budget they go in
+ * prompt order. Cached blocks are only read: a part of one is a segment of some of its pages, with the block's delta.
+ * Knows pages and positions; when to take pages and when to run is the scheduler's, which pages is `repair-plan.ts`.
+ */
+import type { Segment } from '../kernels/step-metadata.js';
+import type { PoolBlock } from './block-table.js';
+import { joined } from './int32-list.js';
+import { chooseFirst, type RepairOptions, repairBudget } from './repair-plan.js';
+
+/** Tokens that are computed again, one after another in the prompt. */
+export interface RepairRun {
+  /** Position of the first token in the prompt, which is also its rotary position. */
+  position: number;
+  tokenIds: Int32Array;
+  pages: Int32Array;
+  /** What stands before the run in the prompt. */
+  segments: readonly Segment[];
+  /** Tokens whose KV is in the pages. */
+  computed: number;
+}
+
+const NO_PAGES = new Int32Array();
+
+export class PromptRepair {
+  readonly #lengths: readonly number[];
+  readonly #pageTokens: number;
+  /** By block: which of its pages are repaired. */
+  readonly #chosen: readonly Uint8Array[];
+  /** Private pages that the runs need at most. */
+  readonly pageBudget: number;
+  /** Private pages, while the request runs. */
+  pages: Int32Array = NO_PAGES;
+  runs: RepairRun[] = [];
+
+  /** @param lengths tokens of each block, in prompt order */
+  constructor({ share }: RepairOptions, lengths: readonly number[], pageTokens: number) {
+    this.#lengths = lengths;
+    this.#pageTokens = pageTokens;
+    this.pageBudget = repairBudget(lengths, share, pageTokens);
+    this.#chosen = chooseFirst(lengths, share, pageTokens);
+  }
+
+  /** Tokens of runs not yet run through the model. */
+  get pending(): number {
+    return this.runs.reduce((sum, run) => sum + run.tokenIds.length - run.computed, 0);
+  }
+
+  /** Tokens of a block that are computed again. */
+  repairedTokens(block: number): number {
+    const length = this.#lengths[block] as number;
+    let tokens = 0;
+    for (const [page, repaired] of (this.#chosen[block] as Uint8Array).entries()) {
+      if (repaired === 1) tokens += Math.min(this.#pageTokens, length - page * this.#pageTokens);
+    }
+    return tokens;
+  }
+
+  /**
+   * Lays the prompt out: runs into private pages, the rest from the blocks' own.
+   *
+   * @param sinks  the segment in front, where there is one
+   * @param blocks every one ready
+   * @returns the segments that the final block attends to
+   */
+  layOut(sinks: Segment | undefined, blocks: readonly PoolBlock[]): Segment[] {
+    const segments: Segment[] = sinks === undefined ? [] : [sinks];
+    let position = sinks?.length ?? 0;
+    let delta = 0;
+    let open: { position: number; parts: Int32Array[] } | undefined;
+    let pagesUsed = 0;
+    this.runs = [];
+    const close = () => {
+      if (open === undefined) return;
+      const tokenIds = joined(open.parts);
+      const pages = this.pages.subarray(pagesUsed, pagesUsed + Math.ceil(tokenIds.length / this.#pageTokens));
+      pagesUsed += pages.length;
+      this.runs.push({ position: open.position, tokenIds, pages, segments: [...segments], computed: 0 });
+      segments.push({ pages, length: tokenIds.length, delta: 0 });
+      open = undefined;
+    };
+    for (const [index, block] of blocks.entries()) {
+      for (const { first, end, repaired } of ranges(this.#chosen[index] as Uint8Array)) {
+        const start = first * this.#pageTokens;
+        const tokenIds = block.tokenIds.subarray(start, end * this.#pageTokens);
+        if (repaired) {
+          open ??= { position, parts: [] };
+          open.parts.push(tokenIds);
+        } else {
+          close();
+          segments.push({ pages: block.pages.subarray(first, end), length: tokenIds.length, delta });
+        }
+        position += tokenIds.length;
+      }
+      delta += block.tokenIds.length;
+    }
+    close();
+    return segments;
+  }
+
+  /** Forgets pages and progress; the choice stands. @returns the pages, to be freed */
+  release(): Int32Array {
+    const pages = this.pages;
+    this.pages = NO_PAGES;
+    this.runs = [];
+    return pages;
+  }
+}
+
+/** Stretches of equal flags, [first, end) in pages. */
+function* ranges(flags: Uint8Array): Generator<{ first: number; end: number; repaired: boolean }> {
+  for (let first = 0; first < flags.length; ) {
+    const repaired = flags[first] === 1;
+    let end = first + 1;
+    while (end < flags.length && (flags[end] === 1) === repaired) end++;
+    yield { first, end, repaired };
+    first = end;
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * Repair: which pages of a prompt's cached blocks are computed again, in context, for checkpoints that were never
+ * trained for block attention. Arithmetic over lengths only; pages, runs and steps are `prompt-repair.ts`.
+ *
+ * The first block stands right behind the sinks, so that its keys and values are those of full attention already: it
+ * is never repaired. A share r of the tokens of all later blocks is, in whole pages: those that begin a block (`first`),
+ * or those whose values in the second layer differ most from what context would have made of them (`deviation`, after
+ * CacheBlend, arXiv 2405.16444, section 4).
+ */
+
+/** How repaired pages are chosen. */
+export type RepairChoice = 'first' | 'deviation';
+
+export interface RepairOptions {
+  /** Share of the tokens that is computed again, 0 (plain block attention) to 1 (full attention exactly). */
+  share: number;
+  by: RepairChoice;
+}
+
+/** The choice where a request names only a share. */
+export const DEFAULT_REPAIR_CHOICE: RepairChoice = 'first';
+
+/**
+ * Pages to repair in the whole prompt: ceil(share * tokens / pageTokens) over all blocks but the first, at least one
+ * where there are any and share > 0.
+ *
+ * @param lengths tokens of each block, in prompt order
+ */
+export function repairBudget(lengths: readonly number[], share: number, pageTokens: number): number {
+  return firstPages(lengths, share, pageTokens).reduce((sum, pages) => sum + pages, 0);
+}
+
+/**
+ * The budget spread over blocks, to be spent on each block's first pages. The first b blocks together get
+ * ceil(share * their tokens / pageTokens) pages: short blocks take turns, and no rounding adds up.
+ *
+ * @returns pages by block; none for the first block
+ */
+export function firstPages(lengths: readonly number[], share: number, pageTokens: number): number[] {
+  let tokens = 0;
+  let spent = 0;
+  return lengths.map((length, index) => {
+    if (index === 0) return 0;
+    tokens += length;
+    const due = Math.ceil((share * tokens) / pageTokens - 1e-9) - spent;
+    const pages = Math.max(0, Math.min(due, Math.ceil(length / pageTokens)));
+    spent += pages;
+    return pages;
+  });
+}
+
+/** Flags of the pages of each block that begin it. */
+export function chooseFirst(lengths: readonly number[], share: number, pageTokens: number): Uint8Array[] {
+  const counts = firstPages(lengths, share, pageTokens);
+  return lengths.map((length, index) =>
+    new Uint8Array(Math.ceil(length / pageTokens)).fill(1, 0, counts[index] as number),
+  );
+}
