@@ -1,0 +1,244 @@
+"""Composes meetings and lectures: agenda items over real passages and threads, spoken by several people (or one).
+
+What teaches a topic shift here: the vocabulary of another passage over a wide context, who leads the item, and the words with
+which people close one thing and open the next. Those words also occur inside items, and many items begin without any.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from .adapters.conversation import Turn
+from .document import CHAPTER, FINEST, SECTION, Piece, SourceDocument
+from .pool import Pool
+from .sources import UNIT
+from .speech import BACKCHANNELS, Convention, draw_convention, draw_speakers, key_phrase, sentences, spoken, write
+
+MATERIAL = ("books", "email", "manuals", "papers", "web", "encyclopedia", "specifications", "legal", "news", "qa", "lectures", "conversations")
+MATERIAL_WEIGHTS = (5, 7, 2, 4, 4, 2, 2, 3, 5, 3, 5, 3)
+
+_OPEN_BY_CHAIR = (
+    "OK, so next up is {title}.", "Alright, let's move on to {key}.", "So the next thing is {key}.", "Okay. Um, the other thing was {title}.",
+    "Moving on. {name}, do you want to tell us about {key}?", "So, {name}, what about {key}?", "Right, so {title}. Who wants to start?",
+    "Let's talk about {key} then.", "OK, anything on {key}?", "Now, about {key}.", "The second item is {title}.", "Let's go on to {key}, {name}.",
+    "So what else do we have? {key}, I think.", "Thank you. We now go to {name}.", "We'll now turn to {title}. {name}, please.", "{name}, you have the floor.",
+    "I'd like to go back to {key} for a moment.", "So, um, how are we doing with {key}?", "Okay, so, what's next on the agenda?", "Alright. {name}, your turn.",
+)  # fmt: skip
+_OPEN_BY_SELF = (
+    "So, I have been looking at {key}.", "Um, I wanted to bring up {key}.", "Can I ask about {key}?", "OK so my part is {title}.", "So, {key}.",
+    "Well, about {key}, I had a question.", "Thank you, Chair. My question is about {key}.", "One more thing, {key}.", "By the way, has anybody looked at {key}?",
+    "I want to turn to {key} now.", "Uh, so the first thing I did was {key}.", "Let me start with {key}.", "Thank you. I'd like to talk about {title}.",
+)  # fmt: skip
+_CLOSE = (
+    "OK. Anything else on that?", "Good, so we leave it at that.", "Okay, let's take that offline.", "Alright, thank you.", "OK, thanks {name}.", "Any other comments?",
+    "So that is settled.", "Okay. Great.", "Let's come back to that next week.", "Thank you very much, {name}.", "No? OK.", "Right. Good.", "That's all from me.",
+    "I think that's it on {key}.", "So, action for {name}.", "Good. OK.", "We can decide that later.",
+)  # fmt: skip
+_ASIDES = (
+    "So what does that mean for {key}?", "What do you mean by {key}?", "But {key}, is that not the same thing?", "Okay, so {key}.", "Sorry, {key}?", "And why {key}?",
+    "I think {key} is the main point.", "Do we need {key} at all?", "I'm not sure about {key}.", "Right, {key}, that's what I meant.", "So, so you say {key}?",
+    "Could you say more about {key}?", "I agree about {key}.", "Well, {key} could be a problem.", "Yeah, {key}, I've seen that.", "How do you know that, about {key}?",
+    "So the idea is {key}?", "Hmm, and then {key}?",
+)  # fmt: skip
+_GREETINGS = (
+    "OK, are we all here?", "Good morning everyone.", "Shall we start?", "Hi, can everybody hear me?", "So, welcome to the meeting.", "Is this thing on?",
+    "Let's get going.", "I call this meeting to order.", "Hello all.", "Who is taking the notes?", "Did everyone get the agenda?",
+)  # fmt: skip
+_FAREWELLS = ("OK, that's all for today.", "See you next week.", "Thanks everyone.", "The meeting is adjourned.", "Bye.", "OK, are we done?", "Have a good weekend.")
+
+
+@dataclass(frozen=True)
+class Style:
+    """opening, closing: how often an item has such words; chatter: backchannels per turn; asides: echoes and questions per turn."""
+
+    opening: float
+    closing: float
+    chatter: float
+    asides: float
+    distraction: float
+    longest_turn: int
+
+
+def _draw_style(rng: random.Random) -> Style:
+    formal = rng.random() < 0.3
+    return Style(
+        opening=rng.uniform(0.35, 0.9),
+        closing=rng.uniform(0.2, 0.7),
+        chatter=rng.uniform(0.0, 0.2) if formal else rng.uniform(0.2, 0.8),
+        asides=rng.uniform(0.03, 0.15) if formal else rng.uniform(0.08, 0.3),
+        distraction=rng.uniform(0.0, 0.06),
+        longest_turn=rng.randint(5, 14) if formal else rng.randint(2, 5),
+    )
+
+
+def compose_meeting(rng: random.Random, pool: Pool, characters: int) -> tuple[list[Piece], list[SourceDocument]]:
+    """@returns pieces of ready lines `Name: text`; agenda items have strength 3, what the material itself parts 1 or 2"""
+    style, convention = _draw_style(rng), draw_convention(rng)
+    speakers = draw_speakers(rng, rng.randint(3, 6))
+    chair = speakers[0]
+    items = max(2, min(14, round(characters / max(2_500, rng.lognormvariate(8.75, 0.55)))))
+    one_field = rng.random() < 0.45
+    home = rng.choices(MATERIAL, MATERIAL_WEIGHTS)[0]
+    pieces: list[Piece] = []
+    used: list[SourceDocument] = []
+    if rng.random() < 0.5:
+        small_talk = pool.draw(rng, "conversations")
+        used.append(small_talk)
+        turns = [Turn(rng.choice(speakers), each) for each in _said(small_talk)[: rng.randint(4, 30)]]
+        turns = [Turn(chair, rng.choice(_GREETINGS))] + turns
+        pieces.append(_piece(rng, turns, convention, CHAPTER))
+    for number in range(items):
+        share = characters / items * rng.lognormvariate(0, 0.5)
+        category = home if one_field and home in pool.by_category else rng.choices(MATERIAL, MATERIAL_WEIGHTS)[0]
+        sibling = used[-1] if one_field and used and used[-1].category == category and rng.random() < 0.6 else None
+        document = _sibling(rng, pool, sibling) or pool.draw(rng, category)
+        used.append(document)
+        lead = rng.choice(speakers[1:]) if rng.random() < 0.8 else chair
+        parts = _material(rng, document, share)
+        for index, (title, said, own) in enumerate(parts):
+            turns = _discussion(rng, said, own, lead, speakers, style)
+            if not turns:
+                continue
+            if index == 0:
+                turns = _opened(rng, turns, title, said, chair, lead, style, first=number == 0 and not pieces)
+            if index == len(parts) - 1 and rng.random() < style.closing:
+                turns += _closed(rng, said, chair, lead, speakers)
+            pieces.append(_piece(rng, turns, convention, CHAPTER if index == 0 else (SECTION if len(parts) < 4 else FINEST)))
+    if pieces and rng.random() < 0.4:
+        last = [Turn(rng.choice(speakers), each) for each in rng.sample(_FAREWELLS, 2)]
+        pieces[-1] = Piece(f"{pieces[-1].text}\n{_piece(rng, last, convention, CHAPTER).text}", pieces[-1].strength)
+    return pieces, used
+
+
+def compose_lecture(rng: random.Random, pool: Pool, characters: int) -> tuple[list[Piece], list[SourceDocument]]:
+    """One speaker (now and then a listener's question), paragraphs of spoken text a line; the material's own sections are the boundaries."""
+    convention = draw_convention(rng, formal=0.4)
+    name = draw_speakers(rng, 2)
+    labelled = rng.random() < 0.4
+    pieces: list[Piece] = []
+    used: list[SourceDocument] = []
+    size = 0
+    while size < characters * 0.85:
+        category = rng.choices(("lectures", "books", "papers", "manuals", "news", "encyclopedia", "web"), (8, 5, 3, 3, 1, 1, 2))[0]
+        document = pool.draw(rng, category)
+        used.append(document)
+        for index, (title, said, _) in enumerate(_material(rng, document, min(characters - size, rng.uniform(4_000, 24_000)))):
+            lines: list[str] = []
+            if index and rng.random() < 0.35:
+                opening = rng.choice(("So let's look at {key}.", "Now, {key}.", "The next thing I want to talk about is {key}.", "Okay, so {title}.", "Let us turn to {key}."))
+                said = [_filled(rng, opening, title, said, ""), *said]
+            at = 0
+            while at < len(said):
+                take = rng.randint(2, 7)
+                lines.append(spoken(rng, " ".join(said[at : at + take]), convention))
+                if rng.random() < 0.04:
+                    lines.append(write(_filled(rng, rng.choice(_ASIDES), title, said[at : at + take], ""), convention))
+                at += take
+            text = "\n".join(f"{name[0]}: {line}" for line in lines) if labelled else "\n".join(lines)
+            if text:
+                pieces.append(Piece(text, CHAPTER if index == 0 else SECTION))
+                size += len(text)
+    return pieces, used
+
+
+def _said(document: SourceDocument) -> list[str]:
+    return [line.partition(UNIT)[2] for piece in document.pieces for line in piece.text.split("\n")]
+
+
+def _sibling(rng: random.Random, pool: Pool, of: SourceDocument | None) -> SourceDocument | None:
+    siblings = [each for each in pool.by_group[of.group] if each is not of] if of else []
+    return rng.choice(siblings) if siblings else None
+
+
+Part = tuple[str, list[str], list[str]]
+
+
+def _material(rng: random.Random, document: SourceDocument, characters: float) -> list[Part]:
+    """(title, sentences, who says each where the material knows) for a run of the document's pieces."""
+    if document.kind == "turns":
+        lines = [line.partition(UNIT) for piece in document.pieces for line in piece.text.split("\n")]
+        lines = lines[: max(6, int(characters / 40))]
+        return [("", [text for _, _, text in lines], [who for who, _, _ in lines])]
+    start = rng.randrange(len(document.pieces)) if document.kind != "mail" else 0
+    parts: list[Part] = []
+    size = 0
+    for piece in document.pieces[start:]:
+        if size > characters:
+            break
+        said = sentences(piece.text)
+        if len(said) > 12 and len(document.pieces) == 1:
+            first = rng.randrange(max(1, len(said) - 8))
+            said = said[first:]
+        said = said[: max(5, int((characters - size) / 90))]
+        if len(said) < 2:
+            continue
+        if document.kind == "mail":
+            sender, subject, _ = (piece.title + UNIT * 2).split(UNIT)[:3]
+            title, own = subject, [sender] * len(said)
+        else:
+            title, own = piece.title, []
+        size += sum(map(len, said)) * 1.25
+        if parts and (document.kind == "mail" or len(said) < 6):
+            # One thread is one item; sections too short for an item of their own go on with the one before.
+            parts[-1] = (parts[-1][0], parts[-1][1] + said, parts[-1][2] + own)
+        else:
+            parts.append((title, said, own))
+    return parts
+
+
+def _discussion(rng: random.Random, said: list[str], own: list[str], lead: str, speakers: list[str], style: Style) -> list[Turn]:
+    others = [each for each in speakers if each != lead] or speakers
+    voices: dict[str, str] = {}
+    turns: list[Turn] = []
+    at = 0
+    while at < len(said):
+        take = rng.randint(1, style.longest_turn)
+        speaker = lead if rng.random() < 0.78 else rng.choice(others)
+        if own:
+            take = min(take, next((n for n in range(1, len(said) - at) if own[at + n] != own[at]), len(said) - at))
+            speaker = voices.setdefault(own[at], speakers[(len(voices) + speakers.index(lead)) % len(speakers)])
+        stretch = said[at : at + take]
+        turns.append(Turn(speaker, " ".join(stretch)))
+        at += take
+        while rng.random() < style.chatter:
+            turns.append(Turn(rng.choice([each for each in speakers if each != speaker] or speakers), f"{rng.choice(BACKCHANNELS)}."))
+            if rng.random() < 0.4:
+                break
+        if rng.random() < style.asides:
+            turns.append(Turn(rng.choice(others), _filled(rng, rng.choice(_ASIDES), "", stretch, speaker)))
+            if rng.random() < 0.6:
+                turns.append(Turn(speaker, f"{rng.choice(BACKCHANNELS)}, {key_phrase(rng, ' '.join(stretch))}."))
+        if rng.random() < style.distraction:
+            turns.append(Turn(rng.choice(speakers), rng.choice(("OK, so.", "Alright.", "So, um, okay.", "Right, next.", "Okay, thank you.", "Moving on.", "Good."))))
+    return turns
+
+
+def _opened(rng: random.Random, turns: list[Turn], title: str, said: list[str], chair: str, lead: str, style: Style, first: bool) -> list[Turn]:
+    out = list(turns)
+    if rng.random() < style.opening:
+        out.insert(0, Turn(lead, _filled(rng, rng.choice(_OPEN_BY_SELF), title, said, lead)))
+        if rng.random() < 0.6:
+            out[0] = Turn(chair, _filled(rng, rng.choice(_OPEN_BY_CHAIR), title, said, lead))
+        elif rng.random() < 0.3:
+            out.insert(0, Turn(chair, rng.choice(("OK, so.", "Alright, next.", "Okay.", "Right, moving on.", "So.", "Next point."))))
+    if first:
+        out = [Turn(chair, each) for each in rng.sample(_GREETINGS, rng.randint(1, 3))] + out
+    return out
+
+
+def _closed(rng: random.Random, said: list[str], chair: str, lead: str, speakers: list[str]) -> list[Turn]:
+    out = [Turn(chair if rng.random() < 0.6 else lead, _filled(rng, rng.choice(_CLOSE), "", said, lead))]
+    for _ in range(rng.randint(0, 3)):
+        out.append(Turn(rng.choice(speakers), f"{rng.choice(BACKCHANNELS)}."))
+    return out
+
+
+def _filled(rng: random.Random, template: str, title: str, said: list[str], name: str) -> str:
+    key = key_phrase(rng, rng.choice(said[:4]) if said else "") or "the rest"
+    title = title.strip(" .:").lower() if 3 < len(title) < 60 else key
+    return template.format(title=title, key=key, name=name.split()[-1] if name else "please")
+
+
+def _piece(rng: random.Random, turns: list[Turn], convention: Convention, strength: int) -> Piece:
+    return Piece("\n".join(f"{turn.speaker}: {spoken(rng, turn.text, convention)}" for turn in turns), strength)

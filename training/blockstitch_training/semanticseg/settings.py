@@ -1,0 +1,69 @@
+"""The builder's settings, read from a TOML file. Every field has a default; an unknown field is an error that names it."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class SourceSettings:
+    """One [[source]]. group: what must stay in one split: file, source, folder:N (last N folders) or part:N (first N parts under the pattern)."""
+
+    name: str
+    category: str
+    adapter: str
+    files: tuple[str, ...]
+    license: str = "unknown"
+    provenance: str = ""
+    group: str = "file"
+    works: bool = False
+    language: str = ""
+    exclude: tuple[str, ...] = ()
+    max_files: int = 0
+    min_characters: int = 400
+    min_piece: int = 120
+    large: bool = False
+
+
+@dataclass(frozen=True)
+class BuildSettings:
+    """instances: over all splits and categories. lengths: (smallest tokens, largest, share). shares: of train, dev, test by source group."""
+
+    seed: int = 7
+    instances: int = 30_000
+    shard_rows: int = 250
+    lengths: tuple[tuple[int, int, float], ...] = ((2_000, 4_000, 0.35), (4_000, 8_000, 0.3), (8_000, 16_000, 0.2), (16_000, 32_000, 0.15))
+    dev_share: float = 0.05
+    test_share: float = 0.05
+    duplicate_threshold: float = 0.7
+    keep_headings: float = 0.08
+    weights: dict[str, float] = field(default_factory=dict)
+    sources: tuple[SourceSettings, ...] = ()
+
+
+def load_settings(path: Path) -> BuildSettings:
+    """@raises ValueError naming the field and the file"""
+    data = tomllib.loads(path.read_text())
+    sources = tuple(_make(SourceSettings, each, f"{path}: source {each.get('name', '?')}") for each in data.pop("source", []))
+    if "lengths" in data:
+        data["lengths"] = tuple(tuple(each) for each in data["lengths"])
+    settings = _make(BuildSettings, {**data, "sources": sources}, str(path))
+    names = [each.name for each in sources]
+    if len(set(names)) != len(names):
+        raise ValueError(f"{path}: two sources have the same name")
+    if abs(sum(share for *_, share in settings.lengths) - 1) > 1e-6:
+        raise ValueError(f"{path}: the shares of lengths must add up to 1")
+    return settings
+
+
+def _make(kind: type, values: dict, where: str):
+    known = {each.name for each in fields(kind)}
+    unknown = set(values) - known
+    if unknown:
+        raise ValueError(f"{where}: unknown field {', '.join(sorted(unknown))}; known: {', '.join(sorted(known))}")
+    try:
+        return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+    except TypeError as error:
+        raise ValueError(f"{where}: {error}") from error

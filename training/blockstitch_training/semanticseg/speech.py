@@ -1,0 +1,139 @@
+"""How written sentences become spoken ones: fillers, false starts, transcript marks, spacing before punctuation, names of speakers.
+
+Drawn once per instance (a transcript has one convention), applied per turn. It knows no topics.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from dataclasses import dataclass
+
+FIRST_NAMES = (
+    "Alice Ben Carla David Elena Frank Grace Hugo Irene James Kiran Laura Miguel Nora Oscar Paula Quentin Rosa Sam Tara Umar Vera William Xin Yara Zoe "
+    "Amir Bianca Chen Dora Emil Fatima George Hana Ivan Julia Karl Lena Marc Nadia Olga Peter Rita Stefan Tom Ursula Victor Wanda Yusuf Anya"
+).split()
+LAST_NAMES = (
+    "Smith Jones Baker Cooper Evans Fischer Garcia Hughes Ivanov Jensen Khan Lopez Murphy Novak Olsen Patel Quinn Rossi Schmidt Taylor Usman Vega Walker "
+    "Young Zhang Brown Carter Dubois Edwards Fox Green Hall Ito Jackson Kim Lewis Morgan Nguyen"
+).split()
+ROLES = (
+    ("Project Manager", "Designer", "Engineer", "Marketing", "Researcher", "Finance"),
+    ("Chair", "Secretary", "Treasurer", "Member A", "Member B", "Member C"),
+    ("Professor A", "Postdoc B", "Student C", "Student D", "Engineer E", "Visitor F"),
+    ("Speaker 1", "Speaker 2", "Speaker 3", "Speaker 4", "Speaker 5", "Speaker 6"),
+    ("A", "B", "C", "D", "E", "F"),
+)
+BACKCHANNELS = (
+    "Yeah", "Mm-hmm", "Right", "OK", "Uh-huh", "Okay", "Yep", "Sure", "Hmm", "Mm", "Oh", "Oh okay", "I see", "Exactly", "Yeah yeah", "True", "Alright",
+    "Cool", "Good", "That's right", "No", "Of course", "Oh right", "Great", "Yes", "Fine", "Makes sense", "Really", "Wow", "Okay good", "Got it",
+)  # fmt: skip
+FILLERS = ("uh", "um", "you know", "I mean", "like", "well", "sort of", "kind of", "er", "actually", "basically", "so")
+MARKS = (("{disfmarker}", "{vocalsound}", "{pause}", "{gap}"), ("[laughter]", "[pause]", "[noise]"), ("(inaudible)", "(crosstalk)"), ("...", "--"))
+_SENTENCES = re.compile(r"(?<=[.!?])[\"')\]]?\s+|\n\s*\n")
+_WORD = re.compile(r"\w+")
+_STOP = frozenset(
+    "the a an of to in and or is are was were be been it this that these those for on with as by at from not but if then than so we you they he she his her "
+    "their our your my i me him them us do does did have has had will would can could should may might must there here what which who when where how why all "
+    "any some no such into out up down over under again more most other only own same too very just also each about between through during before after".split()
+)
+
+
+def sentences(text: str) -> list[str]:
+    """Rough sentences of prose; lists, code and tables are left out, since nobody reads them aloud."""
+    kept = []
+    for paragraph in re.split(r"\n\s*\n", text):
+        if re.match(r"^\s*(?:[|>#$%{}]|[-*+]\s)", paragraph) or sum(not (c.isalnum() or c.isspace()) for c in paragraph) > 0.12 * len(paragraph):
+            continue
+        kept.append(" ".join(paragraph.split()))
+    out = []
+    for sentence in _SENTENCES.split("\n\n".join(kept)):
+        words = (sentence or "").split()
+        if 3 <= len(words) <= 60:
+            out.append(" ".join(words))
+        elif len(words) > 60:
+            out.extend(" ".join(words[at : at + 40]) for at in range(0, min(len(words), 160), 40))
+    return out
+
+
+def key_phrase(rng: random.Random, text: str) -> str:
+    """One to three neighbouring content words of a sentence, as a listener would echo them; empty where there are none."""
+    words = _WORD.findall(text)
+    starts = [at for at, word in enumerate(words) if len(word) > 3 and word.lower() not in _STOP]
+    if not starts:
+        return ""
+    at = rng.choice(starts)
+    end = at + 1
+    while end < len(words) and end - at < 3 and words[end].lower() not in _STOP and rng.random() < 0.5:
+        end += 1
+    return " ".join(words[at:end]).lower()
+
+
+@dataclass(frozen=True)
+class Convention:
+    """spaced: punctuation stands apart, as in tokenized corpora; lower: all in lower case; marks: transcriber's marks."""
+
+    fillers: float
+    repeats: float
+    marks: tuple[str, ...]
+    mark_share: float
+    spaced: bool
+    lower: bool
+    stops: bool
+
+
+def draw_convention(rng: random.Random, formal: float = 0.25) -> Convention:
+    careful = rng.random() < formal
+    return Convention(
+        fillers=0.0 if careful else rng.uniform(0.01, 0.07),
+        repeats=0.0 if careful else rng.uniform(0.0, 0.04),
+        marks=rng.choice(MARKS) if not careful and rng.random() < 0.6 else (),
+        mark_share=rng.uniform(0.005, 0.04),
+        spaced=rng.random() < 0.5,
+        lower=rng.random() < 0.12,
+        stops=rng.random() < 0.93,
+    )
+
+
+def spoken(rng: random.Random, text: str, convention: Convention) -> str:
+    """The text as this transcript would have it."""
+    words: list[str] = []
+    for word in text.split():
+        if convention.fillers and rng.random() < convention.fillers:
+            filler = rng.choice(FILLERS)
+            words.append(f"{filler}," if rng.random() < 0.6 else filler)
+        if convention.repeats and rng.random() < convention.repeats and word.isalpha():
+            words.append(word if rng.random() < 0.7 else word[: max(1, len(word) // 2)])
+            if convention.marks and rng.random() < 0.5:
+                words.append(convention.marks[0])
+        words.append(word)
+        if convention.marks and rng.random() < convention.mark_share:
+            words.append(rng.choice(convention.marks))
+    out = " ".join(words)
+    return write(out, convention)
+
+
+def write(text: str, convention: Convention) -> str:
+    """Punctuation and case by the convention, without adding or taking words."""
+    if convention.lower:
+        text = text.lower()
+    if not convention.stops:
+        text = re.sub(r"[.,;:]+(?=\s|$)", "", text)
+    if convention.spaced:
+        text = re.sub(r"(?<=\w)([.,!?;:]+)(?=\s|$)", r" \1", text)
+        text = re.sub(r"(?<=[A-Za-z])('(?:s|m|re|ve|ll|d)|n't)\b", r" \1", text)
+        text = re.sub(r"(?<=\w)-(?=\w)", " - ", text)
+    return text
+
+
+def draw_speakers(rng: random.Random, count: int) -> list[str]:
+    """Distinct labels in one style: first names, full names, titles, roles, initials."""
+    style = rng.random()
+    if style < 0.35:
+        return rng.sample(FIRST_NAMES, count)
+    if style < 0.55:
+        return [f"{first} {last}" for first, last in zip(rng.sample(FIRST_NAMES, count), rng.sample(LAST_NAMES, count), strict=True)]
+    if style < 0.7:
+        return [f"{rng.choice(('Mr.', 'Ms.', 'Dr.', 'Hon.'))} {rng.choice(FIRST_NAMES)} {last}" for last in rng.sample(LAST_NAMES, count)]
+    roles = rng.choice(ROLES)
+    return list(roles[:count]) if count <= len(roles) else rng.sample(FIRST_NAMES, count)
