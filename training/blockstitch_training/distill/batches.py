@@ -1,0 +1,135 @@
+"""Lays drawn examples out for student and teacher, and pairs the places where both predict the same token.
+
+The student sees an example under block attention, or, for a share of examples, under full attention (so that it keeps both).
+The teacher sees it under full attention; for token weights the same layout also holds it under block attention, so that one
+forward pass of the frozen teacher gives both losses.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from .block_dropout import Drawn
+from .layout import Layout, Segment, build_layout
+
+
+@dataclass
+class Batch:
+    """n trained tokens. `*_keep` [n]: places in the packed row whose logits predict them; `labels` [n]: the tokens."""
+
+    student: Layout
+    student_keep: torch.Tensor
+    labels: torch.Tensor
+    in_block: torch.Tensor  # bool [n]
+    teacher: Layout | None
+    teacher_keep: torch.Tensor | None
+    teacher_block_keep: torch.Tensor | None
+
+    def to(self, device: torch.device | str) -> Batch:
+        def moved(part):
+            return None if part is None else part.to(device)
+
+        return Batch(*(moved(getattr(self, name)) for name in self.__dataclass_fields__))
+
+    def thinned(self, most: int, rng: random.Random) -> Batch:
+        """At most `most` trained tokens, drawn evenly, in their order."""
+        if len(self.labels) <= most:
+            return self
+        chosen = torch.tensor(sorted(rng.sample(range(len(self.labels)), most)))
+        per_token = ("student_keep", "labels", "in_block", "teacher_keep", "teacher_block_keep")
+        for name in per_token:
+            part = getattr(self, name)
+            if part is not None:
+                setattr(self, name, part[chosen])
+        return self
+
+
+@dataclass
+class Packer:
+    """Collects segments of many examples; equal blocks are kept once. `sink_ids` may be empty."""
+
+    sink_ids: Sequence[int]
+    segments: list[Segment] = field(default_factory=list)
+    known: dict[tuple[int, ...], int] = field(default_factory=dict)
+
+    def block(self, tokens: tuple[int, ...]) -> int:
+        if tokens not in self.known:
+            self.known[tokens] = self.add(tokens, ())
+        return self.known[tokens]
+
+    def add(self, tokens: tuple[int, ...], context: tuple[int, ...]) -> int:
+        self.segments.append(Segment(tokens, context))
+        return len(self.segments) - 1
+
+    def example(self, drawn: Drawn, full: bool) -> tuple[list[tuple[int, int]], list[int]]:
+        """@returns (segment, offset) of the predictor of every trained token, in one order for all packers; their labels"""
+        example = drawn.example
+        places: list[tuple[int, int]] = []
+        labels: list[int] = []
+        context: tuple[int, ...] = ()
+        starts = [0]
+        for block in example.blocks:
+            starts.append(starts[-1] + len(block))
+        if example.blocks:
+            if full:
+                context = (self.block(tuple(token for block in example.blocks for token in block)),)
+            else:
+                context = tuple(self.block(block) for block in example.blocks)
+        for index in drawn.acting:
+            block = example.blocks[index]
+            segment, start = (context[0], starts[index]) if full else (self.add(block, context[:index]), 0)
+            places.extend((segment, start + offset) for offset in range(len(block) - 1))
+            labels.extend(block[1:])
+        for final in example.finals:
+            segment = self.add(final.tokens, context)
+            for offset in range(1, len(final.tokens)):
+                if final.trained[offset]:
+                    places.append((segment, offset - 1))
+                    labels.append(final.tokens[offset])
+        return places, labels
+
+    def layout(self) -> Layout:
+        return build_layout(self.sink_ids, self.segments)
+
+
+def assemble(
+    drawn: Sequence[Drawn],
+    full: Sequence[bool],
+    student_sinks: Sequence[int],
+    teacher_sinks: Sequence[int],
+    with_teacher: bool,
+    with_weights: bool,
+) -> Batch:
+    """
+    @param full per example: whether the student sees it under full attention
+    @raise ValueError where no token is trained
+    """
+    student = Packer(student_sinks)
+    student_places: list[tuple[int, int]] = []
+    labels: list[int] = []
+    in_block: list[bool] = []
+    for each, whole in zip(drawn, full, strict=True):
+        places, wanted = student.example(each, whole)
+        student_places += places
+        labels += wanted
+        in_block += [not whole] * len(wanted)
+    if not labels:
+        raise ValueError("no token of this batch is trained: its examples have neither final blocks nor drawn ones")
+    layout = student.layout()
+    batch = Batch(layout, _keep(layout, student_places), torch.tensor(labels), torch.tensor(in_block), None, None, None)
+    if with_teacher:
+        teacher = Packer(teacher_sinks)
+        whole = [place for each in drawn for place in teacher.example(each, True)[0]]
+        split = [place for each in drawn for place in teacher.example(each, False)[0]] if with_weights else None
+        batch.teacher = teacher.layout()
+        batch.teacher_keep = _keep(batch.teacher, whole)
+        batch.teacher_block_keep = None if split is None else _keep(batch.teacher, split)
+    return batch
+
+
+def _keep(layout: Layout, places: list[tuple[int, int]]) -> torch.Tensor:
+    return torch.tensor([layout.place(segment, offset) for segment, offset in places], dtype=torch.int64)

@@ -1,0 +1,62 @@
+"""What training and evaluation take: blocks in order, and final blocks over them. Token ids only; texts are the sources' concern."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Final:
+    """A final block: question, header and answer, or any text that follows the blocks."""
+
+    tokens: tuple[int, ...]  # length >= 1
+    trained: tuple[bool, ...]  # whether the prediction of this token is trained; the first never is
+    needs: frozenset[int] = frozenset()  # blocks without which it cannot be answered, where the source knows
+
+    @staticmethod
+    def of_answer(asked: list[int], answer: list[int], needs: frozenset[int] = frozenset()) -> Final:
+        return Final((*asked, *answer), (False,) * len(asked) + (True,) * len(answer), needs)
+
+    @staticmethod
+    def of_text(tokens: list[int]) -> Final:
+        return Final(tuple(tokens), (False,) + (True,) * (len(tokens) - 1))
+
+
+@dataclass(frozen=True)
+class Example:
+    """Blocks [n][tokens] as they stand in the prompt, and final blocks that each follow all of them."""
+
+    blocks: tuple[tuple[int, ...], ...]
+    finals: tuple[Final, ...]
+
+    @property
+    def tokens(self) -> int:
+        return sum(map(len, self.blocks)) + sum(len(final.tokens) for final in self.finals)
+
+
+class Source(Protocol):
+    """Examples by number: the same number gives the same example, so that training can be resumed exactly."""
+
+    def example(self, index: int) -> Example: ...
+
+
+def packs(source: Source, budget: int, first: int, rank: int = 0, ranks: int = 1) -> Iterator[tuple[list[Example], int]]:
+    """Endless packs of at least one example and at most about `budget` tokens. Rank r of n takes numbers r, r + n, ...
+
+    @param first where this rank begins, as the last pack's second part said
+    @returns pairs of examples and the number with which the next pack begins
+    """
+    at = first
+    while True:
+        taken: list[Example] = []
+        tokens = 0
+        while True:
+            example = source.example(at * ranks + rank)
+            if taken and tokens + example.tokens > budget:
+                break
+            taken.append(example)
+            tokens += example.tokens
+            at += 1
+        yield taken, at

@@ -1,0 +1,80 @@
+"""Every setting of a distillation run, with its unit and default. The command line and the ablations both fill this."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass
+class Settings:
+    teacher: str  # Hugging Face directory of the frozen full-attention teacher; the student starts from the same weights
+
+    loss: str = "kl"  # "kl": distillation; "ce": block fine-tuning, cross-entropy on the answers
+    sinks: int = 4  # learned sink tokens; 0 = off (sink_tokens.py)
+    hide: float = 0.1  # block dropout: probability that a block is hidden; 0 = off (block_dropout.py)
+    act: float = 0.2  # block dropout: probability that a block also acts as a final block; 0 = off
+    weighting: bool = True  # token weights by the teacher's gap; False = off (token_weights.py)
+    clip: float = 4.0  # nats, largest gap that counts
+    floor: float = 0.1  # nats, added to every gap
+    ramp: float = 0.1  # share of the steps over which the weights come in
+    full_share: float = 0.2  # share of the examples that the student sees under full attention
+
+    steps: int = 1000  # optimizer steps
+    tokens_per_step: int = 8192  # about, per process and micro-batch: blocks and final blocks before dropout
+    accumulate: int = 1  # micro-batches per step
+    most_targets: int = 4096  # trained tokens of one micro-batch; more are thinned out at random
+    learning_rate: float = 3e-4
+    warmup: float = 0.05  # share of the steps
+    final_rate: float = 0.05  # share of the learning rate left at the end of the cosine
+    weight_decay: float = 0.0
+    clip_norm: float = 1.0
+    seed: int = 1
+
+    attention: str = "auto"  # block_attention.WAYS
+    precision: str = "bf16"  # "bf16" (autocast over float32 weights) or "no"
+    gradient_checkpointing: bool = False
+    log_every: int = 10  # steps
+    save_every: int = 200  # steps
+
+    def check(self) -> None:
+        """@raise ValueError naming the first setting that cannot be used"""
+        shares = ("hide", "act", "ramp", "full_share", "warmup", "final_rate")
+        rules = [(0 <= getattr(self, name) <= 1, f"{name} must be between 0 and 1") for name in shares]
+        rules += [(getattr(self, name) >= 1, f"{name} must be at least 1") for name in ("steps", "tokens_per_step", "accumulate", "most_targets", "log_every", "save_every")]
+        rules += [
+            (self.loss in ("kl", "ce"), "loss must be kl or ce"),
+            (self.sinks >= 0, "sinks must not be negative"),
+            (self.hide < 1, "hide must be below 1: something has to stay"),
+            (self.clip > 0 and self.floor >= 0, "clip must be positive and floor not negative"),
+            (self.precision in ("bf16", "no"), "precision must be bf16 or no"),
+            (self.loss == "kl" or not self.weighting, "weighting asks the teacher: with loss ce turn it off"),
+        ]
+        for holds, message in rules:
+            if not holds:
+                raise ValueError(message)
+
+    def rate(self, step: int) -> float:
+        """Learning rate of a step: linear warm-up, then a cosine down to `final_rate`."""
+        from math import cos, pi
+
+        warm = max(1, round(self.warmup * self.steps))
+        if step < warm:
+            return self.learning_rate * (step + 1) / warm
+        done = (step - warm) / max(1, self.steps - warm)
+        return self.learning_rate * (self.final_rate + (1 - self.final_rate) * 0.5 * (1 + cos(pi * done)))
+
+    def progress(self, step: int) -> float:
+        """a(s) of token_weights.py."""
+        ramp = self.ramp * self.steps
+        return 1.0 if ramp == 0 else min(1.0, step / ramp)
+
+    def digest(self) -> str:
+        """Changes where a resumed run would not be the same run."""
+        values = {name: value for name, value in asdict(self).items() if name not in ("log_every", "save_every", "attention")}
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+
+    def save(self, file: Path) -> None:
+        file.write_text(json.dumps(asdict(self), indent=2) + "\n")

@@ -1,0 +1,59 @@
+"""Block sink tokens: k learned tokens at the front of every prompt, seen by every block and every final block.
+
+    prompt = [base sinks][s_1 .. s_k][block 1]..[block n][final block]
+    KV(block i) is computed behind [base sinks][s_1 .. s_k] at positions 0..b+k-1, whatever stands before block i
+
+With E the embedding matrix of the checkpoint, sink j starts as
+
+    e_j = E[BOS] + 0.1 std(E) n_j,   n_j ~ N(0, I)          (the mean of E in place of E[BOS] where there is no BOS)
+
+and is learned with all other weights. The first tokens of a block can rest their attention on the sinks, as they rested it on
+earlier text before (information lost at block boundaries, arXiv 2605.15913). The base sinks are what the server would use for
+the undistilled checkpoint: its `block_attention.sink_token_ids`, else BOS, else none. Off: k = 0, only the base sinks.
+"""
+
+from __future__ import annotations
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+INITIAL_NOISE = 0.1
+
+
+def base_sinks(model: PreTrainedModel) -> list[int]:
+    """Sink ids of a checkpoint as the server reads them from config.json."""
+    section = getattr(model.config, "block_attention", None)
+    if section:
+        return [int(token) for token in section.get("sink_token_ids", [])]
+    bos = model.config.bos_token_id
+    return [] if bos is None else [int(bos)]
+
+
+def sink_name(index: int) -> str:
+    return f"<|sink_{index}|>"
+
+
+def add_sink_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, count: int, seed: int) -> list[int]:
+    """Adds `count` tokens to the tokenizer and, where the matrix has no spare rows, to the embeddings. @returns all sink ids"""
+    base = base_sinks(model)
+    if count == 0:
+        return base
+    names = [sink_name(index) for index in range(count)]
+    tokenizer.add_special_tokens({"extra_special_tokens": names}, replace_extra_special_tokens=False)
+    added = [int(token) for token in tokenizer.convert_tokens_to_ids(names)]
+    rows = model.get_input_embeddings().weight.shape[0]
+    if max(added) >= rows:
+        model.resize_token_embeddings(max(added) + 1, mean_resizing=False)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        matrix = model.get_input_embeddings().weight
+        known = matrix[: min(added)].float()
+        bos = model.config.bos_token_id
+        start = known.mean(0) if bos is None else known[bos]
+        noise = torch.randn(count, matrix.shape[1], generator=generator).to(matrix.device)
+        matrix[added] = (start + INITIAL_NOISE * known.std() * noise).to(matrix.dtype)
+        head = model.get_output_embeddings().weight
+        if head.data_ptr() != matrix.data_ptr():
+            # Nobody says a sink token: its output row starts as the mean and is pushed down by the loss.
+            head[added] = head[: min(added)].float().mean(0).to(head.dtype)
+    return base + added

@@ -1,0 +1,153 @@
+"""Where examples come from: generated questions, chat-style JSONL with documents, or plain text cut by the segmenter.
+
+Every source is a function of its seed and the example's number. What a prompt looks like is chat_prompt.py's and
+demo_tokens.py's; how text is cut is segmenting.py's.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+from transformers import PreTrainedTokenizerBase
+
+from ..demo_tokens import DOCUMENT, FINAL
+from ..questions import make_example
+from .chat_prompt import ChatPrompt, Document
+from .examples import Example, Final
+from .segmenting import cut_texts
+
+
+@dataclass(frozen=True)
+class QuestionSource:
+    """Freshly generated documents and questions over them (questions.py), in the demo model's prompt."""
+
+    tokenizer: PreTrainedTokenizerBase
+    seed: int
+    documents: tuple[int, int] = (1, 16)
+    entities: tuple[int, int] = (1, 3)  # per document
+    questions: int = 12  # per context, fewer where there are few documents
+    two_hop: float = 0.25
+
+    def example(self, index: int) -> Example:
+        rng = random.Random(f"distill/{self.seed}/{index}")
+        documents = rng.randint(*self.documents)
+        made = make_example(rng, documents, max(2, min(self.questions, 2 * documents)), rng.randint(*self.entities), self.two_hop)
+        blocks = tuple(tuple(self.ids(DOCUMENT.format(text=text))) for text in made.documents)
+        finals = tuple(
+            Final.of_answer(
+                self.ids(FINAL.format(question=asked.question)),
+                [*self.ids(asked.answer), self.tokenizer.eos_token_id],
+                frozenset(place for place in (asked.gold, asked.via) if place is not None),
+            )
+            for asked in made.questions
+        )
+        return Example(blocks, finals)
+
+    def ids(self, text: str) -> list[int]:
+        return self.tokenizer.encode(text, add_special_tokens=False)
+
+
+class ShuffledSource:
+    """A finite list of examples, gone through in another order each time round."""
+
+    def __init__(self, examples: list[Example], seed: int):
+        if not examples:
+            raise ValueError("the training data holds no usable example")
+        self.examples = examples
+        self.seed = seed
+        self._round: tuple[int, list[int]] = (-1, [])
+
+    def example(self, index: int) -> Example:
+        turn, at = divmod(index, len(self.examples))
+        if self._round[0] != turn:
+            order = list(range(len(self.examples)))
+            random.Random(f"{self.seed}/{turn}").shuffle(order)
+            self._round = (turn, order)
+        return self.examples[self._round[1][at]]
+
+
+@dataclass(frozen=True)
+class Cutting:
+    checkpoint: Path
+    segmenter: str = "auto"
+    target_tokens: int = 200
+    max_tokens: int = 512
+
+    def cut(self, texts: list[str]) -> list[list[str]]:
+        return cut_texts(texts, self.checkpoint, self.segmenter, self.target_tokens, self.max_tokens)
+
+
+def chat_examples(file: Path, tokenizer: PreTrainedTokenizerBase, sinks: list[int], cutting: Cutting, longest: int) -> tuple[list[Example], int]:
+    """
+    Reads JSONL, one conversation a line: `messages` in OpenAI's form, the last one the assistant's (the answer that is
+    trained), `documents`: texts, or objects with `text`, optional `title` and optional `blocks` (the text, already cut).
+
+    @param longest tokens of one example; longer ones are left out
+    @returns examples and the number of those left out
+    @raise ValueError naming the line that cannot be used
+    """
+    rows = []
+    for number, line in enumerate(file.read_text().splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            rows.append(_chat_row(json.loads(line)))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{file}:{number}: {error}") from error
+    whole = [document["text"] for _, documents in rows for document in documents if "blocks" not in document]
+    cuts = iter(cutting.cut(whole) if whole else [])
+    prompt = ChatPrompt(tokenizer, sinks)
+    examples = []
+    for messages, documents in rows:
+        made = [Document(tuple(document["blocks"] if "blocks" in document else next(cuts)), document.get("title", "")) for document in documents]
+        blocks, asked = prompt.plan(messages[:-1], made)
+        answer = tokenizer.encode(messages[-1]["content"], add_special_tokens=False)
+        final = Final.of_answer(asked, [*answer, tokenizer.eos_token_id])
+        examples.append(Example(tuple(map(tuple, blocks)), (final,)))
+    fitting = [example for example in examples if example.tokens <= longest]
+    return fitting, len(examples) - len(fitting)
+
+
+def _chat_row(row: dict) -> tuple[list[dict[str, str]], list[dict]]:
+    messages = row["messages"]
+    if not messages or messages[-1]["role"] != "assistant" or not messages[-1]["content"]:
+        raise ValueError("the last message must be the assistant's, and not empty")
+    documents = [{"text": each} if isinstance(each, str) else each for each in row.get("documents", [])]
+    if any(not (document.get("text") or document.get("blocks")) for document in documents):
+        raise ValueError("a document has no text")
+    return messages, documents
+
+
+def text_examples(paths: list[Path], tokenizer: PreTrainedTokenizerBase, cutting: Cutting, longest: int) -> list[Example]:
+    """
+    Plain text: each file one text (`.jsonl`: one text a line, under `text`), cut into blocks; runs of blocks of at most
+    `longest` tokens become examples whose last block is the final block.
+    """
+    texts = read_texts(paths)
+    examples = []
+    for parts in cutting.cut(texts):
+        run: list[tuple[int, ...]] = []
+        length = 0
+        for part in [*parts, None]:
+            ids = None if part is None else tuple(tokenizer.encode(part, add_special_tokens=False)[:longest])
+            if ids is None or (run and length + len(ids) > longest):
+                if len(run) >= 2 and len(run[-1]) >= 2:
+                    examples.append(Example(tuple(run[:-1]), (Final.of_text(list(run[-1])),)))
+                run, length = [], 0
+            if ids:
+                run.append(ids)
+                length += len(ids)
+    return examples
+
+
+def read_texts(paths: list[Path]) -> list[str]:
+    texts = []
+    for path in paths:
+        if path.suffix == ".jsonl":
+            texts += [json.loads(line)["text"] for line in path.read_text().splitlines() if line.strip()]
+        else:
+            texts.append(path.read_text())
+    return [text for text in texts if text.strip()]

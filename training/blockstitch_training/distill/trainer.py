@@ -1,0 +1,235 @@
+"""The training loop: packs from a source, both forward passes, optimizer, log and exact resume, through accelerate.
+
+A run's directory holds settings.json, metrics.jsonl (one line per logged step), TensorBoard events under tb/, the newest state
+under state-N/ and, at the end, the checkpoint under export/. Everything random hangs on (seed, example number), so a run that was
+cut off goes on exactly where its state was saved. Which tokens see which and what the loss is are other files' concern.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+
+from .batches import Batch, assemble
+from .block_attention import inverse_frequencies, packed_logits, use_block_attention
+from .block_dropout import draw
+from .checkpoint import export_checkpoint, load_model, load_tokenizer, stored_dtype
+from .examples import Source, packs
+from .objectives import weighted_cross_entropy, weighted_kl
+from .settings import Settings
+from .sink_tokens import add_sink_tokens, base_sinks
+from .token_weights import token_losses, token_weights
+
+
+@dataclass
+class Losses:
+    total: torch.Tensor  # scalar with gradient
+    targets: int
+    figures: dict[str, float]
+
+
+class Distiller:
+    """One run: models, optimizer and position in the data. Use `train`, or `batches` and `losses` for parts of it."""
+
+    def __init__(self, settings: Settings, source: Source, out: Path | None, accelerator: Accelerator | None = None):
+        settings.check()
+        self.settings = settings
+        self.source = source
+        self.out = out
+        self.accelerator = accelerator or Accelerator(mixed_precision=settings.precision)
+        set_seed(settings.seed)
+        self.tokenizer = load_tokenizer(settings.teacher)
+        student = load_model(settings.teacher)
+        self.teacher_sinks = base_sinks(student)
+        self.student_sinks = add_sink_tokens(student, self.tokenizer, settings.sinks, settings.seed)
+        self.inv_freq = inverse_frequencies(student)
+        use_block_attention(student)
+        if settings.gradient_checkpointing:
+            student.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        student.train()
+        self.teacher = self._load_teacher() if settings.loss == "kl" else None
+        optimizer = torch.optim.AdamW(student.parameters(), lr=settings.learning_rate, betas=(0.9, 0.95), weight_decay=settings.weight_decay)
+        self.student, self.optimizer = self.accelerator.prepare(student, optimizer)
+        self.step = 0
+        self.cursor = 0  # number of this process's next example
+        self.seconds = 0.0
+
+    def _load_teacher(self) -> torch.nn.Module:
+        """Frozen, whole on every device. On a GPU in its stored type; the CPU computes in bfloat16 through autocast."""
+        on_gpu = self.accelerator.device.type == "cuda"
+        teacher = load_model(self.settings.teacher, stored_dtype(self.settings.teacher) if on_gpu else torch.float32)
+        use_block_attention(teacher)
+        return teacher.requires_grad_(False).eval().to(self.accelerator.device)
+
+    def batches(self) -> Iterator[tuple[Batch, int]]:
+        """Endless micro-batches from the cursor on, made one ahead in a thread; each with the cursor behind it."""
+        made = self._assemble_all()
+        with ThreadPoolExecutor(1) as pool:
+            coming = pool.submit(next, made)
+            while True:
+                ready = coming.result()
+                coming = pool.submit(next, made)
+                yield ready
+
+    def _assemble_all(self) -> Iterator[tuple[Batch, int]]:
+        settings, rank = self.settings, self.accelerator.process_index
+        for examples, cursor in packs(self.source, settings.tokens_per_step, self.cursor, rank, self.accelerator.num_processes):
+            rng = random.Random(f"{settings.seed}/{rank}/{cursor}")
+            drawn = [draw(example, settings.hide, settings.act, rng) for example in examples]
+            full = [rng.random() < settings.full_share for _ in drawn]
+            with_teacher = settings.loss == "kl"
+            batch = assemble(drawn, full, self.student_sinks, self.teacher_sinks, with_teacher, with_teacher and settings.weighting)
+            yield batch.thinned(settings.most_targets, rng), cursor
+
+    def losses(self, batch: Batch) -> Losses:
+        """Both forward passes and the loss of one micro-batch, a mean over its trained tokens."""
+        settings = self.settings
+        count = len(batch.labels)
+        weights = torch.ones(count, device=batch.labels.device)
+        figures: dict[str, float] = {}
+        teacher_logits = None
+        if self.teacher is not None:
+            with torch.no_grad(), self.accelerator.autocast():
+                keep = batch.teacher_keep if batch.teacher_block_keep is None else torch.cat((batch.teacher_keep, batch.teacher_block_keep))
+                teacher_logits = packed_logits(self.teacher, batch.teacher, keep, self.inv_freq, settings.attention)
+            if batch.teacher_block_keep is not None:
+                teacher_logits, split = teacher_logits[:count], teacher_logits[count:]
+                whole, apart = token_losses(teacher_logits, batch.labels), token_losses(split, batch.labels)
+                weights = token_weights(whole, apart, batch.in_block, settings.progress(self.step), settings.clip, settings.floor)
+                figures["teacher_gap"] = float((apart - whole)[batch.in_block].mean()) if bool(batch.in_block.any()) else 0.0
+                figures["weight_max"] = float(weights.max())
+        logits = packed_logits(self.student, batch.student, batch.student_keep, self.inv_freq, settings.attention)
+        if settings.loss == "kl":
+            summed = weighted_kl(logits, teacher_logits, weights)
+        else:
+            summed = weighted_cross_entropy(logits, batch.labels, weights)
+        figures["token_accuracy"] = float((logits.detach().argmax(-1) == batch.labels).float().mean())
+        return Losses(summed / weights.sum(), count, figures)
+
+    def train(self, until: int | None = None, progress: bool = True) -> dict[str, float]:
+        """Trains to `until` (default: the settings' steps), saving states on the way. @returns the last logged figures"""
+        settings = self.settings
+        last = settings.steps if until is None else min(until, settings.steps)
+        bar = _progress_bar(settings.steps, self.step, progress and self.accelerator.is_main_process)
+        writer = self._writer()
+        logged: dict[str, float] = {}
+        stream = self.batches()
+        started = time.monotonic()
+        sums: dict[str, float] = {}
+        since = self.step
+        while self.step < last:
+            for group in self.optimizer.param_groups:
+                group["lr"] = settings.rate(self.step)
+            for micro in range(settings.accumulate):
+                batch, cursor = next(stream)
+                batch = batch.to(self.accelerator.device)
+                with self._syncing(micro == settings.accumulate - 1):
+                    losses = self.losses(batch)
+                    self.accelerator.backward(losses.total / settings.accumulate)
+                for name, value in {"loss": float(losses.total.detach()), **losses.figures}.items():
+                    sums[name] = sums.get(name, 0.0) + value / settings.accumulate
+                for name, value in {"targets": losses.targets, "tokens": batch.student.tokens}.items():
+                    sums[name] = sums.get(name, 0) + value
+            norm = self.accelerator.clip_grad_norm_(self.student.parameters(), settings.clip_norm)
+            self.optimizer.step()
+            self.optimizer.zero_grad(set_to_none=True)
+            self.step, self.cursor = self.step + 1, cursor
+            bar.update(1)
+            if self.step % settings.log_every == 0 or self.step == last:
+                steps = self.step - since
+                took = time.monotonic() - started
+                self.seconds += took
+                logged = {name: value / steps for name, value in sums.items()}
+                logged |= {"step": self.step, "rate": settings.rate(self.step - 1), "norm": float(norm), "tokens_per_second": sums["tokens"] / took, "seconds": self.seconds}
+                self._log(logged, writer)
+                bar.set_postfix(loss=f"{logged['loss']:.4f}", acc=f"{logged['token_accuracy']:.3f}")
+                sums, since, started = {}, self.step, time.monotonic()
+            if self.out and (self.step % settings.save_every == 0 or self.step == last):
+                self.save()
+                started = time.monotonic()
+        stream.close()
+        bar.close()
+        if writer:
+            writer.close()
+        return logged
+
+    def _syncing(self, last: bool):
+        from contextlib import nullcontext
+
+        return nullcontext() if last else self.accelerator.no_sync(self.student)
+
+    def _writer(self):
+        if not self.out or not self.accelerator.is_main_process:
+            return None
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:  # metrics.jsonl holds the same figures
+            return None
+        return SummaryWriter(str(self.out / "tb"), purge_step=self.step)
+
+    def _log(self, figures: dict[str, float], writer) -> None:
+        if not self.out or not self.accelerator.is_main_process:
+            return
+        with (self.out / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps({name: round(value, 6) for name, value in figures.items()}) + "\n")
+        if writer:
+            for name, value in figures.items():
+                writer.add_scalar(name, value, int(figures["step"]))
+
+    def save(self) -> None:
+        """State of weights, optimizer and data under state-N/, then the older ones go."""
+        directory = self.out / f"state-{self.step}"
+        self.accelerator.save_state(str(directory), safe_serialization=True)
+        cursors = self.accelerator.gather(torch.tensor([self.cursor], device=self.accelerator.device)).tolist()
+        if self.accelerator.is_main_process:
+            state = {"step": self.step, "cursors": cursors, "seconds": self.seconds, "digest": self.settings.digest()}
+            (directory / "position.json").write_text(json.dumps(state))
+            for other in self.out.glob("state-*"):
+                if other != directory:
+                    shutil.rmtree(other, ignore_errors=True)
+        self.accelerator.wait_for_everyone()
+
+    def resume(self) -> bool:
+        """Goes on from the newest whole state, if there is one. @raise ValueError where it belongs to other settings"""
+        states = sorted(self.out.glob("state-*/position.json"), key=lambda file: json.loads(file.read_text())["step"])
+        if not states:
+            return False
+        state = json.loads(states[-1].read_text())
+        if state["digest"] != self.settings.digest():
+            raise ValueError(f"{self.out} holds a run of other settings; give another --out or remove it")
+        if len(state["cursors"]) != self.accelerator.num_processes:
+            raise ValueError(f"{self.out} was trained by {len(state['cursors'])} processes, not {self.accelerator.num_processes}")
+        self.accelerator.load_state(str(states[-1].parent))
+        self.step, self.seconds = state["step"], state["seconds"]
+        self.cursor = state["cursors"][self.accelerator.process_index]
+        self._forget_later_figures()
+        return True
+
+    def _forget_later_figures(self) -> None:
+        file = self.out / "metrics.jsonl"
+        if self.accelerator.is_main_process and file.exists():
+            kept = [line for line in file.read_text().splitlines() if json.loads(line)["step"] <= self.step]
+            file.write_text("".join(line + "\n" for line in kept))
+
+    def export(self, directory: Path) -> None:
+        weights = self.accelerator.get_state_dict(self.student)
+        if self.accelerator.is_main_process:
+            model = self.accelerator.unwrap_model(self.student)
+            export_checkpoint(model, weights, self.tokenizer, self.student_sinks, self.settings.teacher, directory)
+        self.accelerator.wait_for_everyone()
+
+
+def _progress_bar(total: int, done: int, shown: bool):
+    from tqdm import tqdm
+
+    return tqdm(total=total, initial=done, disable=not shown, unit="step", dynamic_ncols=True)
