@@ -19,8 +19,8 @@ interface ModelCard {
   feature_version: number;
   /** Units on each side of a boundary that its strength can depend on. */
   context_units: number;
-  /** Boundary levels, finest first, and the target length in tokens at which each alone counts. */
-  level_targets: number[];
+  /** Boundary levels, finest first: the length of blocks in UTF-16 units at which each alone counts. */
+  level_characters: number[];
 }
 
 export interface BoundaryStrengths {
@@ -71,7 +71,7 @@ export class BoundaryModel {
   async strengths(text: string): Promise<BoundaryStrengths> {
     const units = splitUnits(text);
     const features = unitFeatures(text, units, this.#vocabulary);
-    const levelCount = this.#card.level_targets.length;
+    const levelCount = this.#card.level_characters.length;
     const levels = new Float32Array(units.length * levelCount);
     const context = this.#card.context_units;
     for (let start = 0; start < units.length; start += WINDOW) {
@@ -84,9 +84,9 @@ export class BoundaryModel {
     return { units, levels };
   }
 
-  /** One strength per unit for a target length: levels weigh by how near theirs is to it. [units] */
-  forTarget({ units, levels }: BoundaryStrengths, targetTokens: number): Float64Array {
-    const weights = levelWeights(this.#card.level_targets, targetTokens);
+  /** One strength per unit for blocks of so many UTF-16 units: levels weigh by how near theirs is to it. [units] */
+  forTarget({ units, levels }: BoundaryStrengths, characters: number): Float64Array {
+    const weights = levelWeights(this.#card.level_characters, characters);
     return Float64Array.from(units, (_, unit) =>
       weights.reduce((sum, weight, level) => sum + weight * (levels[unit * weights.length + level] as number), 0),
     );
@@ -106,15 +106,14 @@ export class BoundaryModel {
 }
 
 /** Linear in the logarithm of the length between neighbouring levels; sums to 1. */
-export function levelWeights(targets: readonly number[], targetTokens: number): number[] {
-  const weights = targets.map(() => 0);
-  const above = targets.findIndex((target) => target >= targetTokens);
-  if (above < 0) weights[targets.length - 1] = 1;
+export function levelWeights(levels: readonly number[], characters: number): number[] {
+  const weights = levels.map(() => 0);
+  const above = levels.findIndex((length) => length >= characters);
+  if (above < 0) weights[levels.length - 1] = 1;
   else if (above === 0) weights[0] = 1;
   else {
-    const low = targets[above - 1] as number;
-    const high = targets[above] as number;
-    const share = Math.log(targetTokens / low) / Math.log(high / low);
+    const low = levels[above - 1] as number;
+    const share = Math.log(characters / low) / Math.log((levels[above] as number) / low);
     weights[above - 1] = 1 - share;
     weights[above] = share;
   }

@@ -14,23 +14,27 @@ const INSIDE_UNIT = -12;
 
 /**
  * @param units in order, covering the text
- * @param strengths of the boundary behind each unit, as log-odds [units]
+ * @param strengthsOf of the boundary behind each unit, as log-odds, for blocks of about so many tokens [units]
  */
 export function cutByStrengths(
   text: string,
   units: readonly { start: number; end: number }[],
-  strengths: ArrayLike<number>,
+  strengthsOf: (targetTokens: number) => ArrayLike<number>,
   limits: SegmentLimits,
   count: CountTokens,
 ): Segment[] {
   const { ends, tokens, units: owners } = fittingUnits(text, units, limits.maxTokens, count);
-  const scores = Float64Array.from(owners, (unit) => (unit < 0 ? INSIDE_UNIT : (strengths[unit] as number)));
-  const scored = { tokens, strengths: scores };
+  const strengthsAt = (targetTokens: number) => {
+    const strengths = strengthsOf(targetTokens);
+    return Float64Array.from(owners, (unit) => (unit < 0 ? INSIDE_UNIT : (strengths[unit] as number)));
+  };
+  const scored = { tokens, strengthsAt };
   const { granularity, maxTokens } = limits;
   const chosen =
     granularity === undefined
       ? selectBoundaries(scored, limits)
       : selectNested(scored, limits, granularity, finestTarget(maxTokens), coarsestTarget(maxTokens));
+  const scores = strengthsAt(limits.targetTokens);
   let start = 0;
   const spans = chosen.map((piece) => {
     const span = { start, end: ends[piece] as number, boundaryScore: 1 / (1 + Math.exp(-(scores[piece] as number))) };

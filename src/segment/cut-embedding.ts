@@ -32,7 +32,8 @@ export async function cutEmbedding(
     const right = vectors[index + 1];
     return left && right ? 1 - dot(left, right) : 1;
   });
-  return cutByStrengths(text, units, standardized(distances), limits, count);
+  const strengths = standardized(distances);
+  return cutByStrengths(text, units, () => strengths, limits, count);
 }
 
 function dot(left: Float32Array, right: Float32Array): number {

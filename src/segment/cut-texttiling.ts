@@ -20,7 +20,8 @@ export const cutTextTiling: Cut = (text, limits, count) => {
   const units = splitUnits(text);
   const width = Math.max(2, Math.round((limits.targetTokens * TOKEN_CHARACTERS * units.length) / (2 * text.length)));
   const scores = smooth(slidingCohesion(bagsOf(text, units), width));
-  return cutByStrengths(text, units, standardized(depths(scores)), limits, count);
+  const strengths = standardized(depths(scores));
+  return cutByStrengths(text, units, () => strengths, limits, count);
 };
 
 function bagsOf(text: string, units: readonly TextUnit[]) {

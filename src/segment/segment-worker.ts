@@ -33,6 +33,9 @@ export interface EmbeddingTask extends SegmentTask {
   encoderDir: string;
 }
 
+/** Read for how long tokens are. */
+const SAMPLE_CHARACTERS = 4096;
+
 const models = new Map<string, Promise<BoundaryModel>>();
 const encoders = new Map<string, Promise<SentenceEncoder>>();
 
@@ -46,13 +49,21 @@ export async function segmentSemantic(task: SemanticTask): Promise<Segment[]> {
   const count = await counter(task);
   const model = await kept(models, modelDir, BoundaryModel.open);
   const strengths = await model.strengths(text);
-  return cutByStrengths(text, strengths.units, model.forTarget(strengths, limits.targetTokens), limits, count);
+  const characters = charactersPerToken(text, count);
+  const strengthsOf = (targetTokens: number) => model.forTarget(strengths, targetTokens * characters);
+  return cutByStrengths(text, strengths.units, strengthsOf, limits, count);
 }
 
 export async function segmentEmbedding(task: EmbeddingTask): Promise<Segment[]> {
   const { text, limits, encoderDir } = task;
   const encoder = encoderDir === '' ? hashedNgramEncoder : await kept(encoders, encoderDir, openOnnxEncoder);
   return cutEmbedding(text, limits, await counter(task), encoder);
+}
+
+/** From the beginning of the text, so that what is added at its end changes nothing. */
+function charactersPerToken(text: string, count: CountTokens): number {
+  const sample = text.slice(0, SAMPLE_CHARACTERS);
+  return sample.length / Math.max(1, count([sample])[0] ?? 1);
 }
 
 async function counter({ checkpointDir }: SegmentTask): Promise<CountTokens> {

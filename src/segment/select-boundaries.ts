@@ -9,8 +9,8 @@ import { leastTokens, type SegmentLimits } from './segment-limits.js';
 export interface ScoredUnits {
   /** Tokens of each unit, each within the maximum. [units] */
   tokens: ArrayLike<number>;
-  /** Strength of the boundary behind each unit, as log-odds. [units] */
-  strengths: ArrayLike<number>;
+  /** Strength of the boundary behind each unit, as log-odds, for blocks of about this many tokens. [units] */
+  strengthsAt(targetTokens: number): ArrayLike<number>;
 }
 
 /** A boundary depends on at most this many target lengths behind it. */
@@ -65,11 +65,12 @@ export function selectNested(
 /** @param candidates units that may end a block, ascending, the last unit among them */
 function selectAmong(
   candidates: ArrayLike<number>,
-  { tokens, strengths }: ScoredUnits,
+  { tokens, strengthsAt }: ScoredUnits,
   limits: SegmentLimits,
   target: number,
 ): number[] {
   const count = candidates.length;
+  const strengths = strengthsAt(target);
   // Tokens up to each candidate's end, and its strength. [count + 1], [count]
   const sums = new Float64Array(count + 1);
   const scores = new Float64Array(count);
