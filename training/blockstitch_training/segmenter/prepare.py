@@ -1,0 +1,147 @@
+"""Makes what training reads, in one directory: the word table, packed features of SemanticSeg's documents and of small
+talk, and (with a teacher) vectors of words and of the units of some documents.
+
+    python -m blockstitch_training.segmenter.prepare --shards SEMANTICSEG --work DIR [--teacher ENCODER]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from .feature_stream import document_row, pack, read_documents, utf16_length
+from .small_talk import draw_chat
+from .vocabulary import build_vocabulary
+
+WORDS = 44_000
+#: Share of prose documents whose line breaks become spaces: text need not come in lines.
+JOINED = 0.12
+TEACHER_UNITS = 160
+_ENDS = re.compile(r"[.!?…。！？][\"'”’)\]]*$")
+
+
+def shard_rows(shards: Path, split: str, category: str, most: int) -> list[dict]:
+    rows: list[dict] = []
+    for path in sorted((shards / split).glob(f"{category}-*.jsonl")):
+        with path.open() as lines:
+            for line in lines:
+                if len(rows) >= most:
+                    return rows
+                rows.append(json.loads(line))
+    return rows
+
+
+def joined_row(row: dict) -> dict | None:
+    """The document in one line, where its segments end in sentences."""
+    segments = [" ".join(segment.split()) for segment in row["segments"]]
+    if any(not _ENDS.search(segment) for segment in segments[:-1]):
+        return None
+    made = document_row(segments, row["levels"])
+    return {**made, "text": made["text"].replace("\n", " ")}
+
+
+def training_rows(rows: list[dict], rng: random.Random) -> Iterator[dict]:
+    for row in rows:
+        joined = joined_row(row) if rng.random() < JOINED else None
+        yield joined or document_row(row["segments"], row["levels"])
+
+
+def small_talk_rows(count: int, rng: random.Random) -> list[dict]:
+    rows = []
+    for _ in range(count):
+        chat = draw_chat(rng, rng.randint(2, 10))
+        rows.append({"segments": chat.segments, "levels": chat.levels})
+    return rows
+
+
+def frequency_words() -> list[str]:
+    """Common words of ten languages, where the package wordfreq is installed; else none."""
+    try:
+        from wordfreq import top_n_list
+    except ImportError:
+        return []
+    english = [word for word in top_n_list("en", 40_000) if not word.isdigit()]
+    others = [word for language in ("de", "fr", "es", "it", "pt", "nl", "pl", "ru", "sv") for word in top_n_list(language, 600)]
+    return english[:26_000] + others + english[26_000:]
+
+
+def unit_texts(row: dict, starts: np.ndarray) -> list[str]:
+    """Texts of a document's units. Offsets count UTF-16 units."""
+    text = row["text"]
+    if utf16_length(text) == len(text):
+        ends = [*starts[1:], len(text)]
+        return [text[a:b].strip() for a, b in zip(starts, ends, strict=True)]
+    data = text.encode("utf-16-le", "surrogatepass")
+    ends = [*starts[1:], len(data) // 2]
+    return [data[2 * a : 2 * b].decode("utf-16-le", "replace").strip() for a, b in zip(starts, ends, strict=True)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shards", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--teacher", type=Path)
+    parser.add_argument("--per-category", type=int, default=400)
+    parser.add_argument("--small-talk", type=int, default=3000)
+    parser.add_argument("--teacher-documents", type=int, default=40, help="per category; small talk and chats count four times")
+    parser.add_argument("--only", choices=("vocabulary", "features", "teacher"), action="append")
+    options = parser.parse_args()
+    stages = options.only or ["vocabulary", "features", "teacher"]
+    rng = random.Random(7)
+    options.work.mkdir(parents=True, exist_ok=True)
+    words_path = options.work / "words.bin"
+    categories = sorted({path.name.rsplit("-", 1)[0] for path in (options.shards / "train").glob("*.jsonl")})
+    train = {category: shard_rows(options.shards, "train", category, options.per_category) for category in categories}
+    train = {category: rows for category, rows in train.items() if rows}
+    train["small-talk"] = small_talk_rows(options.small_talk, rng)
+    if "vocabulary" in stages:
+        texts = ("\n".join(row["segments"]) for rows in train.values() for row in rows)
+        vocabulary = build_vocabulary(texts, WORDS, frequency_words())
+        vocabulary.write(words_path)
+        (options.work / "words.json").write_text(json.dumps(vocabulary.words))
+        print(f"{len(vocabulary.words)} words", flush=True)
+    if "features" in stages:
+        for category, rows in train.items():
+            count = pack(read_documents(training_rows(rows, rng), words_path), options.work / f"train-{category}.npz")
+            held_out = shard_rows(options.shards, "dev", category, 40)
+            dev = pack(read_documents((document_row(r["segments"], r["levels"]) for r in held_out), words_path), options.work / f"dev-{category}.npz")
+            print(f"{category}: {count} training, {dev} dev documents", flush=True)
+    if "teacher" in stages and options.teacher:
+        teach(options, train, words_path)
+
+
+def teach(options: argparse.Namespace, train: dict[str, list[dict]], words_path: Path) -> None:
+    from .teacher import SentenceTeacher, principal_axes
+
+    teacher = SentenceTeacher(options.teacher)
+    np.save(options.work / "word-vectors.npy", teacher.vectors(json.loads((options.work / "words.json").read_text()), 512).astype(np.float16))
+    print("word vectors", flush=True)
+    rows = []
+    for category, documents in train.items():
+        many = options.teacher_documents * (4 if category in ("small-talk", "conversations", "meetings", "social") else 1)
+        rows += [document_row(row["segments"], row["levels"]) for row in documents[:many]]
+    kept, texts = [], []
+    for row, document in zip(rows, read_documents(iter(rows), words_path), strict=True):
+        units = min(document.units, TEACHER_UNITS)
+        texts += unit_texts(row, document.starts)[:units]
+        document.rows = document.rows[: document.offsets[units]]
+        document.offsets, document.labels = document.offsets[: units + 1], document.labels[:units]
+        document.starts, document.values = document.starts[:units], document.values[:units]
+        kept.append(document)
+    print(f"teacher: {len(texts)} units of {len(kept)} documents", flush=True)
+    vectors = teacher.vectors(texts)
+    mean, axes = principal_axes(vectors, 64)
+    reduced = (vectors - mean) @ axes
+    reduced /= np.linalg.norm(reduced, axis=1, keepdims=True) + 1e-6
+    pack(kept, options.work / "teacher.npz")
+    np.save(options.work / "teacher-vectors.npy", reduced.astype(np.float16))
+
+
+if __name__ == "__main__":
+    main()
