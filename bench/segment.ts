@@ -1,0 +1,74 @@
+/**
+ * `segment`: how long 32k tokens of text take on one core, for every segmenter, in MB/s and as a ratio to the recursive
+ * separators. Text threads are limited to one, the network runs on one thread. The text is the project's own prose.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { loadConfig, PACKAGE_DIR } from '../src/config.js';
+import { createSegmenter } from '../src/segment/create-segmenter.js';
+import type { SegmenterName } from '../src/segment/segmenter.js';
+import { createTextService } from '../src/text/text-service.js';
+import { type BenchOptions, type BenchReport, describeMachine, median } from './report.js';
+
+const TOKENS = 32_768;
+/** UTF-16 units of a token of an ordinary tokenizer; the demo model's own tokens are much shorter. */
+const TOKEN_CHARACTERS = 4;
+const LIMIT_MS = 300;
+const NAMES: readonly SegmenterName[] = ['fixed', 'paragraphs', 'recursive', 'texttiling', 'embedding', 'semantic'];
+
+export async function run({ quick, progress }: BenchOptions): Promise<BenchReport> {
+  const config = loadConfig();
+  const text = proseOf(TOKENS * TOKEN_CHARACTERS);
+  const textService = await createTextService({ checkpointDir: config.model, maxThreads: 1 });
+  const bytes = Buffer.byteLength(text);
+  const medians: Record<string, number> = {};
+  const rates: Record<string, number> = {};
+  let blocks = 0;
+  try {
+    for (const name of NAMES) {
+      const segmenter = await createSegmenter(name, { textService, modelDir: config.segmenterDir });
+      const times: number[] = [];
+      for (let round = 0; round < (quick ? 4 : 12); round += 1) {
+        const start = performance.now();
+        const segments = await segmenter.segment(text, { targetTokens: 200 });
+        const took = performance.now() - start;
+        // The first rounds load the network and warm the compiler.
+        if (round > 1) times.push(took);
+        if (name === 'semantic') blocks = segments.length;
+      }
+      medians[`${name}Ms`] = median(times);
+      rates[`${name}MBps`] = bytes / 1e3 / median(times);
+      progress(`${name}: ${median(times).toFixed(0)} ms`);
+    }
+  } finally {
+    await textService.close();
+  }
+  const semanticMs = medians.semanticMs as number;
+  return {
+    name: 'segment',
+    machine: describeMachine(),
+    config: { tokens: TOKENS, characters: text.length, bytes, targetTokens: 200, threads: 1, blocks },
+    medians: { ...medians, ...rates },
+    ratios: Object.fromEntries(
+      NAMES.map((name) => [`${name} / recursive`, (medians[`${name}Ms`] as number) / (medians.recursiveMs as number)]),
+    ),
+    checks: [
+      {
+        claim: `32k tokens are cut in under ${LIMIT_MS} ms on one core`,
+        value: semanticMs,
+        holds: semanticMs < LIMIT_MS,
+      },
+    ],
+  };
+}
+
+/** The project's documentation, over and over until it is long enough. */
+function proseOf(characters: number): string {
+  const directory = join(PACKAGE_DIR, 'docs');
+  const files = readdirSync(directory, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.md'));
+  const once = files
+    .sort()
+    .map((file) => readFileSync(join(directory, file), 'utf8'))
+    .join('\n\n');
+  return once.repeat(Math.ceil(characters / once.length)).slice(0, characters);
+}
