@@ -9,12 +9,18 @@ import { automaticName, createSegmenter } from '../segment/create-segmenter.js';
 import type { Segment, Segmenter, SegmenterName, SegmentOptions } from '../segment/segmenter.js';
 import type { TextService } from '../text/text-service.js';
 
-type Defaults = Pick<Config, 'segmenter' | 'targetTokens' | 'maxBlockTokens' | 'maxBlocks'>;
+type Defaults = Pick<
+  Config,
+  'segmenter' | 'segmenterDir' | 'sentenceEncoder' | 'targetTokens' | 'maxBlockTokens' | 'maxBlocks'
+>;
 
 /** Segments remembered over all texts. */
 const MEMORY_SEGMENTS = 200_000;
 
-/** @returns a function that cuts a text; it throws BlockstitchError `segmentation_invalid`, `payload_too_large` */
+/**
+ * @param notice told in one line where the default segmenter is not the trained one for want of its files
+ * @returns a function that cuts a text; it throws BlockstitchError `segmentation_invalid`, `payload_too_large`
+ */
 export function createSegmentation(
   textService: TextService,
   defaults: Defaults,
