@@ -16,7 +16,7 @@ import { controlPattern } from './template-markers.js';
 
 export interface PromptBuilderOptions {
   textService: TextService;
-  /** Ids that every prompt begins with; taken off the template's text where that begins with them too. */
+  /** Ids that every prompt begins with; taken off the template's text where that begins with them (or the first few). */
   sinkTokenIds: Int32Array;
   /** Cuts documents that come without segments; by default such a document is one block. */
   segment?: (text: string) => Promise<readonly DocumentSegment[]>;
@@ -159,11 +159,14 @@ export class PromptBuilder {
     );
   }
 
-  /** The sinks stand at the front already: where the text begins with them too, they are taken off. */
+  /**
+   * The sinks stand at the front already: where the text begins with them too, they are taken off. A template knows
+   * nothing of learned sinks, so its text may begin with the first few only (BOS).
+   */
   #withoutSinks(ids: Int32Array): Int32Array {
-    const sinks = this.sinkTokenIds;
-    const begins = sinks.length > 0 && sinks.every((id, at) => ids[at] === id);
-    return begins ? ids.slice(sinks.length) : ids;
+    let same = 0;
+    while (same < this.sinkTokenIds.length && ids[same] === this.sinkTokenIds[same]) same += 1;
+    return ids.slice(same);
   }
 
   #plan(attention: AttentionMode, blocks: PlanBlock[], finalTokenIds: Int32Array, param: string): PromptPlan {

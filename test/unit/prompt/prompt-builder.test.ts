@@ -148,6 +148,16 @@ describe('a template that knows documents', () => {
     expect([...plan.sinkTokenIds]).toEqual([bos]);
     expect(plan.blocks[0]?.tokenIds[0]).not.toBe(bos);
   });
+
+  it('does not repeat BOS behind learned sinks that the template knows nothing of', async () => {
+    const service = await createTextService({ checkpointDir: directoryOf('qwen2') });
+    const bos = service.tokenizer.tokenId('<|endoftext|>') ?? -1;
+    await service.close();
+    const builder = await builderFor(NATIVE, { bos: '<|endoftext|>', sinks: [bos, 5, 6] });
+    const plan = await builder.chat({ messages: [user('Q')], documents: [{ text: 'd' }] });
+    expect([...plan.sinkTokenIds]).toEqual([bos, 5, 6]);
+    expect(plan.blocks[0]?.tokenIds).not.toContain(bos);
+  });
 });
 
 describe('bad messages', () => {
