@@ -30,8 +30,7 @@ const NO_PAGES = new Int32Array();
 export class PromptRepair {
   readonly #lengths: readonly number[];
   readonly #pageTokens: number;
-  /** By block: which of its pages are repaired. */
-  readonly #chosen: readonly Uint8Array[];
+  #chosen: readonly Uint8Array[];
   /** Private pages that the runs need at most. */
   readonly pageBudget: number;
   /** Private pages, while the request runs. */
@@ -51,6 +50,11 @@ export class PromptRepair {
     return this.runs.reduce((sum, run) => sum + run.tokenIds.length - run.computed, 0);
   }
 
+  /** @param pages by block: a flag for each of its pages, at most `pageBudget` of them set, none in the first block */
+  choose(pages: readonly Uint8Array[]): void {
+    this.#chosen = pages;
+  }
+
   /** Tokens of a block that are computed again. */
   repairedTokens(block: number): number {
     const length = this.#lengths[block] as number;
@@ -68,7 +72,7 @@ export class PromptRepair {
    * @param blocks every one ready
    * @returns the segments that the final block attends to
    */
-  layOut(sinks: Segment | undefined, blocks: readonly PoolBlock[]): Segment[] {
+  layOut(sinks: Segment | undefined, blocks: readonly Pick<PoolBlock, 'tokenIds' | 'pages'>[]): Segment[] {
     const segments: Segment[] = sinks === undefined ? [] : [sinks];
     let position = sinks?.length ?? 0;
     let delta = 0;

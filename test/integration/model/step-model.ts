@@ -17,10 +17,13 @@ export interface GoldenPlan {
   final: number[];
 }
 
-/** float32 matrices of golden.safetensors by name. */
-export async function readGolden(directory: string): Promise<{ plan: GoldenPlan; logits: Map<string, Float32Array> }> {
+/** The plan, and the float32 matrices of one of the golden files, by name. */
+export async function readGolden(
+  directory: string,
+  logitsFile = 'golden.safetensors',
+): Promise<{ plan: GoldenPlan; logits: Map<string, Float32Array> }> {
   const plan = JSON.parse(await readFile(join(directory, 'golden.json'), 'utf8')) as GoldenPlan;
-  const file = await readFile(join(directory, 'golden.safetensors'));
+  const file = await readFile(join(directory, logitsFile));
   const headerBytes = Number(file.readBigUInt64LE(0));
   const header = JSON.parse(file.subarray(8, 8 + headerBytes).toString()) as Record<
     string,
