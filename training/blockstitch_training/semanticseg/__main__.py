@@ -19,8 +19,9 @@ def main(arguments: list[str] | None = None) -> int:
     builder.add_argument("--out", type=Path, required=True)
     builder.add_argument("--instances", type=int, help="in place of the file's")
     builder.add_argument("--seed", type=int, help="in place of the file's")
+    builder.add_argument("--folder", action="append", default=[], metavar="NAME=PATH", help="what {NAME} stands for in the file's patterns")
     options = parser.parse_args(arguments)
-    settings = load_settings(options.config)
+    settings = load_settings(options.config, dict(each.split("=", 1) for each in options.folder))
     changes = {name: getattr(options, name) for name in ("instances", "seed") if getattr(options, name) is not None}
     counts = build(dataclasses.replace(settings, **changes), options.out, _progress)
     print(f"\n{counts['rows']} rows written, {counts['skipped']} shards were there already")

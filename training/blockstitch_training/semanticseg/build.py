@@ -10,6 +10,7 @@ from pathlib import Path
 from .chats import compose_chat, compose_mail, compose_social
 from .compose import compose
 from .document import CATEGORIES, Instance, Piece, SourceDocument, seeded
+from .finance import compose_finance
 from .meetings import compose_lecture, compose_meeting
 from .pool import SPLITS, Pool, fill_pool, read_pool
 from .render import draw_layout, render_code, render_prose
@@ -18,13 +19,16 @@ from .shards import shard_path, write_shard
 
 # Tries before an instance is given up (a drawn document may have nothing to say aloud).
 TRIES = 8
-_SPOKEN: dict[str, Callable[[random.Random, Pool, int], tuple[list[Piece], list[SourceDocument]]]] = {
+_MAKERS: dict[str, Callable[[random.Random, Pool, int], tuple[list[Piece], list[SourceDocument]]]] = {
     "conversations": compose_chat,
     "email": compose_mail,
     "meetings": compose_meeting,
     "lectures": compose_lecture,
     "social": compose_social,
+    "finance": compose_finance,
 }
+# Categories whose makers lay their lines out themselves.
+_LAID_OUT = frozenset({"conversations", "email", "meetings", "lectures", "social"})
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ def build(settings: BuildSettings, out: Path, progress: Callable[[str, int, int]
             counts["skipped"] += 1
         else:
             if plan.split not in pools:
-                pools[plan.split] = Pool(read_pool(out / "pool", settings, plan.split))
+                pools[plan.split] = Pool(read_pool(out / "pool", settings, plan.split), plan.split)
             counts["rows"] += write_shard(path, make_instances(settings, pools[plan.split], plan))
         progress(f"{plan.split}/{plan.category}", index + 1, len(plans))
     return counts
@@ -92,13 +96,13 @@ def make_instance(settings: BuildSettings, pool: Pool, split: str, category: str
     low, high, _ = rng.choices(settings.lengths, [share for *_, share in settings.lengths])[0]
     characters = int(rng.uniform(low, high) * 4)
     try:
-        maker = _SPOKEN.get(category)
+        maker = _MAKERS.get(category)
         pieces, used = maker(rng, pool, characters) if maker else compose(rng, pool, category, characters)
     except KeyError:
         return None
     if len(pieces) < 2:
         return None
-    if maker:
+    if category in _LAID_OUT:
         segments = [each.text for each in pieces]
     else:
         layout = draw_layout(rng, settings.keep_headings if split == "train" else 0.0)

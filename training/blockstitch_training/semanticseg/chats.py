@@ -8,6 +8,8 @@ import re
 from .adapters.conversation import Turn
 from .document import CHAPTER, DOCUMENT, FINEST, SECTION, Piece, SourceDocument
 from .pool import Pool
+from .small_talk import small_talk
+from .small_talk_topics import BRIDGES
 from .sources import UNIT
 from .speech import FIRST_NAMES, Convention, draw_speakers, sentences, write
 
@@ -36,9 +38,16 @@ def compose_chat(rng: random.Random, pool: Pool, characters: int) -> tuple[list[
     pieces: list[Piece] = []
     used: list[SourceDocument] = []
     size = 0
-    mean_turns = rng.uniform(2.5, 7)
+    mean_turns = rng.uniform(2, 6)
+    # The invented talk has one grammar: it stays out of dev and test, which hold people's own words only.
+    invented = rng.choice((0.0, 0.5, 0.5, 1.0)) if pool.split == "train" else 0.0
     while size < characters * 0.9:
         look.new_session(rng)
+        if rng.random() < invented:
+            for topic in small_talk(rng, rng.randint(2, 9), mean_turns):
+                pieces.append(Piece("\n".join(look.lines(rng, list(topic.turns))), topic.strength))
+                size += len(pieces[-1].text) + 1
+            continue
         excerpts = rng.randint(2, 9)
         for index in range(excerpts):
             document = pool.draw(rng, "conversations")
@@ -52,6 +61,9 @@ def compose_chat(rng: random.Random, pool: Pool, characters: int) -> tuple[list[
                 start = rng.choice(starts)
             count = max(1, min(14, round(rng.expovariate(1 / mean_turns)) + 1))
             excerpt = turns[start : start + count]
+            if index and rng.random() < 0.25:
+                # People often react before they turn to something else.
+                excerpt[0] = Turn(excerpt[0].speaker, f"{rng.choice(BRIDGES)} {excerpt[0].text}")
             lines = look.lines(rng, excerpt)
             if not lines:
                 continue

@@ -16,7 +16,7 @@ from .sources import UNIT
 from .speech import BACKCHANNELS, Convention, draw_convention, draw_speakers, key_phrase, sentences, spoken, write
 
 MATERIAL = ("books", "email", "manuals", "papers", "web", "encyclopedia", "specifications", "legal", "news", "qa", "lectures", "conversations")
-MATERIAL_WEIGHTS = (5, 7, 2, 4, 4, 2, 2, 3, 5, 3, 5, 3)
+MATERIAL_WEIGHTS = (6, 9, 2, 4, 3, 2, 1, 3, 5, 3, 7, 4)
 
 _OPEN_BY_CHAIR = (
     "OK, so next up is {title}.", "Alright, let's move on to {key}.", "So the next thing is {key}.", "Okay. Um, the other thing was {title}.",
@@ -48,6 +48,9 @@ _GREETINGS = (
 _FAREWELLS = ("OK, that's all for today.", "See you next week.", "Thanks everyone.", "The meeting is adjourned.", "Bye.", "OK, are we done?", "Have a good weekend.")
 
 
+Part = tuple[str, list[str], list[str]]
+
+
 @dataclass(frozen=True)
 class Style:
     """opening, closing: how often an item has such words; chatter: backchannels per turn; asides: echoes and questions per turn."""
@@ -77,34 +80,44 @@ def compose_meeting(rng: random.Random, pool: Pool, characters: int) -> tuple[li
     style, convention = _draw_style(rng), draw_convention(rng)
     speakers = draw_speakers(rng, rng.randint(3, 6))
     chair = speakers[0]
-    items = max(2, min(14, round(characters / max(2_500, rng.lognormvariate(8.75, 0.55)))))
+    item_mean = max(1_200.0, min(rng.lognormvariate(8.6, 0.6), characters / 2.5))
     one_field = rng.random() < 0.45
     home = rng.choices(MATERIAL, MATERIAL_WEIGHTS)[0]
+    if home not in pool.by_category:
+        one_field = False
     pieces: list[Piece] = []
     used: list[SourceDocument] = []
+    size = 0
     if rng.random() < 0.5:
         small_talk = pool.draw(rng, "conversations")
         used.append(small_talk)
         turns = [Turn(rng.choice(speakers), each) for each in _said(small_talk)[: rng.randint(4, 30)]]
         turns = [Turn(chair, rng.choice(_GREETINGS))] + turns
         pieces.append(_piece(rng, turns, convention, CHAPTER))
-    for number in range(items):
-        share = characters / items * rng.lognormvariate(0, 0.5)
-        category = home if one_field and home in pool.by_category else rng.choices(MATERIAL, MATERIAL_WEIGHTS)[0]
+    while size < characters * 0.9:
+        share = min(item_mean * rng.lognormvariate(0, 0.6), characters * 1.15 - size)
+        category = home if one_field else rng.choices(MATERIAL, MATERIAL_WEIGHTS)[0]
         sibling = used[-1] if one_field and used and used[-1].category == category and rng.random() < 0.6 else None
         document = _sibling(rng, pool, sibling) or pool.draw(rng, category)
-        used.append(document)
         lead = rng.choice(speakers[1:]) if rng.random() < 0.8 else chair
         parts = _material(rng, document, share)
+        if not _reads_aloud(document, parts):
+            continue
+        used.append(document)
+        if share > 3_000 and rng.random() < 0.7 and sum(len(each) for _, said, _ in parts for each in said) < share * 0.6:
+            # An item is a topic, not a text: a short one goes on with more of the same group.
+            more = _sibling(rng, pool, document)
+            parts = parts[:1] if more is None else [(title, said, own) for title, said, own in (*parts, *_material(rng, more, share * 0.5))]
         for index, (title, said, own) in enumerate(parts):
             turns = _discussion(rng, said, own, lead, speakers, style)
             if not turns:
                 continue
             if index == 0:
-                turns = _opened(rng, turns, title, said, chair, lead, style, first=number == 0 and not pieces)
+                turns = _opened(rng, turns, title, said, chair, lead, style, first=not pieces)
             if index == len(parts) - 1 and rng.random() < style.closing:
                 turns += _closed(rng, said, chair, lead, speakers)
             pieces.append(_piece(rng, turns, convention, CHAPTER if index == 0 else (SECTION if len(parts) < 4 else FINEST)))
+            size += len(pieces[-1].text) + 1
     if pieces and rng.random() < 0.4:
         last = [Turn(rng.choice(speakers), each) for each in rng.sample(_FAREWELLS, 2)]
         pieces[-1] = Piece(f"{pieces[-1].text}\n{_piece(rng, last, convention, CHAPTER).text}", pieces[-1].strength)
@@ -122,8 +135,11 @@ def compose_lecture(rng: random.Random, pool: Pool, characters: int) -> tuple[li
     while size < characters * 0.85:
         category = rng.choices(("lectures", "books", "papers", "manuals", "news", "encyclopedia", "web"), (8, 5, 3, 3, 1, 1, 2))[0]
         document = pool.draw(rng, category)
+        parts = _material(rng, document, min(characters - size, rng.uniform(2_500, 16_000)))
+        if not _reads_aloud(document, parts):
+            continue
         used.append(document)
-        for index, (title, said, _) in enumerate(_material(rng, document, min(characters - size, rng.uniform(4_000, 24_000)))):
+        for index, (title, said, _) in enumerate(parts):
             lines: list[str] = []
             if index and rng.random() < 0.35:
                 opening = rng.choice(("So let's look at {key}.", "Now, {key}.", "The next thing I want to talk about is {key}.", "Okay, so {title}.", "Let us turn to {key}."))
@@ -142,6 +158,14 @@ def compose_lecture(rng: random.Random, pool: Pool, characters: int) -> tuple[li
     return pieces, used
 
 
+def _reads_aloud(document: SourceDocument, parts: list[Part]) -> bool:
+    """Whether enough of the document is sentences: nobody discusses a table or a listing line by line."""
+    said = sum(len(each) for _, sentences_, _ in parts for each in sentences_)
+    letters = sum(each.isalpha() or each.isspace() for _, sentences_, _ in parts for sentence in sentences_[:20] for each in sentence)
+    total = sum(len(sentence) for _, sentences_, _ in parts for sentence in sentences_[:20])
+    return said > 200 and (document.kind != "prose" or letters > 0.93 * total)
+
+
 def _said(document: SourceDocument) -> list[str]:
     return [line.partition(UNIT)[2] for piece in document.pieces for line in piece.text.split("\n")]
 
@@ -149,9 +173,6 @@ def _said(document: SourceDocument) -> list[str]:
 def _sibling(rng: random.Random, pool: Pool, of: SourceDocument | None) -> SourceDocument | None:
     siblings = [each for each in pool.by_group[of.group] if each is not of] if of else []
     return rng.choice(siblings) if siblings else None
-
-
-Part = tuple[str, list[str], list[str]]
 
 
 def _material(rng: random.Random, document: SourceDocument, characters: float) -> list[Part]:

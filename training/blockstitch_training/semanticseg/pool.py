@@ -65,7 +65,8 @@ def write_source(target: Path, source: SourceSettings, settings: BuildSettings) 
 class Pool:
     """Documents of one split by category, drawn by size, so that a source of many small files does not crowd out the long ones."""
 
-    def __init__(self, documents: Iterable[SourceDocument]) -> None:
+    def __init__(self, documents: Iterable[SourceDocument], split: str = "train") -> None:
+        self.split = split
         self.by_category: dict[str, list[SourceDocument]] = {}
         for document in documents:
             self.by_category.setdefault(document.category, []).append(document)

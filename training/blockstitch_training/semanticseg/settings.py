@@ -20,6 +20,7 @@ class SourceSettings:
     group: str = "file"
     works: bool = False
     language: str = ""
+    json_field: str = ""
     exclude: tuple[str, ...] = ()
     max_files: int = 0
     min_characters: int = 400
@@ -29,8 +30,9 @@ class SourceSettings:
 
 @dataclass(frozen=True)
 class BuildSettings:
-    """instances: over all splits and categories. lengths: (smallest tokens, largest, share). shares: of train, dev, test by source group."""
+    """folders: names that `{name}` in a source's files stands for. instances: over all splits and categories. lengths: (smallest tokens, largest, share). shares: of train, dev, test by source group."""
 
+    folders: dict[str, str] = field(default_factory=dict)
     seed: int = 7
     instances: int = 30_000
     shard_rows: int = 250
@@ -43,9 +45,15 @@ class BuildSettings:
     sources: tuple[SourceSettings, ...] = ()
 
 
-def load_settings(path: Path) -> BuildSettings:
-    """@raises ValueError naming the field and the file"""
+def load_settings(path: Path, folders: dict[str, str] | None = None) -> BuildSettings:
+    """folders: in place of those of the file's [folders] table.
+
+    @raises ValueError naming the field and the file
+    """
     data = tomllib.loads(path.read_text())
+    data["folders"] = {**data.get("folders", {}), **(folders or {})}
+    for source in data.get("source", []):
+        source["files"] = [_placed(each, data["folders"], f"{path}: source {source.get('name', '?')}") for each in source.get("files", [])]
     sources = tuple(_make(SourceSettings, each, f"{path}: source {each.get('name', '?')}") for each in data.pop("source", []))
     if "lengths" in data:
         data["lengths"] = tuple(tuple(each) for each in data["lengths"])
@@ -67,3 +75,12 @@ def _make(kind: type, values: dict, where: str):
         return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
     except TypeError as error:
         raise ValueError(f"{where}: {error}") from error
+
+
+def _placed(pattern: str, folders: dict[str, str], where: str) -> str:
+    name = pattern[1:].partition("}")[0] if pattern.startswith("{") else ""
+    if not name:
+        return pattern
+    if name not in folders:
+        raise ValueError(f"{where}: no folder is called {name}; give it in [folders] or by --folder {name}=PATH")
+    return folders[name] + pattern[len(name) + 2 :]

@@ -13,7 +13,16 @@ from pathlib import Path
 
 from .adapters import code, conversation, mail, reference
 from .adapters.html_text import html_sections
-from .adapters.marked_text import book_sections, latex_sections, legal_sections, markdown_sections, rest_sections
+from .adapters.marked_text import (
+    book_sections,
+    latex_sections,
+    legal_sections,
+    markdown_sections,
+    news_sections,
+    pod_sections,
+    question_sections,
+    rest_sections,
+)
 from .adapters.rfc import rfc_sections
 from .adapters.roff import man_sections
 from .document import CATEGORIES, CHAPTER, FINEST, SECTION, Piece, Section, SourceDocument, pieces_from_sections
@@ -114,6 +123,11 @@ def group_of(source: SourceSettings, name: str) -> str:
     return re.sub(r"\.(gz|html?|txt|md|rst)$", "", Path(path).name)
 
 
+def _field(text: str, name: str) -> str:
+    """A string field of a JSON file, for adapters of plain text whose files are wrapped in JSON."""
+    return str(json.loads(text)[name])
+
+
 Read = tuple[str, str, str, list[Piece] | tuple[Piece, ...]]
 
 
@@ -125,7 +139,8 @@ def _headed(parse: Callable[[str], list[Section]]) -> Callable[[SourceSettings],
         work_key, work_group = "", None
         for file in source_files(source):
             group = group_of(source, file.name)
-            pieces = pieces_from_sections(parse(file.text), source.min_piece, shift=1 if source.works else 0)
+            text = _field(file.text, source.json_field) if source.json_field else file.text
+            pieces = pieces_from_sections(parse(text), source.min_piece, shift=1 if source.works else 0)
             if not source.works:
                 yield file.name, group, "prose", pieces
                 continue
@@ -182,6 +197,24 @@ def _mail(source: SourceSettings) -> Iterator[Read]:
         yield key[:80] or "no subject", key, "mail", pieces
 
 
+def _mail_items(source: SourceSettings) -> Iterator[Read]:
+    """Each message a document of one piece, as in feeds and newsletters; `Key: value` lines at its head go."""
+    for file in source_files(source):
+        raw = json.loads(file.text)["text"] if file.name.endswith(".json") else file.text
+        message = mail.read_message(re.sub(r"\AFrom [^\n]*\n", "", raw))
+        if message is not None:
+            body = re.sub(r"\A(?:\s*[A-Z][\w-]+: [^\n]*\n)+", "", message.body).strip()
+            yield Path(file.name).stem, Path(file.name).stem, "prose", [Piece(body, CHAPTER, message.subject)]
+
+
+def _questions(source: SourceSettings) -> Iterator[Read]:
+    """FAQ pages: headings that are questions stay as the first line of their answers; others are ordinary headings."""
+    for file in source_files(source):
+        parse = html_sections if ".htm" in file.name else markdown_sections if file.name.endswith(".md") else pod_sections
+        sections = [Section(each.depth, each.title, f"{each.title}\n{each.body}" if each.title.endswith("?") else each.body) for each in parse(file.text)]
+        yield file.name, group_of(source, file.name), "prose", pieces_from_sections(sections, source.min_piece)
+
+
 def _turns_piece(turns: list[conversation.Turn] | tuple[conversation.Turn, ...], strength: int, label: str = "") -> Piece:
     return Piece("\n".join(f"{turn.speaker}{UNIT}{' '.join(turn.text.split())}" for turn in turns), strength, label)
 
@@ -226,6 +259,11 @@ ADAPTERS: dict[str, Callable[[SourceSettings], Iterator[Read]]] = {
     "rfc": _headed(rfc_sections),
     "book": _headed(book_sections),
     "legal": _headed(legal_sections),
+    "pod": _headed(pod_sections),
+    "news": _headed(news_sections),
+    "faq": _headed(question_sections),
+    "questions": _questions,
+    "mail-items": _mail_items,
     "code": _code,
     "dictd": _dictd,
     "brown": _brown,

@@ -83,6 +83,9 @@ class _Reader(HTMLParser):
         return self.sections
 
     def _break(self, paragraph: bool) -> None:
+        if self.body[-1].strip() == "-":
+            # A paragraph inside a list item stays on the item's line.
+            return
         if self.body[-1].strip():
             self.body.append("")
         if paragraph and len(self.body) > 1 and self.body[-2].strip():

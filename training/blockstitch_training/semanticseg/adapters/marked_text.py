@@ -43,6 +43,7 @@ def markdown_sections(text: str) -> list[Section]:
 
 
 _RST_RULE = re.compile(r"^([=\-~^\"'`#*+.:_])\1{2,}\s*$")
+_RST_DIRECTIVE = re.compile(r"^\s*\.\.(?:$| (?!\[))|^\s{2,}:[\w-]+:|^:\w+:")
 _RST_ROLE = re.compile(r":[a-zA-Z:+_-]+:`(?:~|!)?([^`<]*?)(?:\s*<[^`>]*>)?`")
 
 
@@ -73,7 +74,7 @@ def rest_sections(text: str) -> list[Section]:
             title = (lines[index + 1] if over else line).strip()
             index += 3 if over else 2
             continue
-        if not re.match(r"^\.\. (_|index::|contents|SPDX|toctree|highlight|module|currentmodule)", line):
+        if not _RST_DIRECTIVE.match(line):
             body.append(_RST_ROLE.sub(r"\1", line).replace("``", "`").rstrip())
         index += 1
     out.append(Section(depth, title, "\n".join(body)))
@@ -107,6 +108,70 @@ def _plain_latex(text: str) -> str:
     text = re.sub(r"\\[a-zA-Z]+\b\*?", "", text).replace("~", " ").replace("``", '"').replace("''", '"')
     text = re.sub(r"\\([%&_#$ {}])", r"\1", text)
     return re.sub(r"\n{3,}", "\n\n", re.sub(r"[ \t]+", " ", text))
+
+
+_POD_ESCAPE = re.compile(r"[A-Z]<(?:<+ )?([^<>]*)(?: >+)?>")
+
+
+def pod_sections(text: str) -> list[Section]:
+    """Perl's pod by =head1 to =head4; the code between pods is left out, =item lines stay."""
+    out: list[Section] = []
+    depth, title, body, inside = 0, "", [], False
+    for line in text.split("\n"):
+        command = re.match(r"=([a-z]+\d?)\s*(.*)", line)
+        if command:
+            inside = command.group(1) != "cut"
+        if not inside:
+            continue
+        for _ in range(2):
+            line = _POD_ESCAPE.sub(lambda match: match.group(1).partition("|")[0], line)
+        if command and command.group(1).startswith("head"):
+            out.append(Section(depth, title, "\n".join(body)))
+            depth, body = int(command.group(1)[4:] or 1), []
+            title = line.partition(" ")[2].strip()
+        elif not command:
+            body.append(line.rstrip())
+        elif command.group(1) == "item":
+            body.append(line.partition(" ")[2])
+    out.append(Section(depth, title, "\n".join(body)))
+    return _from_one([each for each in out if each.title or each.body.strip()])
+
+
+_RELEASE = re.compile(
+    r"^(?:[\w.+-]+ \([^)]+\) [\w-]+;.*|(?:\*+ |#+ |=+ )?(?:(?:changes|new|noteworthy|news|version|release|v)\b.*)?\d+\.\d+(?:\.\d+)*\S*(?:\s.{0,60})?"
+    r"|\d{4}-\d\d-\d\d\b.{0,80}|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)\b.{0,80})$",
+    re.I,
+)
+
+
+def news_sections(text: str) -> list[Section]:
+    """NEWS and changelog files: one section a release or day, whose heading is a version, a date or a Debian changelog's first line."""
+    out: list[Section] = []
+    title, body = "", []
+    blank = True
+    for line in text.split("\n"):
+        if blank and not line.startswith(" ") and _RELEASE.match(line):
+            out.append(Section(1, title, "\n".join(body)))
+            title, body = line.strip("*#= "), []
+        elif not re.match(r"^ -- .+<.*>", line):
+            body.append(line.rstrip())
+        blank = not line.strip() or re.match(r"^[=*-]{3,}$", line) is not None
+    out.append(Section(1, title, "\n".join(body)))
+    return [each for each in out[1:] if each.body.strip()]
+
+
+_QUESTION = re.compile(r"^(?:Q\s?\d*[.:)]\s*|\(?\d+(?:[.-]\d+)*[.:)]*\s+|[*-]\s+)?([A-Z\"'][^\n]{8,140}\?)\s*$", re.M)
+
+
+def question_sections(text: str) -> list[Section]:
+    """Plain-text FAQs: a line that is a question begins a section; the question stays the first line of its answer."""
+    out: list[Section] = []
+    matches = list(_QUESTION.finditer(text))
+    for index, match in enumerate(matches):
+        end = matches[index + 1].start() if index + 1 < len(matches) else len(text)
+        answer = re.sub(r"^\s*A\s?\d*[.:)]\s*", "", text[match.end() : end].strip("\n"))
+        out.append(Section(1, "", f"{match.group(1)}\n{answer}"))
+    return out
 
 
 _CHAPTER = re.compile(
