@@ -17,18 +17,20 @@ export interface SamplingInput {
   maxTokens?: { field: string; value: number };
   topLogprobs?: number;
   promptTokens: number;
+  /** The field that holds the prompt: what is to blame where it alone fills the context. */
+  promptField: 'messages' | 'prompt';
 }
 
 /** @throws BlockstitchError `context_exceeded`, `invalid_request` naming the field */
 export function samplingParams(
-  { body, maxTokens, topLogprobs, promptTokens }: SamplingInput,
+  { body, maxTokens, topLogprobs, promptTokens, promptField }: SamplingInput,
   model: ImportedModel,
   config: Config,
 ): SamplingParams {
   const { generation } = model;
   const { repetitionPenalty } = generation;
   return {
-    maxTokens: newTokens(promptTokens, maxTokens, model.config.maxPositions, config),
+    maxTokens: newTokens(promptTokens, maxTokens, model.config.maxPositions, config, promptField),
     temperature: body.temperature ?? generation.temperature ?? 1,
     topP: body.top_p ?? generation.topP ?? 1,
     topK: Math.max(0, body.top_k ?? generation.topK ?? 0),
@@ -75,6 +77,7 @@ function newTokens(
   given: SamplingInput['maxTokens'],
   contextTokens: number,
   config: Config,
+  promptField: string,
 ): number {
   const room = contextTokens - promptTokens;
   const wanted = given?.value ?? Math.min(config.defaultTokens, config.maxTokens, Math.max(1, room));
@@ -82,7 +85,7 @@ function newTokens(
     throw new BlockstitchError(
       'context_exceeded',
       { promptTokens, maxTokens: wanted, contextTokens },
-      { param: given?.field ?? 'messages' },
+      { param: given && room > 0 ? given.field : promptField },
     );
   }
   if (wanted > config.maxTokens) {

@@ -8,7 +8,7 @@ import type { TokenEntry } from '../generation/choice-stream.js';
 import { Choices } from '../generation/choices.js';
 import { promptDocuments } from '../generation/document-inputs.js';
 import { checkPromptSize } from '../generation/prompt-limits.js';
-import { attentionMode, checkModel, streamError, unixSeconds } from '../generation/request-basics.js';
+import { attentionMode, checkModel, repairOptions, streamError, unixSeconds } from '../generation/request-basics.js';
 import { choiceCount, samplingParams, stopStrings } from '../generation/sampling-params.js';
 import { refuseUnsupportedFields } from '../generation/unsupported-fields.js';
 import type { Lifecycle } from '../lifecycle.js';
@@ -108,12 +108,13 @@ async function startChat(
       ...(maxTokens === undefined ? {} : { maxTokens }),
       ...(body.logprobs ? { topLogprobs: body.top_logprobs ?? 0 } : {}),
       promptTokens: promptTokens(plan),
+      promptField: 'messages',
     },
     services.model,
     services.config,
   );
   const salt = body.cache_salt === undefined ? {} : { cacheSalt: body.cache_salt };
-  return new Choices(services, { id, plan, sampling, stops, count, ...salt });
+  return new Choices(services, { id, plan, sampling, stops, count, ...salt, ...repairOptions(body) });
 }
 
 function newTokenLimit(body: ChatBody): { field: string; value: number } | undefined {

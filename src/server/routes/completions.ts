@@ -8,7 +8,7 @@ import type { TokenEntry } from '../generation/choice-stream.js';
 import { Choices } from '../generation/choices.js';
 import { checkDocumentText } from '../generation/document-inputs.js';
 import { checkPromptSize } from '../generation/prompt-limits.js';
-import { attentionMode, checkModel, streamError, unixSeconds } from '../generation/request-basics.js';
+import { attentionMode, checkModel, repairOptions, streamError, unixSeconds } from '../generation/request-basics.js';
 import { choiceCount, samplingParams, stopStrings } from '../generation/sampling-params.js';
 import { refuseUnsupportedFields } from '../generation/unsupported-fields.js';
 import type { Lifecycle } from '../lifecycle.js';
@@ -72,12 +72,13 @@ async function startCompletion(services: Services, body: CompletionBody, id: str
       ...(body.max_tokens === undefined ? {} : { maxTokens: { field: 'max_tokens', value: body.max_tokens } }),
       ...(body.logprobs === undefined ? {} : { topLogprobs: body.logprobs }),
       promptTokens: promptTokens(plan),
+      promptField: 'prompt',
     },
     services.model,
     services.config,
   );
   const salt = body.cache_salt === undefined ? {} : { cacheSalt: body.cache_salt };
-  return new Choices(services, { id, plan, sampling, stops, count, ...salt });
+  return new Choices(services, { id, plan, sampling, stops, count, ...salt, ...repairOptions(body) });
 }
 
 /** @throws BlockstitchError `empty_input`, `payload_too_large`, `invalid_request` */
