@@ -31,9 +31,11 @@ export function documentHits({ report }: ChatResult): { hits: number; blocks: nu
 export function summaryLine(result: ChatResult): string {
   const { hits, blocks } = documentHits(result);
   const cached = result.usage.prompt_tokens_details.cached_tokens;
+  const repaired = result.report.blocks.reduce((sum, block) => sum + block.repaired_tokens, 0);
   return [
     `TTFT ${formatMilliseconds(result.ttftMs)}`,
     `${hits} of ${blocks} document blocks hit`,
     `${cached} of ${result.usage.prompt_tokens} prompt tokens cached`,
+    ...(repaired === 0 ? [] : [`${repaired} repaired`]),
   ].join(', ');
 }

@@ -8,8 +8,9 @@
  * CacheBlend, arXiv 2405.16444, section 4).
  */
 
+export const REPAIR_CHOICES = ['first'] as const;
 /** How repaired pages are chosen. */
-export type RepairChoice = 'first' | 'deviation';
+export type RepairChoice = (typeof REPAIR_CHOICES)[number];
 
 export interface RepairOptions {
   /** Share of the tokens that is computed again, 0 (plain block attention) to 1 (full attention exactly). */

@@ -63,6 +63,7 @@ export class ServerMetrics {
   private readonly hitTokens = this.counter('cache_hit_tokens_total', 'Prompt tokens found, by tier', ['tier']);
   private readonly promptTokens = this.counter('prompt_tokens_total', 'Prompt tokens prefilled or found');
   private readonly generationTokens = this.counter('generation_tokens_total', 'Tokens generated');
+  private readonly repairedTokens = this.counter('repaired_tokens_total', 'Cached tokens computed again in context');
   private readonly preemptions = this.counter('num_preemptions_total', 'Requests set back to be recomputed');
   private readonly stepSeconds = this.counter('engine_step_seconds_total', 'Time in engine steps');
   private readonly runSeconds = this.counter('engine_run_seconds_total', 'Part of it inside ONNX Runtime');
@@ -161,6 +162,7 @@ export class ServerMetrics {
     setTotals(this.hitTokens, Object.entries(statistics.hitTokens));
     setTotal(this.promptTokens, statistics.promptTokens);
     setTotal(this.generationTokens, statistics.generatedTokens);
+    setTotal(this.repairedTokens, statistics.repairedTokens);
     setTotal(this.preemptions, statistics.preemptions);
     setTotal(this.stepSeconds, statistics.stepMs / 1000);
     setTotal(this.runSeconds, statistics.runMs / 1000);

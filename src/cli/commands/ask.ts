@@ -1,7 +1,9 @@
 /** `blockstitch ask QUESTION FILES...`: one question over documents, in process or against a running server. */
 import { readFile } from 'node:fs/promises';
 import { basename, extname } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
+import type { Config } from '../../config.js';
+import { DEFAULT_REPAIR_CHOICE, REPAIR_CHOICES, type RepairChoice } from '../../engine/repair-plan.js';
 import { BlockstitchError } from '../../errors.js';
 import { startServer } from '../../server/start-server.js';
 import { blockLines, summaryLine } from '../answer-report.js';
@@ -15,6 +17,8 @@ interface AskFlags {
   newTokens: string;
   temperature: string;
   salt?: string;
+  repair?: string;
+  repairBy: RepairChoice;
   json: boolean;
 }
 
@@ -29,6 +33,12 @@ export function addAsk(program: Command): void {
     .option('--new-tokens <number>', 'tokens to generate at most', '256')
     .option('--temperature <number>', '0 = greedy', '0')
     .option('--salt <text>', 'cache salt')
+    .option('--repair <share>', 'share of the cached tokens to compute again in context, 0 to 1 (block attention)')
+    .addOption(
+      new Option('--repair-by <choice>', 'which tokens to repair')
+        .choices(REPAIR_CHOICES)
+        .default(DEFAULT_REPAIR_CHOICE),
+    )
     .option('--json', 'print answer, blocks and timings as JSON', false)
     .addHelpText('after', '\nAn API key for --url is taken from BLOCKSTITCH_API_KEYS (the first).');
   addSettings(command, [...MODEL_SETTINGS, 'storeDir', 'redisUrl']);
@@ -42,6 +52,7 @@ export function addAsk(program: Command): void {
       temperature: numberFlag('--temperature', flags.temperature, 0),
       ...(flags.system === undefined ? {} : { system: flags.system }),
       ...(flags.salt === undefined ? {} : { cacheSalt: flags.salt }),
+      ...attentionOf(flags, config.attention),
     };
     if (flags.url !== undefined) {
       await answer(terminal, flags.url.replace(/\/+$/, ''), chat, flags.json, config.apiKeys[0]);
@@ -82,6 +93,13 @@ async function answer(
   terminal.print(terminal.colour('bold', summaryLine(result)));
 }
 
+/** A repair asked for, else the mode of --attention; the server's own for `auto`. */
+function attentionOf(flags: AskFlags, mode: Config['attention']): Pick<ChatQuestion, 'attention'> {
+  if (flags.repair === undefined) return mode === 'auto' ? {} : { attention: mode };
+  const share = numberFlag('--repair', flags.repair, 0, 1);
+  return { attention: { mode: 'block', repair: { share, by: flags.repairBy } } };
+}
+
 async function readDocument(file: string): Promise<{ title: string; text: string }> {
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(await readFile(file));
@@ -92,8 +110,9 @@ async function readDocument(file: string): Promise<{ title: string; text: string
   }
 }
 
-function numberFlag(flag: string, value: string, min: number): number {
+function numberFlag(flag: string, value: string, min: number, max = Number.POSITIVE_INFINITY): number {
   const number = Number(value);
-  if (Number.isFinite(number) && number >= min) return number;
-  throw new BlockstitchError('config_invalid', { setting: flag, reason: `${value} is not a number from ${min} up` });
+  if (Number.isFinite(number) && number >= min && number <= max) return number;
+  const range = max === Number.POSITIVE_INFINITY ? `from ${min} up` : `from ${min} to ${max}`;
+  throw new BlockstitchError('config_invalid', { setting: flag, reason: `${value} is not a number ${range}` });
 }

@@ -3,6 +3,7 @@
  * Knows choices by index; text and stopping are `choice-stream.ts`, wording is the routes'.
  */
 import type { SamplingParams } from '../../engine/engine.js';
+import type { RepairOptions } from '../../engine/repair-plan.js';
 import { type PromptPlan, promptTokens } from '../../prompt/prompt-plan.js';
 import type { Report, Usage } from '../schemas/usage-schema.js';
 import type { RequestObserver } from '../server-metrics.js';
@@ -17,6 +18,7 @@ export interface Generation {
   stops: readonly string[];
   count: number;
   cacheSalt?: string;
+  repair?: RepairOptions;
 }
 
 export interface CollectedChoice {
@@ -86,11 +88,12 @@ export class Choices {
   report(): Report {
     return {
       attention: this.generation.plan.attention,
-      blocks: (this.prefilled?.blocks ?? []).map(({ key, tokens, origin, kind }) => ({
+      blocks: (this.prefilled?.blocks ?? []).map(({ key, tokens, origin, kind, repairedTokens }) => ({
         hash: key,
         tokens,
         origin,
         kind,
+        repaired_tokens: repairedTokens ?? 0,
       })),
       timings: {
         queue_ms: round(this.prefilled?.queueMs ?? 0),
@@ -102,7 +105,7 @@ export class Choices {
   }
 
   private choice(index: number, signal: AbortSignal): AsyncGenerator<ChoiceEvent> {
-    const { id, plan, sampling, stops, count, cacheSalt } = this.generation;
+    const { id, plan, sampling, stops, count, cacheSalt, repair } = this.generation;
     const { deadlineMs } = this.services.config;
     const observer = this.services.metrics.request();
     this.observers.push(observer);
@@ -111,6 +114,7 @@ export class Choices {
       plan,
       sampling: sampling.seed === undefined ? sampling : { ...sampling, seed: sampling.seed + index },
       ...(cacheSalt === undefined ? {} : { cacheSalt }),
+      ...(repair === undefined ? {} : { repair }),
       ...(deadlineMs === 0 ? {} : { deadlineMs }),
     };
     return streamChoice(this.services, request, stops, signal, observer);

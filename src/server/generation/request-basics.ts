@@ -1,5 +1,6 @@
 /** What every generating route does first: the right model, the attention mode, the error of a broken stream. */
 import type { FastifyRequest } from 'fastify';
+import { DEFAULT_REPAIR_CHOICE, type RepairOptions } from '../../engine/repair-plan.js';
 import { BlockstitchError } from '../../errors.js';
 import type { AttentionMode } from '../../prompt/prompt-plan.js';
 import type { ServerEvent } from '../event-stream.js';
@@ -14,9 +15,24 @@ export function checkModel(services: Services, model: string | undefined): void 
   }
 }
 
-export function attentionMode(services: Services, { attention }: SamplingBody): AttentionMode {
+/** The mode of the request's plan; a repair of everything is full attention. */
+export function attentionMode(services: Services, body: SamplingBody): AttentionMode {
+  const { attention } = body;
   if (attention === undefined) return services.defaultAttention;
-  return typeof attention === 'string' ? attention : attention.mode;
+  if (typeof attention === 'string') return attention;
+  return (repairOptions(body).repair?.share ?? 0) >= 1 ? 'full' : attention.mode;
+}
+
+/** @throws BlockstitchError `invalid_request` for a repair of full attention */
+export function repairOptions({ attention }: SamplingBody): { repair?: RepairOptions } {
+  if (typeof attention !== 'object' || attention.repair === undefined) return {};
+  const { mode, repair } = attention;
+  if (mode === 'full') {
+    const reason = '`attention.repair` needs the mode `block`: full attention has nothing to repair.';
+    throw new BlockstitchError('invalid_request', { reason }, { param: 'attention.repair' });
+  }
+  if (typeof repair === 'number') return { repair: { share: repair, by: DEFAULT_REPAIR_CHOICE } };
+  return { repair: { share: repair.share, by: repair.by ?? DEFAULT_REPAIR_CHOICE } };
 }
 
 /** For failures after the headers of an event stream have gone out. */

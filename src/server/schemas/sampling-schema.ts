@@ -1,5 +1,6 @@
 /** The sampling fields that /v1/chat/completions and /v1/completions share, with OpenAI's names and ranges. */
 import { type Static, Type } from '@fastify/type-provider-typebox';
+import { DEFAULT_REPAIR_CHOICE, REPAIR_CHOICES } from '../../engine/repair-plan.js';
 
 /** A string that is one of `values`, as JSON Schema's `enum`. */
 export function oneOf<const V extends string>(values: readonly V[], options: object = {}) {
@@ -8,10 +9,32 @@ export function oneOf<const V extends string>(values: readonly V[], options: obj
 
 const tokenCount = (description: string) => Type.Optional(Type.Integer({ minimum: 1, description }));
 
-export const AttentionSchema = Type.Union([oneOf(['block', 'full']), Type.Object({ mode: oneOf(['block', 'full']) })], {
-  description:
-    "`block` stitches cached blocks; `full` is ordinary causal attention over the same tokens. The checkpoint's own mode where absent.",
-});
+const share = { minimum: 0, maximum: 1 };
+const RepairSchema = Type.Union(
+  [
+    Type.Number(share),
+    Type.Object({
+      share: Type.Number(share),
+      by: Type.Optional(
+        oneOf(REPAIR_CHOICES, {
+          description: `Which tokens, by pages of 16; \`${DEFAULT_REPAIR_CHOICE}\` where absent.`,
+        }),
+      ),
+    }),
+  ],
+  {
+    description:
+      'For checkpoints not trained for block attention: the share of the cached tokens that is computed again in context. 0 = none, 1 = `full` exactly.',
+  },
+);
+
+export const AttentionSchema = Type.Union(
+  [oneOf(['block', 'full']), Type.Object({ mode: oneOf(['block', 'full']), repair: Type.Optional(RepairSchema) })],
+  {
+    description:
+      "`block` stitches cached blocks; `full` is ordinary causal attention over the same tokens. The checkpoint's own mode where absent.",
+  },
+);
 
 export const SegmentationSchema = Type.Object(
   {

@@ -7,7 +7,9 @@ export const UsageSchema = Type.Object({
   completion_tokens: Type.Integer(),
   total_tokens: Type.Integer(),
   prompt_tokens_details: Type.Object({
-    cached_tokens: Type.Integer({ description: 'Prompt tokens that were not prefilled for this request.' }),
+    cached_tokens: Type.Integer({
+      description: 'Prompt tokens that were not prefilled for this request; repaired tokens were.',
+    }),
   }),
 });
 export type Usage = Static<typeof UsageSchema>;
@@ -19,6 +21,9 @@ export const BlockReportSchema = Type.Object({
     description: 'Where it was found; `computed` = a miss.',
   }),
   kind: oneOf(['template', 'document']),
+  repaired_tokens: Type.Integer({
+    description: 'Tokens of it that were computed again in context (`attention.repair`).',
+  }),
 });
 
 export const ReportSchema = Type.Object({
