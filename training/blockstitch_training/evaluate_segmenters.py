@@ -1,0 +1,135 @@
+"""Compares segmenters on labelled documents: `python -m blockstitch_training.evaluate_segmenters --set NAME=FILE --out FOLDER`.
+
+Every segmenter cuts every document at every target length; a setting is chosen on other documents than those it is judged on:
+on the tuning split where one is given (`--set NAME=TEST,TUNING`), else by halves (even documents by the odd ones' best).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .segmenter_evaluation.cases import Case, make_cases, read_labelled
+from .segmenter_evaluation.node_segmenters import NodeSegmenters
+from .segmenter_evaluation.plots import draw_plots
+from .segmenter_evaluation.report import comparisons, tables
+from .segmenter_evaluation.tuning import OBJECTIVES, DocumentScore, best_setting, cross_tuned, micro_f1, score_document, summarize
+
+SEGMENTERS = ("semantic", "structural", "fixed", "paragraphs", "recursive", "texttiling", "embedding")
+TARGETS = (32, 64, 128, 256, 512, 1024, 2048, 4096)
+#: Above every target: the comparison is of where segmenters cut, not of a cap that real segments would break.
+MOST_TOKENS = 32_768
+REPOSITORY = Path(__file__).parents[2]
+
+Cut = Callable[[str, Sequence[Case], int], list[list[int]]]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    results: list[dict]
+    curves: list[dict]
+
+
+def evaluate(
+    name: str,
+    cases: Sequence[Case],
+    tuning: Sequence[Case],
+    cut: Cut,
+    segmenters: Sequence[str],
+    targets: Sequence[int],
+    levels: Sequence[int],
+    objective: str = "both",
+    rounds: int = 1_000,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Evaluation:
+    """Rows per segmenter, category and level. A level that no document of a category has is left out.
+
+    @raises SegmenterFailed where a segmenter cannot cut a document
+    """
+    results: list[dict] = []
+    curves: list[dict] = []
+    for segmenter in segmenters:
+        offsets: dict[int, list[list[int]]] = {}
+        tuning_offsets: dict[int, list[list[int]]] = {}
+        for target in targets:
+            progress(f"{name}: {segmenter} at {target}")
+            offsets[target] = cut(segmenter, cases, target)
+            tuning_offsets[target] = cut(segmenter, tuning, target) if tuning else []
+        for category in dict.fromkeys(case.labelled.category for case in cases):
+            for level in levels:
+                scores = {str(target): _scored(cases, offsets[target], category, level) for target in targets}
+                if not next(iter(scores.values())):
+                    continue
+                other = {str(target): _scored(tuning, tuning_offsets[target], category, level) for target in targets}
+                if next(iter(other.values())):
+                    setting = best_setting(other, objective)
+                    chosen, settings = scores[setting], [setting]
+                else:
+                    chosen, settings = cross_tuned(scores, objective)
+                row = {"set": name, "category": category, "level": level, "segmenter": segmenter}
+                results.append({**row, "settings": settings, **summarize(chosen, rounds=rounds).row()})
+                for target, each in scores.items():
+                    curves.append({**row, "target": int(target), "f1": micro_f1(each), "pk": sum(one.pk for one in each) / len(each)})
+    return Evaluation(results, curves)
+
+
+def _scored(cases: Sequence[Case], offsets: Sequence[Sequence[int]], category: str, level: int) -> list[DocumentScore]:
+    scored = (score_document(case, cuts, level) for case, cuts in zip(cases, offsets, strict=True) if case.labelled.category == category)
+    return [each for each in scored if each is not None]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--set", action="append", required=True, metavar="NAME=PATH[,TUNING]", help="JSONL file or folder of shards, and the tuning split where there is one")
+    parser.add_argument("--out", type=Path, required=True, help="folder for results.json, results.md and the plots")
+    parser.add_argument("--segmenters", default=",".join(SEGMENTERS))
+    parser.add_argument("--trained", default="semantic", help="the segmenter that the others are compared with")
+    parser.add_argument("--targets", default=",".join(map(str, TARGETS)), help="target lengths in tokens from which every segmenter chooses")
+    parser.add_argument("--levels", default="1", help="granularities: boundaries of at least this strength count")
+    parser.add_argument("--objective", choices=OBJECTIVES, default="both", help="what a setting is chosen by")
+    parser.add_argument("--most", type=int, default=0, help="documents a category and split, 0 for all")
+    parser.add_argument("--repository", type=Path, default=REPOSITORY)
+    parser.add_argument("--argument", action="append", default=[], help="passed on to the segment command, such as --argument=--model=DIR")
+    options = parser.parse_args(arguments)
+    node = NodeSegmenters(options.repository, tuple(options.argument))
+
+    def cut(segmenter: str, cases: Sequence[Case], target: int) -> list[list[int]]:
+        limits = {"target_tokens": target, "min_tokens": 1, "max_tokens": max(MOST_TOKENS, target)}
+        return node.cut(segmenter, [(case.labelled.id, case.labelled.text) for case in cases], limits)
+
+    results: list[dict] = []
+    curves: list[dict] = []
+    for entry in options.set:
+        name, _, paths = entry.partition("=")
+        test, _, tuning = paths.partition(",")
+        cases = make_cases(read_labelled(Path(test), name, options.most), node)
+        others = make_cases(read_labelled(Path(tuning), name, options.most), node) if tuning else []
+        found = evaluate(
+            name,
+            cases,
+            others,
+            cut,
+            options.segmenters.split(","),
+            [int(each) for each in options.targets.split(",")],
+            [int(each) for each in options.levels.split(",")],
+            options.objective,
+            progress=lambda text: print(text, file=sys.stderr, flush=True),
+        )
+        results += found.results
+        curves += found.curves
+    options.out.mkdir(parents=True, exist_ok=True)
+    summary = {"objective": options.objective, "results": results, "curves": curves, "comparisons": comparisons(results, options.trained)}
+    (options.out / "results.json").write_text(json.dumps(summary, indent=1) + "\n")
+    report = tables(results, options.trained)
+    (options.out / "results.md").write_text(report)
+    draw_plots(options.out, results, curves)
+    print(report)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
