@@ -20,10 +20,19 @@ export interface TestRedis {
  */
 export async function startRedis(port?: number, extra: readonly string[] = []): Promise<TestRedis> {
   const own = port ?? (await freePort());
-  const fixed = ['--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
+  // A replica leaves what it was sent in its directory, and a server loads what it finds there.
+  const directory = mkdtempSync(join(tmpdir(), 'blockstitch-redis-'));
+  const fixed = ['--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', directory];
   const place = extra.includes('--tls-port') ? ['--port', '0'] : ['--port', String(own)];
   const child = await started('redis-server', [...place, ...fixed, ...extra], 'Ready to accept connections');
-  return { url: `redis://127.0.0.1:${own}`, port: own, stop: () => killed(child) };
+  return {
+    url: `redis://127.0.0.1:${own}`,
+    port: own,
+    async stop() {
+      await killed(child);
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
 }
 
 export interface TestSentinel {
@@ -73,7 +82,7 @@ export async function startCluster(nodes = 3): Promise<TestCluster> {
   for (let index = 0; index < nodes; index++) {
     const port = await freeClusterPort();
     const options = ['--cluster-enabled', 'yes', '--cluster-config-file', join(directory, `nodes-${port}.conf`)];
-    servers.push(await startRedis(port, [...options, '--dir', directory]));
+    servers.push(await startRedis(port, options));
   }
   const clients = servers.map(({ url }) => new Redis(url));
   for (const [index, client] of clients.entries()) {

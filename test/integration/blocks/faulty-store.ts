@@ -1,0 +1,78 @@
+/** A real store whose calls fail in ways drawn or told: what the tests of the repository and of the engine break. */
+import type { ByteStore } from '../../../src/blocks/block-store.js';
+
+/** `hangs`: a call never answers. `damages`: values come back with a bit flipped. `slow`: after `delayMs`. */
+export type Fault = 'none' | 'throws' | 'hangs' | 'damages' | 'slow';
+
+const never = () => new Promise<never>(() => {});
+
+export class FaultyStore implements ByteStore {
+  readonly tier: ByteStore['tier'];
+  readonly #inner: ByteStore;
+  fault: Fault = 'none';
+  delayMs = 0;
+  gets = 0;
+  puts = 0;
+
+  constructor(inner: ByteStore) {
+    this.#inner = inner;
+    this.tier = inner.tier;
+  }
+
+  async get(keys: readonly string[]): Promise<(Uint8Array | undefined)[]> {
+    this.gets++;
+    await this.#act();
+    const values = await this.#inner.get(keys);
+    return this.fault === 'damages' ? values.map(damaged) : values;
+  }
+
+  async put(entries: readonly { key: string; value: Uint8Array }[]): Promise<void> {
+    this.puts++;
+    await this.#act();
+    await this.#inner.put(entries);
+  }
+
+  async has(keys: readonly string[]): Promise<boolean[]> {
+    await this.#act();
+    return this.#inner.has(keys);
+  }
+
+  async delete(keys: readonly string[]): Promise<number> {
+    await this.#act();
+    return this.#inner.delete(keys);
+  }
+
+  async clear(): Promise<number> {
+    await this.#act();
+    return this.#inner.clear();
+  }
+
+  async lock(key: string, ttlMs: number) {
+    await this.#act();
+    return this.#inner.lock(key, ttlMs);
+  }
+
+  async statistics(): Promise<{ entries: number; bytes: number }> {
+    await this.#act();
+    return this.#inner.statistics();
+  }
+
+  async close(): Promise<void> {
+    await this.#inner.close();
+  }
+
+  async #act(): Promise<void> {
+    if (this.fault === 'throws') throw new Error('the store is told to fail');
+    if (this.fault === 'hangs') await never();
+    if (this.fault === 'slow') await new Promise((resolve) => setTimeout(resolve, this.delayMs));
+  }
+}
+
+/** A copy with one bit flipped, at a place that depends on the bytes alone. */
+function damaged(value: Uint8Array | undefined): Uint8Array | undefined {
+  if (value === undefined) return undefined;
+  const copy = Uint8Array.from(value);
+  const at = (copy.length * 7 + (copy[copy.length >> 1] as number) * 31) % copy.length;
+  copy[at] = (copy[at] as number) ^ 0x10;
+  return copy;
+}
