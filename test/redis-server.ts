@@ -56,7 +56,7 @@ export async function startSentinel(masterPort: number): Promise<TestSentinel> {
     'sentinel failover-timeout demo 2000',
   ];
   writeFileSync(file, `${lines.join('\n')}\n`);
-  const child = await started('redis-sentinel', [file], '+monitor master demo');
+  const child = await started('redis-server', [file, '--sentinel'], '+monitor master demo');
   return {
     url: `redis://127.0.0.1:${port}`,
     master: 'demo',
