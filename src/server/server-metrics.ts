@@ -170,6 +170,8 @@ export class ServerMetrics {
     if (repository.store) tiers.push([repository.store.tier, repository.store]);
     const each = (field: keyof TierStatistics): [string, number][] =>
       tiers.map(([tier, values]) => [tier, values[field]]);
+    this.tierEntries.set({ tier: 'pool' }, pool.cachedBlocks);
+    this.tierBytes.set({ tier: 'pool' }, pool.cachedPages * pool.pageBytes);
     for (const [tier, { entries, bytes }] of tiers) {
       this.tierEntries.set({ tier }, entries);
       this.tierBytes.set({ tier }, bytes);
