@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from .feature_stream import UnitDocument, unpack
-from .network import Crops
+from .network import Crops, WordTable
 
 #: Conversations and meetings are what lines of text alone say least about: they count more.
 WEIGHTS = {"small-talk": 1.5, "conversations": 2.0, "meetings": 2.5, "social": 1.5, "lectures": 1.3}
@@ -20,71 +20,89 @@ WEIGHTS = {"small-talk": 1.5, "conversations": 2.0, "meetings": 2.5, "social": 1
 
 @dataclass
 class Collection:
-    """Documents by category; teacher vectors [units, 64] of the documents under "teacher", in order."""
+    """Documents by category, with means of the word table where they were computed."""
 
     documents: dict[str, list[UnitDocument]]
-    teacher: list[np.ndarray]
 
 
-def load(work: Path, split: str) -> Collection:
+def load(work: Path, split: str, table: WordTable | None = None) -> Collection:
+    """table: adds each unit's mean of it, as float16, so that training need not compute them again and again."""
     documents = {path.stem.split("-", 1)[1]: unpack(path) for path in sorted(work.glob(f"{split}-*.npz"))}
     documents = {name: kept for name, some in documents.items() if (kept := [d for d in some if d.units > 3])}
-    teacher: list[np.ndarray] = []
-    if split == "train" and (work / "teacher-vectors.npy").exists():
-        documents["teacher"] = unpack(work / "teacher.npz")
-        vectors = np.load(work / "teacher-vectors.npy")
-        at = 0
-        for document in documents["teacher"]:
-            teacher.append(vectors[at : at + document.units])
-            at += document.units
-    return Collection(documents, teacher)
+    if table is not None:
+        for some in documents.values():
+            for document in some:
+                document.topics = unit_topics(table, document)
+    return Collection(documents)
+
+
+@torch.no_grad()
+def unit_topics(table: WordTable, document: UnitDocument) -> np.ndarray:
+    """[units, D + 1] float16"""
+    rows = torch.from_numpy(document.rows.astype(np.int64))
+    bounds = torch.from_numpy(document.offsets.astype(np.int64))
+    owners = torch.from_numpy(np.repeat(np.arange(document.units), np.diff(document.offsets)))
+    return table.means(rows, bounds[:-1], bounds[1:], owners).to(torch.float16).numpy()
 
 
 def crop(document: UnitDocument, start: int, stop: int) -> UnitDocument:
     first, last = document.offsets[start], document.offsets[stop]
     offsets = document.offsets[start : stop + 1] - first
-    return UnitDocument(document.rows[first:last], offsets, document.labels[start:stop], document.starts[start:stop], document.values[start:stop])
+    part = slice(start, stop)
+    topics = None if document.topics is None else document.topics[part]
+    return UnitDocument(
+        document.rows[first:last], offsets, document.labels[part], document.starts[part], document.values[part], topics=topics
+    )
 
 
-def collate(documents: list[UnitDocument], teacher: list[np.ndarray] | None = None) -> Crops:
+def collate(documents: list[UnitDocument]) -> Crops:
     units = max(d.units for d in documents)
-    words = max(len(d.rows) for d in documents)
     count, features = len(documents), documents[0].values.shape[1]
-    rows = np.zeros((count, words), np.int64)
-    offsets = np.zeros((count, units + 1), np.int64)
+    rows = np.concatenate([d.rows for d in documents]).astype(np.int64)
+    starts = np.zeros((count, units), np.int64)
+    ends = np.zeros((count, units), np.int64)
+    owners = []
     values = np.zeros((count, units, features), np.float32)
     labels = np.zeros((count, units), np.int64)
-    vectors = np.zeros((count, units, 64), np.float32) if teacher else None
+    known = all(d.topics is not None for d in documents)
+    topics = np.zeros((count, units, documents[0].topics.shape[1]), np.float32) if known else None
+    word = 0
     for index, document in enumerate(documents):
-        rows[index, : len(document.rows)] = document.rows
-        offsets[index] = len(document.rows)
-        offsets[index, : document.units + 1] = document.offsets
+        starts[index] = ends[index] = word + len(document.rows)
+        starts[index, : document.units] = word + document.offsets[:-1]
+        ends[index, : document.units] = word + document.offsets[1:]
+        owners.append(np.repeat(np.arange(document.units) + index * units, np.diff(document.offsets)))
+        word += len(document.rows)
         values[index, : document.units] = document.values
         labels[index, : document.units] = document.labels
-        if teacher and vectors is not None:
-            vectors[index, : document.units] = teacher[index][: document.units]
+        if topics is not None:
+            topics[index, : document.units] = document.topics
     sizes = torch.tensor([d.units for d in documents])
     make = torch.from_numpy
-    return Crops(make(rows), make(offsets), make(values), sizes, make(labels), None if vectors is None else make(vectors))
+    return Crops(
+        make(rows),
+        make(starts.reshape(-1)),
+        make(ends.reshape(-1)),
+        make(np.concatenate(owners)),
+        make(values),
+        sizes,
+        make(labels),
+        None if topics is None else make(topics),
+    )
 
 
 class Sampler:
     """draw() -> the next batch: about `budget` units, crops of one length so that little is padded."""
 
-    def __init__(self, collection: Collection, budget: int, seed: int, teacher_share: float) -> None:
+    def __init__(self, collection: Collection, budget: int, seed: int) -> None:
         self.collection = collection
         self.budget = budget
         self.rng = random.Random(seed)
-        self.teacher_share = teacher_share if collection.teacher else 0.0
-        self.names = [name for name in collection.documents if name != "teacher"]
+        self.names = list(collection.documents)
         self.weights = [WEIGHTS.get(name, 1.0) for name in self.names]
 
     def draw(self) -> Crops:
         rng = self.rng
-        if rng.random() < self.teacher_share:
-            chosen = rng.sample(range(len(self.collection.teacher)), max(1, self.budget // 160))
-            documents = [self.collection.documents["teacher"][index] for index in chosen]
-            return collate(documents, [self.collection.teacher[index] for index in chosen])
         length = rng.choice((96, 192, 384, 768))
         documents = []
         while sum(d.units for d in documents) < self.budget:

@@ -14,7 +14,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from .network import Crops, SegmenterNetwork
+from .network import Crops, SegmenterNetwork, WordTable
 from .train import load_network
 
 #: Must equal FEATURE_VERSION of src/segment/unit-features.ts.
@@ -25,19 +25,35 @@ LEAST_HALVED = 512
 LEVEL_CHARACTERS = (400, 2000, 8000, 30000)
 
 
-class QuantizedTable(nn.Module):
+def quantized(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """int8 rows and a scale for each. [N, C] -> [N, C], [N, 1]"""
+    scale = rows.abs().amax(1, keepdim=True).clamp(min=1e-8) / 127
+    return torch.round(rows / scale).to(torch.int8), scale
+
+
+class QuantizedTable(WordTable):
     """The word table with one int8 row and one scale per word."""
 
-    def __init__(self, network: SegmenterNetwork) -> None:
-        super().__init__()
-        rows = network.table.embedding.weight.detach()
-        scale = rows.abs().amax(1, keepdim=True).clamp(min=1e-8) / 127
-        self.register_buffer("rows", torch.round(rows / scale).to(torch.int8))
-        self.register_buffer("scale", torch.cat([scale, network.table.weight.weight.detach()], 1))
+    def __init__(self, table: WordTable) -> None:
+        nn.Module.__init__(self)
+        rows, scale = quantized(table.embedding.weight.detach())
+        self.register_buffer("rows", rows)
+        self.register_buffer("scale", torch.cat([scale, table.weight.weight.detach()], 1))
 
     def forward(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         scale = self.scale[rows]
         return self.rows[rows].float() * scale[..., :1], scale[..., 1:]
+
+
+class QuantizedCues(nn.Module):
+    def __init__(self, cues: nn.Embedding) -> None:
+        super().__init__()
+        rows, scale = quantized(cues.weight.detach())
+        self.register_buffer("rows", rows)
+        self.register_buffer("scale", scale)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return self.rows[rows].float() * self.scale[rows]
 
 
 class ExportedSegmenter(nn.Module):
@@ -45,13 +61,15 @@ class ExportedSegmenter(nn.Module):
 
     def __init__(self, network: SegmenterNetwork) -> None:
         super().__init__()
-        network.table = QuantizedTable(network)
+        network.table = QuantizedTable(network.table)
+        network.cues = QuantizedCues(network.cues)
         self.network = network
 
     def forward(self, rows: Tensor, offsets: Tensor, features: Tensor) -> Tensor:
         units = torch.full((1,), 1 << 30, dtype=torch.int64)
-        crops = Crops(rows.long().unsqueeze(0), offsets.long().unsqueeze(0), features.unsqueeze(0), units)
-        return self.network(crops)[0][0]
+        ends = offsets.long()
+        crops = Crops(rows.long(), ends[:-1], ends[1:], None, features.unsqueeze(0), units)
+        return self.network(crops)[0]
 
 
 def export(checkpoint: Path, work: Path, out: Path) -> None:

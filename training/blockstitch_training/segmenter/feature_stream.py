@@ -20,7 +20,8 @@ WRITER = REPOSITORY / "dist" / "src" / "segment" / "write-features.js"
 @dataclass
 class UnitDocument:
     """One document. rows [words], offsets [units + 1], labels [units] (0 or the level behind the unit), starts [units]
-    (UTF-16 offsets), values [units, features]; `inside`: boundaries that fall inside a unit and cannot be found."""
+    (UTF-16 offsets), values [units, features]; `inside`: boundaries that fall inside a unit and cannot be found; topics
+    [units, D + 1]: see batches.unit_topics."""
 
     rows: np.ndarray
     offsets: np.ndarray
@@ -28,6 +29,7 @@ class UnitDocument:
     starts: np.ndarray
     values: np.ndarray
     inside: int = 0
+    topics: np.ndarray | None = None
 
     @property
     def units(self) -> int:

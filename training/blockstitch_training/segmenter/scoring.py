@@ -18,7 +18,7 @@ LONGEST = 1600
 def logits_of(network: SegmenterNetwork, document: UnitDocument) -> np.ndarray:
     """[units, 4], documents above LONGEST units cut to it."""
     part = crop(document, 0, min(document.units, LONGEST))
-    return network(collate([part]))[0][0].float().numpy()
+    return network(collate([part]))[0].float().numpy()
 
 
 def top_f1(network: SegmenterNetwork, documents: list[UnitDocument], mix: tuple[float, ...] = (1, 1, 1, 1), level: int = 1, slack: int = 0) -> float:

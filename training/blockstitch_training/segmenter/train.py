@@ -1,7 +1,7 @@
 """Trains the segmenter: `python -m blockstitch_training.segmenter.train --work DIR --out FILE --minutes 30`.
 
-DIR is what prepare.py made. AdamW with one cosine; loss on boundary levels, and on topic vectors where a teacher's are
-known. Dense parameters run in bfloat16 where autocast helps; the word table starts from the teacher's word vectors.
+DIR is what prepare.py and distill.py made. AdamW with one cosine, cross-entropy on boundary levels, bfloat16 by autocast. The
+word table stays as distilled, so that means of it are computed once.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import struct
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -18,31 +17,28 @@ import numpy as np
 import torch
 
 from .batches import Collection, Sampler, load
-from .network import NetworkConfig, SegmenterNetwork, level_loss, topic_loss
+from .network import NetworkConfig, SegmenterNetwork, level_loss
 from .scoring import top_f1
+from .teacher import principal_axes
 
 BUDGET_UNITS = 3072
 LONGEST_STEP = 8.0
 
 
 def new_network(work: Path, features: int, config: NetworkConfig | None = None) -> SegmenterNetwork:
-    """A network whose word table starts from the teacher's vectors and whose weights start from rarity."""
-    header = (work / "words.bin").read_bytes()
-    words, shared = struct.unpack_from("<II", header, 4)
+    """A network over the distilled word table (kept as it is); cues start from the table's largest variances."""
+    saved = torch.load(work / "table.pt")
     base = config or NetworkConfig(rows=0, features=0)
-    network = SegmenterNetwork(replace(base, rows=words + shared, features=features))
-    idf = np.frombuffer(header, np.uint8, words, 16 + 4 * words).astype(np.float32) / 16
+    rows, size = saved["table"]["embedding.weight"].shape
+    network = SegmenterNetwork(replace(base, rows=rows, word_size=size, features=features))
+    network.table.load_state_dict(saved["table"])
+    network.topic.load_state_dict(saved["topic"])
     with torch.no_grad():
-        table = network.table
-        table.weight.weight[:words, 0] = torch.from_numpy(np.log(np.clip(idf, 0.3, None) / 6))
-        vectors_path = work / "word-vectors.npy"
-        if vectors_path.exists():
-            from .teacher import principal_axes
-
-            vectors = np.load(vectors_path).astype(np.float32)
-            mean, axes = principal_axes(vectors, table.embedding.embedding_dim)
-            reduced = (vectors - mean) @ axes
-            table.embedding.weight[:words] = torch.from_numpy(reduced / reduced.std() * 0.15)
+        vectors = network.table.embedding.weight
+        _, axes = principal_axes(vectors[::4].numpy(), network.config.cue_size)
+        start = vectors @ torch.from_numpy(np.ascontiguousarray(axes))
+        network.cues.weight.copy_(start / start.std() * 0.2)
+    network.table.requires_grad_(False)
     return network
 
 
@@ -54,22 +50,25 @@ def rate(share: float) -> float:
 def train(options: argparse.Namespace) -> None:
     torch.manual_seed(options.seed)
     torch.set_num_threads(options.threads)
-    collection, held_out = load(options.work, "train"), load(options.work, "dev")
-    first = next(iter(collection.documents.values()))[0]
+    held_out = load(options.work, "dev")
+    first = next(iter(held_out.documents.values()))[0]
     network = new_network(options.work, first.values.shape[1])
     if options.start:
-        network.load_state_dict(torch.load(options.start)["weights"], strict=False)
-    tables = [p for name, p in network.named_parameters() if name.startswith("table.")]
-    others = [p for name, p in network.named_parameters() if not name.startswith("table.")]
+        network.load_state_dict(torch.load(options.start)["weights"])
+    collection = load(options.work, "train", network.table)
+    trained = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
+    tables = [p for name, p in trained if name.startswith("cues.")]
+    others = [p for name, p in trained if not name.startswith("cues.")]
     groups = [
         {"params": others, "lr": 2e-3, "weight_decay": 0.02},
         {"params": tables, "lr": 1e-3, "weight_decay": 0.0},
     ]
     optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98))
     highest = [group["lr"] * options.rate for group in optimizer.param_groups]
-    sampler = Sampler(collection, BUDGET_UNITS, options.seed, options.teacher_share)
+    sampler = Sampler(collection, BUDGET_UNITS, options.seed)
     print(f"{sum(p.numel() for p in others) / 1e6:.2f}M parameters beside the table, {sum(map(len, collection.documents.values()))} documents", flush=True)
-    spent, step, shown, losses = 0.0, 0, 0.0, [0.0, 0.0, 0, 0]
+    spent, step, shown = 0.0, 0, 0.0
+    losses: list[float] = []
     network.train()
     while spent < options.minutes * 60:
         started = time.monotonic()
@@ -78,15 +77,9 @@ def train(options: argparse.Namespace) -> None:
             group["lr"] = most * rate(share)
         batch = sampler.draw()
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=options.bfloat16):
-            logits, topic = network(batch)
+            logits = network(batch)
         loss = level_loss(logits.float(), batch.labels, batch.units)
-        losses[0] += float(loss)
-        losses[2] += 1
-        if batch.teacher is not None:
-            known = topic_loss(topic.float(), network.to_teacher(topic.float()), batch.teacher, batch.units)
-            losses[1] += float(known)
-            losses[3] += 1
-            loss = loss + options.topic_weight * known
+        losses.append(float(loss.detach()))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(others, 1.0)
@@ -97,7 +90,7 @@ def train(options: argparse.Namespace) -> None:
         if spent - shown > options.show:
             shown = spent
             report(network, held_out, step, spent, losses)
-            losses = [0.0, 0.0, 0, 0]
+            losses.clear()
             save(network, options.out)
     save(network, options.out)
 
@@ -107,7 +100,7 @@ def report(network: SegmenterNetwork, held_out: Collection, step: int, spent: fl
     mean = sum(scores.values()) / max(1, len(scores))
     shown = " ".join(f"{name[:6]} {100 * score:.0f}" for name, score in scores.items())
     print(
-        f"step {step} {spent / 60:.1f} min  levels {losses[0] / max(1, losses[2]):.4f}  topic {losses[1] / max(1, losses[3]):.3f}  mean F1 {100 * mean:.1f}  {shown}",
+        f"step {step} {spent / 60:.1f} min  loss {sum(losses) / max(1, len(losses)):.4f}  mean F1 {100 * mean:.1f}  {shown}",
         flush=True,
     )
 
@@ -134,8 +127,6 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--start", type=Path, help="checkpoint to go on from")
     parser.add_argument("--rate", type=float, default=1.0, help="of the usual learning rate")
-    parser.add_argument("--teacher-share", type=float, default=0.25, help="of the batches")
-    parser.add_argument("--topic-weight", type=float, default=0.3)
     parser.add_argument("--show", type=float, default=90, help="seconds between reports")
     parser.add_argument("--bfloat16", action=argparse.BooleanOptionalAction, default=True)
     options = parser.parse_args()
