@@ -35,6 +35,15 @@ class Bound:
     masks: dict[object, object] = field(default_factory=dict)
     copies: tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None = None
     """For `flex` and `dense`: index [C] of the keys that are seen elsewhere than they stand, cos and sin [C, D]."""
+    captured: list[tuple[torch.Tensor, torch.Tensor]] | None = None
+    """Where a list, each layer appends its keys (local positions) and values, [Hkv, T, D]."""
+
+    def attend(self, query, key, value, scale: float, window: int | None) -> torch.Tensor:
+        """query [1, Hq, T, D], key and value [1, Hkv, T, D] -> [1, T, Hq, D]"""
+        if self.captured is not None:
+            self.captured.append((key[0], value[0]))
+        ways = {"grouped": _grouped, "flex": _flex, "dense": _dense}
+        return ways[self.way](query, key, value, scale, window, self)
 
 
 def use_block_attention(model: PreTrainedModel) -> PreTrainedModel:
@@ -69,10 +78,22 @@ def packed_logits(model: torch.nn.Module, layout: Layout, keep: torch.Tensor, in
     return output.logits[0]
 
 
+@torch.no_grad()
+def packed_cache(
+    model: torch.nn.Module, layout: Layout, keep: torch.Tensor, inv_freq: torch.Tensor, way: str = "grouped"
+) -> tuple[torch.Tensor, list[tuple[torch.Tensor, torch.Tensor]]]:
+    """As packed_logits, and also keys (rotated at local positions) and values of every layer, [Hkv, T, D] each."""
+    bound = bind(layout, inv_freq, way)
+    bound.captured = []
+    output = model(input_ids=layout.input_ids, position_ids=layout.position_ids, use_cache=False, logits_to_keep=keep, block_layout=bound)
+    return output.logits[0], bound.captured
+
+
 def bind(layout: Layout, inv_freq: torch.Tensor, way: str) -> Bound:
+    """@param way one of WAYS but "auto" """
     bound = Bound(layout, inv_freq.to(layout.input_ids.device), way)
     if way == "grouped":
-        bound.rotations = [None if group.delta is None else _angles(group.delta, bound.inv_freq) for group in layout.groups]
+        bound.rotations = [None if group.delta is None else angles(group.delta, bound.inv_freq) for group in layout.groups]
     else:
         bound.copies = _copies(layout, bound.inv_freq)
     return bound
@@ -88,7 +109,7 @@ def rotate(keys: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Te
     return turned if rest.shape[-1] == 0 else torch.cat((turned, rest), dim=-1)
 
 
-def _angles(delta: torch.Tensor, inv_freq: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def angles(delta: torch.Tensor, inv_freq: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """cos and sin [..., 2 * len(inv_freq)] of a turn by `delta` positions."""
     angle = delta[..., None].float() * inv_freq
     angle = torch.cat((angle, angle), dim=-1)
@@ -96,14 +117,13 @@ def _angles(delta: torch.Tensor, inv_freq: torch.Tensor) -> tuple[torch.Tensor, 
 
 
 def _attend(module, query, key, value, attention_mask, scaling=None, dropout=0.0, sliding_window=None, block_layout=None, **_):
-    """The attention interface of transformers. query [1, Hq, T, D], key and value [1, Hkv, T, D]; returns [1, T, Hq, D]."""
+    """The attention interface of transformers; `block_layout` (a Bound, or anything with its `attend`) says who sees whom."""
     if block_layout is None:
         raise TypeError("this model was prepared for layouts: call packed_logits, or set another attention implementation")
     # Under autocast rotary embeddings leave float32 queries and keys beside low-precision values.
     query, key = query.to(value.dtype), key.to(value.dtype)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    ways = {"grouped": _grouped, "flex": _flex, "dense": _dense}
-    return ways[block_layout.way](query, key, value, scale, sliding_window, block_layout), None
+    return block_layout.attend(query, key, value, scale, sliding_window), None
 
 
 AttentionInterface.register(NAME, _attend)
@@ -188,7 +208,7 @@ def _copies(layout: Layout, inv_freq: torch.Tensor) -> tuple[torch.Tensor, torch
             delta.extend([moved] * length)
             moved += length
     device = layout.input_ids.device
-    cos, sin = _angles(torch.tensor(delta, device=device), inv_freq)
+    cos, sin = angles(torch.tensor(delta, device=device), inv_freq)
     return torch.tensor(index, dtype=torch.int64, device=device), cos, sin
 
 

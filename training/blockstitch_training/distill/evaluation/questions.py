@@ -1,0 +1,109 @@
+"""The questions asked: generated ones that training never saw, and rows of multi-document JSONL (../shared/data/rag).
+
+Generated: held-out entities (another seed space) and held-out phrasings; one question per context, every document but its own a
+distractor; the gold document stands anywhere. A set is a function of its name and size alone.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+from transformers import PreTrainedTokenizerBase
+
+from ...demo_tokens import DOCUMENT, FINAL
+from ...questions import make_example
+from ..chat_prompt import ChatPrompt, Document
+from ..segmenting import cut_texts
+from ..stitched import Prompt
+
+HELD_OUT_SEED = 1_000_000_000
+MOST_TRIES = 400  # contexts tried for one that has the wanted question
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One question. `gold`: index of the document with the answer; `via`: of the one that leads there (two-hop)."""
+
+    documents: tuple[str, ...]
+    titles: tuple[str, ...]
+    question: str
+    accepted: tuple[str, ...]
+    gold: int
+    via: int | None = None
+
+    def reordered(self, order: list[int]) -> Asked:
+        """@param order which old document stands at each new place"""
+        place = {old: new for new, old in enumerate(order)}
+        return Asked(
+            tuple(self.documents[old] for old in order), tuple(self.titles[old] for old in order), self.question, self.accepted,
+            place[self.gold], None if self.via is None else place[self.via],
+        )  # fmt: skip
+
+
+def generated(documents: int, count: int, two_hop: bool = False, held_out: bool = True, entities: int = 1, seed: int = HELD_OUT_SEED) -> list[Asked]:
+    """@raise ValueError where two-hop questions are wanted over fewer than two documents"""
+    if two_hop and documents < 2:
+        raise ValueError("a two-hop question needs two documents")
+    rng = random.Random(f"evaluate/{seed}/{documents}/{two_hop}/{held_out}/{entities}")
+    asked = []
+    while len(asked) < count:
+        for _ in range(MOST_TRIES):
+            made = make_example(rng, documents, 1, entities, 1.0 if two_hop else 0.0, held_out)
+            question = made.questions[0]
+            if (question.via is not None) == two_hop:
+                break
+        else:
+            raise ValueError(f"no two-hop question among {MOST_TRIES} contexts of {documents} documents")
+        titles = ("",) * len(made.documents)
+        asked.append(Asked(tuple(made.documents), titles, question.question, (question.answer,), question.gold, question.via))
+    return asked
+
+
+def orders(asked: list[Asked], count: int) -> list[list[Asked]]:
+    """The same questions `count` times, each time with every context's documents in another drawn order."""
+    shuffled = []
+    for number in range(count):
+        rng = random.Random(f"order/{number}")
+        turn = []
+        for each in asked:
+            order = list(range(len(each.documents)))
+            rng.shuffle(order)
+            turn.append(each.reordered(order))
+        shuffled.append(turn)
+    return shuffled
+
+
+def read_rag(file: Path, most: int) -> list[Asked]:
+    """JSONL rows `{question, answers, documents: [{title, text}], gold: [index]}`, the first `most`."""
+    rows = [json.loads(line) for line in file.read_text().splitlines()[:most] if line.strip()]
+    return [
+        Asked(
+            tuple(document["text"] for document in row["documents"]), tuple(document.get("title", "") for document in row["documents"]),
+            row["question"], tuple(row["answers"]), row["gold"][0],
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def demo_prompts(asked: list[Asked], tokenizer: PreTrainedTokenizerBase) -> list[Prompt]:
+    """In the demo model's prompt: one block per document."""
+
+    def ids(text: str) -> list[int]:
+        return tokenizer.encode(text, add_special_tokens=False)
+
+    return [Prompt([ids(DOCUMENT.format(text=text)) for text in each.documents], ids(FINAL.format(question=each.question))) for each in asked]
+
+
+def chat_prompts(asked: list[Asked], tokenizer: PreTrainedTokenizerBase, sinks: list[int], checkpoint: Path, segmenter: str) -> list[Prompt]:
+    """In the checkpoint's own chat template, documents cut by the segmenter, as the server does."""
+    texts = list(dict.fromkeys(text for each in asked for text in each.documents))
+    cuts = dict(zip(texts, cut_texts(texts, checkpoint, segmenter), strict=True))
+    prompt = ChatPrompt(tokenizer, sinks)
+    made = []
+    for each in asked:
+        documents = [Document(tuple(cuts[text]), title) for text, title in zip(each.documents, each.titles, strict=True)]
+        made.append(Prompt(*prompt.plan([{"role": "user", "content": each.question}], documents)))
+    return made

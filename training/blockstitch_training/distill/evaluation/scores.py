@@ -1,0 +1,73 @@
+"""Scores of answers, and how sure they are: exact match, token F1, bootstrap intervals, recovery."""
+
+from __future__ import annotations
+
+import random
+import re
+import string
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+RESAMPLES = 2000
+CONFIDENCE = 0.95
+
+
+def normalized(text: str) -> str:
+    """Lower case, without punctuation, articles and doubled white space (as SQuAD's scorer does)."""
+    bare = "".join(" " if character in string.punctuation else character for character in text.lower())
+    return " ".join(re.sub(r"\b(a|an|the)\b", " ", bare).split())
+
+
+def exact(answer: str, accepted: Sequence[str]) -> float:
+    return float(any(normalized(answer) == normalized(each) for each in accepted))
+
+
+def contains(answer: str, accepted: Sequence[str]) -> float:
+    """Whether any accepted answer stands in the answer: the usual score of Natural Questions with free answers."""
+    return float(any(normalized(each) in normalized(answer) for each in accepted))
+
+
+def f1(answer: str, accepted: Sequence[str]) -> float:
+    """Best harmonic mean of word precision and recall over the accepted answers."""
+    return max((_f1(normalized(answer).split(), normalized(each).split()) for each in accepted), default=0.0)
+
+
+def _f1(given: list[str], wanted: list[str]) -> float:
+    if not given or not wanted:
+        return float(given == wanted)
+    common = sum((Counter(given) & Counter(wanted)).values())
+    return 2 * common / (len(given) + len(wanted))
+
+
+def mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else float("nan")
+
+
+def interval(statistic: Callable[[list[int]], float | None], count: int, seed: int = 0) -> tuple[float, float]:
+    """Percentile bootstrap over `count` questions: `statistic` takes resampled question numbers, None where it is undefined."""
+    rng = random.Random(seed)
+    drawn = [statistic(rng.choices(range(count), k=count)) for _ in range(RESAMPLES)]
+    defined = sorted(value for value in drawn if value is not None)
+    if not defined:
+        return float("nan"), float("nan")
+    edge = (1 - CONFIDENCE) / 2
+    return defined[int(edge * (len(defined) - 1))], defined[int((1 - edge) * (len(defined) - 1))]
+
+
+def mean_interval(values: Sequence[float]) -> tuple[float, float]:
+    return interval(lambda chosen: sum(values[at] for at in chosen) / len(chosen), len(values))
+
+
+def recovery(student: Sequence[float], plain: Sequence[float], teacher: Sequence[float]) -> dict[str, object]:
+    """
+    (student block - plain block) / (teacher full - plain block), over the same questions, with a paired bootstrap interval.
+    None where there is no gap to recover.
+    """
+
+    def ratio(chosen: Sequence[int]) -> float | None:
+        gap = sum(teacher[at] - plain[at] for at in chosen)
+        return None if gap <= 0 else sum(student[at] - plain[at] for at in chosen) / gap
+
+    value = ratio(range(len(student)))
+    low, high = interval(ratio, len(student))
+    return {"value": value, "interval": [low, high]}
