@@ -21,6 +21,7 @@ export default defineConfig({
       project('integration', 120_000),
       project('e2e', 180_000),
       project('faults', 180_000),
+      project('load', 180_000, { fileParallelism: false }),
     ],
   },
 });

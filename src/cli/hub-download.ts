@@ -1,13 +1,12 @@
 /**
  * Downloads a checkpoint from a Hugging Face hub into a directory: what the server reads and nothing else, resumable,
- * each file checked by size and, where the hub gives it, SHA-256. Knows the hub; what the files mean is src/model's.
+ * each file checked by size and hash (SHA-256 of large files, git's own hash of the others). Knows the hub; what the
+ * files mean is src/model's.
  */
 import { createHash } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { setTimeout } from 'node:timers/promises';
 import { downloadFile, HubApiError, type ListFileEntry, listFiles } from '@huggingface/hub';
 import { BlockstitchError } from '../errors.js';
@@ -121,29 +120,45 @@ async function fetchRest(
   if (!blob) throw new Error(`the hub has no ${file.path}`);
   let bytes = await sizeOf(part);
   const rest = bytes === 0 ? blob : blob.slice(bytes, file.size);
-  const reader = Readable.fromWeb(rest.stream() as Parameters<typeof Readable.fromWeb>[0]);
-  reader.on('data', (chunk: Uint8Array) => {
-    bytes += chunk.byteLength;
-    onBytes(bytes);
-  });
-  await pipeline(reader, createWriteStream(part, { flags: 'a' }));
+  const target = await open(part, 'a');
+  try {
+    // Each piece is written before the next is asked for: what came before a cut is kept.
+    for await (const piece of rest.stream()) {
+      await target.write(piece);
+      bytes += piece.byteLength;
+      onBytes(bytes);
+    }
+  } finally {
+    await target.close();
+  }
   if ((await sizeOf(part)) < file.size) throw new Error(`the connection broke off at ${bytes} of ${file.size} bytes`);
 }
 
 /** A file that is not what the hub announced is removed, so that the next try starts over. */
 async function verify(source: HubSource, file: ListFileEntry, part: string): Promise<void> {
-  const size = await sizeOf(part);
-  const expected = file.lfs?.oid.replace(/^sha256:/, '');
-  const actual = expected === undefined ? undefined : await sha256(part);
-  if (size === file.size && actual === expected) return;
+  const reason = await damage(file, part);
+  if (reason === undefined) return;
   await rm(part, { force: true });
-  const reason =
-    size === file.size ? `its SHA-256 is ${actual}, not ${expected}` : `it has ${size} bytes, not ${file.size}`;
   throw failed(source, `${file.path} arrived damaged: ${reason}`);
 }
 
-async function sha256(file: string): Promise<string> {
-  const hash = createHash('sha256');
+/** @returns undefined where the file is what the hub announced */
+async function damage(file: ListFileEntry, part: string): Promise<string | undefined> {
+  const size = await sizeOf(part);
+  if (size !== file.size) return `it has ${size} bytes, not ${file.size}`;
+  if (file.lfs) {
+    const expected = file.lfs.oid.replace(/^sha256:/, '');
+    const actual = await digest('sha256', '', part);
+    return actual === expected ? undefined : `its SHA-256 is ${actual}, not ${expected}`;
+  }
+  if (file.oid === undefined || !/^[0-9a-f]{40}$/.test(file.oid)) return undefined;
+  // What git hashes: a header with the size, then the content.
+  const actual = await digest('sha1', `blob ${size}\0`, part);
+  return actual === file.oid ? undefined : `its git hash is ${actual}, not ${file.oid}`;
+}
+
+async function digest(algorithm: 'sha1' | 'sha256', header: string, file: string): Promise<string> {
+  const hash = createHash(algorithm).update(header);
   for await (const chunk of createReadStream(file)) hash.update(chunk);
   return hash.digest('hex');
 }

@@ -1,6 +1,7 @@
 /** Settings as options of commands: the flags, help and values of src/config.ts, none of their meaning. */
 import { type Command, Option } from 'commander';
 import { type Config, loadConfig, SETTINGS, type Setting, type SettingName } from '../config.js';
+import { BlockstitchError } from '../errors.js';
 import { formatBytes } from '../units.js';
 
 /** Settings of the model and the engine: what every command that computes takes. */
@@ -42,6 +43,18 @@ export function readSettings(command: Command, overrides: Parameters<typeof load
     if (typeof value === 'string') values[name] = value;
   }
   return loadConfig({ ...values, ...overrides });
+}
+
+/**
+ * A number that a flag which is no setting gives.
+ *
+ * @throws BlockstitchError `config_invalid` naming the flag
+ */
+export function numberFlag(flag: string, value: string, min: number, max = Number.POSITIVE_INFINITY): number {
+  const number = Number(value);
+  if (value.trim() !== '' && number >= min && number <= max && Number.isFinite(number)) return number;
+  const range = Number.isFinite(max) ? `from ${min} to ${max}` : `from ${min} up`;
+  throw new BlockstitchError('config_invalid', { setting: flag, reason: `${value} is not a number ${range}` });
 }
 
 /** The default as help and docs show it. */

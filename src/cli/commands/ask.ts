@@ -8,7 +8,7 @@ import { BlockstitchError } from '../../errors.js';
 import { startServer } from '../../server/start-server.js';
 import { blockLines, summaryLine } from '../answer-report.js';
 import { askServer, type ChatQuestion } from '../api-client.js';
-import { addSettings, MODEL_SETTINGS, readSettings } from '../setting-options.js';
+import { addSettings, MODEL_SETTINGS, numberFlag, readSettings } from '../setting-options.js';
 import { openTerminal, type Terminal } from '../terminal.js';
 
 interface AskFlags {
@@ -108,11 +108,4 @@ async function readDocument(file: string): Promise<{ title: string; text: string
     const reason = `${file}: ${cause instanceof Error ? cause.message : String(cause)}`;
     throw new BlockstitchError('invalid_request', { reason }, { cause });
   }
-}
-
-function numberFlag(flag: string, value: string, min: number, max = Number.POSITIVE_INFINITY): number {
-  const number = Number(value);
-  if (Number.isFinite(number) && number >= min && number <= max) return number;
-  const range = max === Number.POSITIVE_INFINITY ? `from ${min} up` : `from ${min} to ${max}`;
-  throw new BlockstitchError('config_invalid', { setting: flag, reason: `${value} is not a number ${range}` });
 }

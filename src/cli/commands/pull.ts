@@ -19,7 +19,7 @@ export function addPull(program: Command): void {
   addSettings(command, ['hubEndpoint']);
   command.action(
     async (repository: string, directory: string | undefined, flags: { revision: string; json: boolean }) => {
-      if (!/^[\w.-]+\/[\w.-]+$/.test(repository)) {
+      if (!/^\w[\w.-]*\/\w[\w.-]*$/.test(repository)) {
         throw new BlockstitchError('config_invalid', {
           setting: 'repository',
           reason: `${repository} is not owner/name`,

@@ -7,7 +7,7 @@ import type { Segment, SegmentOptions } from '../../segment/segmenter.js';
 import { createSegmentation } from '../../server/segmentation.js';
 import { createTextService } from '../../text/text-service.js';
 import { segmentBatch } from '../segment-batch.js';
-import { addSettings, readSettings } from '../setting-options.js';
+import { addSettings, numberFlag, readSettings } from '../setting-options.js';
 import { type Colour, openTerminal, type Terminal } from '../terminal.js';
 
 interface SegmentFlags {
@@ -35,8 +35,10 @@ export function addSegment(program: Command): void {
     const textService = await createTextService({ checkpointDir: config.model });
     try {
       const options: SegmentOptions = {
-        ...(flags.granularity === undefined ? {} : { granularity: Number(flags.granularity) }),
-        ...(flags.minTokens === undefined ? {} : { minTokens: Number(flags.minTokens) }),
+        ...(flags.granularity === undefined
+          ? {}
+          : { granularity: numberFlag('--granularity', flags.granularity, 0, 1) }),
+        ...(flags.minTokens === undefined ? {} : { minTokens: numberFlag('--min-tokens', flags.minTokens, 1) }),
       };
       const segment = createSegmentation(textService, config, (line) => terminal.note(line));
       if (flags.batch) {

@@ -1,0 +1,135 @@
+/** `blockstitch serve` as an operator meets it: ready, signals, draining, exit codes. */
+import { once } from 'node:events';
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { PACKAGE_DIR } from '../../../src/config.js';
+import { type CliProcess, startCli } from '../../cli-process.js';
+
+const home = mkdtempSync(join(tmpdir(), 'blockstitch-serve-'));
+const started: CliProcess[] = [];
+
+function serve(argv: readonly string[] = [], env: Record<string, string> = {}): CliProcess {
+  const cli = startCli(['serve', '--port', '0', '--kv-memory', '64MiB', '--log-level', 'warn', ...argv], home, env);
+  started.push(cli);
+  return cli;
+}
+
+async function ready(cli: CliProcess): Promise<string> {
+  const [, url = ''] = await cli.said(/ready: (http:\S+)\/docs/);
+  return url;
+}
+
+/** The demo model with another tokenizer file. */
+function hostileModel(tokenizer: string): string {
+  const directory = mkdtempSync(join(home, 'model-'));
+  cpSync(join(PACKAGE_DIR, 'models', 'demo'), directory, { recursive: true });
+  writeFileSync(join(directory, 'tokenizer.json'), tokenizer);
+  return directory;
+}
+
+function chat(url: string, fields: object, headers: Record<string, string> = {}): Promise<Response> {
+  return fetch(`${url}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify({
+      messages: [{ role: 'user', content: 'Who?' }],
+      temperature: 0,
+      ignore_eos: true,
+      ...fields,
+    }),
+  });
+}
+
+afterEach(async () => {
+  for (const { child, ended } of started.splice(0)) {
+    child.kill('SIGKILL');
+    await ended;
+  }
+});
+afterAll(() => {
+  rmSync(home, { recursive: true, force: true });
+});
+
+describe('blockstitch serve', () => {
+  test.each(['SIGTERM', 'SIGINT'] as const)('ends with 0 on %s', async (signal) => {
+    const cli = serve();
+    const url = await ready(cli);
+    expect((await fetch(`${url}/ready`)).status).toBe(200);
+    cli.child.kill(signal);
+    expect(await cli.ended).toMatchObject({ code: 0, stderr: expect.stringContaining(`${signal}: draining`) });
+  });
+
+  test('lets a running answer finish on SIGTERM and refuses new ones meanwhile', async () => {
+    const cli = serve();
+    const url = await ready(cli);
+    const stream = await chat(url, { stream: true, max_tokens: 1500 });
+    const reader = (stream.body as ReadableStream<Uint8Array>).getReader();
+    await reader.read();
+    cli.child.kill('SIGTERM');
+    await cli.said(/SIGTERM: draining/);
+    const refused = await chat(url, { max_tokens: 1 });
+    expect([refused.status, ((await refused.json()) as { error: { code: string } }).error.code]).toEqual([
+      503,
+      'shutting_down',
+    ]);
+    expect((await fetch(`${url}/health`)).status).toBe(200);
+    let rest = '';
+    for (let part = await reader.read(); !part.done; part = await reader.read()) rest += Buffer.from(part.value);
+    expect(rest.trimEnd().endsWith('data: [DONE]')).toBe(true);
+    const { code, stderr } = await cli.ended;
+    expect(code).toBe(0);
+    expect(stderr).not.toContain('did not finish');
+  });
+
+  test('ends what does not finish in time, and says how much', async () => {
+    const cli = serve(['--drain', '200ms']);
+    const url = await ready(cli);
+    const stream = await chat(url, { stream: true, max_tokens: 4000 });
+    const reader = (stream.body as ReadableStream<Uint8Array>).getReader();
+    await reader.read();
+    cli.child.kill('SIGTERM');
+    let rest = '';
+    for (let part = await reader.read(); !part.done; part = await reader.read()) rest += Buffer.from(part.value);
+    expect(rest).toContain('shutting_down');
+    expect(await cli.ended).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining('1 requests did not finish within 200 ms'),
+    });
+  });
+
+  test('answers /health while it loads and ends with 1 where the model cannot be used', async () => {
+    const cli = serve(['--model', join(home, 'nowhere')]);
+    const { code, stderr } = await cli.ended;
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/checkpoint .*nowhere cannot be used/)]);
+  });
+
+  test('refuses a hostile tokenizer file with its reason', async () => {
+    const { code, stderr } = await serve(['--model', hostileModel('{"model":{"type":"BPE","vocab":{"a":1e99}}')]).ended;
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/tokenizer\.json cannot be used: .*not valid JSON/)]);
+  });
+
+  test('ends with 2 where its address is taken', async () => {
+    const other = createServer().listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    const { port } = other.address() as AddressInfo;
+    const { code, stderr } = await serve(['--port', String(port)]).ended;
+    other.close();
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/--host or --port is invalid: .*EADDRINUSE/)]);
+  });
+
+  test('asks for the keys of the environment and of the file, and shows none', async () => {
+    const file = join(home, 'keys');
+    writeFileSync(file, '# keys\nfrom-file\n');
+    const cli = serve(['--api-keys-file', file], { BLOCKSTITCH_API_KEYS: 'from-env' });
+    const url = await ready(cli);
+    const status = async (key: string) =>
+      (await chat(url, { max_tokens: 1 }, { authorization: `Bearer ${key}` })).status;
+    expect([await status('from-env'), await status('from-file'), await status('other')]).toEqual([200, 200, 401]);
+    cli.child.kill('SIGTERM');
+    const { stdout, stderr } = await cli.ended;
+    expect(stdout + stderr).not.toMatch(/from-env|from-file/);
+  });
+});
