@@ -1,31 +1,75 @@
-"""`python -m blockstitch_training.semanticseg build --config FILE --out FOLDER`: builds, or goes on with, the data set."""
+"""`python -m blockstitch_training.semanticseg build|card|sample|label`: builds (or goes on with) the data set, describes it, labels more."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import sys
 from pathlib import Path
 
 from .build import build
-from .settings import load_settings
+from .card import write_card
+from .document import CATEGORIES
+from .label_endpoint import Endpoint, label_file
+from .sample import write_sample
+from .settings import BuildSettings, load_settings
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="blockstitch_training.semanticseg", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    builder = commands.add_parser("build", help="read the sources and write shards; a second call goes on where the first stopped")
-    builder.add_argument("--config", type=Path, required=True, help="TOML file, see docs/semanticseg.md")
-    builder.add_argument("--out", type=Path, required=True)
-    builder.add_argument("--instances", type=int, help="in place of the file's")
-    builder.add_argument("--seed", type=int, help="in place of the file's")
-    builder.add_argument("--folder", action="append", default=[], metavar="NAME=PATH", help="what {NAME} stands for in the file's patterns")
+    for name, text in (("build", "read the sources, write shards and the card; a second call goes on where the first stopped"), ("card", "write CARD.md of a build anew")):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("--config", type=Path, required=True, help="TOML file, see docs/semanticseg.md")
+        command.add_argument("--out", type=Path, required=True)
+        command.add_argument("--instances", type=int, help="in place of the file's")
+        command.add_argument("--seed", type=int, help="in place of the file's")
+        command.add_argument("--folder", action="append", default=[], metavar="NAME=PATH", help="what {NAME} stands for in the file's patterns")
+    sample = commands.add_parser("sample", help="copy a few short rows of each category")
+    sample.add_argument("--shards", type=Path, required=True)
+    sample.add_argument("--out", type=Path, required=True)
+    sample.add_argument("--rows", type=int, default=2, help="a category")
+    sample.add_argument("--without", default="", help="sources whose rows must not be in it, with commas between")
+    label = commands.add_parser("label", help="label plain documents by a model behind an OpenAI-compatible endpoint")
+    label.add_argument("--input", type=Path, required=True, help="JSONL of {id, text}")
+    label.add_argument("--out", type=Path, required=True, help="JSONL, appended to")
+    label.add_argument("--endpoint", required=True, help="base address, such as http://127.0.0.1:8080/v1")
+    label.add_argument("--model", required=True)
+    label.add_argument("--key-variable", default="OPENAI_API_KEY", help="environment variable that holds the key")
+    label.add_argument("--category", choices=CATEGORIES, required=True)
+    label.add_argument("--license", default="unknown")
     options = parser.parse_args(arguments)
+    return {"build": _build, "card": _card, "sample": _sample, "label": _label}[options.command](options)
+
+
+def _settings(options: argparse.Namespace) -> BuildSettings:
     settings = load_settings(options.config, dict(each.split("=", 1) for each in options.folder))
-    changes = {name: getattr(options, name) for name in ("instances", "seed") if getattr(options, name) is not None}
-    counts = build(dataclasses.replace(settings, **changes), options.out, _progress)
-    print(f"\n{counts['rows']} rows written, {counts['skipped']} shards were there already")
+    return dataclasses.replace(settings, **{name: getattr(options, name) for name in ("instances", "seed") if getattr(options, name) is not None})
+
+
+def _build(options: argparse.Namespace) -> int:
+    settings = _settings(options)
+    counts = build(settings, options.out, _progress)
+    print(f"\n{counts['rows']} rows written, {counts['skipped']} shards were there already; {write_card(options.out, settings)}")
     return 0
+
+
+def _card(options: argparse.Namespace) -> int:
+    print(write_card(options.out, _settings(options)))
+    return 0
+
+
+def _sample(options: argparse.Namespace) -> int:
+    print(f"{write_sample(options.shards, options.out, options.rows, tuple(filter(None, options.without.split(','))))} rows")
+    return 0
+
+
+def _label(options: argparse.Namespace) -> int:
+    endpoint = Endpoint(options.endpoint, options.model, os.environ.get(options.key_variable, ""))
+    counts = label_file(options.input, options.out, endpoint, options.category, options.license, lambda number, text: print(f"{number} {text}", file=sys.stderr))
+    print(f"{counts['labelled']} labelled, {counts['there']} were there, {counts['failed']} failed")
+    return 1 if counts["failed"] else 0
 
 
 def _progress(what: str, done: int, total: int) -> None:

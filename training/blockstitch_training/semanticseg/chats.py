@@ -6,7 +6,7 @@ import random
 import re
 
 from .adapters.conversation import Turn
-from .document import CHAPTER, DOCUMENT, FINEST, SECTION, Piece, SourceDocument
+from .document import CHAPTER, DOCUMENT, FINEST, SECTION, Piece, SourceDocument, generated
 from .pool import Pool
 from .small_talk import small_talk
 from .small_talk_topics import BRIDGES
@@ -44,6 +44,7 @@ def compose_chat(rng: random.Random, pool: Pool, characters: int) -> tuple[list[
     while size < characters * 0.9:
         look.new_session(rng)
         if rng.random() < invented:
+            used.append(generated("small-talk", "conversations"))
             for topic in small_talk(rng, rng.randint(2, 9), mean_turns):
                 pieces.append(Piece("\n".join(look.lines(rng, list(topic.turns))), topic.strength))
                 size += len(pieces[-1].text) + 1

@@ -68,6 +68,11 @@ class SourceDocument:
         return sum(len(piece.text) + 1 for piece in self.pieces)
 
 
+def generated(by: str, category: str) -> SourceDocument:
+    """Stands for text that the builder itself wrote, so that a row says so. It has no group that could cross splits."""
+    return SourceDocument(f"generated/{by}", "generated", category, f"generated:{by}", "Apache-2.0", "written by this builder", "prose", ())
+
+
 @dataclass
 class Instance:
     """A finished row. levels[i] is the strength of the boundary before segments[i + 1]."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from .document import CHAPTER, DOCUMENT, SECTION, Piece, SourceDocument
+from .document import CHAPTER, DOCUMENT, SECTION, Piece, SourceDocument, generated
 from .pool import Pool
 
 _NAMES = "Alder Bright Cobalt Delta Everest Falcon Granite Harbor Ibis Juniper Kestrel Lumen Meridian Northwind Orchard Pioneer Quartz Ridge Summit Tidal Umber Vista Willow Zephyr".split()
@@ -63,6 +63,7 @@ def compose_finance(rng: random.Random, pool: Pool, characters: int) -> tuple[li
             run = [Piece(document.pieces[0].text, DOCUMENT, document.pieces[0].title), *document.pieces[1 : rng.randint(2, 10)]]
         else:
             run = _report(rng, characters - size)
+            used.append(generated("reports", "finance"))
         pieces += run
         size += sum(len(each.text) + 1 for each in run)
     return pieces, used

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+_ADDRESS = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _PREFIX = re.compile(r"^\s*(?:(?:re|fwd?|aw|sv|antw|was)\s*(?:\[\d+\])?\s*:|\[[^\]]{1,30}\])\s*", re.I)
 _FOOTER = re.compile(r"^(?:-- ?|_{10,}|-{20,}|={20,}|\*{20,})\s*$")
 _FOOTER_WORDS = re.compile(r"mailing list|unsubscribe|listinfo|yahoo! groups|to post to|sponsor|this sf\.net email", re.I)
@@ -36,7 +37,8 @@ def read_message(raw: str) -> Message | None:
         date = str(parsed.get("Date", ""))
     except (LookupError, ValueError, TypeError, AttributeError, KeyError, IndexError):
         return None
-    body, quoted = strip_quotes(text)
+    # Addresses are nobody's topic, and a data set is no place for them.
+    body, quoted = strip_quotes(_ADDRESS.sub("someone@example.org", text))
     name = re.sub(r"<[^>]*>|\([^)]*\)|\"", "", sender).strip() or sender.split("@")[0].strip("<")
     return Message(" ".join(subject.split()), name.split("@")[0], date, body, quoted) if body.strip() else None
 

@@ -81,7 +81,7 @@ def rest_sections(text: str) -> list[Section]:
     return _from_one([each for each in out if each.title or each.body.strip()])
 
 
-_LATEX_HEAD = re.compile(r"^\s*\\(part|chapter|section|subsection|subsubsection|paragraph)\*?\s*(?:\[[^\]]*\])?\{(.*?)\}", re.M)
+_LATEX_HEAD = re.compile(r"(?<!\\)\\(part|chapter|section|subsection|subsubsection|paragraph)\*?\s*(?:\[[^\]]*\])?\{(.*?)\}", re.M)
 _LATEX_DEPTH = {"part": 1, "chapter": 2, "section": 3, "subsection": 4, "subsubsection": 5, "paragraph": 6}
 
 

@@ -25,7 +25,7 @@ def rfc_sections(text: str) -> list[Section]:
     blank = True
     for line in lines:
         numbered = _NUMBERED.match(line) if blank else None
-        if numbered and re.search(r"\.{4}|\s\d+$", line):
+        if numbered and re.search(r"\.{4}|(\. ){3}|\s{3,}\d+$", line):
             numbered = None
         other = None if numbered or not blank else _APPENDIX.match(line) or _UNNUMBERED.match(line)
         if other and re.search(r"\.{4}|(\. ){3}", line):
