@@ -11,6 +11,7 @@
 #include "block_attention_op.h"
 #include "kv_pool.h"
 #include "ort_attach.h"
+#include "value_deviation.h"
 
 namespace blockstitch {
 
@@ -121,6 +122,34 @@ Napi::Value copyPages(const Napi::CallbackInfo& info, bool read) {
   return promise;
 }
 
+/// places: int32 [n, 3] of page, slot, count, one after another over the rows of `values`.
+Napi::Value compareValues(const Napi::CallbackInfo& info) {
+  const auto pool = poolOf(info);
+  const PoolShape& shape = pool->shape();
+  const int64_t layer = info[1].ToNumber().Int64Value();
+  const auto list = info[2].As<Napi::Int32Array>();
+  const auto values = info[3].As<Napi::Float32Array>();
+  if (layer < 0 || static_cast<size_t>(layer) >= shape.layers) throw Napi::RangeError::New(info.Env(), "layer outside the pool");
+  const size_t count = list.ElementLength() / 3;
+  std::vector<ComparedRows> places(count);
+  size_t rows = 0;
+  for (size_t i = 0; i < count; i++) {
+    places[i] = {list[3 * i], list[3 * i + 1], list[3 * i + 2]};
+    const auto& [page, slot, tokens] = places[i];
+    if (slot < 0 || tokens < 0 || (page >= 0 && (static_cast<size_t>(page) >= shape.pages ||
+                                                 static_cast<size_t>(slot) + static_cast<size_t>(tokens) > shape.pageTokens))) {
+      throw Napi::RangeError::New(info.Env(), "compared rows outside the pool");
+    }
+    rows += static_cast<size_t>(tokens);
+  }
+  if (values.ElementLength() < rows * shape.kvHeads * shape.headDim) {
+    throw Napi::RangeError::New(info.Env(), "too few values for the rows that are compared");
+  }
+  Napi::Float64Array sums = Napi::Float64Array::New(info.Env(), count);
+  valueDeviations(*pool, static_cast<size_t>(layer), places.data(), count, values.Data(), sums.Data());
+  return sums;
+}
+
 Napi::Value statistics(const Napi::CallbackInfo& info) {
   const OperatorStatistics now = operatorStatistics();
   Napi::Object result = Napi::Object::New(info.Env());
@@ -154,6 +183,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   });
   add("readPages", [](const Napi::CallbackInfo& info) -> Napi::Value { return copyPages(info, true); });
   add("writePages", [](const Napi::CallbackInfo& info) -> Napi::Value { return copyPages(info, false); });
+  add("valueDeviations", compareValues);
   add("operatorStatistics", statistics);
   return exports;
 }

@@ -61,7 +61,16 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     throw new BlockstitchError('config_invalid', { setting: '--kv-memory', reason });
   }
   const poolId = addon.createPool({ ...shape, pages: pages + 1 });
-  const destroyPool = () => addon.destroyPool(poolId);
+  // One layer deep, touched only by the probes of repairs; one page is scratch.
+  const probePages = Math.ceil(model.config.maxPositions / pageTokens);
+  const probe =
+    model.probePath === undefined
+      ? undefined
+      : { poolId: addon.createPool({ ...shape, layers: 1, pages: probePages + 1 }), pages: probePages };
+  const destroyPool = () => {
+    addon.destroyPool(poolId);
+    if (probe !== undefined) addon.destroyPool(probe.poolId);
+  };
   const counters = new SharedCounters();
   const policy = { ...POLICY, ...options.policy };
   policy.maxBatchTokens = Math.max(policy.maxBatchTokens, policy.maxRunning);
@@ -73,6 +82,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       pageTokens,
       pageBytes,
       contextTokens: model.config.maxPositions,
+      canProbe: probe !== undefined,
       maxRunning: policy.maxRunning,
       maxQueue: options.maxQueue ?? 256,
       maxSavingBytes: MAX_SAVING_BYTES,
@@ -92,6 +102,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
         poolId,
         pages,
         pageTokens,
+        ...(probe === undefined ? {} : { probe }),
         policy,
         counters: counters.buffer,
       }),

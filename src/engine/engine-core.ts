@@ -5,6 +5,7 @@
  */
 import { BlockTable } from './block-table.js';
 import { PagePool } from './page-pool.js';
+import type { ProbeLayout, ProbeStep } from './prompt-probe.js';
 import { type LogitRow, logitsNeeded, Sampler } from './sampler.js';
 import { Scheduler, type SchedulerPolicy, type StepPlan } from './scheduler.js';
 import type { RequestSpec, Sequence } from './sequence.js';
@@ -15,6 +16,8 @@ import { type EngineCommand, type EngineNews, noNews, type RequestEvent } from '
 /** Runs the graph. A rejection fails what was in the step, nothing else. */
 export interface StepRunner {
   run(step: ModelStep): Promise<ModelOutput>;
+  /** Runs the first layers in context. @returns per place, how far the cached values lie from those in context */
+  probe?(step: ProbeStep): Promise<Float64Array>;
 }
 
 export interface CoreOptions {
@@ -24,6 +27,8 @@ export interface CoreOptions {
   pageTokens: number;
   vocabSize: number;
   layout: BatchLayout;
+  /** Of the probe's pool; absent for models that have no probe. */
+  probeLayout?: ProbeLayout;
   policy: SchedulerPolicy;
   counters: SharedCounters;
   /** Milliseconds, the clock of the requests' times. */
@@ -93,9 +98,10 @@ export class EngineCore {
     const startMs = now();
     const plan = this.#scheduler.plan(startMs);
     this.#takeSchedulerNews();
+    if (plan.probe !== undefined) await this.#probe(plan.probe);
     if (plan.rows === 0) {
       this.#publish();
-      return false;
+      return plan.probe !== undefined;
     }
     const step = buildStep(plan, layout);
     const runStartMs = now();
@@ -129,6 +135,19 @@ export class EngineCore {
     news.abandoned.push(...abandoned);
     this.#news = noNews();
     return news;
+  }
+
+  async #probe({ sequence, probe, rows }: NonNullable<StepPlan['probe']>): Promise<void> {
+    const { runner, probeLayout, now, counters } = this.#options;
+    const startMs = now();
+    try {
+      if (runner.probe === undefined || probeLayout === undefined) throw new Error('this model has no probe');
+      const sums = await runner.probe(probe.step(rows, probeLayout));
+      sequence.repair?.takeProbe(rows, sums);
+    } catch (error) {
+      this.#finish(sequence, failure(error));
+    }
+    counters.add('runMs', now() - startMs);
   }
 
   #sample(sequence: Sequence, output: ModelOutput, index: number, nowMs: number): void {

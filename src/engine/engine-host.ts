@@ -29,6 +29,8 @@ export interface HostOptions {
   pageBytes: number;
   /** Positions a prompt and its answer may take together. */
   contextTokens: number;
+  /** Whether repairs may choose by deviation. */
+  canProbe: boolean;
   maxRunning: number;
   /** Requests that may wait. */
   maxQueue: number;
@@ -93,6 +95,10 @@ export class EngineHost implements Engine {
     if (prompt + sampling.maxTokens > contextTokens) {
       const details = { promptTokens: prompt, maxTokens: sampling.maxTokens, contextTokens };
       throw new BlockstitchError('context_exceeded', details);
+    }
+    if (request.repair?.by === 'deviation' && !this.#options.canProbe) {
+      const reason = 'A model of one layer cannot choose its repairs by deviation; use `first`.';
+      throw new BlockstitchError('invalid_request', { reason }, { param: 'attention.repair.by' });
     }
     if (this.#streams.has(request.id)) throw new TypeError(`request id ${request.id} is in use`);
     const spec = buildRequestSpec(request, this.blockKey, now(), randomInt(2 ** 32));

@@ -4,6 +4,7 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { loadAddon } from '../kernels/load-addon.js';
+import { ContextProbe } from './context-probe.js';
 import { EngineCore } from './engine-core.js';
 import { ModelRunner } from './model-runner.js';
 import { measureRowMultiple } from './row-probe.js';
@@ -17,15 +18,18 @@ async function main(): Promise<void> {
   const port = parentPort;
   if (port === null) throw new Error('the engine worker runs in a worker thread only');
   const setup = workerData as WorkerSetup;
-  loadAddon();
+  const addon = loadAddon();
   const runner = await ModelRunner.create(setup.model, setup.threads);
   const rowMultiple = await measureRowMultiple(runner, setup.poolId, setup.pages, 0);
+  const contextProbe = new ContextProbe(setup.model, setup.threads, addon, setup.poolId);
+  const { pageTokens, probe } = setup;
   const core = new EngineCore({
-    runner,
+    runner: { run: (step) => runner.run(step), probe: (step) => contextProbe.run(step) },
     pages: setup.pages,
-    pageTokens: setup.pageTokens,
+    pageTokens,
     vocabSize: setup.model.config.vocabSize,
     layout: { poolId: setup.poolId, scratchPage: setup.pages, rowMultiple: rowMultiple ?? 1 },
+    ...(probe === undefined ? {} : { probeLayout: { ...probe, pageTokens, rowMultiple: rowMultiple ?? 1 } }),
     policy: setup.policy,
     counters: new SharedCounters(setup.counters),
     now,
@@ -46,6 +50,7 @@ async function main(): Promise<void> {
     for (const command of commands) {
       if (command.type === 'close') {
         await runner.release();
+        await contextProbe.release();
         port.close();
         return;
       }

@@ -100,7 +100,7 @@ export interface EngineStatistics {
 export interface Engine {
   /**
    * Queues a request and streams its events. Aborting the signal (or leaving the loop) cancels it and frees its pages.
-   * @throws BlockstitchError `queue_full`, `context_exceeded`, `pool_too_small`, `shutting_down`, `engine_failed`
+   * @throws BlockstitchError `invalid_request`, `queue_full`, `context_exceeded`, `pool_too_small`, `shutting_down`, `engine_failed`
    */
   generate(request: GenerateRequest, signal?: AbortSignal): AsyncIterable<GenerateEvent>;
   /**

@@ -11,7 +11,8 @@
 import type { Segment } from '../kernels/step-metadata.js';
 import type { PoolBlock } from './block-table.js';
 import { joined } from './int32-list.js';
-import { chooseFirst, type RepairOptions, repairBudget } from './repair-plan.js';
+import { PromptProbe } from './prompt-probe.js';
+import { chooseDeviating, chooseFirst, type RepairOptions, repairBudget } from './repair-plan.js';
 
 /** Tokens that are computed again, one after another in the prompt. */
 export interface RepairRun {
@@ -26,28 +27,52 @@ export interface RepairRun {
 }
 
 const NO_PAGES = new Int32Array();
+const NO_FLAGS = new Uint8Array();
 
 export class PromptRepair {
   readonly #lengths: readonly number[];
   readonly #pageTokens: number;
-  #chosen: readonly Uint8Array[];
+  /** By block: a flag for each page; undefined until the deviations are known. */
+  #chosen: readonly Uint8Array[] | undefined;
   /** Private pages that the runs need at most. */
   readonly pageBudget: number;
   /** Private pages, while the request runs. */
   pages: Int32Array = NO_PAGES;
   runs: RepairRun[] = [];
+  /** The probe under way. */
+  probe: PromptProbe | undefined;
 
   /** @param lengths tokens of each block, in prompt order */
-  constructor({ share }: RepairOptions, lengths: readonly number[], pageTokens: number) {
+  constructor({ share, by }: RepairOptions, lengths: readonly number[], pageTokens: number) {
     this.#lengths = lengths;
     this.#pageTokens = pageTokens;
     this.pageBudget = repairBudget(lengths, share, pageTokens);
-    this.#chosen = chooseFirst(lengths, share, pageTokens);
+    if (by === 'first' || this.pageBudget === 0) this.#chosen = chooseFirst(lengths, share, pageTokens);
   }
 
   /** Tokens of runs not yet run through the model. */
   get pending(): number {
     return this.runs.reduce((sum, run) => sum + run.tokenIds.length - run.computed, 0);
+  }
+
+  /** Whether the pages are still to be chosen, by a probe of the whole prompt. */
+  get awaitsChoice(): boolean {
+    return this.#chosen === undefined;
+  }
+
+  /** Begins the probe, or goes on with it. @param blocks every one ready */
+  startProbe(sinks: PoolBlock | undefined, blocks: readonly PoolBlock[]): PromptProbe {
+    this.probe ??= new PromptProbe(sinks?.tokenIds ?? NO_PAGES, blocks, this.#pageTokens);
+    return this.probe;
+  }
+
+  /** Takes the sums of the probe's next rows; the last ones decide. */
+  takeProbe(rows: number, sums: Float64Array): void {
+    if (this.probe === undefined) throw new Error('a probe ended that was not begun');
+    this.probe.take(rows, sums);
+    if (this.probe.pending > 0) return;
+    this.choose(chooseDeviating(this.probe.deviations, this.pageBudget));
+    this.probe = undefined;
   }
 
   /** @param pages by block: a flag for each of its pages, at most `pageBudget` of them set, none in the first block */
@@ -59,7 +84,7 @@ export class PromptRepair {
   repairedTokens(block: number): number {
     const length = this.#lengths[block] as number;
     let tokens = 0;
-    for (const [page, repaired] of (this.#chosen[block] as Uint8Array).entries()) {
+    for (const [page, repaired] of this.#flags(block).entries()) {
       if (repaired === 1) tokens += Math.min(this.#pageTokens, length - page * this.#pageTokens);
     }
     return tokens;
@@ -89,7 +114,7 @@ export class PromptRepair {
       open = undefined;
     };
     for (const [index, block] of blocks.entries()) {
-      for (const { first, end, repaired } of ranges(this.#chosen[index] as Uint8Array)) {
+      for (const { first, end, repaired } of ranges(this.#flags(index))) {
         const start = first * this.#pageTokens;
         const tokenIds = block.tokenIds.subarray(start, end * this.#pageTokens);
         if (repaired) {
@@ -112,7 +137,12 @@ export class PromptRepair {
     const pages = this.pages;
     this.pages = NO_PAGES;
     this.runs = [];
+    this.probe = undefined;
     return pages;
+  }
+
+  #flags(block: number): Uint8Array {
+    return this.#chosen?.[block] ?? NO_FLAGS;
   }
 }
 

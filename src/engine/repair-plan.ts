@@ -8,7 +8,7 @@
  * CacheBlend, arXiv 2405.16444, section 4).
  */
 
-export const REPAIR_CHOICES = ['first'] as const;
+export const REPAIR_CHOICES = ['first', 'deviation'] as const;
 /** How repaired pages are chosen. */
 export type RepairChoice = (typeof REPAIR_CHOICES)[number];
 
@@ -56,4 +56,19 @@ export function chooseFirst(lengths: readonly number[], share: number, pageToken
   return lengths.map((length, index) =>
     new Uint8Array(Math.ceil(length / pageTokens)).fill(1, 0, counts[index] as number),
   );
+}
+
+/**
+ * Flags of the pages with the highest deviation, as many as the budget has; of equal ones those that come first.
+ *
+ * @param deviations by block and page
+ */
+export function chooseDeviating(deviations: readonly Float64Array[], budget: number): Uint8Array[] {
+  const pages = deviations.flatMap((ofBlock, block) =>
+    block === 0 ? [] : Array.from(ofBlock, (deviation, page) => ({ block, page, deviation })),
+  );
+  pages.sort((a, b) => b.deviation - a.deviation);
+  const flags = deviations.map((ofBlock) => new Uint8Array(ofBlock.length));
+  for (const { block, page } of pages.slice(0, budget)) (flags[block] as Uint8Array)[page] = 1;
+  return flags;
 }

@@ -10,6 +10,7 @@ import type { CacheTier } from '../blocks/block-store.js';
 import type { BlockTable, PoolBlock } from './block-table.js';
 import { Holdings } from './holdings.js';
 import { IngestQueue, type IngestSpec, type IngestTask } from './ingest-queue.js';
+import type { PromptProbe } from './prompt-probe.js';
 import type { RepairRun } from './prompt-repair.js';
 import { type RequestSpec, Sequence } from './sequence.js';
 
@@ -36,6 +37,8 @@ export interface StepPlan {
   entries: PlannedRows[];
   /** New tokens of all entries. */
   rows: number;
+  /** Rows of a prompt that are run through the probe, before the step. */
+  probe?: { sequence: Sequence; probe: PromptProbe; rows: number };
 }
 
 /** What the outside has to do or to know since the last plan. */
@@ -306,7 +309,9 @@ export class Scheduler {
         if (left <= 0) return;
         left -= this.#planBlock(plan, planned, block, left);
       }
-      if (left <= 0 || !sequence.stitch()) continue;
+      if (left <= 0) return;
+      left -= this.#planProbe(plan, sequence, left);
+      if (!sequence.stitch()) continue;
       const repairing = sequence.pendingRepair;
       const repaired = this.#planRepair(plan, sequence, left);
       left -= repaired;
@@ -315,6 +320,17 @@ export class Scheduler {
       this.#add(plan, { sequence, rows });
       left -= rows;
     }
+  }
+
+  /** The probe's pool holds one prompt: whoever began goes on until its pages are chosen. */
+  #planProbe(plan: StepPlan, sequence: Sequence, budget: number): number {
+    const { repair } = sequence;
+    if (repair === undefined || !repair.awaitsChoice || !sequence.blocksReady || plan.probe !== undefined) return 0;
+    if (this.#running.some((other) => other !== sequence && other.repair?.probe !== undefined)) return 0;
+    const probe = repair.startProbe(sequence.sinks, sequence.held);
+    const rows = Math.min(budget, probe.pending);
+    plan.probe = { sequence, probe, rows };
+    return rows;
   }
 
   /** Runs of a repaired prompt, in prompt order: one may attend to what an earlier one writes in the same step. */

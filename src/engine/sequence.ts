@@ -97,6 +97,11 @@ export class Sequence {
     return this.tokens.length - this.computed;
   }
 
+  get blocksReady(): boolean {
+    const isReady = ({ state }: PoolBlock) => state === 'ready';
+    return (this.sinks === undefined || isReady(this.sinks)) && this.held.every(isReady);
+  }
+
   /** Tokens of repaired runs not yet run through the model; the tail waits for them. */
   get pendingRepair(): number {
     return this.repair?.pending ?? 0;
@@ -104,18 +109,17 @@ export class Sequence {
 
   /**
    * Places the held blocks one after another behind the sinks (block i starts at k + the earlier lengths).
-   * @returns false while one of them is not ready
+   * @returns false while one of them is not ready, or a repair's pages are not chosen
    */
   stitch(): boolean {
     if (this.segments !== undefined) return true;
+    if (!this.blocksReady || this.repair?.awaitsChoice) return false;
     const segments: Segment[] = [];
     if (this.sinks !== undefined) {
-      if (this.sinks.state !== 'ready') return false;
       segments.push({ pages: this.sinks.pages, length: this.sinks.tokenIds.length, delta: 0 });
     }
     let delta = 0;
     for (const [index, block] of this.held.entries()) {
-      if (block.state !== 'ready') return false;
       this.origins[index] ??= block.origin;
       segments.push({ pages: block.pages, length: block.tokenIds.length, delta });
       delta += block.tokenIds.length;

@@ -19,6 +19,8 @@ export interface WorkerSetup {
   /** Pages that sequences and blocks may use; the page behind them is scratch. */
   pages: number;
   pageTokens: number;
+  /** The probe's own pool; absent for models that have no probe. Its last page is scratch. */
+  probe?: { poolId: number; pages: number };
   policy: SchedulerPolicy;
   /** Counters that both threads read, see `shared-counters.ts`. */
   counters: SharedArrayBuffer;

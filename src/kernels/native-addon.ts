@@ -47,6 +47,12 @@ export interface NativeAddon {
   readPages(id: number, pages: Int32Array, tokens: number, payload: Uint8Array): Promise<void>;
   /** Copies `tokens` tokens of `payload` into `pages`, off the JS thread. */
   writePages(id: number, pages: Int32Array, tokens: number, payload: Uint8Array): Promise<void>;
+  /**
+   * How far cached values lie from fresh ones: for each place, the sum over its rows, heads and dimensions of the squared
+   * difference. `places` is [n, 3]: page, first slot, rows; they take the rows of `values` [rows, kvHeads * headDim] one
+   * after another. A negative page passes its rows over (sum 0).
+   */
+  valueDeviations(id: number, layer: number, places: Int32Array, values: Float32Array): Float64Array;
   /** Nanoseconds spent inside the BlockAttention op and calls made, since process start. */
   operatorStatistics(): { calls: number; nanoseconds: number };
 }

@@ -16,12 +16,15 @@ import { fileIdentity, fingerprintCheckpoint, IMPORT_VERSION } from './fingerpri
 import { acquireImportLock } from './import-lock.js';
 import type { ImportedModel, WeightFormat } from './imported-model.js';
 import { encodeModel } from './onnx-schema.js';
+import { buildProbeGraph, PROBE_LAYER } from './probe-graph.js';
 import { ropeTables } from './rope.js';
 import { readVectors } from './vector-reader.js';
 import { WEIGHTS_FILE, WeightPlan } from './weight-plan.js';
 import { writeWeights } from './weight-writer.js';
 
 const GRAPH_FILE = 'model.onnx';
+/** The first layers of the same graph, for models that have two layers or more. */
+const PROBE_FILE = 'probe.onnx';
 /** Written last; a directory without it is not a finished import. */
 const MANIFEST_FILE = 'import.json';
 
@@ -76,13 +79,15 @@ export async function importModel(options: ImportOptions): Promise<ImportedModel
     });
     const source = { checkpointDir, config, tensors, entries, weights: options.weights, fingerprint };
     const directory = join(cacheDir, fingerprint.slice(0, 32));
-    const cached = await isImported(directory, fingerprint);
+    const hasProbe = config.model.layers > PROBE_LAYER;
+    const cached = await isImported(directory, source);
     if (!cached) await importInto(directory, source, options);
     onProgress?.({ phase: 'done', doneBytes: 1, totalBytes: 1, cached });
     return {
       name: options.name ?? basename(checkpointDir),
       checkpointDir,
       graphPath: join(directory, GRAPH_FILE),
+      ...(hasProbe ? { probePath: join(directory, PROBE_FILE) } : {}),
       weights: options.weights,
       fingerprint,
       config: config.model,
@@ -110,7 +115,7 @@ interface ManifestFile {
 }
 
 /** True when the directory holds a finished import whose files are as they were. */
-async function isImported(directory: string, fingerprint: string): Promise<boolean> {
+async function isImported(directory: string, { fingerprint, config }: ImportSource): Promise<boolean> {
   try {
     const manifest = JSON.parse(await readFile(join(directory, MANIFEST_FILE), 'utf8')) as {
       version: number;
@@ -118,6 +123,8 @@ async function isImported(directory: string, fingerprint: string): Promise<boole
       files: ManifestFile[];
     };
     if (manifest.version !== IMPORT_VERSION || manifest.fingerprint !== fingerprint) return false;
+    // Imports that were made before there was a probe are made again.
+    if (config.model.layers > PROBE_LAYER && !manifest.files.some(({ name }) => name === PROBE_FILE)) return false;
     for (const file of manifest.files) {
       const { size, modifiedNs } = await fileIdentity(join(directory, file.name));
       if (size !== file.size || modifiedNs !== file.modifiedNs) return false;
@@ -133,7 +140,7 @@ async function importInto(directory: string, source: ImportSource, options: Impo
   const release = await acquireImportLock(`${directory}.lock`, options.signal);
   try {
     // Another process may have finished while this one waited.
-    if (await isImported(directory, source.fingerprint)) return;
+    if (await isImported(directory, source)) return;
     const partial = `${directory}.partial`;
     await mkdir(partial, { recursive: true });
     const files = await writeImport(partial, source, options);
@@ -181,10 +188,13 @@ async function writeImport(partial: string, source: ImportSource, options: Impor
     onProgress: (doneBytes, totalBytes) => options.onProgress?.({ phase: 'convert', doneBytes, totalBytes }),
     signal: options.signal,
   });
-  await writeFile(join(partial, GRAPH_FILE), encodeModel(graph), { flush: true });
+  const graphs = new Map([[GRAPH_FILE, graph]]);
+  const probe = buildProbeGraph(graph, model.kvHeads * model.headDim);
+  if (probe !== undefined) graphs.set(PROBE_FILE, probe);
+  for (const [name, each] of graphs) await writeFile(join(partial, name), encodeModel(each), { flush: true });
   const used = graph.initializers.flatMap(({ data }) => ('location' in data ? [data.location] : []));
   for (const link of links.values()) if (!used.includes(link)) await rm(join(partial, link), { force: true });
-  return [GRAPH_FILE, ...new Set([...used, WEIGHTS_FILE])];
+  return [...graphs.keys(), ...new Set([...used, WEIGHTS_FILE])];
 }
 
 /** Fails before hours of work rather than after. What an interrupted import has written counts as there. */

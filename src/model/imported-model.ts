@@ -40,6 +40,8 @@ export interface ImportedModel {
   checkpointDir: string;
   /** Absolute path of the ONNX graph in the import cache. */
   graphPath: string;
+  /** Absolute path of the probe's graph (`probe-graph.ts`); absent for models of one layer. */
+  probePath?: string;
   weights: WeightFormat;
   /** Hex SHA-256 over config, weights and weight format: equal fingerprints give equal KV. */
   fingerprint: string;

@@ -54,6 +54,9 @@ export function request(id: string, blocks: BlockSpec[], more: Partial<RequestSp
   };
 }
 
+/** Pages of the probe's pool: a prompt of the tests fits. */
+const PROBE_PAGES = 64;
+
 export interface BenchOptions {
   pages?: number;
   pageTokens?: number;
@@ -64,6 +67,7 @@ export interface BenchOptions {
 /** Counts on a clock that only moves when told to. */
 export class CoreBench {
   readonly model: PaperModel;
+  readonly probePool: PaperModel;
   readonly core: EngineCore;
   readonly counters = new SharedCounters();
   readonly pages: number;
@@ -85,11 +89,13 @@ export class CoreBench {
     this.pages = options.pages ?? 64;
     const pageTokens = options.pageTokens ?? 4;
     this.model = new PaperModel(this.pages, pageTokens);
+    this.probePool = new PaperModel(PROBE_PAGES, pageTokens);
     this.core = new EngineCore({
-      runner: this.model,
+      runner: { run: (step) => this.model.run(step), probe: async (step) => this.probePool.compare(step, this.model) },
       pages: this.pages,
       pageTokens,
       vocabSize: this.model.vocabSize,
+      probeLayout: { poolId: 2, pages: PROBE_PAGES, pageTokens, rowMultiple: options.rowMultiple ?? 1 },
       layout: { poolId: 1, scratchPage: this.pages, rowMultiple: options.rowMultiple ?? 1 },
       policy: { ...POLICY, ...options.policy },
       counters: this.counters,

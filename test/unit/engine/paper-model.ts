@@ -5,7 +5,8 @@
  * the same from the plan alone, without pages, batches or caches.
  */
 import type { StepRunner } from '../../../src/engine/engine-core.js';
-import { chooseFirst } from '../../../src/engine/repair-plan.js';
+import type { ProbeStep } from '../../../src/engine/prompt-probe.js';
+import { chooseDeviating, chooseFirst, repairBudget } from '../../../src/engine/repair-plan.js';
 import type { RequestSpec } from '../../../src/engine/sequence.js';
 import type { ModelOutput, ModelStep } from '../../../src/engine/step-batch.js';
 
@@ -22,6 +23,11 @@ interface Visible {
   value: number;
   /** Query position minus key position. */
   distance: number;
+}
+
+/** How far two hashes lie apart, 0 to 1. */
+function apart(a: number, b: number): number {
+  return Math.abs(a - b) / 2 ** 32;
 }
 
 function hidden(token: number, visible: Iterable<Visible>): number {
@@ -58,16 +64,23 @@ export class PaperModel implements StepRunner {
       throw new Error(reason);
     }
     this.steps++;
-    const { metadata } = step;
-    const at = (index: number) => {
-      const value = metadata[index];
-      if (value === undefined) throw new Error(`metadata ends before ${index}`);
-      return value;
-    };
-    if (at(3) !== step.inputIds.length) throw new Error('rows of metadata and of input_ids differ');
-    const hiddenByRow = new Float64Array(at(3));
-    for (let sequence = 0; sequence < at(2); sequence++) this.#runSequence(at, at(4 + sequence), step, hiddenByRow);
-    return this.#output(step, hiddenByRow);
+    return this.#output(step, this.#hidden(step.inputIds, step.metadata));
+  }
+
+  /** Runs tokens in context and compares with what `cached` holds: the sum, per place, of how far the values lie apart. */
+  compare({ inputIds, metadata, places }: ProbeStep, cached: PaperModel): Float64Array {
+    const values = this.#hidden(inputIds, metadata);
+    const sums = new Float64Array(places.length / 3);
+    let row = 0;
+    for (const index of sums.keys()) {
+      const [page, slot, count] = places.subarray(3 * index, 3 * index + 3) as unknown as [number, number, number];
+      for (let offset = 0; offset < count; offset++, row++) {
+        if (page < 0) continue;
+        const place = cached.#slot(Int32Array.of(page), slot + offset);
+        sums[index] = (sums[index] as number) + apart(values[row] as number, cached.#values[place] as number);
+      }
+    }
+    return sums;
   }
 
   /** Copies a block's KV out, as the native side does. */
@@ -87,7 +100,19 @@ export class PaperModel implements StepRunner {
     }
   }
 
-  #runSequence(at: (index: number) => number, record: number, step: ModelStep, hiddenByRow: Float64Array): void {
+  #hidden(inputIds: Int32Array, metadata: Int32Array): Float64Array {
+    const at = (index: number) => {
+      const value = metadata[index];
+      if (value === undefined) throw new Error(`metadata ends before ${index}`);
+      return value;
+    };
+    if (at(3) !== inputIds.length) throw new Error('rows of metadata and of input_ids differ');
+    const hiddenByRow = new Float64Array(at(3));
+    for (let sequence = 0; sequence < at(2); sequence++) this.#runSequence(at, at(4 + sequence), inputIds, hiddenByRow);
+    return hiddenByRow;
+  }
+
+  #runSequence(at: (index: number) => number, record: number, inputIds: Int32Array, hiddenByRow: Float64Array): void {
     const [firstRow, rows, position, past, tailPages, segments] = [0, 1, 2, 3, 4, 5].map((field) =>
       at(record + field),
     ) as [number, number, number, number, number, number];
@@ -102,7 +127,7 @@ export class PaperModel implements StepRunner {
       cached.push({ length, delta, pages: Int32Array.from({ length: count }, () => at(offset++)) });
     }
     for (let row = 0; row < rows; row++) {
-      const token = step.inputIds[firstRow + row] as number;
+      const token = inputIds[firstRow + row] as number;
       const queryPosition = position + past + row;
       const visible: Visible[] = [];
       for (const { pages, length, delta } of cached) {
@@ -175,7 +200,24 @@ export function referenceTokens(spec: RequestSpec, vocabSize = 997, pageTokens =
     context.push(...sinks);
     position = sinks.length;
     const lengths = spec.blocks.map((block) => block.tokenIds.length);
-    const repaired = chooseFirst(lengths, spec.repair?.share ?? 0, pageTokens);
+    const share = spec.repair?.share ?? 0;
+    let repaired = chooseFirst(lengths, share, pageTokens);
+    if (spec.repair?.by === 'deviation') {
+      const inContext: typeof context = [...sinks];
+      const deviations = spec.blocks.map(({ tokenIds }, index) => {
+        const alone: typeof context = [];
+        append(tokenIds, alone, sinks.length, sinks);
+        const sums = new Float64Array(Math.ceil(tokenIds.length / pageTokens));
+        for (const [at, { value }] of alone.entries()) {
+          append(tokenIds.subarray(at, at + 1), inContext, inContext.length, []);
+          const page = Math.floor(at / pageTokens);
+          if (index > 0)
+            sums[page] = (sums[page] as number) + apart((inContext.at(-1) as (typeof alone)[0]).value, value);
+        }
+        return sums;
+      });
+      repaired = chooseDeviating(deviations, repairBudget(lengths, share, pageTokens));
+    }
     for (const [index, block] of spec.blocks.entries()) {
       const own: typeof context = [];
       append(block.tokenIds, own, sinks.length, sinks);

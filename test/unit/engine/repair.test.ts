@@ -1,12 +1,18 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { GenerateRequest } from '../../../src/engine/engine.js';
-import { chooseFirst, firstPages, repairBudget } from '../../../src/engine/repair-plan.js';
+import {
+  chooseDeviating,
+  chooseFirst,
+  firstPages,
+  type RepairChoice,
+  repairBudget,
+} from '../../../src/engine/repair-plan.js';
 import { buildRequestSpec, pagesNeeded } from '../../../src/engine/request-spec.js';
 import { block, CoreBench, GREEDY, request, tokensOf } from './core-bench.js';
 import { referenceTokens } from './paper-model.js';
 
-const repair = (share: number) => ({ share, by: 'first' as const });
+const repair = (share: number, by: RepairChoice = 'first') => ({ share, by });
 
 describe('the pages that are repaired', () => {
   it('are never those of the first block, which sees in the prompt what it saw alone', () => {
@@ -21,6 +27,11 @@ describe('the pages that are repaired', () => {
       [0, 0],
       [1, 1, 0],
     ]);
+  });
+
+  it('are those of the highest deviation where it decides, never of the first block', () => {
+    const deviations = [[9, 9], [1, 5, 2], [4]].map((sums) => Float64Array.from(sums));
+    expect(chooseDeviating(deviations, 2).map((flags) => [...flags])).toEqual([[0, 0], [0, 1, 0], [1]]);
   });
 
   it('are the share of tokens, in whole pages rounded up over the prompt', () => {
@@ -68,6 +79,17 @@ describe('a repaired request', () => {
     expect(bench.prefilled('warm')?.cachedTokens).toBe(3 + 36 - 12);
     expect(bench.counters.get('repairedTokens')).toBe(24);
     expect(bench.tokens('warm')[0]).toBe(bench.tokens('cold')[0]);
+  });
+
+  it('chooses by deviation what its plan alone determines, whatever the chunks', async () => {
+    const spec = request('a', blocks, { repair: repair(0.2, 'deviation') });
+    expect(referenceTokens(spec)).not.toEqual(referenceTokens({ ...spec, repair: repair(0.2) }));
+    for (const maxBatchTokens of [4, 7, 64]) {
+      const bench = new CoreBench({ policy: { maxBatchTokens } });
+      bench.submit(spec);
+      await bench.drain();
+      expect(bench.tokens('a')).toEqual(referenceTokens(spec));
+    }
   });
 
   it('leaves the shared blocks as they were', async () => {
@@ -119,6 +141,7 @@ describe('a repaired request', () => {
     const drawn = fc.record({
       blocks: fc.array(fc.record({ name: fc.nat(3), length: fc.constantFrom(1, 4, 8, 13) }), { maxLength: 5 }),
       share: fc.constantFrom(0, 0.1, 0.3, 0.5, 0.8, 0.99),
+      by: fc.constantFrom<RepairChoice>('first', 'deviation'),
       tail: fc.integer({ min: 1, max: 9 }),
       maxTokens: fc.integer({ min: 1, max: 12 }),
       turnsBefore: fc.nat(6),
@@ -137,7 +160,7 @@ describe('a repaired request', () => {
               `r${index}`,
               draw.blocks.map(({ name, length }) => block(name, length)),
               {
-                ...(draw.share === 0 ? {} : { repair: repair(draw.share) }),
+                ...(draw.share === 0 ? {} : { repair: repair(draw.share, draw.by) }),
                 tailTokenIds: tokensOf(draw.tail + 50, draw.tail),
                 sampling: { ...GREEDY, maxTokens: draw.maxTokens },
               },
