@@ -27,6 +27,8 @@ _MAKERS: dict[str, Callable[[random.Random, Pool, int], tuple[list[Piece], list[
     "social": compose_social,
     "finance": compose_finance,
 }
+# Meetings are long: the longer of two drawn lengths.
+_LONG = frozenset({"meetings"})
 # Categories whose makers lay their lines out themselves.
 _LAID_OUT = frozenset({"conversations", "email", "meetings", "lectures", "social"})
 
@@ -93,8 +95,8 @@ def make_instances(settings: BuildSettings, pool: Pool, plan: ShardPlan) -> Iter
 def make_instance(settings: BuildSettings, pool: Pool, split: str, category: str, number: int, attempt: int = 0) -> Instance | None:
     """None where the pool has no material, or what was drawn gave fewer than two segments."""
     rng = seeded(settings.seed, split, category, number, attempt)
-    low, high, _ = rng.choices(settings.lengths, [share for *_, share in settings.lengths])[0]
-    characters = int(rng.uniform(low, high) * 4)
+    drawn = rng.choices(settings.lengths, [share for *_, share in settings.lengths], k=2 if category in _LONG else 1)
+    characters = max(int(rng.uniform(low, high) * 4) for low, high, _ in drawn)
     try:
         maker = _MAKERS.get(category)
         pieces, used = maker(rng, pool, characters) if maker else compose(rng, pool, category, characters)

@@ -7,6 +7,7 @@ which people close one thing and open the next. Those words also occur inside it
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import dataclass
 
 from .adapters.conversation import Turn
@@ -48,6 +49,7 @@ _GREETINGS = (
 _FAREWELLS = ("OK, that's all for today.", "See you next week.", "Thanks everyone.", "The meeting is adjourned.", "Bye.", "OK, are we done?", "Have a good weekend.")
 
 
+_UNSPOKEN = re.compile(r"[^\w\s]|[\d_]")
 Part = tuple[str, list[str], list[str]]
 
 
@@ -161,9 +163,8 @@ def compose_lecture(rng: random.Random, pool: Pool, characters: int) -> tuple[li
 def _reads_aloud(document: SourceDocument, parts: list[Part]) -> bool:
     """Whether enough of the document is sentences: nobody discusses a table or a listing line by line."""
     said = sum(len(each) for _, sentences_, _ in parts for each in sentences_)
-    letters = sum(each.isalpha() or each.isspace() for _, sentences_, _ in parts for sentence in sentences_[:20] for each in sentence)
-    total = sum(len(sentence) for _, sentences_, _ in parts for sentence in sentences_[:20])
-    return said > 200 and (document.kind != "prose" or letters > 0.93 * total)
+    heard = " ".join(sentence for _, sentences_, _ in parts for sentence in sentences_[:20])
+    return said > 200 and (document.kind != "prose" or len(_UNSPOKEN.findall(heard)) < 0.07 * len(heard))
 
 
 def _said(document: SourceDocument) -> list[str]:

@@ -32,6 +32,7 @@ FILLERS = ("uh", "um", "you know", "I mean", "like", "well", "sort of", "kind of
 MARKS = (("{disfmarker}", "{vocalsound}", "{pause}", "{gap}"), ("[laughter]", "[pause]", "[noise]"), ("(inaudible)", "(crosstalk)"), ("...", "--"))
 _SENTENCES = re.compile(r"(?<=[.!?])[\"')\]]?\s+|\n\s*\n")
 _WORD = re.compile(r"\w+")
+_SYMBOL = re.compile(r"[^\w\s]|_")
 _STOP = frozenset(
     "the a an of to in and or is are was were be been it this that these those for on with as by at from not but if then than so we you they he she his her "
     "their our your my i me him them us do does did have has had will would can could should may might must there here what which who when where how why all "
@@ -39,11 +40,11 @@ _STOP = frozenset(
 )
 
 
-def sentences(text: str) -> list[str]:
-    """Rough sentences of prose; lists, code and tables are left out, since nobody reads them aloud."""
+def sentences(text: str, most: int = 60_000) -> list[str]:
+    """Rough sentences of prose; lists, code and tables are left out, since nobody reads them aloud. most: characters looked at."""
     kept = []
-    for paragraph in re.split(r"\n\s*\n", text):
-        if re.match(r"^\s*(?:[|>#$%{}]|[-*+]\s)", paragraph) or sum(not (c.isalnum() or c.isspace()) for c in paragraph) > 0.12 * len(paragraph):
+    for paragraph in re.split(r"\n\s*\n", text[:most]):
+        if re.match(r"^\s*(?:[|>#$%{}]|[-*+]\s)", paragraph) or len(_SYMBOL.findall(paragraph)) > 0.12 * len(paragraph):
             continue
         kept.append(" ".join(paragraph.split()))
     out = []
