@@ -1,0 +1,187 @@
+/** The shipped segmenter, through onnxruntime-node in a text thread: any text, its limits, granularity, edits, sense. */
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { PACKAGE_DIR } from '../../../src/config.js';
+import { createSegmenter } from '../../../src/segment/create-segmenter.js';
+import type { Segment, Segmenter, SegmentOptions } from '../../../src/segment/segmenter.js';
+import { createSegmentation } from '../../../src/server/segmentation.js';
+import { createTextService, type TextService } from '../../../src/text/text-service.js';
+import { directoryOf } from '../../unit/text/tokenizer-fixtures.js';
+
+const MODEL_DIR = `${PACKAGE_DIR}models/segmenter`;
+let service: TextService;
+let segmenter: Segmenter;
+
+beforeAll(async () => {
+  service = await createTextService({ checkpointDir: directoryOf('qwen2') });
+  segmenter = await createSegmenter('semantic', { textService: service, modelDir: MODEL_DIR });
+});
+
+afterAll(() => service.close());
+
+async function cut(text: string, options: SegmentOptions = {}): Promise<Segment[]> {
+  const segments = await segmenter.segment(text, options);
+  let reached = 0;
+  for (const { start, end, tokens } of segments) {
+    expect(start).toBe(reached);
+    expect(end).toBeGreaterThan(start);
+    expect(tokens).toBeLessThanOrEqual(options.maxTokens ?? 512);
+    reached = end;
+  }
+  expect(reached).toBe(text.length);
+  return segments;
+}
+
+/** Paragraphs about two things in turn, three sentences each, and where the thing changes. */
+function twoThings(changes: number): { text: string; borders: number[] } {
+  const things = [
+    'The baker kneads the dough, lets the bread rise and heats the oven. Flour and yeast make the loaf light. She sells warm rolls and cakes before breakfast.',
+    'The telescope gathers light from distant galaxies. Astronomers measure the orbit of each planet and the mass of its star. A comet passes the observatory every century.',
+    'The goalkeeper saved the penalty in the last minute. Her team won the match and the league. Supporters sang in the stadium until the referee had left.',
+    'The court heard the appeal of the tenant. A judge read the contract and the statute. Counsel for the landlord asked for damages and costs.',
+  ];
+  const borders: number[] = [];
+  let text = '';
+  for (let part = 0; part < changes; part += 1) {
+    if (part > 0) borders.push(text.length);
+    for (const sentence of (things[part % 4] as string).split(/(?<=\.) /)) text += `${sentence}\n`;
+    for (const sentence of (things[part % 4] as string).split(/(?<=\.) /).reverse()) text += `${sentence}\n`;
+  }
+  return { text, borders };
+}
+
+describe('the trained segmenter', () => {
+  it('takes any text, covers it exactly once and keeps the maximum', async () => {
+    const pieces = fc.constantFrom(
+      'word ',
+      'End. ',
+      '\n',
+      '\n\n',
+      '```\nx\n```\n',
+      '| a | b |\n',
+      '中。',
+      '😀',
+      'A: hi\n',
+      '\0',
+    );
+    const texts = fc.oneof(
+      fc.array(pieces, { maxLength: 200 }).map((parts) => parts.join('')),
+      fc.string({ unit: 'grapheme', maxLength: 200 }),
+    );
+    await fc.assert(
+      fc.asyncProperty(texts, fc.integer({ min: 16, max: 80 }), async (text, maxTokens) => {
+        await cut(text.toWellFormed(), { maxTokens });
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it.each([
+    ['10 MB of one line', 'lorem ipsum '.repeat(873_814)],
+    ['2 MB without spaces', 'x'.repeat(2_000_000)],
+    ['only line breaks', '\n'.repeat(2_000_000)],
+    ['200,000 lines of one letter', 'a\n'.repeat(200_000)],
+    ['bytes', Array.from({ length: 500_000 }, (_, at) => String.fromCharCode((at * 7919) % 256)).join('')],
+    ['emoji families', '👩‍👩‍👧'.repeat(20_000)],
+  ])('takes %s', async (_, text) => {
+    await cut(text);
+  });
+
+  it('leaves the event loop free while it works', async () => {
+    const { text } = twoThings(200);
+    await cut(text);
+    const delay = monitorEventLoopDelay({ resolution: 5 });
+    delay.enable();
+    await cut(`${text}once more`);
+    delay.disable();
+    expect(delay.percentile(99) / 1e6).toBeLessThan(50);
+  });
+
+  it('finds where the subject changes', async () => {
+    const { text, borders } = twoThings(24);
+    const mean = (await service.count(text)) / 24;
+    const segments = await cut(text, { targetTokens: Math.round(mean) });
+    const ends = new Set(segments.map(({ end }) => end));
+    const found = borders.filter((border) => ends.has(border)).length;
+    expect(found / borders.length).toBeGreaterThan(0.75);
+  });
+
+  it('nests: coarser boundaries are among the finer ones', async () => {
+    const { text } = twoThings(60);
+    let finer: Set<number> | undefined;
+    for (const granularity of [0, 0.2, 0.4, 0.6, 0.8, 1]) {
+      const ends = (await cut(text, { granularity })).map(({ end }) => end);
+      if (finer) for (const end of ends) expect(finer.has(end)).toBe(true);
+      finer = new Set(ends);
+    }
+  });
+
+  it.each([60, 150, 300])('follows a target of %i tokens within a quarter', async (targetTokens) => {
+    const { text } = twoThings(150);
+    const segments = await cut(text, { targetTokens, maxTokens: 1024 });
+    const mean = segments.reduce((sum, { tokens }) => sum + tokens, 0) / segments.length;
+    expect(Math.abs(mean / targetTokens - 1)).toBeLessThan(0.25);
+  });
+
+  it('moves no boundary far before text that is added at the end', async () => {
+    const targetTokens = 60;
+    const { text } = twoThings(160);
+    const before = await cut(text, { targetTokens });
+    const after = new Set(
+      (await cut(`${text}Something else follows here. `.concat('It goes on. '.repeat(200)), { targetTokens })).map(
+        ({ end }) => end,
+      ),
+    );
+    let tokens = 0;
+    const far = before.filter((_, index) => {
+      tokens = before.slice(index).reduce((sum, segment) => sum + segment.tokens, 0);
+      return tokens > 26 * targetTokens;
+    });
+    expect(far.length).toBeGreaterThan(50);
+    expect(far.filter(({ end }) => !after.has(end))).toEqual([]);
+  });
+
+  it('never cuts inside a code fence, a table row or a word', async () => {
+    const fence = `\`\`\`js\n${'const x = 1;\n\n'.repeat(8)}\`\`\`\n`;
+    const row = '| left cell with words | right cell with words |\n';
+    const { text: prose } = twoThings(6);
+    const text = `${prose}\n${fence}\n${row.repeat(20)}\n${prose}`;
+    const fenceStart = text.indexOf(fence);
+    for (const { end } of (await cut(text, { targetTokens: 60, maxTokens: 256 })).slice(0, -1)) {
+      expect(end > fenceStart && end < fenceStart + fence.length).toBe(false);
+      expect(/\w\w/.test(text.slice(end - 1, end + 1))).toBe(false);
+      const line = text.slice(text.lastIndexOf('\n', end - 1) + 1, text.indexOf('\n', end));
+      if (line.startsWith('|')) expect(text[end - 1]).toBe('\n');
+    }
+  });
+});
+
+describe('the default segmenter', () => {
+  const defaults = {
+    segmenter: 'auto',
+    sentenceEncoder: '',
+    targetTokens: 200,
+    maxBlockTokens: 512,
+    maxBlocks: 100_000,
+  } as const;
+
+  it('is the trained one where its files are', async () => {
+    const notices: string[] = [];
+    const segment = createSegmentation(service, { ...defaults, segmenterDir: MODEL_DIR }, (line) => notices.push(line));
+    const { text } = twoThings(12);
+    expect(await segment(text, {})).toEqual(await segment(text, { segmenter: 'semantic' }));
+    expect(notices).toEqual([]);
+  });
+
+  it('is the structural one, with a line in the log, where they are missing', async () => {
+    const notices: string[] = [];
+    const segment = createSegmentation(service, { ...defaults, segmenterDir: '/nowhere' }, (line) =>
+      notices.push(line),
+    );
+    const { text } = twoThings(12);
+    expect(await segment(text, {})).toEqual(await segment(text, { segmenter: 'structural' }));
+    expect(notices).toEqual([expect.stringContaining('/nowhere')]);
+    await expect(segment(text, { segmenter: 'semantic' })).rejects.toMatchObject({ code: 'segmentation_invalid' });
+  });
+});

@@ -1,0 +1,88 @@
+"""The segmenter's training code: small talk with known borders, labels on units, network, export. No training runs here."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from blockstitch_training.segmenter.feature_stream import WRITER, document_row, pack, read_documents, unpack
+from blockstitch_training.segmenter.small_talk import draw_chat
+
+ROOT = Path(__file__).resolve().parents[2]
+WORDS = ROOT / "models" / "segmenter" / "words.bin"
+needs_writer = pytest.mark.skipif(not WRITER.exists() or not WORDS.exists() or not shutil.which("node"), reason="needs make build and node")
+
+
+def test_small_talk_is_the_same_for_the_same_seed_and_has_a_level_for_each_boundary() -> None:
+    chats = [draw_chat(random.Random(seed), 4) for seed in (5, 5, 6)]
+    assert chats[0] == chats[1] != chats[2]
+    for chat in chats:
+        assert len(chat.levels) == len(chat.segments) - 1
+        assert set(chat.levels) <= {1, 3}
+        assert all(segment.strip() for segment in chat.segments)
+
+
+def test_boundaries_count_utf16_units() -> None:
+    row = document_row(["a😀", "b"], [2])
+    assert row["boundaries"] == [4]
+    assert row["text"] == "a😀\nb"
+
+
+@needs_writer
+def test_every_boundary_of_joined_segments_is_the_end_of_a_unit() -> None:
+    chat = draw_chat(random.Random(3), 3)
+    (document,) = read_documents([document_row(chat.segments, chat.levels)], WORDS)
+    assert document.inside == 0
+    assert [int(label) for label in document.labels if label] == chat.levels
+    assert len(document.rows) == document.offsets[-1]
+    assert document.values.shape == (document.units, document.values.shape[1])
+
+
+@needs_writer
+def test_features_read_for_training_are_the_golden_ones() -> None:
+    golden = json.loads((ROOT / "test" / "fixtures" / "segmenter" / "features.json").read_text())
+    for wanted, document in zip(golden.values(), read_documents([{"text": g["text"]} for g in golden.values()], WORDS), strict=True):
+        assert document.rows.tolist() == wanted["rows"]
+        np.testing.assert_allclose(document.values, np.array(wanted["values"]).reshape(document.values.shape), atol=1e-5)
+
+
+@needs_writer
+def test_packed_documents_come_back(tmp_path: Path) -> None:
+    chat = draw_chat(random.Random(8), 2)
+    documents = list(read_documents([document_row(chat.segments, chat.levels)] * 2, WORDS))
+    assert pack(documents, tmp_path / "documents.npz") == 2
+    for before, after in zip(documents, unpack(tmp_path / "documents.npz"), strict=True):
+        assert before.rows.tolist() == after.rows.tolist()
+        assert before.labels.tolist() == after.labels.tolist()
+        assert before.offsets.tolist() == after.offsets.tolist()
+
+
+def test_a_boundary_sees_its_surroundings_only() -> None:
+    torch = pytest.importorskip("torch")
+    from blockstitch_training.segmenter.network import Crops, NetworkConfig, SegmenterNetwork
+
+    torch.manual_seed(0)
+    config = NetworkConfig(rows=50, features=4, hidden=16, scales=(1, 2, 4), dilations=(1, 2))
+    network = SegmenterNetwork(config).eval()
+    torch.nn.init.normal_(network.table.embedding.weight)
+    units = 40
+    bounds = torch.arange(units + 1) * 3
+
+    def run(rows: torch.Tensor, values: torch.Tensor, owners: torch.Tensor | None) -> torch.Tensor:
+        return network(Crops(rows, bounds[:-1], bounds[1:], owners, values, torch.tensor([units])))[0]
+
+    rows, values = torch.randint(0, 50, (units * 3,)), torch.randn(1, units, 4)
+    owners = torch.arange(units).repeat_interleave(3)
+    first = run(rows, values, owners)
+    torch.testing.assert_close(first, run(rows, values, None), atol=1e-4, rtol=1e-4)
+    changed = values.clone()
+    changed[:, 30:] += 1
+    second = run(rows, changed, owners)
+    settled = 30 - config.context_units
+    torch.testing.assert_close(first[:settled], second[:settled])
+    assert not torch.allclose(first[28:], second[28:])
