@@ -12,6 +12,7 @@ interface BenchModule {
 
 /** Each name is a file of this folder. */
 const BENCHES: Record<string, string> = {
+  repair: 'time to first token against the share of cached tokens that is computed again',
   segment: 'cutting 32k tokens of text, by every segmenter',
 };
 
