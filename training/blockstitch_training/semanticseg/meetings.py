@@ -14,7 +14,7 @@ from .adapters.conversation import Turn
 from .document import CHAPTER, FINEST, SECTION, Piece, SourceDocument
 from .pool import Pool
 from .sources import UNIT
-from .speech import BACKCHANNELS, Convention, draw_convention, draw_speakers, key_phrase, sentences, spoken, write
+from .speech import BACKCHANNELS, Convention, clauses, draw_convention, draw_speakers, key_phrase, sentences, spoken, topic_words, write
 
 MATERIAL = ("books", "email", "manuals", "papers", "web", "encyclopedia", "specifications", "legal", "news", "qa", "lectures", "conversations")
 MATERIAL_WEIGHTS = (6, 9, 2, 4, 3, 2, 1, 3, 5, 3, 7, 4)
@@ -42,6 +42,15 @@ _ASIDES = (
     "Could you say more about {key}?", "I agree about {key}.", "Well, {key} could be a problem.", "Yeah, {key}, I've seen that.", "How do you know that, about {key}?",
     "So the idea is {key}?", "Hmm, and then {key}?",
 )  # fmt: skip
+# Said about anything: the talk goes on, the topic stays.
+_REMARKS = (
+    "I don't know.", "What?", "I think so.", "That's a good point.", "We could do that.", "I'm not sure.", "It depends.", "That's true.", "Well, maybe.", "I guess.",
+    "So what would that mean?", "How does that work?", "Can you say that again?", "Sorry, go ahead.", "No no, I agree.", "Yeah, but why?", "Let me think.", "I see what you mean.",
+    "That was my question too.", "It's hard to say.", "We tried that before.", "That sounds reasonable.", "How long would it take?", "Who would do that?", "I was about to say that.",
+    "That's what I thought.", "Is that right?", "But it could also be the other way round.", "Exactly, that's the thing.", "I would like to see that.", "You mean now?",
+    "There is a trade-off.", "I don't think so.", "What's the difference?", "It doesn't matter much.", "I have no strong opinion.", "So you're saying yes?", "Could be.",
+    "I have to look that up.", "That's interesting.", "Let's not go into that.", "It was like that last time.", "Is there any reason for that?", "I'd rather not.", "Sounds fine to me.",
+)  # fmt: skip
 _GREETINGS = (
     "OK, are we all here?", "Good morning everyone.", "Shall we start?", "Hi, can everybody hear me?", "So, welcome to the meeting.", "Is this thing on?",
     "Let's get going.", "I call this meeting to order.", "Hello all.", "Who is taking the notes?", "Did everyone get the agenda?",
@@ -55,13 +64,17 @@ Part = tuple[str, list[str], list[str]]
 
 @dataclass(frozen=True)
 class Style:
-    """opening, closing: how often an item has such words; chatter: backchannels per turn; asides: echoes and questions per turn."""
+    """Chances. opening, closing: of an item having such words; chatter, remarks, asides, distraction: after a turn; broken: of a sentence
+    being spoken in breaths; leading: of the item's lead speaking. longest_turn: in sentences or breaths."""
 
     opening: float
     closing: float
     chatter: float
     asides: float
+    remarks: float
     distraction: float
+    broken: float
+    leading: float
     longest_turn: int
 
 
@@ -70,10 +83,13 @@ def _draw_style(rng: random.Random) -> Style:
     return Style(
         opening=rng.uniform(0.35, 0.9),
         closing=rng.uniform(0.2, 0.7),
-        chatter=rng.uniform(0.0, 0.2) if formal else rng.uniform(0.2, 0.8),
-        asides=rng.uniform(0.03, 0.15) if formal else rng.uniform(0.08, 0.3),
-        distraction=rng.uniform(0.0, 0.06),
-        longest_turn=rng.randint(5, 14) if formal else rng.randint(2, 5),
+        chatter=rng.uniform(0.0, 0.15) if formal else rng.uniform(0.2, 0.7),
+        remarks=rng.uniform(0.0, 0.05) if formal else rng.uniform(0.05, 0.3),
+        asides=rng.uniform(0.02, 0.12) if formal else rng.uniform(0.08, 0.3),
+        distraction=rng.uniform(0.0, 0.05),
+        broken=rng.uniform(0.0, 0.2) if formal else rng.uniform(0.4, 1.0),
+        leading=rng.uniform(0.45, 0.9),
+        longest_turn=rng.randint(5, 14) if formal else rng.randint(1, 5),
     )
 
 
@@ -211,26 +227,33 @@ def _material(rng: random.Random, document: SourceDocument, characters: float) -
 
 def _discussion(rng: random.Random, said: list[str], own: list[str], lead: str, speakers: list[str], style: Style) -> list[Turn]:
     others = [each for each in speakers if each != lead] or speakers
+    topic = topic_words(" ".join(said))
     voices: dict[str, str] = {}
     turns: list[Turn] = []
+    breaths = [(breath, own[at] if own else "") for at, sentence in enumerate(said) for breath in (clauses(sentence) if rng.random() < style.broken else [sentence])]
     at = 0
-    while at < len(said):
+    while at < len(breaths):
         take = rng.randint(1, style.longest_turn)
-        speaker = lead if rng.random() < 0.78 else rng.choice(others)
+        speaker = lead if rng.random() < style.leading else rng.choice(others)
         if own:
-            take = min(take, next((n for n in range(1, len(said) - at) if own[at + n] != own[at]), len(said) - at))
-            speaker = voices.setdefault(own[at], speakers[(len(voices) + speakers.index(lead)) % len(speakers)])
-        stretch = said[at : at + take]
-        turns.append(Turn(speaker, " ".join(stretch)))
+            take = min(take, next((n for n in range(1, len(breaths) - at) if breaths[at + n][1] != breaths[at][1]), len(breaths) - at))
+            speaker = voices.setdefault(breaths[at][1], speakers[(len(voices) + speakers.index(lead)) % len(speakers)])
+        stretch = " ".join(breath for breath, _ in breaths[at : at + take])
+        turns.append(Turn(speaker, stretch))
         at += take
+        around = [each for each in speakers if each != speaker] or speakers
         while rng.random() < style.chatter:
-            turns.append(Turn(rng.choice([each for each in speakers if each != speaker] or speakers), f"{rng.choice(BACKCHANNELS)}."))
-            if rng.random() < 0.4:
+            turns.append(Turn(rng.choice(around), f"{rng.choice(BACKCHANNELS)}{rng.choice(('.', '.', '.', ',', '?', '!'))}"))
+            if rng.random() < 0.5:
                 break
+        if rng.random() < style.remarks:
+            turns.append(Turn(rng.choice(around), rng.choice(_REMARKS)))
         if rng.random() < style.asides:
-            turns.append(Turn(rng.choice(others), _filled(rng, rng.choice(_ASIDES), "", stretch, speaker)))
+            turns.append(Turn(rng.choice(around), rng.choice(_ASIDES).format(key=key_phrase(rng, stretch, topic) or "that")))
             if rng.random() < 0.6:
-                turns.append(Turn(speaker, f"{rng.choice(BACKCHANNELS)}, {key_phrase(rng, ' '.join(stretch))}."))
+                turns.append(Turn(speaker, f"{rng.choice(BACKCHANNELS)}, {key_phrase(rng, stretch, topic) or 'that'}."))
+            if rng.random() < 0.3:
+                turns.append(Turn(rng.choice(around), rng.choice(_REMARKS)))
         if rng.random() < style.distraction:
             turns.append(Turn(rng.choice(speakers), rng.choice(("OK, so.", "Alright.", "So, um, okay.", "Right, next.", "Okay, thank you.", "Moving on.", "Good."))))
     return turns
@@ -257,8 +280,9 @@ def _closed(rng: random.Random, said: list[str], chair: str, lead: str, speakers
 
 
 def _filled(rng: random.Random, template: str, title: str, said: list[str], name: str) -> str:
-    key = key_phrase(rng, rng.choice(said[:4]) if said else "") or "the rest"
-    title = title.strip(" .:").lower() if 3 < len(title) < 60 else key
+    key = key_phrase(rng, rng.choice(said[:4]) if said else "", topic_words(" ".join(said[:40]))) or "the rest"
+    title = re.sub(r"^(?:re|fwd?)\s*:\s*|^\W*(?:[a-z]?[\d.]+\b[\d.]*)+\W*|\[[^\]]*\]", "", title.lower()).strip(" .:?!-")
+    title = title if 3 < len(title) < 50 else key
     return template.format(title=title, key=key, name=name.split()[-1] if name else "please")
 
 

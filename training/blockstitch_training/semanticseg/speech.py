@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections import Counter
 from dataclasses import dataclass
 
 FIRST_NAMES = (
@@ -32,8 +33,13 @@ FILLERS = ("uh", "um", "you know", "I mean", "like", "well", "sort of", "kind of
 MARKS = (("{disfmarker}", "{vocalsound}", "{pause}", "{gap}"), ("[laughter]", "[pause]", "[noise]"), ("(inaudible)", "(crosstalk)"), ("...", "--"))
 _SENTENCES = re.compile(r"(?<=[.!?])[\"')\]]?\s+|\n\s*\n")
 _WORD = re.compile(r"\w+")
+_UNREADABLE = re.compile(r"`+|\*\*|::|<[^<>]*>|\[[^\]]{0,60}\]|\((?:[^()]{0,12}\d[^()]{0,12})\)|https?://\S+|_{2,}|\b(?:pp?|Op\. Cit|ibid)\.[^.]{0,12}\d+")
+_CLAUSE_END = re.compile(r"(?<=[,;:])\s+|\s+(?=(?:and|but|because|which|so|or|while|when|if|that) )")
 _SYMBOL = re.compile(r"[^\w\s]|_")
 _STOP = frozenset(
+    "within without upon among against toward towards because since while until though although however therefore thus many much every either neither another "
+    "several whether itself themselves himself herself being going like made make makes used using uses shown given take taken takes found first second last next "
+    "often always never still even well back away together around rather quite almost perhaps already later least less else shall along example different "
     "the a an of to in and or is are was were be been it this that these those for on with as by at from not but if then than so we you they he she his her "
     "their our your my i me him them us do does did have has had will would can could should may might must there here what which who when where how why all "
     "any some no such into out up down over under again more most other only own same too very just also each about between through during before after".split()
@@ -46,7 +52,7 @@ def sentences(text: str, most: int = 60_000) -> list[str]:
     for paragraph in re.split(r"\n\s*\n", text[:most]):
         if re.match(r"^\s*(?:[|>#$%{}]|[-*+]\s)", paragraph) or len(_SYMBOL.findall(paragraph)) > 0.12 * len(paragraph):
             continue
-        kept.append(" ".join(paragraph.split()))
+        kept.append(" ".join(_UNREADABLE.sub(" ", paragraph).split()))
     out = []
     for sentence in _SENTENCES.split("\n\n".join(kept)):
         words = (sentence or "").split()
@@ -57,10 +63,31 @@ def sentences(text: str, most: int = 60_000) -> list[str]:
     return out
 
 
-def key_phrase(rng: random.Random, text: str) -> str:
-    """One to three neighbouring content words of a sentence, as a listener would echo them; empty where there are none."""
+def clauses(sentence: str, shortest: int = 5) -> list[str]:
+    """A sentence as the breaths of a speaker: cut at commas and joining words, no piece below so many words."""
+    out: list[str] = []
+    for part in _CLAUSE_END.split(sentence):
+        if out and (len(out[-1].split()) < shortest or len(part.split()) < shortest):
+            out[-1] += f" {part}"
+        else:
+            out.append(part)
+    return out
+
+
+def topic_words(text: str, most: int = 14) -> frozenset[str]:
+    """The content words that a stretch of talk repeats most; what its listeners would repeat too."""
+    counts = Counter(word for word in _WORD.findall(text.lower()) if len(word) > 3 and word not in _STOP and not word.isdigit())
+    return frozenset(word for word, count in counts.most_common(most) if count > 1)
+
+
+def key_phrase(rng: random.Random, text: str, topic: frozenset[str] = frozenset()) -> str:
+    """One to three neighbouring content words, as a listener would echo them: mostly around a word of the topic. Empty where there are none."""
     words = _WORD.findall(text)
-    starts = [at for at, word in enumerate(words) if len(word) > 3 and word.lower() not in _STOP]
+    starts = [at for at, word in enumerate(words) if len(word) > 3 and word.lower() not in _STOP and not word.isdigit()]
+    if topic and rng.random() < 0.75:
+        starts = [at for at in starts if words[at].lower() in topic] or starts
+        if not starts:
+            return rng.choice(sorted(topic))
     if not starts:
         return ""
     at = rng.choice(starts)
