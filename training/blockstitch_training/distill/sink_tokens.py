@@ -15,17 +15,17 @@ the undistilled checkpoint: its `block_attention.sink_token_ids`, else BOS, else
 from __future__ import annotations
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 INITIAL_NOISE = 0.1
 
 
-def base_sinks(model: PreTrainedModel) -> list[int]:
+def base_sinks(config: PretrainedConfig) -> list[int]:
     """Sink ids of a checkpoint as the server reads them from config.json."""
-    section = getattr(model.config, "block_attention", None)
+    section = getattr(config, "block_attention", None)
     if section:
         return [int(token) for token in section.get("sink_token_ids", [])]
-    bos = model.config.bos_token_id
+    bos = config.bos_token_id
     return [] if bos is None else [int(bos)]
 
 
@@ -35,7 +35,7 @@ def sink_name(index: int) -> str:
 
 def add_sink_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, count: int, seed: int) -> list[int]:
     """Adds `count` tokens to the tokenizer and, where the matrix has no spare rows, to the embeddings. @returns all sink ids"""
-    base = base_sinks(model)
+    base = base_sinks(model.config)
     if count == 0:
         return base
     names = [sink_name(index) for index in range(count)]

@@ -50,7 +50,7 @@ class Distiller:
         set_seed(settings.seed)
         self.tokenizer = load_tokenizer(settings.teacher)
         student = load_model(settings.teacher)
-        self.teacher_sinks = base_sinks(student)
+        self.teacher_sinks = base_sinks(student.config)
         self.student_sinks = add_sink_tokens(student, self.tokenizer, settings.sinks, settings.seed)
         self.inv_freq = inverse_frequencies(student)
         use_block_attention(student)

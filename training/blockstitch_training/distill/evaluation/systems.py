@@ -37,7 +37,7 @@ class System:
         model = load_model(directory, torch.float32 if device == "cpu" else torch.bfloat16).eval().to(device)
         ends = [model.config.eos_token_id, model.generation_config.eos_token_id]
         stops = frozenset(token for end in ends if end is not None for token in (end if isinstance(end, list) else [end]))
-        return System(Path(directory), model, load_tokenizer(directory), base_sinks(model), stops)
+        return System(Path(directory), model, load_tokenizer(directory), base_sinks(model.config), stops)
 
     def answers(self, prompts: Sequence[Prompt], mode: str, limit: int = LONGEST_ANSWER) -> list[str]:
         """Greedy. @param mode "full" or "block" """
@@ -73,18 +73,21 @@ def score(answers: Sequence[str], asked: Sequence[Asked], right: Callable[[str, 
     return {"exact": [right(answer, each.accepted) for answer, each in pairs], "f1": [f1(answer, each.accepted) for answer, each in pairs]}
 
 
-def text_figures(systems: dict[str, tuple[System, str]], reference: str, prompts: Sequence[Prompt]) -> dict[str, dict[str, float]]:
+def text_figures(
+    systems: dict[str, tuple[System, str]], reference: str, prompts: Sequence[Prompt], asked: Sequence[int] | None = None
+) -> dict[str, dict[str, float]]:
     """
     Perplexity of each system over the final blocks' tokens, and KL(reference || system) per token, nats.
 
     @param systems   name to system and attention mode; tokens must be the same for all
     @param reference name of the system that KL is measured against
+    @param asked     tokens at the front of each final block that are given, not scored (default: one)
     """
     sums = {name: {"nats": 0.0, "kl": 0.0} for name in systems}
     tokens = 0
-    for prompt in prompts:
-        wanted = torch.tensor(prompt.final[1:])
-        logits = {name: system.text_logits(prompt, mode).cpu() for name, (system, mode) in systems.items()}
+    for prompt, given in zip(prompts, asked or [1] * len(prompts), strict=True):
+        wanted = torch.tensor(prompt.final[given:])
+        logits = {name: system.text_logits(prompt, mode)[given - 1 :].cpu() for name, (system, mode) in systems.items()}
         width = min(each.shape[1] for each in logits.values())
         log_p = functional.log_softmax(logits[reference], -1)[:, :width]
         for name, each in logits.items():
