@@ -39,6 +39,7 @@ def compose_chat(rng: random.Random, pool: Pool, characters: int) -> tuple[list[
     used: list[SourceDocument] = []
     size = 0
     mean_turns = rng.uniform(2, 6)
+    merged, most_words = rng.choice((0.2, 0.5, 0.9)), rng.choice((14, 20, 30, 80))
     # The invented talk has one grammar: it stays out of dev and test, which hold people's own words only.
     invented = rng.choice((0.0, 0.5, 0.5, 1.0)) if pool.split == "train" else 0.0
     while size < characters * 0.9:
@@ -52,7 +53,7 @@ def compose_chat(rng: random.Random, pool: Pool, characters: int) -> tuple[list[
         excerpts = rng.randint(2, 9)
         for index in range(excerpts):
             document = pool.draw(rng, "conversations")
-            turns = _merged(turns_of(document)) if rng.random() < 0.7 else turns_of(document)
+            turns = _merged(turns_of(document)) if rng.random() < merged else turns_of(document)
             starts = [at for at, turn in enumerate(turns) if opens_topic(turn.text) and at > 3]
             if index == 0:
                 start = 0
@@ -65,7 +66,7 @@ def compose_chat(rng: random.Random, pool: Pool, characters: int) -> tuple[list[
             if index and rng.random() < 0.25:
                 # People often react before they turn to something else.
                 excerpt[0] = Turn(excerpt[0].speaker, f"{rng.choice(BRIDGES)} {excerpt[0].text}")
-            lines = look.lines(rng, excerpt)
+            lines = look.lines(rng, [_shortened(turn, most_words) for turn in excerpt])
             if not lines:
                 continue
             pieces.append(Piece("\n".join(lines), CHAPTER if index == 0 else SECTION))
@@ -85,6 +86,18 @@ def _merged(turns: list[Turn]) -> list[Turn]:
         else:
             out.append(turn)
     return out
+
+
+def _shortened(turn: Turn, words: int) -> Turn:
+    """The turn's first sentences up to so many words; its first one however long."""
+    if len(turn.text.split()) <= words:
+        return turn
+    kept = ""
+    for sentence in re.split(r"(?<=[.!?])\s+", turn.text):
+        if kept and len(kept.split()) + len(sentence.split()) > words:
+            break
+        kept = f"{kept} {sentence}".strip()
+    return Turn(turn.speaker, kept)
 
 
 class _Look:
