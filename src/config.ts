@@ -8,7 +8,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { BlockstitchError } from './errors.js';
-import { parseBytes, parseMilliseconds } from './units.js';
+import { formatBytes, parseBytes, parseMilliseconds } from './units.js';
 
 interface SettingBase {
   /** Long flag of `blockstitch serve`; null where a value must not show in a process list. */
@@ -341,6 +341,13 @@ type SettingValue<S extends Setting> = S extends NumberSetting
 
 /** Checked settings: numbers in the unit of their name, texts empty where not set. */
 export type Config = { readonly [N in SettingName]: SettingValue<(typeof SETTINGS)[N]> };
+
+/** The default as help and docs show it. */
+export function shownDefault(setting: Setting): string {
+  if (setting.kind === 'bytes') return formatBytes(setting.default);
+  if (setting.kind === 'milliseconds') return setting.default === 0 ? '0' : `${setting.default / 1000}s`;
+  return String(setting.default);
+}
 
 /** How messages name a setting: by its flag, or by its environment name where it has no flag. */
 export function settingLabel(name: SettingName): string {

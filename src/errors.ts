@@ -1,6 +1,6 @@
 /**
  * Every error that Blockstitch reports: one table (code, HTTP status, OpenAI type, retryable, message, remedy).
- * Responses, OpenAPI, docs/api.md and metric labels all come from it; test/unit/errors.test.ts holds them equal.
+ * Responses, OpenAPI, docs/api.md and metric labels all come from it; test/unit/server/reference.test.ts holds them equal.
  * Callers match on `error.code`, never on class. "No room", "no hit" and "store down" are return values, not errors.
  */
 

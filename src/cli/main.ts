@@ -1,11 +1,12 @@
 #!/usr/bin/env node
 /**
- * The command line: `blockstitch COMMAND`. Knows the commands by name; each is a file of commands/.
+ * The command line: `blockstitch COMMAND`. Knows the commands by name; each is a file of commands/, which loads what it
+ * runs only when it runs, so that help comes at once.
  * Exit codes: 0 done, 1 failed, 2 wrong usage or settings.
  */
 import { Command, CommanderError } from 'commander';
 import { BlockstitchError } from '../errors.js';
-import { API_VERSION } from '../server/plugins/documentation.js';
+import { API_VERSION } from '../server/api-version.js';
 import { addAsk } from './commands/ask.js';
 import { addBench } from './commands/bench.js';
 import { addDemo } from './commands/demo.js';

@@ -1,8 +1,7 @@
 /** Settings as options of commands: the flags, help and values of src/config.ts, none of their meaning. */
 import { type Command, Option } from 'commander';
-import { type Config, loadConfig, SETTINGS, type Setting, type SettingName } from '../config.js';
+import { type Config, loadConfig, SETTINGS, type Setting, type SettingName, shownDefault } from '../config.js';
 import { BlockstitchError } from '../errors.js';
-import { formatBytes } from '../units.js';
 
 /** Settings of the model and the engine: what every command that computes takes. */
 export const MODEL_SETTINGS = [
@@ -55,13 +54,6 @@ export function numberFlag(flag: string, value: string, min: number, max = Numbe
   if (value.trim() !== '' && number >= min && number <= max && Number.isFinite(number)) return number;
   const range = Number.isFinite(max) ? `from ${min} to ${max}` : `from ${min} up`;
   throw new BlockstitchError('config_invalid', { setting: flag, reason: `${value} is not a number ${range}` });
-}
-
-/** The default as help and docs show it. */
-export function shownDefault(setting: Setting): string {
-  if (setting.kind === 'bytes') return formatBytes(setting.default);
-  if (setting.kind === 'milliseconds') return setting.default === 0 ? '0' : `${setting.default / 1000}s`;
-  return String(setting.default);
 }
 
 function placeholder(setting: Setting): string {

@@ -55,9 +55,10 @@ function firstWrong(value: unknown, check: Check): number {
 }
 
 function longestList(value: unknown): number {
-  if (typeof value !== 'object' || value === null) return 0;
+  if (!isContainer(value)) return 0;
+  const parts = Array.isArray(value) ? value : Object.values(value);
   const own = Array.isArray(value) ? value.length : 0;
-  return Object.values(value).reduce((longest: number, part) => Math.max(longest, longestList(part)), own);
+  return parts.reduce((longest: number, part: unknown) => Math.max(longest, longestList(part)), own);
 }
 
 /** A copy in which no list has more than `count` elements. */
@@ -71,9 +72,17 @@ function onlyElement(value: unknown, index: number): unknown {
 }
 
 function mapLists(value: unknown, change: (list: unknown[]) => unknown[]): unknown {
-  if (Array.isArray(value)) return change(value).map((element) => mapLists(element, change));
-  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) {
+    const list = change(value);
+    // Lists of numbers are the long ones: they are not copied element by element.
+    return list.some(isContainer) ? list.map((element) => mapLists(element, change)) : list;
+  }
+  if (!isContainer(value)) return value;
   return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, mapLists(part, change)]));
+}
+
+function isContainer(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
 }
 
 /** A path in the copy of `onlyElement` as a path in `value`. */

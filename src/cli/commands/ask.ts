@@ -5,7 +5,6 @@ import { type Command, Option } from 'commander';
 import type { Config } from '../../config.js';
 import { DEFAULT_REPAIR_CHOICE, REPAIR_CHOICES, type RepairChoice } from '../../engine/repair-plan.js';
 import { BlockstitchError } from '../../errors.js';
-import { startServer } from '../../server/start-server.js';
 import { blockLines, summaryLine } from '../answer-report.js';
 import { askServer, type ChatQuestion } from '../api-client.js';
 import { addSettings, MODEL_SETTINGS, numberFlag, readSettings } from '../setting-options.js';
@@ -58,6 +57,7 @@ export function addAsk(program: Command): void {
       await answer(terminal, flags.url.replace(/\/+$/, ''), chat, flags.json, config.apiKeys[0]);
       return;
     }
+    const { startServer } = await import('../../server/start-server.js');
     const bar = terminal.progress('loading');
     const server = await startServer(
       { ...config, apiKeys: [], requestsPerMinute: 0 },

@@ -6,7 +6,6 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { startServer } from '../../server/start-server.js';
 import { formatMilliseconds } from '../../units.js';
 import { documentHits } from '../answer-report.js';
 import { askServer, type ChatResult, flushCache } from '../api-client.js';
@@ -37,6 +36,7 @@ export function addDemo(program: Command): void {
     const terminal = openTerminal();
     const directory = await mkdtemp(join(tmpdir(), 'blockstitch-demo-'));
     const config = readSettings(command, { host: '127.0.0.1', port: 0, apiKeysFile: '', storeDir: directory });
+    const { startServer } = await import('../../server/start-server.js');
     const server = await startServer({ ...config, apiKeys: [], requestsPerMinute: 0, redisUrl: '' });
     try {
       await server.ready;

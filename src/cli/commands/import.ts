@@ -1,6 +1,5 @@
 /** `blockstitch import`: converts a checkpoint into the import cache, so that the first `serve` starts at once. */
 import type { Command } from 'commander';
-import { importModel } from '../../model/import-model.js';
 import { formatMilliseconds } from '../../units.js';
 import { addSettings, readSettings } from '../setting-options.js';
 import { openTerminal } from '../terminal.js';
@@ -15,6 +14,7 @@ export function addImport(program: Command): void {
   command.action(async (directory: string | undefined, flags: { json: boolean }) => {
     const config = readSettings(command, directory === undefined ? {} : { model: directory });
     const terminal = openTerminal({ colours: !flags.json });
+    const { importModel } = await import('../../model/import-model.js');
     const bar = terminal.progress('importing');
     const started = performance.now();
     let cached = false;

@@ -3,7 +3,6 @@ import { basename, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { BlockstitchError } from '../../errors.js';
 import { formatBytes } from '../../units.js';
-import { downloadCheckpoint } from '../hub-download.js';
 import { addSettings, readSettings } from '../setting-options.js';
 import { openTerminal } from '../terminal.js';
 
@@ -28,6 +27,7 @@ export function addPull(program: Command): void {
       const config = readSettings(command);
       const terminal = openTerminal({ colours: !flags.json });
       const target = resolve(directory ?? `models/${basename(repository)}`);
+      const { downloadCheckpoint } = await import('../hub-download.js');
       const bar = terminal.progress('downloading');
       try {
         const { files, fetchedBytes } = await downloadCheckpoint(

@@ -4,8 +4,6 @@ import { text as readAll } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import { BlockstitchError } from '../../errors.js';
 import type { Segment, SegmentOptions } from '../../segment/segmenter.js';
-import { createSegmentation } from '../../server/segmentation.js';
-import { createTextService } from '../../text/text-service.js';
 import { segmentBatch } from '../segment-batch.js';
 import { addSettings, numberFlag, readSettings } from '../setting-options.js';
 import { type Colour, openTerminal, type Terminal } from '../terminal.js';
@@ -32,6 +30,8 @@ export function addSegment(program: Command): void {
   command.action(async (file: string | undefined, flags: SegmentFlags) => {
     const config = readSettings(command);
     const terminal = openTerminal({ colours: !flags.json && !flags.batch });
+    const { createSegmentation } = await import('../../server/segmentation.js');
+    const { createTextService } = await import('../../text/text-service.js');
     const textService = await createTextService({ checkpointDir: config.model });
     try {
       const options: SegmentOptions = {

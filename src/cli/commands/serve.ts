@@ -1,7 +1,6 @@
 /** `blockstitch serve`: runs the server until SIGINT or SIGTERM, then drains. */
 import type { Command } from 'commander';
 import { SETTINGS, type SettingName } from '../../config.js';
-import { startServer } from '../../server/start-server.js';
 import { addSettings, readSettings } from '../setting-options.js';
 import { openTerminal } from '../terminal.js';
 
@@ -21,6 +20,7 @@ export function addServe(program: Command): void {
       const stop = new Promise<string>((resolve) => {
         for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve(signal));
       });
+      const { startServer } = await import('../../server/start-server.js');
       const server = await startServer(config, { logger: { level: config.logLevel } });
       terminal.note(`listening on ${server.url}, loading ${config.model}`);
       const ended = await Promise.race([

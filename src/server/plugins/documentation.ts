@@ -6,10 +6,8 @@ import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance } from 'fastify';
 import fp from 'fastify-plugin';
+import { API_VERSION } from '../api-version.js';
 import { ErrorSchema } from '../schemas/error-schema.js';
-
-/** Version of the HTTP interface, in the OpenAPI document. */
-export const API_VERSION = '0.1.0';
 
 const DOCS_POLICY = [
   "default-src 'none'",

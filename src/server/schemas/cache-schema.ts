@@ -11,7 +11,7 @@ export const BlockHashSchema = Type.Object({
 export const BlockSchema = Type.Object({
   hash: Type.String(),
   object: Type.Literal('block'),
-  tiers: Type.Array(TierNameSchema),
+  tiers: Type.Array(TierNameSchema, { description: 'Nearest first.' }),
   tokens: Type.Union([Type.Integer(), Type.Null()]),
   bytes: Type.Union([Type.Integer(), Type.Null()]),
 });
@@ -24,13 +24,13 @@ export const BlockDeletedSchema = Type.Object({
 
 const TierSchema = Type.Object({
   tier: TierNameSchema,
-  entries: Type.Integer(),
-  bytes: Type.Integer(),
-  hits: Type.Integer(),
-  misses: Type.Integer(),
-  corrupt: Type.Integer(),
-  loaded_bytes: Type.Integer(),
-  load_seconds: Type.Number(),
+  entries: Type.Integer({ description: 'Blocks in it.' }),
+  bytes: Type.Integer({ description: 'Their size.' }),
+  hits: Type.Integer({ description: 'Look-ups that found a block.' }),
+  misses: Type.Integer({ description: 'Look-ups that did not.' }),
+  corrupt: Type.Integer({ description: 'Values that failed a check.' }),
+  loaded_bytes: Type.Integer({ description: 'Read from it.' }),
+  load_seconds: Type.Number({ description: 'Spent reading.' }),
 });
 
 export const CacheSchema = Type.Object({
@@ -49,7 +49,7 @@ export const CacheSchema = Type.Object({
     Type.Object({ tier: TierNameSchema, breaker: oneOf(['closed', 'open', 'half-open']), failures: Type.Integer() }),
     Type.Null(),
   ]),
-  queried_tokens: Type.Integer(),
+  queried_tokens: Type.Integer({ description: 'Prompt tokens that were looked up.' }),
   hit_tokens: Type.Record(Type.String(), Type.Integer(), { description: 'By tier.' }),
 });
 

@@ -20,8 +20,10 @@ export type MessageBody = Static<typeof MessageSchema>;
 export const DocumentInputSchema = Type.Object(
   {
     id: Type.Optional(Type.String({ minLength: 1, maxLength: 256, description: 'A document of /v1/documents.' })),
-    title: Type.Optional(Type.String({ maxLength: 1024 })),
-    text: Type.Optional(Type.String()),
+    title: Type.Optional(
+      Type.String({ maxLength: 1024, description: 'Placed before the text, as part of its first block.' }),
+    ),
+    text: Type.Optional(Type.String({ description: 'The document itself.' })),
   },
   { description: 'Either the id of an ingested document, or a text.' },
 );
@@ -37,16 +39,16 @@ export const ChatBodySchema = Type.Object({
   max_completion_tokens: Type.Optional(
     Type.Integer({ minimum: 1, description: "OpenAI's newer name of `max_tokens`; wins over it." }),
   ),
-  logprobs: Type.Optional(Type.Boolean()),
+  logprobs: Type.Optional(Type.Boolean({ description: 'Report the log-probability of each token.' })),
   top_logprobs: Type.Optional(Type.Integer({ minimum: 0, maximum: 20, description: 'Needs `logprobs: true`.' })),
   response_format: Type.Optional(Type.Object({ type: Type.String({ description: 'Only `text`.' }) })),
 });
 export type ChatBody = Static<typeof ChatBodySchema>;
 
 const TokenLogprobSchema = Type.Object({
-  token: Type.String(),
+  token: Type.String({ description: 'As text.' }),
   logprob: Type.Number({ description: 'Natural logarithm.' }),
-  bytes: Type.Array(Type.Integer()),
+  bytes: Type.Array(Type.Integer(), { description: 'Its UTF-8 bytes, also where they are part of a character.' }),
 });
 export const LogprobsSchema = Type.Object({
   content: Type.Array(Type.Object({ ...TokenLogprobSchema.properties, top_logprobs: Type.Array(TokenLogprobSchema) })),

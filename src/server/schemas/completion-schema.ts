@@ -21,10 +21,10 @@ export const CompletionBodySchema = Type.Object({
 export type CompletionBody = Static<typeof CompletionBodySchema>;
 
 const CompletionLogprobsSchema = Type.Object({
-  tokens: Type.Array(Type.String()),
+  tokens: Type.Array(Type.String(), { description: 'As text, one entry per token in each column.' }),
   token_logprobs: Type.Array(Type.Number()),
   top_logprobs: Type.Array(Type.Record(Type.String(), Type.Number())),
-  text_offset: Type.Array(Type.Integer()),
+  text_offset: Type.Array(Type.Integer(), { description: 'Where each token begins in the text.' }),
 });
 
 const CompletionChoiceSchema = Type.Object({

@@ -11,8 +11,10 @@ export const IngestBodySchema = Type.Object({
       description: 'Chosen by the client; an id made from the content where absent. An existing document is replaced.',
     }),
   ),
-  title: Type.Optional(Type.String({ maxLength: 1024 })),
-  text: Type.String(),
+  title: Type.Optional(
+    Type.String({ maxLength: 1024, description: 'Placed before the text, as part of its first block.' }),
+  ),
+  text: Type.String({ description: 'The document itself.' }),
   metadata: Type.Optional(
     Type.Record(Type.String({ maxLength: 64 }), Type.String({ maxLength: 512 }), {
       description: 'Returned as it was given; at most 16 entries.',
@@ -27,7 +29,7 @@ export const IngestBodySchema = Type.Object({
 export type IngestBody = Static<typeof IngestBodySchema>;
 
 const DocumentBlockSchema = Type.Object({
-  hash: Type.String(),
+  hash: Type.String({ description: 'The block key: GET /v1/blocks/{hash}.' }),
   tokens: Type.Integer(),
   start: Type.Integer({ description: 'UTF-16 offset in the text.' }),
   end: Type.Integer(),
@@ -39,13 +41,13 @@ const DocumentBlockSchema = Type.Object({
 export const DocumentSchema = Type.Object({
   id: Type.String(),
   object: Type.Literal('document'),
-  created_at: Type.Integer(),
+  created_at: Type.Integer({ description: 'Unix time, seconds.' }),
   title: Type.Optional(Type.String()),
   text: Type.Optional(Type.String({ description: 'Only in GET /v1/documents/{id}.' })),
   metadata: Type.Optional(Type.Record(Type.String(), Type.String())),
-  characters: Type.Integer(),
-  tokens: Type.Integer(),
-  block_count: Type.Integer(),
+  characters: Type.Integer({ description: 'UTF-16 units.' }),
+  tokens: Type.Integer({ description: 'Of all its blocks.' }),
+  block_count: Type.Integer({ description: 'Blocks that the text was cut into.' }),
   blocks: Type.Optional(Type.Array(DocumentBlockSchema, { description: 'Not in GET /v1/documents.' })),
 });
 
@@ -66,9 +68,9 @@ export const JobSchema = Type.Object({
   id: Type.String(),
   object: Type.Literal('job'),
   status: oneOf(['running', 'done', 'failed', 'cancelled']),
-  document_id: Type.String(),
-  created_at: Type.Integer(),
-  blocks_done: Type.Integer(),
+  document_id: Type.String({ description: 'The id under which it will be found.' }),
+  created_at: Type.Integer({ description: 'Unix time, seconds.' }),
+  blocks_done: Type.Integer({ description: 'Blocks that are cached and stored.' }),
   blocks_total: Type.Integer({ description: '0 until the text has been segmented.' }),
   error: Type.Union([Type.Object({ message: Type.String(), code: Type.String() }), Type.Null()]),
 });

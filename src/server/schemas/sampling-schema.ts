@@ -64,26 +64,53 @@ export const samplingProperties = {
   cache_salt: Type.Optional(CacheSaltSchema),
   max_tokens: tokenCount('New tokens at most.'),
   temperature: Type.Optional(Type.Number({ minimum: 0, maximum: 2, description: '0 = greedy.' })),
-  top_p: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 1 })),
+  top_p: Type.Optional(
+    Type.Number({ exclusiveMinimum: 0, maximum: 1, description: 'Only the likeliest tokens that make up this much.' }),
+  ),
   top_k: Type.Optional(Type.Integer({ minimum: -1, description: '0 or -1 = off.' })),
-  min_p: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })),
-  presence_penalty: Type.Optional(Type.Number({ minimum: -2, maximum: 2 })),
-  frequency_penalty: Type.Optional(Type.Number({ minimum: -2, maximum: 2 })),
+  min_p: Type.Optional(
+    Type.Number({
+      minimum: 0,
+      maximum: 1,
+      description: "Only tokens with this share of the likeliest one's probability.",
+    }),
+  ),
+  presence_penalty: Type.Optional(
+    Type.Number({ minimum: -2, maximum: 2, description: 'Taken from the logit of each token that was generated.' }),
+  ),
+  frequency_penalty: Type.Optional(
+    Type.Number({ minimum: -2, maximum: 2, description: 'The same, once for each time it was generated.' }),
+  ),
   repetition_penalty: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 10, description: '1 = off.' })),
-  seed: Type.Optional(Type.Integer({ minimum: Number.MIN_SAFE_INTEGER, maximum: Number.MAX_SAFE_INTEGER })),
+  seed: Type.Optional(
+    Type.Integer({
+      minimum: Number.MIN_SAFE_INTEGER,
+      maximum: Number.MAX_SAFE_INTEGER,
+      description: 'The same seed draws the same answer; choice i takes seed + i.',
+    }),
+  ),
   stop: Type.Optional(
     Type.Union([Type.String(), Type.Array(Type.String())], { description: 'Generation ends before any of these.' }),
   ),
-  stop_token_ids: Type.Optional(Type.Array(Type.Integer({ minimum: 0 }), { maxItems: 256 })),
-  ignore_eos: Type.Optional(Type.Boolean()),
+  stop_token_ids: Type.Optional(
+    Type.Array(Type.Integer({ minimum: 0 }), {
+      maxItems: 256,
+      description: 'End the answer, as end-of-text tokens do.',
+    }),
+  ),
+  ignore_eos: Type.Optional(Type.Boolean({ description: 'Go on past end-of-text tokens, up to `max_tokens`.' })),
   logit_bias: Type.Optional(
     Type.Record(Type.String(), Type.Number({ minimum: -100, maximum: 100 }), {
       description: 'Added to the logit of each token id before sampling; at most 1024 ids.',
     }),
   ),
   n: Type.Optional(Type.Integer({ minimum: 1, description: 'Choices to return.' })),
-  stream: Type.Optional(Type.Boolean()),
-  stream_options: Type.Optional(Type.Object({ include_usage: Type.Optional(Type.Boolean()) })),
+  stream: Type.Optional(Type.Boolean({ description: 'Server-sent events instead of one answer.' })),
+  stream_options: Type.Optional(
+    Type.Object({
+      include_usage: Type.Optional(Type.Boolean({ description: 'A last chunk with `usage` and no choices.' })),
+    }),
+  ),
   user: Type.Optional(Type.String({ description: 'Accepted and ignored.' })),
 };
 

@@ -3,8 +3,8 @@ import { type Static, Type } from '@fastify/type-provider-typebox';
 import { oneOf } from './sampling-schema.js';
 
 export const UsageSchema = Type.Object({
-  prompt_tokens: Type.Integer(),
-  completion_tokens: Type.Integer(),
+  prompt_tokens: Type.Integer({ description: 'All of the prompt, cached or not; once, however many choices.' }),
+  completion_tokens: Type.Integer({ description: 'Generated tokens of all choices.' }),
   total_tokens: Type.Integer(),
   prompt_tokens_details: Type.Object({
     cached_tokens: Type.Integer({
@@ -16,26 +16,28 @@ export type Usage = Static<typeof UsageSchema>;
 
 export const BlockReportSchema = Type.Object({
   hash: Type.String({ description: 'The block key: GET /v1/blocks/{hash}.' }),
-  tokens: Type.Integer(),
+  tokens: Type.Integer({ description: 'Its length.' }),
   origin: oneOf(['pool', 'host', 'lmdb', 'redis', 'computed'], {
     description: 'Where it was found; `computed` = a miss.',
   }),
-  kind: oneOf(['template', 'document']),
+  kind: oneOf(['template', 'document'], { description: 'Text of the chat template, or of a document.' }),
   repaired_tokens: Type.Integer({
     description: 'Tokens of it that were computed again in context (`attention.repair`).',
   }),
 });
 
 export const ReportSchema = Type.Object({
-  attention: oneOf(['block', 'full']),
+  attention: oneOf(['block', 'full'], { description: 'What the answer was computed with.' }),
   blocks: Type.Array(BlockReportSchema, { description: 'In prompt order.' }),
   timings: Type.Object({
-    queue_ms: Type.Number(),
-    prefill_ms: Type.Number(),
+    queue_ms: Type.Number({ description: 'Waiting in the queue.' }),
+    prefill_ms: Type.Number({ description: 'Loading and computing until the first token.' }),
     ttft_ms: Type.Number({ description: 'From the parsed request to the first token.' }),
-    total_ms: Type.Number(),
+    total_ms: Type.Number({ description: 'From the parsed request to the last token.' }),
   }),
 });
 export type Report = Static<typeof ReportSchema>;
 
-export const FinishReasonSchema = oneOf(['stop', 'length']);
+export const FinishReasonSchema = oneOf(['stop', 'length'], {
+  description: '`stop`: the model, a stop string or a stop token ended it; `length`: max_tokens did.',
+});

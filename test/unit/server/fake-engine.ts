@@ -131,7 +131,10 @@ export class FakeEngine implements Engine {
       steps: 0,
       stepMs: 0,
       runMs: 0,
-      repository: { host: tier, store: { ...tier, tier: 'lmdb', breaker: 'closed', failures: 0, passedOver: 0, late: 0 } },
+      repository: {
+        host: tier,
+        store: { ...tier, tier: 'lmdb', breaker: 'closed', failures: 0, passedOver: 0, late: 0 },
+      },
     };
   }
 
