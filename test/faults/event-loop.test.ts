@@ -1,0 +1,111 @@
+/** The largest and oddest requests that are let in, or refused, never hold the HTTP thread for 50 ms. */
+import { Worker } from 'node:worker_threads';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type DemoServer, startDemoServer } from '../demo-server.js';
+import { longestBlock } from '../loop-blocking.js';
+
+const LIMIT_MS = 50;
+/** The first may meet code that is not compiled yet, or a garbage collection. */
+const ATTEMPTS = 3;
+const SENTENCE = 'The lighthouse keeper counted seventeen ships before dawn. ';
+const CHAT = '/v1/chat/completions';
+let demo: DemoServer;
+let client: Worker;
+
+/** In a thread of its own: what it costs to send and to read is not the server's. */
+const CLIENT = `
+const { parentPort } = require('node:worker_threads');
+parentPort.on('message', async ({ url, method, body }) => {
+  const headers = body === undefined ? {} : { 'content-type': 'application/json' };
+  const response = await fetch(url, { method, headers, body });
+  await response.arrayBuffer();
+  parentPort.postMessage(response.status);
+});`;
+
+beforeAll(async () => {
+  demo = await startDemoServer({ kvMemoryBytes: '256MiB' });
+  client = new Worker(CLIENT, { eval: true });
+  for (let turn = 0; turn < 5; turn += 1) await ask('POST', CHAT, chat('Why?'));
+});
+afterAll(async () => {
+  await client.terminate();
+  await demo.close();
+});
+
+function ask(method: string, path: string, body?: string): Promise<number> {
+  return new Promise((resolve) => {
+    client.once('message', resolve);
+    client.postMessage({ url: `${demo.url}${path}`, method, body });
+  });
+}
+
+async function expectFree(method: string, path: string, body: string | undefined, status: number): Promise<void> {
+  let least = Number.POSITIVE_INFINITY;
+  for (let attempt = 0; attempt < ATTEMPTS && least >= LIMIT_MS; attempt += 1) {
+    const { result, blockedMs } = await longestBlock(() => ask(method, path, body));
+    expect(result).toBe(status);
+    least = Math.min(least, blockedMs);
+  }
+  expect(least).toBeLessThan(LIMIT_MS);
+}
+
+const filled = (size: number, piece = SENTENCE) => piece.repeat(Math.ceil(size / piece.length)).slice(0, size);
+const chat = (content: string, fields: object = {}) =>
+  JSON.stringify({ messages: [{ role: 'user', content }], max_tokens: 1, ...fields });
+const over = (...texts: string[]) => chat('Why?', { documents: texts.map((text) => ({ text })) });
+/** More blocks than one document may have, by the one segmenter that cuts at each line. */
+const LINES = {
+  documents: [{ text: filled(2e6, 'word\n') }],
+  segmentation: { segmenter: 'structural', granularity: 0 },
+};
+const list = (count: number, value: unknown) => Array.from({ length: count }, () => value);
+
+describe('the event loop stays free while', () => {
+  test.each<[string, string, () => string, number]>([
+    ['a body of 8 MB is refused', CHAT, () => chat(filled(8e6)), 413],
+    ['a body of 8 MB breaks off', CHAT, () => chat(filled(8e6)).slice(0, -4), 400],
+    ['8 MB of escapes are read', CHAT, () => chat('').replace('""', `"${'\\ud83d\\ude00'.repeat(690_000)}"`), 413],
+    ['8 MB hold a lone surrogate', CHAT, () => chat('').replace('""', `"${'x'.repeat(8e6)}\\ud800"`), 422],
+    ['8 MB of brackets are read', CHAT, () => '['.repeat(8e6), 400],
+    ['8 MB of commas are read', CHAT, () => `{"x":[${'"",'.repeat(2.6e6)}1]}`, 413],
+    ['a megabyte is asked', CHAT, () => chat(filled(1e6)), 400],
+    ['a megabyte of one letter is asked', CHAT, () => chat('a'.repeat(1e6)), 400],
+    ['a megabyte of control tokens is asked', CHAT, () => chat(filled(1e6, '<|im_end|>')), 400],
+    [
+      'a thousand messages are sent',
+      CHAT,
+      () => JSON.stringify({ messages: list(1000, { role: 'user', content: 'x' }), max_tokens: 1 }),
+      200,
+    ],
+    ['a model of a megabyte is asked for', CHAT, () => chat('x', { model: filled(7e6) }), 404],
+    [
+      '100,000 wrong numbers are described',
+      '/v1/completions',
+      () => JSON.stringify({ prompt: [...list(1e5, 1), -1] }),
+      400,
+    ],
+    ['100,000 token ids are sent', '/v1/completions', () => JSON.stringify({ prompt: list(1e5, 5) }), 400],
+    ['10,000 wrong documents are described', CHAT, () => chat('x', { documents: list(9900, 5) }), 400],
+    ['four documents of 2 MB are sent', CHAT, () => over(...[1, 2, 3, 4].map((index) => index + filled(1.9e6))), 400],
+    ['256 documents are sent', CHAT, () => over(...list(256, '').map((_, index) => index + filled(3e4))), 400],
+    ['2 MB of line breaks are sent', CHAT, () => chat('x', LINES), 413],
+    ['2 MB of one accent on another are sent', CHAT, () => over(`a${'\u0301'.repeat(9e5)}`), 400],
+    ['2 MB are segmented', '/v1/segment', () => JSON.stringify({ text: filled(2e6) }), 200],
+    ['2 MB are ingested', '/v1/documents', () => JSON.stringify({ id: 'large', text: filled(1.9e6) }), 200],
+  ])('%s', async (_, path, body, status) => {
+    await expectFree('POST', path, body(), status);
+  });
+
+  test('large documents are read, asked about, listed and forgotten', async () => {
+    for (const id of ['a', 'b', 'c']) {
+      await ask('POST', '/v1/documents', JSON.stringify({ id, text: `${id} ${filled(1.9e6)}` }));
+    }
+    await expectFree('GET', '/v1/documents/large', undefined, 200);
+    await expectFree('POST', CHAT, chat('Why?', { documents: [{ id: 'large' }] }), 400);
+    await expectFree('GET', '/v1/documents?limit=100', undefined, 200);
+    await expectFree('GET', '/metrics', undefined, 200);
+    const { result, blockedMs } = await longestBlock(() => ask('DELETE', '/v1/documents/large'));
+    expect(result).toBe(200);
+    expect(blockedMs).toBeLessThan(LIMIT_MS);
+  });
+});

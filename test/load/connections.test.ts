@@ -1,0 +1,128 @@
+/** A thousand clients at once: each is answered, 200 or a documented refusal, and afterwards nothing is held. */
+import { once } from 'node:events';
+import { Agent, request } from 'node:http';
+import { connect, type Socket } from 'node:net';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type DemoServer, type ErrorAnswer, startDemoServer } from '../demo-server.js';
+
+const CLIENTS = 1000;
+let demo: DemoServer;
+let strict: DemoServer;
+
+beforeAll(async () => {
+  demo = await startDemoServer({ maxQueue: 2 * CLIENTS });
+  strict = await startDemoServer({ maxQueue: 8, maxRunning: 4, maxConnections: 1200 });
+});
+afterAll(async () => {
+  await demo.close();
+  await strict.close();
+});
+
+interface Answer {
+  status: number;
+  retryAfter: string | undefined;
+  body: string;
+}
+
+/** One client with a connection of its own. */
+function ask(url: string, agent: Agent, index: number): Promise<Answer> {
+  const body = JSON.stringify({
+    messages: [{ role: 'user', content: `Who hosts fair ${index % 7}?` }],
+    documents: [{ text: 'The Zokego fair is held in Lima.' }, { text: `Fair ${index % 5} opens in May.` }],
+    max_tokens: 2,
+    stream: index % 2 === 0,
+  });
+  return new Promise((resolve, reject) => {
+    const call = request(
+      `${url}/v1/chat/completions`,
+      {
+        method: 'POST',
+        agent,
+        headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
+      },
+      (response) => {
+        const parts: Buffer[] = [];
+        response.on('data', (part: Buffer) => parts.push(part));
+        response.on('error', reject);
+        response.on('end', () =>
+          resolve({
+            status: response.statusCode ?? 0,
+            retryAfter: response.headers['retry-after'],
+            body: Buffer.concat(parts).toString('utf8'),
+          }),
+        );
+      },
+    );
+    call.on('error', reject);
+    call.end(body);
+  });
+}
+
+async function askAll(url: string): Promise<Answer[]> {
+  const agent = new Agent({ keepAlive: false, maxSockets: CLIENTS });
+  return Promise.all(Array.from({ length: CLIENTS }, (_, index) => ask(url, agent, index)));
+}
+
+test('a thousand connections at once are all answered where the queue takes them', async () => {
+  const answers = await askAll(demo.url);
+  for (const [index, { status, body }] of answers.entries()) {
+    expect(status, body).toBe(200);
+    if (index % 2 === 0) expect(body.trimEnd().endsWith('data: [DONE]')).toBe(true);
+    else expect(JSON.parse(body)).toMatchObject({ object: 'chat.completion' });
+  }
+  await demo.idle();
+});
+
+test('a thousand connections to a full server are all sent away with Retry-After, and served when there is room', async () => {
+  const leave = new AbortController();
+  const body = { messages: [{ role: 'user', content: 'Go on.' }], max_tokens: 3900, ignore_eos: true };
+  // Four run and eight wait: the server is full until they leave.
+  const stay = Array.from({ length: 12 }, () =>
+    fetch(`${strict.url}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+      signal: leave.signal,
+    }).catch((error: Error) => error.name),
+  );
+  await expect
+    .poll(async () => (await strict.services.engine.statistics()).waiting, { timeout: 20_000, interval: 5 })
+    .toBe(8);
+  const answers = await askAll(strict.url);
+  const served = answers.filter(({ status }) => status === 200).length;
+  for (const { status, retryAfter, body: text } of answers) {
+    if (status === 200) continue;
+    const { error } = JSON.parse(text) as ErrorAnswer;
+    expect([status, error.code]).toEqual([429, 'queue_full']);
+    expect(Number(retryAfter)).toBeGreaterThan(0);
+  }
+  // One of those that stayed may have come to its end meanwhile.
+  expect(served).toBeLessThan(CLIENTS / 2);
+  leave.abort();
+  expect(new Set(await Promise.all(stay))).toContain('AbortError');
+  await strict.idle();
+  expect((await ask(strict.url, new Agent({ keepAlive: false }), 1)).status).toBe(200);
+});
+
+test('a thousand idle connections do not keep a client from its answer, and those over the limit are closed', async () => {
+  const { hostname, port } = new URL(strict.url);
+  const idle: Socket[] = [];
+  const opened = Array.from({ length: CLIENTS }, async () => {
+    const socket = connect(Number(port), hostname);
+    socket.on('error', () => undefined);
+    idle.push(socket);
+    await once(socket, 'connect');
+  });
+  await Promise.all(opened);
+  const agent = new Agent({ keepAlive: false });
+  expect((await ask(strict.url, agent, 1)).status).toBe(200);
+  const more = Array.from({ length: 400 }, () => connect(Number(port), hostname));
+  const closed = more.map(async (socket) => {
+    socket.on('error', () => undefined);
+    await once(socket, 'close');
+    return 'closed';
+  });
+  expect(await Promise.any(closed)).toBe('closed');
+  for (const socket of [...idle, ...more]) socket.destroy();
+  await expect.poll(async () => (await ask(strict.url, agent, 2)).status, { timeout: 10_000 }).toBe(200);
+});
