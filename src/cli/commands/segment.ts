@@ -26,7 +26,15 @@ export function addSegment(program: Command): void {
     .option('--min-tokens <number>', 'no block shorter than this where the text allows')
     .option('--json', 'print offsets, tokens and boundary scores as JSON', false)
     .option('--batch', 'read JSONL {id, text, options} from standard input, write {id, boundaries, scores}', false);
-  addSettings(command, ['model', 'segmenter', 'targetTokens', 'maxBlockTokens', 'maxBlocks']);
+  addSettings(command, [
+    'model',
+    'segmenter',
+    'segmenterDir',
+    'sentenceEncoder',
+    'targetTokens',
+    'maxBlockTokens',
+    'maxBlocks',
+  ]);
   command.action(async (file: string | undefined, flags: SegmentFlags) => {
     const config = readSettings(command);
     const terminal = openTerminal({ colours: !flags.json && !flags.batch });
