@@ -86,6 +86,21 @@ describe('blockstitch ask', () => {
     expect(answer.usage.total_tokens).toBe(answer.usage.prompt_tokens + answer.usage.completion_tokens);
   });
 
+  test('repairs a share of the cached tokens, and attends as it is told', async () => {
+    const ask = async (...flags: string[]) => {
+      const { stdout } = await run('ask', 'Where?', fair, people, '--json', '--new-tokens', '2', ...flags);
+      return JSON.parse(stdout) as { attention: string; blocks: { repaired_tokens: number }[] };
+    };
+    const repairedBy = ({ blocks }: Awaited<ReturnType<typeof ask>>) => blocks.map((each) => each.repaired_tokens > 0);
+    const repaired = await ask('--repair', '0.2', '--repair-by', 'deviation');
+    expect([repaired.attention, repairedBy(repaired)]).toEqual(['block', [false, true]]);
+    expect((await ask('--attention', 'full')).attention).toBe('full');
+    expectUsageError(
+      await run('ask', 'Where?', fair, '--repair', '2'),
+      /--repair is invalid: 2 is not a number from 0 to 1/,
+    );
+  });
+
   test('says which file or server is wrong', async () => {
     const missing = await run('ask', 'Why?', join(home, 'none.txt'));
     expect([missing.code, missing.stderr]).toEqual([1, expect.stringMatching(/none\.txt.*ENOENT/)]);
