@@ -3,7 +3,7 @@
  * cached blocks of a checkpoint with random weights. All points of one run, in turns, through the engine.
  */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openBlockRepository } from '../src/blocks/open-repository.js';
 import { loadConfig } from '../src/config.js';
@@ -52,7 +52,7 @@ const POINTS: readonly Point[] = [
 export async function run({ quick, progress }: BenchOptions): Promise<BenchReport> {
   const blocks = quick ? 2 : 8;
   const rounds = quick ? 1 : 3;
-  const { threads } = loadConfig();
+  const threads = loadConfig().threads || availableParallelism();
   const directory = await mkdtemp(join(tmpdir(), 'blockstitch-bench-'));
   try {
     progress(`writing a random ${SHAPE}`);
