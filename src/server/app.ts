@@ -34,11 +34,15 @@ export interface AppOptions {
   logger?: FastifyServerOptions['logger'];
 }
 
+/** Time in which a request must have arrived whole, headers and body: 408 after it. Answers may take as long as they do. */
+const REQUEST_READ_MS = 120_000;
+
 export async function buildApp({ config, lifecycle, metrics, logger = false }: AppOptions): Promise<FastifyInstance> {
   const app = fastify({
     logger,
     genReqId: requestId,
     bodyLimit: config.maxBodyBytes,
+    requestTimeout: REQUEST_READ_MS,
     clientErrorHandler: answerBrokenHttp,
     frameworkErrors: answerFrameworkError,
     forceCloseConnections: 'idle',

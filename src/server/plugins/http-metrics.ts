@@ -9,8 +9,11 @@ export const httpMetrics = fp<{ metrics: ServerMetrics }>(
       const route = request.routeOptions.url ?? 'unknown';
       if (!route.startsWith('/docs')) metrics.response(request.method, route, reply.statusCode);
     });
-    app.addHook('onRequestAbort', async (request) => {
-      metrics.response(request.method, request.routeOptions.url ?? 'unknown', 499);
+    app.addHook('onRequest', async (request, reply) => {
+      // A client that went away before its answer was whole: no response was sent, so onResponse says nothing.
+      reply.raw.once('close', () => {
+        if (!reply.raw.writableFinished) metrics.response(request.method, request.routeOptions.url ?? 'unknown', 499);
+      });
     });
     done();
   },
