@@ -42,4 +42,27 @@ struct AttentionParams {
   }
 };
 
+// Lengths of a plan's work lists: what the grids are made from.
+struct LaunchCounts {
+  int decode;
+  int prefill;
+  int combine;
+  int maxCombineRows;
+};
+
+inline LaunchCounts countsOf(const StepPlan& plan) {
+  return {static_cast<int>(plan.decode.size()), static_cast<int>(plan.prefill.size()), static_cast<int>(plan.combine.size()),
+          plan.maxCombineRows};
+}
+
+// Points the work lists of `p` at a plan's packed buffer, wherever a copy of it lies.
+inline void pointAtPlan(AttentionParams& p, const StepPlan& plan, const int32_t* packed) {
+  p.rows = static_cast<int>(plan.places.size());
+  p.places = reinterpret_cast<const RowPlace*>(packed);
+  p.tiles = reinterpret_cast<const KvTile*>(packed + plan.tilesOffset);
+  p.decode = reinterpret_cast<const WorkItem*>(packed + plan.decodeOffset);
+  p.prefill = reinterpret_cast<const WorkItem*>(packed + plan.prefillOffset);
+  p.combine = reinterpret_cast<const CombineItem*>(packed + plan.combineOffset);
+}
+
 }  // namespace blockstitch::cuda

@@ -119,7 +119,7 @@ struct DecodeBlock {
 
   // Tokens first .. first+15 of a tile, where they lie in their page.
   BS_DEVICE static Run pageRun(const AttentionParams& p, int kvHead, const KvTile& tile, int first) {
-    const int page = tile.pages[first / p.layout.pageTokens];
+    const int page = pageOf(tile, first / p.layout.pageTokens);
     const int slot = first % p.layout.pageTokens;
     return {p.pool + p.layout.elementOffset(page, p.layer, 0, kvHead, slot),
             p.pool + p.layout.elementOffset(page, p.layer, 1, kvHead, slot),
@@ -167,7 +167,7 @@ BS_UNROLL
         });
   }
 
-  static constexpr bool isWide(int group) { return 64 * group + 64 <= kPad; }
+  BS_DEVICE static constexpr bool isWide(int group) { return 64 * group + 64 <= kPad; }
 
   // Value rows 2q, 2q+1, 2q+8, 2q+9 of group u.
   BS_DEVICE static void loadValues(const Run& run, int u, PerLane<Raw> (&values)[4]) {

@@ -12,6 +12,11 @@ namespace blockstitch::cuda {
 
 constexpr float kLog2e = 1.4426950408889634f;
 
+// Page `index` of a tile: chosen, for an array that is indexed has to lie in memory.
+BS_DEVICE int pageOf(const KvTile& tile, int index) {
+  return index == 0 ? tile.pages[0] : index == 1 ? tile.pages[1] : index == 2 ? tile.pages[2] : tile.pages[3];
+}
+
 // Which tokens a packed row sees: those at or before its own place in the prompt, inside the window if there is one.
 struct Visibility {
   int tilePosition;  // place in the prompt of the tile's first token

@@ -99,7 +99,7 @@ struct PrefillBlock {
       for (int i = thread; i < kTileTokens * kChunks; i += kThreads) {
         const int token = i / kChunks;
         const int chunk = i % kChunks;
-        const int page = pageOf(p, tile, token);
+        const int page = pageOf(tile, token / p.layout.pageTokens);
         const unsigned char* from =
             p.pool + p.layout.elementOffset(page, p.layer, isValue, kvHead, token % p.layout.pageTokens) + 16 * chunk;
         const bool valid = token < tile.tokens;
@@ -109,17 +109,12 @@ struct PrefillBlock {
       if constexpr (kInt8) {
         for (int token = thread; token < kTileTokens; token += kThreads) {
           const int64_t from =
-              p.layout.scaleOffset(pageOf(p, tile, token), p.layer, isValue, kvHead, token % p.layout.pageTokens);
+              p.layout.scaleOffset(pageOf(tile, token / p.layout.pageTokens), p.layer, isValue, kvHead, token % p.layout.pageTokens);
           scales[token] = token < tile.tokens ? *reinterpret_cast<const float*>(p.pool + from) : 0.0f;
         }
       }
     });
     commitAsyncCopies();
-  }
-
-  BS_DEVICE static int pageOf(const AttentionParams& p, const KvTile& tile, int token) {
-    const int page = token / p.layout.pageTokens;
-    return page == 0 ? tile.pages[0] : page == 1 ? tile.pages[1] : page == 2 ? tile.pages[2] : tile.pages[3];
   }
 
   // 16 int8 elements as 16 of C.

@@ -83,14 +83,4 @@ inline cuda::AttentionParams cudaParams(const Case& c, int layers, int layer) {
   return p;
 }
 
-/// Points the work lists at a plan's packed buffer, wherever it lies.
-inline void pointAtPlan(cuda::AttentionParams& p, const cuda::StepPlan& plan, const int32_t* packed) {
-  p.rows = static_cast<int>(plan.places.size());
-  p.places = reinterpret_cast<const cuda::RowPlace*>(packed);
-  p.tiles = reinterpret_cast<const cuda::KvTile*>(packed + plan.tilesOffset);
-  p.decode = reinterpret_cast<const cuda::WorkItem*>(packed + plan.decodeOffset);
-  p.prefill = reinterpret_cast<const cuda::WorkItem*>(packed + plan.prefillOffset);
-  p.combine = reinterpret_cast<const cuda::CombineItem*>(packed + plan.combineOffset);
-}
-
 }  // namespace blockstitch::cases

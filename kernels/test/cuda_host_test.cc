@@ -84,8 +84,8 @@ class HostBench {
     p.cosines = data_.tables().cos.data(), p.sines = data_.tables().sin.data();
     p.pool = reinterpret_cast<unsigned char*>(pool_.data());
     p.partials = partials.data();
-    pointAtPlan(p, plan, plan.packed.data());
-    check(cuda::runLayerOnHost(p, plan, onTwoThreads), "head dim is known");
+    cuda::pointAtPlan(p, plan, plan.packed.data());
+    check(cuda::runLayerOnHost(p, countsOf(plan), onTwoThreads), "head dim is known");
     return from16(output, c_.inputs);
   }
 
@@ -102,6 +102,7 @@ void againstReference(size_t cases, size_t budget) {
   size_t ran = 0;
   double worst = 0;
   for (const int headDim : kCudaHeadDims) {
+    if (!cuda::withHeadDim(headDim, [](auto) {})) continue;  // left out of this build
     for (size_t i = 0; i < cases; i++) {
       const Case c = cudaCase(random, static_cast<size_t>(headDim), 1 + ran % 8, budget);
       const int processors = ran % 3 == 0 ? 1 : ran % 3 == 1 ? 20 : 132;  // few splits, some, many
@@ -121,7 +122,7 @@ void rowsDoNotDependOnTheBatch() {
   const Sequence first{{{300, 0}, {77, 300}}, 381, 5, 40};
   const Sequence second{{{900, 0}}, 904, 3, 1};
   for (const KvDtype dtype : {KvDtype::kFloat16, KvDtype::kBfloat16, KvDtype::kInt8}) {
-    Case alone{64, 2, 3, 16, dtype, 0, 0, false, {first}, KvDtype::kFloat16};
+    Case alone{80, 2, 3, 16, dtype, 0, 0, false, {first}, KvDtype::kFloat16};
     Case together = alone;
     together.sequences.push_back(second);
     cuda::StepPlan plans[2];
@@ -147,7 +148,7 @@ void rowsDoNotDependOnTheBatch() {
 void longSegmentWithEveryType() {
   for (const KvDtype dtype : {KvDtype::kFloat16, KvDtype::kBfloat16, KvDtype::kInt8}) {
     for (const KvDtype inputs : {KvDtype::kFloat16, KvDtype::kBfloat16}) {
-      const Case c{128, 2, 4, 16, dtype, 0, 0, false, {{{{4001, 0}}, 4005, 3, 2}, {{{1000, 7}, {1, 1007}}, 1012, 0, 33}}, inputs};
+      const Case c{256, 2, 4, 16, dtype, 0, 0, false, {{{{4001, 0}}, 4005, 3, 2}, {{{1000, 7}, {1, 1007}}, 1012, 0, 33}}, inputs};
       HostBench bench(c, 5, 132);
       const double error = bench.worstError(bench.run());
       check(error < cudaTolerance(c), describe(c) + ": relative error " + std::to_string(error));
