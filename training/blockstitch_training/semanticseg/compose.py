@@ -10,7 +10,8 @@ import random
 from .document import CHAPTER, DOCUMENT, Piece, SourceDocument
 from .pool import Pool
 
-LONGEST_PIECE_CHARACTERS = 12_000
+# A piece longer than the instance's limit is cut to a run of its paragraphs, so that no instance is two endless segments.
+LONGEST_PIECES = (3_000, 6_000, 12_000)
 
 
 def contiguous(rng: random.Random, document: SourceDocument, characters: int) -> list[Piece]:
@@ -31,18 +32,18 @@ def contiguous(rng: random.Random, document: SourceDocument, characters: int) ->
     return out
 
 
-def clipped(rng: random.Random, piece: Piece) -> Piece:
+def clipped(rng: random.Random, piece: Piece, longest: int) -> Piece:
     """A piece too long for one segment is cut to a run of whole paragraphs."""
-    if len(piece.text) <= LONGEST_PIECE_CHARACTERS:
+    if len(piece.text) <= longest:
         return piece
     paragraphs = piece.text.split("\n\n")
     start = rng.randrange(max(1, len(paragraphs) // 2))
     text = paragraphs[start]
     for paragraph in paragraphs[start + 1 :]:
-        if len(text) + len(paragraph) > LONGEST_PIECE_CHARACTERS:
+        if len(text) + len(paragraph) > longest:
             break
         text += "\n\n" + paragraph
-    return Piece(text[: LONGEST_PIECE_CHARACTERS * 2], piece.strength, piece.title)
+    return Piece(text[: longest * 2], piece.strength, piece.title)
 
 
 def compose(rng: random.Random, pool: Pool, category: str, characters: int) -> tuple[list[Piece], list[SourceDocument]]:
@@ -54,13 +55,14 @@ def compose(rng: random.Random, pool: Pool, category: str, characters: int) -> t
     used: list[SourceDocument] = []
     size = 0
     single = rng.random() < 0.35
+    longest = rng.choice(LONGEST_PIECES)
     while size < characters * 0.85:
         document = _next(rng, pool, category, used, characters)
         if any(each.id == document.id for each in used) and rng.random() < 0.9:
             if len(pool.by_category[category]) > 4 * len(used):
                 continue
         part = rng.uniform(0.15, 0.6) if not single else 1.0
-        run = [clipped(rng, each) for each in contiguous(rng, document, max(1_500, int(min(characters - size, characters * part))))]
+        run = [clipped(rng, each, longest) for each in contiguous(rng, document, max(1_500, int(min(characters - size, characters * part))))]
         strength = CHAPTER if used and document.group == used[-1].group else DOCUMENT
         pieces += [Piece(run[0].text, strength, run[0].title), *run[1:]]
         size += sum(len(each.text) + 1 for each in run)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
+import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -30,6 +32,8 @@ CATEGORIES = (
 )
 FINEST, SECTION, CHAPTER, DOCUMENT = 1, 2, 3, 4
 BYTES_PER_TOKEN = 4.0
+# A line of dashes and the like, as it parts sections in print.
+_RULE = re.compile(r"\s*[-=~_*#.+]{4,}\s*")
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,7 @@ def pieces_from_sections(sections: Iterable[Section], shortest: int = 120, shift
         pending = max(pending, strength)
         if section.title:
             titles.append(section.title)
-        body = section.body.strip("\n")
+        body = _without_rules_at_edges(textwrap.dedent(section.body))
         if not body.strip():
             continue
         if pieces and len(body) < shortest:
@@ -126,3 +130,13 @@ def pieces_from_sections(sections: Iterable[Section], shortest: int = 120, shift
         pending = 0
         titles = []
     return tuple(pieces)
+
+
+def _without_rules_at_edges(text: str) -> str:
+    lines = text.split("\n")
+    start, end = 0, len(lines)
+    while start < end and (not lines[start].strip() or _RULE.fullmatch(lines[start])):
+        start += 1
+    while end > start and (not lines[end - 1].strip() or _RULE.fullmatch(lines[end - 1])):
+        end -= 1
+    return "\n".join(lines[start:end])

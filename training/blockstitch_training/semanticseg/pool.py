@@ -11,6 +11,7 @@ from itertools import accumulate
 from pathlib import Path
 from random import Random
 
+from .boilerplate import repeated_lines, without_lines
 from .document import Piece, SourceDocument
 from .near_duplicates import NearDuplicates
 from .settings import BuildSettings, SourceSettings
@@ -46,12 +47,17 @@ def fill_pool(folder: Path, settings: BuildSettings, report: Callable[[str, int,
 
 
 def write_source(target: Path, source: SourceSettings, settings: BuildSettings) -> tuple[int, int]:
-    """@returns how many documents were kept, and how many were near-duplicates of earlier ones of this source"""
+    """Holds one source in memory. @returns how many documents were kept, and how many were near-duplicates of earlier ones of it"""
     duplicates = NearDuplicates(settings.duplicate_threshold)
     partial = target.with_suffix(".partial")
     kept = dropped = 0
+    documents = list(read_documents(source))
+    repeated = repeated_lines(documents) if source.strip_repeated else frozenset()
     with partial.open("w") as out:
-        for document in read_documents(source):
+        for document in documents:
+            document = without_lines(document, repeated)
+            if document.characters < source.min_characters:
+                continue
             if not duplicates.add("\n".join(piece.text for piece in document.pieces)):
                 dropped += 1
                 continue

@@ -9,7 +9,8 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class SourceSettings:
-    """One [[source]]. group: what must stay in one split: file, source, folder:N (last N folders) or part:N (first N parts under the pattern)."""
+    """One [[source]]. strip_repeated: lines that are on many documents go (boilerplate.py); false where documents quote one another.
+    group: what must stay in one split: file, source, folder:N (last N folders) or part:N (first N parts under the pattern)."""
 
     name: str
     category: str
@@ -26,6 +27,7 @@ class SourceSettings:
     min_characters: int = 400
     min_piece: int = 120
     large: bool = False
+    strip_repeated: bool = True
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from blockstitch_training.semanticseg.boilerplate import repeated_lines, without_lines
 from blockstitch_training.semanticseg.chats import compose_chat, compose_mail, compose_social, opens_topic
 from blockstitch_training.semanticseg.compose import compose
 from blockstitch_training.semanticseg.document import Piece, SourceDocument, seeded, token_estimate
@@ -128,3 +129,17 @@ def test_nobody_reads_code_or_tables_aloud():
 
 def test_tokens_are_counted_by_bytes():
     assert token_estimate("abcd" * 10) == 10 and token_estimate("é" * 4) == 2
+
+
+def test_lines_on_many_documents_go_and_their_boundaries_stay():
+    def page(number: int) -> SourceDocument:
+        pieces = (Piece(f"Small. Fast. Reliable.\n{passage(random.Random(number), 'bees', 6)}", 3), Piece("All rights reserved by us.", 3), Piece(f"Body {number} of the page is here.", 2))
+        return SourceDocument(str(number), str(number), "web", "pages", "CC0", "", "prose", pieces)
+
+    pages = [page(number) for number in range(12)]
+    lines = repeated_lines(pages)
+    assert lines == {"Small. Fast. Reliable.", "All rights reserved by us."}
+    kept = without_lines(pages[3], lines)
+    assert [piece.strength for piece in kept.pieces] == [3, 3]
+    assert kept.pieces[1].text == "Body 3 of the page is here."
+    assert repeated_lines(pages[:5]) == frozenset()

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 _ADDRESS = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+_FIELD = re.compile(r"\s*[A-Z][\w-]{1,20}: ")
 _PREFIX = re.compile(r"^\s*(?:(?:re|fwd?|aw|sv|antw|was)\s*(?:\[\d+\])?\s*:|\[[^\]]{1,30}\])\s*", re.I)
 _FOOTER = re.compile(r"^(?:-- ?|_{10,}|-{20,}|={20,}|\*{20,})\s*$")
 _FOOTER_WORDS = re.compile(r"mailing list|unsubscribe|listinfo|yahoo! groups|to post to|sponsor|this sf\.net email", re.I)
@@ -39,8 +40,18 @@ def read_message(raw: str) -> Message | None:
         return None
     # Addresses are nobody's topic, and a data set is no place for them.
     body, quoted = strip_quotes(_ADDRESS.sub("someone@example.org", text))
+    body = _without_fields(body)
     name = re.sub(r"<[^>]*>|\([^)]*\)|\"", "", sender).strip() or sender.split("@")[0].strip("<")
     return Message(" ".join(subject.split()), name.split("@")[0], date, body, quoted) if body.strip() else None
+
+
+def _without_fields(body: str) -> str:
+    """Feeds and forwards repeat header-like lines at the head of the body."""
+    lines = body.split("\n")
+    at = 0
+    while at < len(lines) and (not lines[at].strip() or _FIELD.match(lines[at])):
+        at += 1
+    return "\n".join(lines[at:] if at < len(lines) else lines)
 
 
 def thread_key(subject: str) -> str:

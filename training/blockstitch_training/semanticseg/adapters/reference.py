@@ -6,6 +6,11 @@ import re
 from collections.abc import Iterator
 
 
+# Pronunciation, part of speech, field and source: they stand in each entry's first and last lines and would give it away.
+_ENTRY_HEAD = re.compile(r"\A(?:\s*(?:/[^/\n]{1,60}/,?|(?:n|v|vi|vt|adj|adv|interj|pl|quant|prov|abbrev|excl|prep|suff|pref)\.(?:,? ?(?:vi|vt|n|v|adj|pl)\.)*,?|<[^>\n]{1,60}>|1\.|\[[^\]]{1,120}\])(?=\s))+\s*")
+_ENTRY_END = re.compile(r"(?:\s*(?:\(\d{4}-\d\d-\d\d\)|\[[^\]\n]{1,60}\]))+\s*\Z")
+
+
 def dictd_entries(text: str) -> Iterator[tuple[str, str]]:
     """(headword, article) of a dictd database in which headwords stand at the margin and articles are indented."""
     for block in re.split(r"\n(?=\S)", text):
@@ -13,7 +18,7 @@ def dictd_entries(text: str) -> Iterator[tuple[str, str]]:
         if body.strip() and not head.startswith("00-database"):
             lines = [line.strip() for line in body.split("\n")]
             article = re.sub(r"[{}]", "", re.sub(r"\n{3,}", "\n\n", "\n".join(lines))).strip("\n")
-            article = re.sub(r"\s*\(\d{4}-\d\d-\d\d\)\s*$", "", article)
+            article = _ENTRY_END.sub("", _ENTRY_HEAD.sub("", article))
             yield head.strip(), article
 
 
