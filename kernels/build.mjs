@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * Builds the native addon with CMake: `node kernels/build.mjs [--tests] [--sanitize]`.
+ * Builds the native addon with CMake: `node kernels/build.mjs [--tests] [--bench] [--sanitize]`.
  * Knows where headers are (npm packages) and what to say when a tool is missing; CMakeLists.txt knows the rest.
  */
 import { spawnSync } from 'node:child_process';
@@ -15,7 +15,7 @@ const tests = sanitize || process.argv.includes('--tests');
 
 if (process.argv.includes('--help')) {
   console.log(
-    'usage: node kernels/build.mjs [--tests] [--sanitize]\n\n  --tests     build the kernel tests too\n  --sanitize  build only the tests, with AddressSanitizer and UBSan, in kernels/build-sanitize',
+    'usage: node kernels/build.mjs [--tests] [--bench] [--sanitize]\n\n  --tests     build the kernel tests too\n  --bench     build the kernel bench too\n  --sanitize  build only the tests, with AddressSanitizer and UBSan, in kernels/build-sanitize',
   );
   process.exit(0);
 }
@@ -52,6 +52,7 @@ run(
     build,
     `-DNODE_API_INCLUDES=${includes}`,
     `-DBLOCKSTITCH_TESTS=${tests ? 'ON' : 'OFF'}`,
+    `-DBLOCKSTITCH_BENCH=${process.argv.includes('--bench') ? 'ON' : 'OFF'}`,
     `-DBLOCKSTITCH_SANITIZE=${sanitize ? 'ON' : 'OFF'}`,
   ],
   hint,

@@ -7,6 +7,8 @@
 #include <cstdint>
 
 #include "attention_kernels.h"
+#include "read_ahead.h"
+#include "unroll.h"
 
 namespace blockstitch {
 
@@ -19,13 +21,13 @@ class TileKernel {
   static constexpr size_t kMaxGroup = 7;
 
  public:
-  static void attend(KvDtype dtype, const Tile& tile, const QueryView& query, const TileRules& rules,
+  static void attend(KvDtype dtype, const Tile& tile, const Tile& next, const QueryView& query, const TileRules& rules,
                      const SoftmaxState& state) {
     switch (dtype) {
-      case KvDtype::kFloat32: return attendAs<float>(tile, query, rules, state);
-      case KvDtype::kFloat16: return attendAs<Half>(tile, query, rules, state);
-      case KvDtype::kBfloat16: return attendAs<Bfloat16>(tile, query, rules, state);
-      case KvDtype::kInt8: return attendAs<int8_t>(tile, query, rules, state);
+      case KvDtype::kFloat32: return attendAs<float>(tile, next, query, rules, state);
+      case KvDtype::kFloat16: return attendAs<Half>(tile, next, query, rules, state);
+      case KvDtype::kBfloat16: return attendAs<Bfloat16>(tile, next, query, rules, state);
+      case KvDtype::kInt8: return attendAs<int8_t>(tile, next, query, rules, state);
     }
   }
 
@@ -37,29 +39,33 @@ class TileKernel {
   };
 
   template <typename Element>
-  static void attendAs(const Tile& tile, const QueryView& query, const TileRules& rules, const SoftmaxState& state) {
+  static void attendAs(const Tile& tile, const Tile& next, const QueryView& query, const TileRules& rules,
+                       const SoftmaxState& state) {
     const size_t groups = (query.vectors + kMaxGroup - 1) / kMaxGroup;
+    // The first pass asks for the next tile's memory; later passes find both tiles in the cache.
+    ReadAhead ahead = &next == &tile ? ReadAhead(next) : ReadAhead(next, kCellTokens * rules.headDim * sizeof(Element));
     for (size_t g = 0; g < groups; g++) {
       const size_t first = query.vectors * g / groups;
       const size_t count = query.vectors * (g + 1) / groups - first;
       switch (count) {
-        case 1: attendGroup<Element, 1>(tile, query, rules, state, first); break;
-        case 2: attendGroup<Element, 2>(tile, query, rules, state, first); break;
-        case 3: attendGroup<Element, 3>(tile, query, rules, state, first); break;
-        case 4: attendGroup<Element, 4>(tile, query, rules, state, first); break;
-        case 5: attendGroup<Element, 5>(tile, query, rules, state, first); break;
-        case 6: attendGroup<Element, 6>(tile, query, rules, state, first); break;
-        default: attendGroup<Element, 7>(tile, query, rules, state, first); break;
+        case 1: attendGroup<Element, 1>(tile, ahead, query, rules, state, first); break;
+        case 2: attendGroup<Element, 2>(tile, ahead, query, rules, state, first); break;
+        case 3: attendGroup<Element, 3>(tile, ahead, query, rules, state, first); break;
+        case 4: attendGroup<Element, 4>(tile, ahead, query, rules, state, first); break;
+        case 5: attendGroup<Element, 5>(tile, ahead, query, rules, state, first); break;
+        case 6: attendGroup<Element, 6>(tile, ahead, query, rules, state, first); break;
+        default: attendGroup<Element, 7>(tile, ahead, query, rules, state, first); break;
       }
+      if (g == 0) ahead.askRest();
     }
   }
 
   template <typename Element, size_t kVectors>
-  static void attendGroup(const Tile& tile, const QueryView& query, const TileRules& rules, const SoftmaxState& state,
-                          size_t first) {
+  static void attendGroup(const Tile& tile, ReadAhead& ahead, const QueryView& query, const TileRules& rules,
+                          const SoftmaxState& state, size_t first) {
     alignas(64) float scores[kVectors][kTileTokens];
     const size_t cells = (tile.tokens + kCellTokens - 1) / kCellTokens;
-    score<Element, kVectors>(tile, cells, query.rotated + first * rules.headDim, rules.headDim, scores);
+    score<Element, kVectors>(tile, ahead, cells, query.rotated + first * rules.headDim, rules.headDim, scores);
     bool any = false;
     for (size_t v = 0; v < kVectors; v++) {
       const size_t position = query.firstPosition + (first + v) / query.group;
@@ -71,48 +77,56 @@ class TileKernel {
         std::fill(scores[v], scores[v] + cells * kCellTokens, 0.0f);
       }
     }
-    if (any) addValues<Element, kVectors>(tile, rules.headDim, scores, state.accumulator + first * rules.headDim);
+    if (any) addValues<Element, kVectors>(tile, ahead, rules.headDim, scores, state.accumulator + first * rules.headDim);
   }
 
   /// scores[v][t] = <query v, key t>, one multiply-add chain over the dims.
   template <typename Element, size_t kVectors>
-  static void score(const Tile& tile, size_t cells, const float* query, size_t dim, float (*scores)[kTileTokens]) {
-    constexpr size_t kStep = kVectors == 1 ? 4 : kVectors <= 3 ? 2 : 1;  // cells at once: more chains where few vectors
+  static void score(const Tile& tile, ReadAhead& ahead, size_t cells, const float* query, size_t dim,
+                    float (*scores)[kTileTokens]) {
+    // Cells at once: chains enough to hide a multiply-add's latency, sums few enough for the register file.
+    constexpr size_t kStep = kVectors == 1 ? 4 : kVectors <= 3 || Vec::kRegisters >= 32 ? 2 : 1;
     size_t cell = 0;
-    for (; cell + kStep <= cells; cell += kStep) scoreCells<Element, kVectors, kStep>(tile, cell, query, dim, scores);
-    for (; cell < cells; cell++) scoreCells<Element, kVectors, 1>(tile, cell, query, dim, scores);
+    for (; cell + kStep <= cells; cell += kStep) {
+      scoreCells<Element, kVectors, kStep>(tile, ahead, cell, query, dim, scores);
+    }
+    for (; cell < cells; cell++) scoreCells<Element, kVectors, 1>(tile, ahead, cell, query, dim, scores);
   }
 
   template <typename Element, size_t kVectors, size_t kCells>
-  static void scoreCells(const Tile& tile, size_t cell, const float* query, size_t dim,
+  [[gnu::flatten, gnu::noinline]] static void scoreCells(const Tile& tile, ReadAhead& ahead, size_t cell, const float* query, size_t dim,
                          float (*scores)[kTileTokens]) {
-    Vec sums[kVectors][kCells * kCellVecs];
-    for (auto& row : sums) {
-      for (Vec& sum : row) sum = Vec::zero();
-    }
+    constexpr size_t kParts = kCells * kCellVecs;
+    Vec sums[kVectors][kParts];
+    unroll<kVectors>([&](auto v) { unroll<kParts>([&](auto p) { sums[v][p] = Vec::zero(); }); });
     const Element* keys[kCells];
-    for (size_t c = 0; c < kCells; c++) keys[c] = static_cast<const Element*>(tile.keys[cell + c]);
-    for (size_t d = 0; d < dim; d++) {
-      for (size_t c = 0; c < kCells; c++) {
-        for (size_t part = 0; part < kCellVecs; part++) {
-          const Vec key = Vec::load(keys[c] + d * kCellTokens + part * kLanes);
-          for (size_t v = 0; v < kVectors; v++) {
-            Vec& sum = sums[v][c * kCellVecs + part];
-            sum = Vec::multiplyAdd(Vec::broadcast(query[v * dim + d]), key, sum);
-          }
-        }
-      }
+    unroll<kCells>([&](auto c) { keys[c] = static_cast<const Element*>(tile.keys[cell + c]); });
+    // Dims of a cell that fill a cache line.
+    constexpr size_t kLineDims = ReadAhead::kLine / (kCellTokens * sizeof(Element));
+    constexpr size_t kStride = kLineDims > 0 ? kLineDims : 1;
+    for (size_t first = 0; first < dim; first += kStride) {
+      ahead.ask(kCells * kStride * kCellTokens * sizeof(Element));
+      unroll<kStride>([&](auto step) {
+        const size_t d = first + step;
+        Vec key[kParts];
+        unroll<kParts>([&](auto p) {
+          key[p] = Vec::load(keys[p / kCellVecs] + d * kCellTokens + (p % kCellVecs) * kLanes);
+        });
+        unroll<kVectors>([&](auto v) {
+          const Vec element = Vec::broadcast(query[v * dim + d]);
+          unroll<kParts>([&](auto p) { sums[v][p] = Vec::multiplyAdd(element, key[p], sums[v][p]); });
+        });
+      });
     }
-    for (size_t c = 0; c < kCells; c++) {
-      const float* scales = tile.keyScales[cell + c];
-      for (size_t part = 0; part < kCellVecs; part++) {
-        for (size_t v = 0; v < kVectors; v++) {
-          Vec sum = sums[v][c * kCellVecs + part];
-          if (std::is_same<Element, int8_t>::value) sum = sum * Vec::load(scales + part * kLanes);
-          sum.write(scores[v] + (cell + c) * kCellTokens + part * kLanes);
-        }
-      }
-    }
+    unroll<kParts>([&](auto p) {
+      const size_t c = cell + p / kCellVecs;
+      const size_t lane = (p % kCellVecs) * kLanes;
+      unroll<kVectors>([&](auto v) {
+        Vec sum = sums[v][p];
+        if constexpr (std::is_same<Element, int8_t>::value) sum = sum * Vec::load(tile.keyScales[c] + lane);
+        sum.write(scores[v] + c * kCellTokens + lane);
+      });
+    });
   }
 
   /// Soft cap and mask. @returns whether the row sees any token of the tile
@@ -129,8 +143,8 @@ class TileKernel {
     if (rules.softcap > 0) {
       for (size_t t = begin; t < end; t++) scores[t] = rules.softcap * std::tanh(scores[t] / rules.softcap);
     }
-    std::fill(scores, scores + begin, -FLT_MAX);
-    std::fill(scores + end, scores + cells * kCellTokens, -FLT_MAX);
+    if (begin > 0) std::fill(scores, scores + begin, -FLT_MAX);
+    if (end < cells * kCellTokens) std::fill(scores + end, scores + cells * kCellTokens, -FLT_MAX);
     *visible = {begin, end};
     return true;
   }
@@ -160,8 +174,8 @@ class TileKernel {
       state.maximum[vector] = maximum;
     }
     state.sum[vector] += total.horizontalSum();
-    std::fill(scores, scores + visible.begin, 0.0f);
-    std::fill(scores + visible.end, scores + cells * kCellTokens, 0.0f);
+    if (visible.begin > 0) std::fill(scores, scores + visible.begin, 0.0f);
+    if (visible.end < cells * kCellTokens) std::fill(scores + visible.end, scores + cells * kCellTokens, 0.0f);
     if (scaledValues) {
       for (size_t i = 0; i < vecs; i++) {
         const float* scales = tile.valueScales[i / kCellVecs] + (i % kCellVecs) * kLanes;
@@ -172,48 +186,54 @@ class TileKernel {
 
   /// accumulator[v][d] += sum over tokens of weight[v][t] * value[t][d], tokens in order.
   template <typename Element, size_t kVectors>
-  static void addValues(const Tile& tile, size_t dim, const float (*weights)[kTileTokens], float* accumulator) {
-    constexpr size_t kWidth = kVectors == 1 ? 8 : kVectors <= 3 ? 4 : 2;
+  static void addValues(const Tile& tile, ReadAhead& ahead, size_t dim, const float (*weights)[kTileTokens],
+                        float* accumulator) {
+    constexpr size_t kWidth = kVectors <= 3 ? 4 : Vec::kRegisters >= 32 || kVectors <= 6 ? 2 : 1;
     size_t d = 0;
     for (; d + kWidth * kLanes <= dim; d += kWidth * kLanes) {
-      addColumns<Element, kVectors, kWidth>(tile, dim, d, weights, accumulator);
+      addColumns<Element, kVectors, kWidth>(tile, ahead, dim, d, weights, accumulator);
     }
-    for (; d < dim; d += kLanes) addColumns<Element, kVectors, 1>(tile, dim, d, weights, accumulator);
+    for (; d < dim; d += kLanes) addColumns<Element, kVectors, 1>(tile, ahead, dim, d, weights, accumulator);
   }
 
   template <typename Element, size_t kVectors, size_t kWidth>
-  static void addColumns(const Tile& tile, size_t dim, size_t d, const float (*weights)[kTileTokens],
+  [[gnu::flatten, gnu::noinline]] static void addColumns(const Tile& tile, ReadAhead& ahead, size_t dim, size_t d, const float (*weights)[kTileTokens],
                          float* accumulator) {
     Vec sums[kVectors][kWidth];
-    for (size_t v = 0; v < kVectors; v++) {
-      for (size_t w = 0; w < kWidth; w++) sums[v][w] = Vec::load(accumulator + v * dim + d + w * kLanes);
-    }
-    for (size_t t = 0; t < tile.tokens; t++) {
-      const Element* row =
-          static_cast<const Element*>(tile.values[t / kCellTokens]) + (t % kCellTokens) * dim + d;
-      Vec values[kWidth];
-      for (size_t w = 0; w < kWidth; w++) values[w] = Vec::load(row + w * kLanes);
-      for (size_t v = 0; v < kVectors; v++) {
-        const Vec weight = Vec::broadcast(weights[v][t]);
-        for (size_t w = 0; w < kWidth; w++) sums[v][w] = Vec::multiplyAdd(weight, values[w], sums[v][w]);
+    unroll<kVectors>([&](auto v) {
+      unroll<kWidth>([&](auto w) { sums[v][w] = Vec::load(accumulator + v * dim + d + w * kLanes); });
+    });
+    for (size_t first = 0; first < tile.tokens; first += kCellTokens) {
+      const Element* cell = static_cast<const Element*>(tile.values[first / kCellTokens]) + d;
+      const size_t count = tile.tokens - first < kCellTokens ? tile.tokens - first : kCellTokens;
+      for (size_t t = 0; t < count; t++) {
+        ahead.ask(kWidth * kLanes * sizeof(Element));
+        const Element* row = cell + t * dim;
+        Vec values[kWidth];
+        unroll<kWidth>([&](auto w) { values[w] = Vec::load(row + w * kLanes); });
+        unroll<kVectors>([&](auto v) {
+          const Vec weight = Vec::broadcast(weights[v][first + t]);
+          unroll<kWidth>([&](auto w) { sums[v][w] = Vec::multiplyAdd(weight, values[w], sums[v][w]); });
+        });
       }
     }
-    for (size_t v = 0; v < kVectors; v++) {
-      for (size_t w = 0; w < kWidth; w++) sums[v][w].write(accumulator + v * dim + d + w * kLanes);
-    }
+    unroll<kVectors>([&](auto v) {
+      unroll<kWidth>([&](auto w) { sums[v][w].write(accumulator + v * dim + d + w * kLanes); });
+    });
   }
 
-  /// e^x for x <= 0 to about 2 units in the last place: 2^n * p(r) with x = n ln 2 + r, |r| <= ln 2 / 2, p of degree 6.
-  /// Below -87 the result is at most 2^-126: masked scores (-FLT_MAX) come out as nothing against a weight of 1.
+  /// e^x for x <= 0 to about 2e-7 of itself: 2^n * p(r) with x = n ln 2 + r, |r| <= ln 2 / 2, and p the polynomial of
+  /// degree 5 with 1 + r at its start whose largest relative error there is least (1.1e-7).
+  /// Below -87 the result is at most 2^-125: masked scores (-FLT_MAX) come out as nothing against a weight of 1.
   static Vec exponential(Vec x) {
     x = Vec::max(x, Vec::broadcast(-87.3f));
     const Vec n = Vec::round(x * Vec::broadcast(1.44269504f));
     Vec r = Vec::multiplyAdd(n, Vec::broadcast(-0.693359375f), x);
     r = Vec::multiplyAdd(n, Vec::broadcast(2.12194440e-4f), r);
-    Vec p = Vec::broadcast(1.9875691500e-4f);
-    for (const float coefficient : {1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f}) {
-      p = Vec::multiplyAdd(p, r, Vec::broadcast(coefficient));
-    }
+    Vec p = Vec::broadcast(8.312525228e-3f);
+    p = Vec::multiplyAdd(p, r, Vec::broadcast(4.189011455e-2f));
+    p = Vec::multiplyAdd(p, r, Vec::broadcast(1.666711420e-1f));
+    p = Vec::multiplyAdd(p, r, Vec::broadcast(4.999923110e-1f));
     p = Vec::multiplyAdd(p, r * r, r + Vec::broadcast(1.0f));
     return p * Vec::powerOfTwo(n);
   }

@@ -227,22 +227,31 @@ class LayerStep {
     const QueryView query{rotated.data(), vectors, group_, firstPosition};
     bool turned = false;
     int32_t delta = 0;
+    Tile tiles[2];
+    const TileRun* waiting = nullptr;  // whose tile stands in tiles[current], to be attended to once the next is known
+    size_t current = 0;
+    const auto attendWaiting = [&](const Tile& next) {
+      if (!turned || delta != waiting->delta) {
+        turn(item, waiting->delta, rotated.data());
+        turned = true;
+        delta = waiting->delta;
+      }
+      kernels_.attendTile(pool_.shape().dtype, tiles[current], next, query, rules, state);
+    };
     for (const TileRun& run : *item.runs) {
       for (size_t first = run.firstToken; first < run.endToken; first += kTileTokens) {
         const size_t tokens = std::min(kTileTokens, run.endToken - first);
         const size_t start = run.start + first;
         if (start > lastPosition) break;
         if (shape_.slidingWindow > 0 && start + tokens + shape_.slidingWindow <= firstPosition + 1) continue;
-        if (!turned || delta != run.delta) {
-          turn(item, run.delta, rotated.data());
-          turned = true;
-          delta = run.delta;
-        }
-        Tile tile;
-        fill(run.pages, first, tokens, start, item.head, &tile);
-        kernels_.attendTile(pool_.shape().dtype, tile, query, rules, state);
+        Tile& next = tiles[1 - current];
+        fill(run.pages, first, tokens, start, item.head, &next);
+        if (waiting != nullptr) attendWaiting(next);
+        waiting = &run;
+        current = 1 - current;
       }
     }
+    if (waiting != nullptr) attendWaiting(tiles[current]);
   }
 
   /// Rotates the item's query vectors at (local position - delta), times scale.

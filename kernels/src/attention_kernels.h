@@ -48,7 +48,8 @@ struct TileRules {
 /// Entry points of one instruction set.
 struct KernelTable {
   /// Attends all vectors to one tile. Masks by causality (a row sees positions <= its own) and window.
-  void (*attendTile)(KvDtype dtype, const Tile& tile, const QueryView& query, const TileRules& rules,
+  /// @param next the tile that comes after it, whose memory is asked for meanwhile; `tile` itself where none does
+  void (*attendTile)(KvDtype dtype, const Tile& tile, const Tile& next, const QueryView& query, const TileRules& rules,
                      const SoftmaxState& state);
 };
 

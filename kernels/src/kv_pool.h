@@ -44,7 +44,7 @@ class KvPool {
   size_t payloadBytes(size_t tokens) const;
 
   uint8_t* keys(size_t layer, size_t page, size_t head) const {
-    return base_ + (layer * shape_.pages + page) * layerPageBytes_ + head * headBytes_;
+    return base_ + ((layer * shape_.kvHeads + head) * shape_.pages + page) * headBytes_;
   }
   uint8_t* values(size_t layer, size_t page, size_t head) const { return keys(layer, page, head) + matrixBytes_; }
   float* keyScales(size_t layer, size_t page, size_t head) const {

@@ -1,12 +1,16 @@
-// The patched API table: session constructors clone their options, add the op domain, and go on to the real ones.
+// Patches two entries of ONNX Runtime's API table where it stands: the session constructors clone their options, add the
+// op domain, and go on to the real ones. Nothing else of the table is read or written, so its length is of no matter.
 #include "ort_attach.h"
 
 #include <dlfcn.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <mutex>
-#include <vector>
 
 #include "block_attention_op.h"
 #include "ort_abi.h"
@@ -17,15 +21,16 @@ namespace {
 
 using ort::Api;
 
-/// Entries copied: more than any release has, read only as far as the library's own table reaches (see copyTable).
-constexpr size_t kCopiedEntries = ort::kEntriesUsed + 256;
+using CreateSession = ort::Status* (*)(const ort::Env*, const char*, const ort::SessionOptions*, ort::Session**);
+using CreateSessionFromArray = ort::Status* (*)(const ort::Env*, const void*, size_t, const ort::SessionOptions*,
+                                                ort::Session**);
 
 struct Attachment {
   std::mutex mutex;
   const ort::ApiBase* realBase = nullptr;
   Api real = nullptr;
-  uint32_t askedVersion = 0;
-  std::vector<void*> patched;
+  CreateSession createSession = nullptr;
+  CreateSessionFromArray createSessionFromArray = nullptr;
   ort::ApiBase base{};
   ort::CustomOpDomain* domain = nullptr;
 };
@@ -50,8 +55,7 @@ ort::Status* withDomain(const ort::SessionOptions* options, ort::SessionOptions*
 ort::Status* createSession(const ort::Env* env, const char* path, const ort::SessionOptions* options, ort::Session** session) {
   ort::SessionOptions* clone = nullptr;
   if (ort::Status* status = withDomain(options, &clone)) return status;
-  ort::Status* status = ort::call<ort::Status*>(attachment().real, ort::kCreateSession, env, path,
-                                                static_cast<const ort::SessionOptions*>(clone), session);
+  ort::Status* status = attachment().createSession(env, path, clone, session);
   ort::call<void>(attachment().real, ort::kReleaseSessionOptions, clone);
   return status;
 }
@@ -60,20 +64,35 @@ ort::Status* createSessionFromArray(const ort::Env* env, const void* model, size
                                     ort::Session** session) {
   ort::SessionOptions* clone = nullptr;
   if (ort::Status* status = withDomain(options, &clone)) return status;
-  ort::Status* status = ort::call<ort::Status*>(attachment().real, ort::kCreateSessionFromArray, env, model, bytes,
-                                                static_cast<const ort::SessionOptions*>(clone), session);
+  ort::Status* status = attachment().createSessionFromArray(env, model, bytes, clone, session);
   ort::call<void>(attachment().real, ort::kReleaseSessionOptions, clone);
   return status;
 }
 
-Api patchedApi(uint32_t version) noexcept {
-  Attachment& at = attachment();
-  const std::lock_guard<std::mutex> lock(at.mutex);
-  const Api real = at.realBase->getApi(version);
-  if (real == nullptr) return nullptr;
-  asked.store(true);
-  if (real != at.real) return real;  // a table of another layout: hand it out untouched
-  return at.patched.data();
+/// Hands out the library's own table; being asked is the sign that onnxruntime-node's reference came here.
+Api watchedApi(uint32_t version) noexcept {
+  const Api table = attachment().realBase->getApi(version);
+  if (table != nullptr) asked.store(true);
+  return table;
+}
+
+/// Replaces both constructors in `table`, which the loader made read-only after relocation.
+/// @returns an empty string, or why it cannot be done; the table is as it was then
+std::string patchConstructors(Api table) {
+  void** entries = const_cast<void**>(table);
+  const auto pageBytes = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  const uintptr_t first = reinterpret_cast<uintptr_t>(entries + ort::kCreateSession) & ~(pageBytes - 1);
+  const uintptr_t end = reinterpret_cast<uintptr_t>(entries + ort::kCreateSessionFromArray + 1);
+  void* pages = reinterpret_cast<void*>(first);
+  if (mprotect(pages, end - first, PROT_READ | PROT_WRITE) != 0) {
+    return std::string("ONNX Runtime's API table cannot be made writable: ") + std::strerror(errno);
+  }
+  attachment().createSession = reinterpret_cast<CreateSession>(entries[ort::kCreateSession]);
+  attachment().createSessionFromArray = reinterpret_cast<CreateSessionFromArray>(entries[ort::kCreateSessionFromArray]);
+  entries[ort::kCreateSession] = reinterpret_cast<void*>(&createSession);
+  entries[ort::kCreateSessionFromArray] = reinterpret_cast<void*>(&createSessionFromArray);
+  mprotect(pages, end - first, PROT_READ);
+  return {};
 }
 
 }  // namespace
@@ -89,14 +108,13 @@ std::string attachOnnxRuntime(const std::string& libraryPath, std::string* versi
     at.realBase = getBase();
     const Api real = at.realBase->getApi(ort::kApiVersion);
     if (real == nullptr) return std::string("ONNX Runtime ") + at.realBase->getVersionString() + " is too old: 1.17 or newer is needed";
-    at.patched.assign(real, real + kCopiedEntries);
-    at.patched[ort::kCreateSession] = reinterpret_cast<void*>(&createSession);
-    at.patched[ort::kCreateSessionFromArray] = reinterpret_cast<void*>(&createSessionFromArray);
     if (ort::call<ort::Status*>(real, ort::kCreateCustomOpDomain, kOpDomain, &at.domain) != nullptr ||
         ort::call<ort::Status*>(real, ort::kCustomOpDomainAdd, at.domain, blockAttentionOp()) != nullptr) {
       return "ONNX Runtime refused the BlockAttention operator";
     }
-    at.base = {&patchedApi, at.realBase->getVersionString};
+    const std::string wrong = patchConstructors(real);
+    if (!wrong.empty()) return wrong;
+    at.base = {&watchedApi, at.realBase->getVersionString};
     at.real = real;
   }
   *version = at.realBase->getVersionString();

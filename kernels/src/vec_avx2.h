@@ -9,6 +9,7 @@ namespace blockstitch {
 
 struct Avx2Vec {
   static constexpr size_t kLanes = 8;
+  static constexpr size_t kRegisters = 16;
   __m256 value;
 
   static Avx2Vec broadcast(float value) { return {_mm256_set1_ps(value)}; }

@@ -9,6 +9,7 @@ namespace blockstitch {
 
 struct Avx512Vec {
   static constexpr size_t kLanes = 16;
+  static constexpr size_t kRegisters = 32;
   __m512 value;
 
   static Avx512Vec broadcast(float value) { return {_mm512_set1_ps(value)}; }

@@ -11,6 +11,7 @@ namespace blockstitch {
 
 struct PortableVec {
   static constexpr size_t kLanes = 8;
+  static constexpr size_t kRegisters = 16;
   float lane[kLanes];
 
   static PortableVec broadcast(float value) {

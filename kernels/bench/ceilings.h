@@ -1,0 +1,22 @@
+// What this machine can do at best, measured: bytes read per second, float32 multiply-adds per second.
+// The floor of the attention kernel is computed from these, so they must be honest: the best of several ways.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "attention.h"
+#include "thread_team.h"
+
+namespace blockstitch::bench {
+
+/// Ways of reading memory that are tried: plain, and with the processor told ahead.
+constexpr size_t kReadWays = 4;
+
+/// Reads `bytes` at `memory` once, each thread a part of its own. @returns seconds
+double readOnce(ThreadTeam& team, KernelLevel level, size_t way, const uint8_t* memory, size_t bytes);
+
+/// Multiply-adds on registers only, on all threads. @returns float32 operations per second, two to a multiply-add
+double multiplyAddRate(ThreadTeam& team, KernelLevel level);
+
+}  // namespace blockstitch::bench

@@ -1,0 +1,22 @@
+// Loops of known length that are written out while compiling: `unroll<3>([&](auto i) { ... })` runs the body for i = 0, 1, 2.
+// Arrays indexed by `i` then live in registers, which compilers do not manage for ordinary loops over arrays of vectors.
+// Mark functions that use it [[gnu::flatten]], so that the bodies are not calls.
+#pragma once
+
+#include <cstddef>
+#include <type_traits>
+#include <utility>
+
+namespace blockstitch {
+
+template <typename Body, size_t... kIndex>
+inline void unrollOver(const Body& body, std::index_sequence<kIndex...>) {
+  (body(std::integral_constant<size_t, kIndex>{}), ...);
+}
+
+template <size_t kCount, typename Body>
+inline void unroll(const Body& body) {
+  unrollOver(body, std::make_index_sequence<kCount>{});
+}
+
+}  // namespace blockstitch
