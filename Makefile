@@ -15,10 +15,10 @@ $(STAMP)/npm: package.json package-lock.json .npmrc
 	npm ci --no-progress
 	@touch $@
 
-$(STAMP)/venv: training/requirements.txt
+$(STAMP)/venv: training/requirements.txt training/requirements-train.txt
 	@mkdir -p $(STAMP)
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r training/requirements.txt
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r training/requirements-train.txt
 	@touch $@
 
 build: $(STAMP)/npm ## Compile TypeScript and the native kernels (both incremental)
