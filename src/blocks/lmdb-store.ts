@@ -5,13 +5,16 @@
  * `sizes` is the index: key -> bytes of the value, written in the same transaction as the parts, and the totals that
  * statistics are read from, so that nobody ever walks the store.
  */
-import { mkdirSync, statfsSync } from 'node:fs';
+import { existsSync, mkdirSync, statfsSync } from 'node:fs';
+import { join } from 'node:path';
 import { type Database, open, type RootDatabase } from 'lmdb';
 import type { ByteStore } from './block-store.js';
 
 const PART_BYTES = 16 * 1024 * 1024;
 /** Milliseconds of copying in one turn of the event loop, after which others get theirs. */
 const READ_SLICE_MS = 5;
+/** Room asked for before LMDB makes its files: more than its lock file takes. */
+const LOCK_FILE_BYTES = 256 * 1024;
 /** No block's key: those are hex digits. */
 const TOTALS = 'totals';
 
@@ -36,6 +39,8 @@ export class LmdbStore implements ByteStore {
   readonly documents: Database<Buffer, string>;
   /** Until when each lock is held, by `performance.now()`. */
   readonly #locks = new Map<string, { untilMs: number }>();
+  /** The last commit did. */
+  #failed = false;
   #readMs = 0;
   #nextTurn: Promise<void> | undefined;
 
@@ -45,6 +50,7 @@ export class LmdbStore implements ByteStore {
    */
   constructor(directory: string, { maxBytes = 0 }: LmdbStoreOptions = {}) {
     mkdirSync(directory, { recursive: true });
+    requireSpace(directory);
     this.#directory = directory;
     this.#maxBytes = maxBytes;
     this.#root = open<Buffer, string>({
@@ -96,17 +102,21 @@ export class LmdbStore implements ByteStore {
   }
 
   async delete(keys: readonly string[]): Promise<number> {
-    return this.write(() => keys.filter((key) => this.#remove(key)).length);
+    const deleted = await this.write(() => keys.filter((key) => this.#remove(key)).length);
+    if (deleted > 0) await this.#freePages();
+    return deleted;
   }
 
   async clear(): Promise<number> {
-    return this.write(() => {
+    const cleared = await this.write(() => {
       const { entries } = this.#totals();
       this.#blocks.clearSync();
       this.#sizes.clearSync();
       this.#sizes.put(TOTALS, numbers(0, 0));
       return entries;
     });
+    await this.#freePages();
+    return cleared;
   }
 
   /** Within this process: one process owns an embedded store. */
@@ -126,7 +136,9 @@ export class LmdbStore implements ByteStore {
     return this.#totals();
   }
 
+  /** LMDB waits for its last commit, for ever where that failed: an empty one that succeeds comes behind it. */
   async close(): Promise<void> {
+    if (this.#failed) await this.#root.transaction(() => undefined).catch(() => undefined);
     await this.#root.close();
   }
 
@@ -138,6 +150,7 @@ export class LmdbStore implements ByteStore {
     try {
       const result = await this.#root.transaction(change);
       await this.#root.flushed;
+      this.#failed = false;
       return result;
     } catch (error) {
       throw await this.#failure(error);
@@ -147,6 +160,7 @@ export class LmdbStore implements ByteStore {
   async #failure(error: unknown): Promise<unknown> {
     const commitError = (error as { commitError?: Promise<unknown> } | null)?.commitError;
     if (commitError === undefined) return error;
+    this.#failed = true;
     const cause = await commitError.catch((reason: unknown) => reason);
     const { bavail, bsize } = statfsSync(this.#directory);
     const reason = cause instanceof Error ? cause.message : String(cause);
@@ -154,6 +168,14 @@ export class LmdbStore implements ByteStore {
     // A short write shows as an input/output error; what is left on the disk tells them apart.
     const full = free < PART_BYTES ? `the disk of ${this.#directory} is full (${free} bytes free): ` : '';
     return new Error(`${full}${reason}`, { cause });
+  }
+
+  /** LMDB uses pages that a commit freed from the second commit after it on: on a full disk this makes the room. */
+  async #freePages(): Promise<void> {
+    await this.write(() => {
+      const { entries, bytes } = this.#totals();
+      this.#sizes.put(TOTALS, numbers(entries, bytes));
+    });
   }
 
   #turn(): Promise<void> {
@@ -216,6 +238,17 @@ export class LmdbStore implements ByteStore {
       }
       this.#sizes.putSync(TOTALS, numbers(sizes.size, total));
     });
+  }
+}
+
+/**
+ * LMDB maps its lock file and writes to the map: where the disk has no room for it, the process would be killed.
+ * @throws Error naming the disk
+ */
+function requireSpace(directory: string): void {
+  const { bavail, bsize } = statfsSync(directory);
+  if (bavail * bsize < LOCK_FILE_BYTES && !existsSync(join(directory, 'lock.mdb'))) {
+    throw new Error(`the disk of ${directory} is full (${bavail * bsize} bytes free)`);
   }
 }
 

@@ -22,6 +22,8 @@ import { type BreakerOptions, CircuitBreaker } from './circuit-breaker.js';
 import { HostTier } from './host-tier.js';
 import { type LoadClock, LoadCostModel, type LoadCostOptions } from './load-cost-model.js';
 
+type StoreCalls = 'reads' | 'writes' | 'locks';
+
 export interface RepositoryOptions {
   shape: BlockShape;
   store?: ByteStore;
@@ -30,7 +32,7 @@ export interface RepositoryOptions {
   /** Told once per key of a value that a check refused. */
   onCorrupt?: (key: BlockKey, reason: string) => void;
   /** Told when the store is given up for a while, and when it is well again. */
-  onStoreChange?: (state: 'open' | 'closed', calls: 'reads' | 'writes', reason: string) => void;
+  onStoreChange?: (state: 'open' | 'closed', calls: StoreCalls, reason: string) => void;
   breaker?: Pick<BreakerOptions, 'threshold' | 'restMs' | 'timeoutMs'>;
   cost?: LoadCostOptions;
 }
@@ -66,9 +68,10 @@ const noStatistics = (): TierStatistics => ({
 class TieredRepository implements BlockRepository {
   readonly #options: RepositoryOptions;
   readonly #host: HostTier;
-  /** Apart: a full disk must not keep blocks from being read. */
+  /** Apart: a full disk must not keep blocks from being read, nor locks that work hide that writes fail. */
   readonly #reads: CircuitBreaker;
   readonly #writes: CircuitBreaker;
+  readonly #locks: CircuitBreaker;
   readonly #cost: LoadCostModel;
   readonly #flights = new Map<BlockKey, Promise<LoadOutcome>>();
   /** Blocks being computed although the store may have them: they need not be written again. */
@@ -80,13 +83,14 @@ class TieredRepository implements BlockRepository {
   constructor(options: RepositoryOptions) {
     this.#options = options;
     this.#host = new HostTier(options.hostBytes);
-    const breaker = (calls: 'reads' | 'writes') =>
+    const breaker = (calls: StoreCalls) =>
       new CircuitBreaker({
         ...options.breaker,
         onChange: (state, reason) => options.onStoreChange?.(state, calls, reason),
       });
     this.#reads = breaker('reads');
     this.#writes = breaker('writes');
+    this.#locks = breaker('locks');
     this.#cost = new LoadCostModel(options.cost);
   }
 
@@ -148,7 +152,7 @@ class TieredRepository implements BlockRepository {
     if (store === undefined) return { host };
     const answer = await this.#reads.run(() => store.statistics());
     const sizes = answer.ok ? answer.result : { entries: 0, bytes: 0 };
-    const failures = this.#reads.failures + this.#writes.failures;
+    const failures = this.#reads.failures + this.#writes.failures + this.#locks.failures;
     return {
       host,
       store: { ...this.#storeCounts, ...sizes, tier: store.tier, breaker: this.#breakerState(), failures },
@@ -160,7 +164,7 @@ class TieredRepository implements BlockRepository {
   }
 
   #breakerState(): CircuitBreaker['state'] {
-    const states = [this.#reads.state, this.#writes.state];
+    const states = [this.#reads.state, this.#writes.state, this.#locks.state];
     return states.includes('open') ? 'open' : states.includes('half-open') ? 'half-open' : 'closed';
   }
 
@@ -226,12 +230,12 @@ class TieredRepository implements BlockRepository {
         this.#host.put(key, value);
         return { found: true, tier: store.tier, value, loadMs };
       }
-      const lock = await this.#writes.run(() => store.lock(key, lockTtlMs(computeMs)));
+      const lock = await this.#locks.run(() => store.lock(key, lockTtlMs(computeMs)));
       const mayCompute = !lock.ok || lock.result !== undefined;
       if (mayCompute || stop.aborted || performance.now() >= giveUpMs) {
         this.#storeCounts.misses++;
         const held = lock.ok ? lock.result : undefined;
-        return { found: false, release: async () => void (held && (await this.#writes.run(() => held.release()))) };
+        return { found: false, release: async () => void (held && (await this.#locks.run(() => held.release()))) };
       }
       await delay(pauseMs);
     }

@@ -285,6 +285,8 @@ describe.each<[string, () => Promise<Place>]>([
         await expect
           .poll(async () => {
             await repository.delete(['nobody']);
+            const nothing = await repository.load('nobody');
+            if (!nothing.found) await nothing.release();
             return (await repository.statistics()).store?.breaker;
           })
           .toBe('closed');

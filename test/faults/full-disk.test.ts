@@ -1,0 +1,182 @@
+/** A disk that is full while the server runs: a clear message, answers go on, nothing acknowledged is lost. */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { DocumentRegistry, lmdbShelf } from '../../src/blocks/document-registry.js';
+import { LmdbStore } from '../../src/blocks/lmdb-store.js';
+import { openBlockRepository } from '../../src/blocks/open-repository.js';
+import { createEngine } from '../../src/engine/create-engine.js';
+import type { Engine } from '../../src/engine/engine.js';
+import { importModel } from '../../src/model/import-model.js';
+import type { ImportedModel } from '../../src/model/imported-model.js';
+import type { PlanBlock } from '../../src/prompt/prompt-plan.js';
+
+const CHECKPOINT = join(import.meta.dirname, '../fixtures/checkpoints/qwen3-norm');
+const SINKS = Int32Array.of(1, 5);
+const directory = mkdtempSync(join(tmpdir(), 'blockstitch-full-'));
+let model: ImportedModel;
+
+beforeAll(async () => {
+  model = await importModel({ checkpointDir: CHECKPOINT, weights: 'fp32', cacheDir: join(directory, 'imports') });
+});
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+const block = (name: number): PlanBlock => ({
+  kind: 'document',
+  tokenIds: Int32Array.from({ length: 96 }, (_, at) => (name * 31 + at * at * 7) % 180),
+});
+
+async function openEngine(store: LmdbStore) {
+  const { layers, kvHeads, headDim } = model.config;
+  const told: string[] = [];
+  const repository = openBlockRepository({
+    shape: { fingerprint: model.fingerprint, layers, kvHeads, headDim, dtype: 'float32' },
+    store,
+    hostBytes: 0,
+    breaker: { restMs: 20 },
+    cost: { leastWaitMs: 10_000, mostWaitMs: 10_000 },
+    onStoreChange: (state, calls, reason) => told.push(`${calls} ${state}: ${reason}`),
+  });
+  const engine = await createEngine({ model, repository, kvDtype: 'float32', kvMemoryBytes: 4 << 20, threads: 1 });
+  const close = async () => {
+    await engine.close();
+    await repository.close();
+  };
+  return { engine, repository, told, close };
+}
+
+let requests = 0;
+
+async function answer(engine: Engine, blocks: PlanBlock[]): Promise<number[]> {
+  const plan = { attention: 'block', sinkTokenIds: SINKS, blocks, finalTokenIds: Int32Array.of(7, 8) } as const;
+  const sampling = {
+    ...{ maxTokens: 6, temperature: 0, topP: 1, topK: 0, minP: 0, presencePenalty: 0, frequencyPenalty: 0 },
+    ...{ repetitionPenalty: 1, stopTokenIds: [] },
+  };
+  const tokens: number[] = [];
+  for await (const event of engine.generate({ id: `full-${++requests}`, plan, sampling })) {
+    if (event.type === 'token') tokens.push(event.tokenId);
+  }
+  return tokens;
+}
+
+/** Ingests blocks until the store takes no more. @returns the names acknowledged, and why it stopped */
+async function fill(engine: Engine, most: number): Promise<{ kept: number[]; error: unknown }> {
+  const kept: number[] = [];
+  for (let name = 0; name < most; name++) {
+    try {
+      await engine.ingest([block(name)], { sinkTokenIds: SINKS });
+      kept.push(name);
+    } catch (error) {
+      return { kept, error };
+    }
+  }
+  return { kept, error: undefined };
+}
+
+/** Mounts a small file system; undefined where this process may not. */
+function smallDisk(megabytes: number): string | undefined {
+  const path = mkdtempSync(join(tmpdir(), 'blockstitch-small-disk-'));
+  const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'tmpfs', path]);
+  if (status !== 0) rmSync(path, { recursive: true });
+  return status === 0 ? path : undefined;
+}
+
+/** A small file system for one test, without anything on it. */
+function emptyDisk(): string {
+  const disk = smallDisk(3) as string;
+  onTestFinished(() => {
+    // Lazily: a store may still have its files open.
+    spawnSync('umount', ['-l', disk]);
+    rmSync(disk, { recursive: true, force: true });
+  });
+  return disk;
+}
+
+const mayMount = (() => {
+  const disk = smallDisk(1);
+  if (disk === undefined) return false;
+  spawnSync('umount', [disk]);
+  rmSync(disk, { recursive: true, force: true });
+  return true;
+})();
+
+describe('a full disk', () => {
+  test.skipIf(!mayMount)('is named to who ingests, and requests go on as if nothing were cached', async () => {
+    const path = join(emptyDisk(), 'store');
+    const first = await openEngine(new LmdbStore(path));
+    const { kept, error } = await fill(first.engine, 200);
+    expect(kept.length).toBeGreaterThan(3);
+    expect(error).toMatchObject({ code: 'store_failed', status: 503 });
+    expect(String(error)).toContain('is full');
+    const refused = [block(300), block(301)];
+    const cold = await answer(first.engine, refused);
+    await first.engine.evict(undefined, ['pool']);
+    expect(await answer(first.engine, refused)).toEqual(cold);
+    expect((await first.repository.statistics()).store?.failures).toBeGreaterThan(0);
+    await first.close();
+
+    const second = await openEngine(new LmdbStore(path));
+    onTestFinished(() => second.close());
+    const keys = kept.map((name) => second.engine.blockKey(block(name).tokenIds, SINKS));
+    const places = await second.engine.locate(keys);
+    expect(places.map(({ tiers }) => tiers)).toEqual(kept.map(() => ['lmdb']));
+    for (const key of keys) expect((await second.repository.load(key)).found).toBe(true);
+    // Room again: the store takes blocks again.
+    await second.engine.evict();
+    await expect
+      .poll(() =>
+        second.engine.ingest([block(400)], { sinkTokenIds: SINKS }).then(
+          () => true,
+          () => false,
+        ),
+      )
+      .toBe(true);
+  });
+
+  test.skipIf(!mayMount)('refuses a document with its reason, and keeps those it had taken', async () => {
+    const store = new LmdbStore(join(emptyDisk(), 'documents'));
+    onTestFinished(() => store.close());
+    const registry = new DocumentRegistry<{ id: string; text: string }>(lmdbShelf(store));
+    const taken: string[] = [];
+    let error: unknown;
+    while (error === undefined && taken.length < 100) {
+      const id = `document-${taken.length}`;
+      try {
+        await registry.put({ id, text: id.repeat(10_000) });
+        taken.push(id);
+      } catch (reason) {
+        error = reason;
+      }
+    }
+    expect(error).toMatchObject({ code: 'store_failed' });
+    expect(String(error)).toContain('is full');
+    for (const id of taken) expect((await registry.get(id))?.text.length).toBe(id.length * 10_000);
+  });
+});
+
+test.skipIf(!mayMount)('a store cannot be opened on a full disk, and says why', () => {
+  const path = emptyDisk();
+  spawnSync('dd', ['if=/dev/zero', `of=${join(path, 'filler')}`, 'bs=64k']);
+  expect(() => new LmdbStore(join(path, 'late'))).toThrow('is full');
+});
+
+test('a store at its own limit says so, and requests go on', async () => {
+  const store = new LmdbStore(join(directory, 'limited'), { maxBytes: 400_000 });
+  const { engine, told, close } = await openEngine(store);
+  onTestFinished(close);
+  const { kept, error } = await fill(engine, 50);
+  expect(kept.length).toBeGreaterThan(1);
+  expect(error).toMatchObject({ code: 'store_failed' });
+  expect(String(error)).toContain('at most 400000 bytes');
+  const others = [block(60), block(61)];
+  const cold = await answer(engine, others);
+  await engine.evict(undefined, ['pool']);
+  expect(await answer(engine, others)).toEqual(cold);
+  for (const name of [70, 71, 72]) await answer(engine, [block(name)]);
+  await expect.poll(() => told).toContainEqual(expect.stringMatching(/^writes open: .*at most 400000 bytes/));
+  const keys = kept.map((name) => engine.blockKey(block(name).tokenIds, SINKS));
+  expect((await engine.locate(keys)).every(({ tiers }) => tiers.includes('lmdb'))).toBe(true);
+});
