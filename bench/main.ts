@@ -12,8 +12,11 @@ interface BenchModule {
 
 /** Each name is a file of this folder. */
 const BENCHES: Record<string, string> = {
+  kernel: 'single-query attention against what memory and multiply-adds allow',
+  overhead: 'decode time outside ONNX Runtime, and the HTTP thread under load',
   repair: 'time to first token against the share of cached tokens that is computed again',
   segment: 'cutting 32k tokens of text, by every segmenter',
+  ttft: 'time to first token with cached documents against full prefill; decode at depth',
 };
 
 function printReport(report: BenchReport): void {

@@ -1,11 +1,11 @@
 // The KV pool of one device: one allocation cut in pages, and the copies between pages and the portable payload.
 // Knows the layout; which page belongs to whom is accounted in TypeScript (docs/decisions/002).
 //
-// Layout: layer-major, so that one layer's attention walks contiguous memory where pages are neighbours.
-//   layer l, page p   at (l * pages + p) * layerPageBytes
-//   within, per head  keys   [pageTokens / 16][headDim][16]   (16 tokens side by side: scores need no horizontal sums)
-//                     values [pageTokens][headDim]
-//                     int8 only: key scales float32 [pageTokens], value scales float32 [pageTokens]
+// Layout: by layer, then head, then page, so that attention of one head walks contiguous memory where pages are neighbours.
+//   layer l, head h, page p   at ((l * kvHeads + h) * pages + p) * headBytes
+//   within    keys   [pageTokens / 16][headDim][16]   (16 tokens side by side: scores need no horizontal sums)
+//             values [pageTokens][headDim]
+//             int8 only: key scales float32 [pageTokens], value scales float32 [pageTokens]
 // Payload: [layer][k|v][kv head][token][dim], for int8 then float32 scales [layer][k|v][kv head][token].
 #pragma once
 

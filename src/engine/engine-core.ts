@@ -121,7 +121,7 @@ export class EngineCore {
     counters.add('blockTokens', blockRows);
     counters.add('blockMs', ((runEndMs - runStartMs) * blockRows) / plan.rows);
     counters.add('steps', 1);
-    counters.add('runMs', runEndMs - runStartMs);
+    counters.add('runMs', output.runMs ?? runEndMs - runStartMs);
     counters.add('stepMs', now() - startMs);
     this.#publish();
     return true;

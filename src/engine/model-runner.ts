@@ -42,16 +42,17 @@ export class ModelRunner implements StepRunner {
     const topK = Math.min(step.topK, this.#vocabSize);
     this.#topK[0] = BigInt(topK);
     const rows = step.logitRows.length;
-    const outputs = await this.#session.run(
-      {
-        input_ids: this.#int64(this.#ids, step.inputIds.length),
-        step_metadata: new this.#tensor('int32', step.metadata, [step.metadata.length]),
-        logit_rows: this.#int64(this.#rows, rows),
-        top_k: this.#int64(this.#topK, 1),
-      },
-      step.fullRows ? BEST_AND_ROWS : BEST,
-    );
+    const feeds = {
+      input_ids: this.#int64(this.#ids, step.inputIds.length),
+      step_metadata: new this.#tensor('int32', step.metadata, [step.metadata.length]),
+      logit_rows: this.#int64(this.#rows, rows),
+      top_k: this.#int64(this.#topK, 1),
+    };
+    const startMs = performance.now();
+    const outputs = await this.#session.run(feeds, step.fullRows ? BEST_AND_ROWS : BEST);
+    const runMs = performance.now() - startMs;
     return {
+      runMs,
       topK,
       topValues: outputs['top_values']?.data as Float32Array,
       topIds: narrowed(outputs['top_ids']?.data as BigInt64Array, rows * topK),

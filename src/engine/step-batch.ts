@@ -38,6 +38,8 @@ export interface ModelOutput {
   logits: Float32Array | undefined;
   /** k of the top outputs: what was asked for, or the vocabulary when that is smaller. */
   topK: number;
+  /** Milliseconds inside the runtime's run call alone, where the runner measures it. */
+  runMs?: number;
 }
 
 export interface BatchLayout {

@@ -1,0 +1,129 @@
+/**
+ * A checkpoint with random weights in a published model's shape, imported: what benches of the engine run on. Kept in the
+ * temporary folder between runs, since writing a gigabyte takes longer than most benches.
+ * Knows where the files are; what is measured on them is each bench's.
+ */
+import { existsSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openBlockRepository } from '../src/blocks/open-repository.js';
+import { loadConfig } from '../src/config.js';
+import { createEngine } from '../src/engine/create-engine.js';
+import type { Engine, GenerateEvent, SamplingParams } from '../src/engine/engine.js';
+import { importModel } from '../src/model/import-model.js';
+import type { ImportedModel, WeightFormat } from '../src/model/imported-model.js';
+import { type RANDOM_SHAPES, writeRandomCheckpoint } from '../src/model/random-checkpoint.js';
+import type { PlanBlock, PromptPlan } from '../src/prompt/prompt-plan.js';
+
+const DIRECTORY = join(tmpdir(), 'blockstitch-bench');
+
+/** The import cache that goes with the checkpoints. */
+export const IMPORT_CACHE = join(DIRECTORY, 'imports');
+
+/** Threads as a server would take them. */
+export const THREADS = loadConfig().threads || availableParallelism();
+
+export const GREEDY: SamplingParams = {
+  maxTokens: 1,
+  temperature: 0,
+  topP: 1,
+  topK: 0,
+  minP: 0,
+  presencePenalty: 0,
+  frequencyPenalty: 0,
+  repetitionPenalty: 1,
+  stopTokenIds: [],
+  ignoreEos: true,
+};
+
+/** @returns the checkpoint's folder; it is written when it is not there yet */
+export async function randomCheckpoint(
+  shape: keyof typeof RANDOM_SHAPES,
+  progress: (line: string) => void,
+): Promise<string> {
+  const directory = join(DIRECTORY, shape);
+  // The weights come last and by a rename: where they are, the rest is.
+  if (!existsSync(join(directory, 'model.safetensors'))) {
+    progress(`writing a random ${shape} to ${directory}`);
+    await writeRandomCheckpoint(directory, shape);
+  }
+  return directory;
+}
+
+export interface BenchEngine {
+  model: ImportedModel;
+  engine: Engine;
+  close(): Promise<void>;
+}
+
+/** An engine on the random model: float16 KV, no store below the pool, every core. */
+export async function randomEngine(options: {
+  shape: keyof typeof RANDOM_SHAPES;
+  weights: WeightFormat;
+  kvMemoryBytes: number;
+  progress: (line: string) => void;
+}): Promise<BenchEngine> {
+  const checkpointDir = await randomCheckpoint(options.shape, options.progress);
+  options.progress(`importing it as ${options.weights}`);
+  const model = await importModel({ checkpointDir, weights: options.weights, cacheDir: IMPORT_CACHE });
+  const { layers, kvHeads, headDim } = model.config;
+  const shape = { fingerprint: model.fingerprint, layers, kvHeads, headDim, dtype: 'float16' as const };
+  const repository = openBlockRepository({ shape, hostBytes: 0 });
+  const engine = await createEngine({
+    model,
+    repository,
+    kvDtype: 'float16',
+    kvMemoryBytes: options.kvMemoryBytes,
+    threads: THREADS,
+  });
+  return {
+    model,
+    engine,
+    close: async () => {
+      await engine.close();
+      await repository.close();
+    },
+  };
+}
+
+/** Token ids that look like none in particular; the same seed gives the same. */
+export function randomTokens(seed: number, length: number, vocabSize: number): Int32Array {
+  let state = (seed * 2654435761) | 1;
+  return Int32Array.from({ length }, () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) % (vocabSize - 300);
+  });
+}
+
+/** Cuts `tokens` tokens into blocks of about 200 (150 to 250). */
+export function documentBlocks(seed: number, tokens: number, vocabSize: number): PlanBlock[] {
+  const blocks: PlanBlock[] = [];
+  for (let at = 0; at < tokens; ) {
+    const length = Math.min(150 + ((seed * 37 + blocks.length * 53) % 101), tokens - at);
+    blocks.push({ kind: 'document', tokenIds: randomTokens(seed * 1000 + blocks.length, length, vocabSize) });
+    at += length;
+  }
+  return blocks;
+}
+
+let requests = 0;
+
+/** Runs one request to its end. @returns its events with the time of each, in milliseconds from submission */
+export async function timed(
+  engine: Engine,
+  plan: PromptPlan,
+  sampling: Partial<SamplingParams> = {},
+): Promise<{ event: GenerateEvent; atMs: number }[]> {
+  const start = performance.now();
+  const events: { event: GenerateEvent; atMs: number }[] = [];
+  const request = { id: `bench-${++requests}`, plan, sampling: { ...GREEDY, ...sampling } };
+  for await (const event of engine.generate(request)) events.push({ event, atMs: performance.now() - start });
+  return events;
+}
+
+/** Times of the tokens, in milliseconds from submission; the first one is the TTFT. */
+export function tokenTimes(events: readonly { event: GenerateEvent; atMs: number }[]): number[] {
+  return events.flatMap(({ event, atMs }) => (event.type === 'token' ? [atMs] : []));
+}
