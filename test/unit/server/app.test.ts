@@ -39,6 +39,14 @@ describe('bodies', () => {
     expect([response.statusCode, response.json().error.code]).toEqual([status, code]);
   });
 
+  it('are not asked for where a request has none, whatever content type it names', async () => {
+    const { app } = await fakeApp();
+    const response = await app.inject({ method: 'DELETE', url: '/v1/documents/none', headers: json });
+    expect([response.statusCode, response.json().error.code]).toEqual([404, 'document_not_found']);
+    const read = await app.inject({ url: '/v1/models', headers: json });
+    expect(read.statusCode).toBe(200);
+  });
+
   it('takes surrogates that form pairs', async () => {
     const { app } = await fakeApp();
     const payload = '{"messages":[{"role":"user","content":"\\ud83d\\ude00"}]}';
