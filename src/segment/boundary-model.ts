@@ -8,6 +8,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { BlockstitchError } from '../errors.js';
+import { slidingCohesion, type UnitBags } from './lexical-cohesion.js';
 import { splitUnits, type TextUnit } from './text-units.js';
 import { FEATURE_VERSION, FEATURES, type UnitFeatures, unitFeatures } from './unit-features.js';
 import { WordVocabulary } from './word-vocabulary.js';
@@ -27,10 +28,16 @@ export interface BoundaryStrengths {
   units: TextUnit[];
   /** Log-odds that a boundary of at least this level stands behind the unit. [units, levels] */
   levels: Float32Array;
+  bags: UnitBags;
 }
 
 /** Units whose strengths one run gives. */
 const WINDOW = 1024;
+/** Log-odds for a cosine of 1 between the words of both sides, where blocks have many units. */
+const COHESION_WEIGHT = 18;
+/** Half a block of fewer units is what the network judges alone; the full weight comes at eight times as many. */
+const LEAST_COHESION_UNITS = 6;
+const SAMPLE_UNITS = 512;
 
 export class BoundaryModel {
   readonly #card: ModelCard;
@@ -81,15 +88,27 @@ export class BoundaryModel {
       const part = await this.#run(features, from, to);
       levels.set(part.subarray((start - from) * levelCount, (stop - from) * levelCount), start * levelCount);
     }
-    return { units, levels };
+    return { units, levels, bags: features.bags };
   }
 
-  /** One strength per unit for blocks of so many UTF-16 units: levels weigh by how near theirs is to it. [units] */
-  forTarget({ units, levels }: BoundaryStrengths, characters: number): Float64Array {
+  /**
+   * One strength per unit for blocks of so many UTF-16 units: levels weigh by how near theirs is to it, and for blocks
+   * of many units the words that both sides share over half a block count too, which the network sees only in part.
+   *
+   * @returns log-odds [units]
+   */
+  forTarget({ units, levels, bags }: BoundaryStrengths, characters: number): Float64Array {
     const weights = levelWeights(this.#card.level_characters, characters);
-    return Float64Array.from(units, (_, unit) =>
-      weights.reduce((sum, weight, level) => sum + weight * (levels[unit * weights.length + level] as number), 0),
-    );
+    const width = blockUnits(units, characters) / 2;
+    const share = COHESION_WEIGHT * Math.max(0, Math.min(1, Math.log2(width / LEAST_COHESION_UNITS) / 3));
+    const cosines = share > 0 ? smoothed(slidingCohesion(bags, Math.round(width))) : undefined;
+    return Float64Array.from(units, (_, unit) => {
+      let strength = 0;
+      for (let level = 0; level < weights.length; level += 1) {
+        strength += (weights[level] as number) * (levels[unit * weights.length + level] as number);
+      }
+      return strength - share * (cosines?.[unit] ?? 0);
+    });
   }
 
   async #run({ rows, offsets, values }: UnitFeatures, from: number, to: number): Promise<Float32Array> {
@@ -103,6 +122,19 @@ export class BoundaryModel {
     });
     return outputs.levels?.data as Float32Array;
   }
+}
+
+/** Units in a block of so many characters, from the beginning of the text and roughly: what is added changes nothing. */
+function blockUnits(units: readonly TextUnit[], characters: number): number {
+  const sample = units[Math.min(units.length, SAMPLE_UNITS) - 1];
+  if (!sample) return 1;
+  const each = sample.end / Math.min(units.length, SAMPLE_UNITS);
+  return 2 ** (Math.round(2 * Math.log2(Math.max(1, characters / each))) / 2);
+}
+
+/** Mean of three neighbours. */
+function smoothed(values: Float64Array): Float64Array {
+  return values.map((value, at) => (value + (values[at - 1] ?? value) + (values[at + 1] ?? value)) / 3);
 }
 
 /** Linear in the logarithm of the length between neighbouring levels; sums to 1. */

@@ -27,6 +27,8 @@ export interface UnitFeatures {
   offsets: Int32Array;
   /** [units, FEATURES] */
   values: Float32Array;
+  /** Words that say something of the topic, for cohesion at any width. */
+  bags: UnitBags;
 }
 
 export function unitFeatures(text: string, units: readonly TextUnit[], vocabulary: WordVocabulary): UnitFeatures {
@@ -49,7 +51,7 @@ export function unitFeatures(text: string, units: readonly TextUnit[], vocabular
       values[index * FEATURES + PLAIN_FEATURES + scale] = cosines[index] as number;
     }
   }
-  return { rows, offsets, values };
+  return { rows, offsets, values, bags };
 }
 
 function readWords(
