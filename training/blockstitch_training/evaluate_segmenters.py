@@ -84,7 +84,13 @@ def _scored(cases: Sequence[Case], offsets: Sequence[Sequence[int]], category: s
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--set", action="append", required=True, metavar="NAME=PATH[,TUNING]", help="JSONL file or folder of shards, and the tuning split where there is one")
+    parser.add_argument(
+        "--set",
+        action="append",
+        required=True,
+        metavar="NAME=PATH[,TUNING]",
+        help="JSONL file or folder of shards, and the tuning split where there is one",
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder for results.json, results.md and the plots")
     parser.add_argument("--segmenters", default=",".join(SEGMENTERS))
     parser.add_argument("--trained", default="semantic", help="the segmenter that the others are compared with")

@@ -130,7 +130,18 @@ def test_a_command_that_fails_says_why(tmp_path):
 @pytest.mark.skipif(not (REPOSITORY / "dist/src/cli/main.js").exists(), reason="needs `make build`")
 def test_the_whole_comparison_runs_over_the_real_segmenters(tmp_path):
     path = write_rows(tmp_path / "a.jsonl", 3)
-    arguments = ["--set", f"talk={path}", "--out", str(tmp_path / "out"), "--segmenters", "fixed,paragraphs", "--trained", "paragraphs", "--targets", "64"]
+    arguments = [
+        "--set",
+        f"talk={path}",
+        "--out",
+        str(tmp_path / "out"),
+        "--segmenters",
+        "fixed,paragraphs",
+        "--trained",
+        "paragraphs",
+        "--targets",
+        "64",
+    ]
     assert evaluate_segmenters.main(arguments) == 0
     result = json.loads((tmp_path / "out" / "results.json").read_text())
     assert {row["segmenter"] for row in result["results"]} == {"fixed", "paragraphs"}

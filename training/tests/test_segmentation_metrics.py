@@ -8,7 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from blockstitch_training.segmentation_metrics import Counts, bootstrap_interval, boundary_similarity, check_boundaries, match_counts, pk, window_diff, window_size
+from blockstitch_training.segmentation_metrics import (
+    Counts,
+    bootstrap_interval,
+    boundary_similarity,
+    check_boundaries,
+    match_counts,
+    pk,
+    window_diff,
+    window_size,
+)
 
 # Written by fixtures/make_metric_goldens.py with segeval 2.0.11.
 GOLDEN = json.loads((Path(__file__).parent / "segmentation_goldens.json").read_text())

@@ -33,9 +33,16 @@ def draw_plots(folder: Path, results: list[dict], curves: list[dict]) -> list[Pa
                 at = [index for index, group in enumerate(groups) if group in mine]
                 values = [mine[groups[index]][metric] for index in at]
                 spans = [mine[groups[index]]["intervals"][metric] for index in at]
-                errors = [[max(0, value - low) for value, (low, _) in zip(values, spans, strict=True)], [max(0, high - value) for value, (_, high) in zip(values, spans, strict=True)]]
+                errors = [
+                    [max(0, value - low) for value, (low, _) in zip(values, spans, strict=True)],
+                    [max(0, high - value) for value, (_, high) in zip(values, spans, strict=True)],
+                ]
                 axes.bar([index + place * width for index in at], values, width, yerr=errors, label=segmenter, error_kw={"linewidth": 0.8})
-            axes.set_xticks([index + 0.4 - width / 2 for index in range(len(groups))], [f"{category}\n{level}+" for category, level in groups], rotation=60 if len(groups) > 4 else 0)
+            axes.set_xticks(
+                [index + 0.4 - width / 2 for index in range(len(groups))],
+                [f"{category}\n{level}+" for category, level in groups],
+                rotation=60 if len(groups) > 4 else 0,
+            )
             axes.set_ylabel(label)
             axes.set_title(name)
             axes.legend(fontsize=7, ncols=3)

@@ -19,7 +19,12 @@ def tables(results: Iterable[Result], trained: str) -> str:
 
 
 def _one(rows: list[Result], title: str) -> str:
-    lines = [f"### {title}", "", "| segmenter | F1 (95%) | F1 within one | precision | recall | Pk (95%) | WindowDiff | B | target tokens |", "|---|---|---|---|---|---|---|---|---|"]
+    lines = [
+        f"### {title}",
+        "",
+        "| segmenter | F1 (95%) | F1 within one | precision | recall | Pk (95%) | WindowDiff | B | target tokens |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
     for row in sorted(rows, key=lambda each: -each["f1"]):
         low, high = row["intervals"]["f1"]
         low_pk, high_pk = row["intervals"]["pk"]
@@ -62,7 +67,12 @@ def _by_category(rows: list[Result], trained: str) -> str:
     compared = comparisons(rows, trained)
     if not compared:
         return ""
-    lines = [f"### {trained} beside the best baseline", "", "| set | category | strength | F1 | best baseline | ratio | Pk | lowest baseline | wins both |", "|---|---|---|---|---|---|---|---|---|"]
+    lines = [
+        f"### {trained} beside the best baseline",
+        "",
+        "| set | category | strength | F1 | best baseline | ratio | Pk | lowest baseline | wins both |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
     for row in compared:
         lines.append(
             f"| {row['set']} | {row['category']} | {row['level']} | {row['f1']:.3f} | {row['best_f1']:.3f} {row['best_f1_by']} | {row['ratio']:.2f} "

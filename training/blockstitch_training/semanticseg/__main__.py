@@ -19,7 +19,10 @@ from .settings import BuildSettings, load_settings
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="blockstitch_training.semanticseg", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, text in (("build", "read the sources, write shards and the card; a second call goes on where the first stopped"), ("card", "write CARD.md of a build anew")):
+    for name, text in (
+        ("build", "read the sources, write shards and the card; a second call goes on where the first stopped"),
+        ("card", "write CARD.md of a build anew"),
+    ):
         command = commands.add_parser(name, help=text)
         command.add_argument("--config", type=Path, required=True, help="TOML file, see docs/semanticseg.md")
         command.add_argument("--out", type=Path, required=True)
@@ -67,7 +70,9 @@ def _sample(options: argparse.Namespace) -> int:
 
 def _label(options: argparse.Namespace) -> int:
     endpoint = Endpoint(options.endpoint, options.model, os.environ.get(options.key_variable, ""))
-    counts = label_file(options.input, options.out, endpoint, options.category, options.license, lambda number, text: print(f"{number} {text}", file=sys.stderr))
+    counts = label_file(
+        options.input, options.out, endpoint, options.category, options.license, lambda number, text: print(f"{number} {text}", file=sys.stderr)
+    )
     print(f"{counts['labelled']} labelled, {counts['there']} were there, {counts['failed']} failed")
     return 1 if counts["failed"] else 0
 

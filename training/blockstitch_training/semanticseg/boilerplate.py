@@ -22,7 +22,9 @@ def repeated_lines(documents: Iterable[SourceDocument]) -> frozenset[str]:
     total = 0
     for document in documents:
         total += 1
-        counts.update({line for piece in document.pieces for line in map(str.strip, piece.text.split("\n")) if SHORTEST_LINE <= len(line) <= LONGEST_LINE})
+        counts.update(
+            {line for piece in document.pieces for line in map(str.strip, piece.text.split("\n")) if SHORTEST_LINE <= len(line) <= LONGEST_LINE}
+        )
     least = max(LEAST_DOCUMENTS, SHARE * total)
     return frozenset(line for line, count in counts.items() if count >= least)
 

@@ -127,7 +127,15 @@ class _Look:
         return out
 
 
-_CONTRACTIONS = (("i'm", "i am"), ("don't", "do not"), ("it's", "it is"), ("that's", "that is"), ("i've", "i have"), ("what's", "what is"), ("can't", "can not"))
+_CONTRACTIONS = (
+    ("i'm", "i am"),
+    ("don't", "do not"),
+    ("it's", "it is"),
+    ("that's", "that is"),
+    ("i've", "i have"),
+    ("what's", "what is"),
+    ("can't", "can not"),
+)
 
 
 def _expanded(text: str) -> str:

@@ -23,7 +23,16 @@ _BUSINESS = {
     "Retail": ("home goods", "apparel", "online marketplace", "grocery", "electronics"),
     "Mining": ("copper", "lithium", "iron ore", "gold", "exploration"),
     "Insurance": ("property and casualty", "life", "reinsurance", "health plans", "annuities"),
-    "": ("industrial pumps", "sensors", "software licences", "cloud services", "maintenance contracts", "semiconductors", "specialty coatings", "packaging"),
+    "": (
+        "industrial pumps",
+        "sensors",
+        "software licences",
+        "cloud services",
+        "maintenance contracts",
+        "semiconductors",
+        "specialty coatings",
+        "packaging",
+    ),
 }
 _REGIONS = ("North America", "Western Europe", "Asia Pacific", "Latin America", "the Middle East", "Scandinavia", "India", "China", "Southern Africa")
 _CAUSES = (
@@ -47,7 +56,12 @@ def _company(rng: random.Random) -> _Company:
     kind = rng.choice(_KINDS)
     units = rng.sample(_BUSINESS.get(kind, _BUSINESS[""]), 3)
     return _Company(
-        f"{rng.choice(_NAMES)} {kind}", rng.randint(1998, 2025), units, rng.sample(_REGIONS, 3), rng.lognormvariate(6.5, 1.0), rng.choice(("$", "€", "£", "CHF "))
+        f"{rng.choice(_NAMES)} {kind}",
+        rng.randint(1998, 2025),
+        units,
+        rng.sample(_REGIONS, 3),
+        rng.lognormvariate(6.5, 1.0),
+        rng.choice(("$", "€", "£", "CHF ")),
     )
 
 
@@ -97,7 +111,11 @@ def _money(rng: random.Random, company: _Company, share: float) -> str:
 
 def _change(rng: random.Random) -> tuple[str, str]:
     percent = abs(rng.gauss(6, 5)) + 0.2
-    return (rng.choice(("rose", "increased", "grew", "was up")), f"{percent:.1f}%") if rng.random() < 0.65 else (rng.choice(("fell", "declined", "was down")), f"{percent:.1f}%")
+    return (
+        (rng.choice(("rose", "increased", "grew", "was up")), f"{percent:.1f}%")
+        if rng.random() < 0.65
+        else (rng.choice(("fell", "declined", "was down")), f"{percent:.1f}%")
+    )
 
 
 def _cause(rng: random.Random, company: _Company) -> str:
@@ -135,9 +153,21 @@ def _overview(rng: random.Random, company: _Company) -> list[str]:
 
 def _results(rng: random.Random, company: _Company) -> list[str]:
     out = []
-    for item, share in rng.sample([("Revenue", 1.0), ("Cost of sales", 0.62), ("Gross margin", 0.38), ("Operating expenses", 0.2), ("Operating income", 0.12), ("Net income", 0.08)], 5):
+    for item, share in rng.sample(
+        [
+            ("Revenue", 1.0),
+            ("Cost of sales", 0.62),
+            ("Gross margin", 0.38),
+            ("Operating expenses", 0.2),
+            ("Operating income", 0.12),
+            ("Net income", 0.08),
+        ],
+        5,
+    ):
         verb, percent = _change(rng)
-        out.append(f"{item} {verb} {percent} to {_money(rng, company, share)}, mainly because of {_cause(rng, company)}. This was partly offset by {_cause(rng, company)}.")
+        out.append(
+            f"{item} {verb} {percent} to {_money(rng, company, share)}, mainly because of {_cause(rng, company)}. This was partly offset by {_cause(rng, company)}."
+        )
     out.insert(rng.randint(1, 3), _table(rng, company, ["Revenue", "Cost of sales", "Gross profit", "Operating income", "Net income"]))
     return out
 
@@ -170,8 +200,12 @@ def _segments(rng: random.Random, company: _Company) -> list[str]:
     out = []
     for unit in company.units:
         verb, percent = _change(rng)
-        out.append(f"Sales of {unit} {verb} {percent} to {_money(rng, company, 0.33)}. In {rng.choice(company.regions)} {unit} benefited from {_cause(rng, company)}.")
-        out.append(f"The margin of {unit} was {rng.uniform(4, 32):.1f}%. We opened a new site for {unit} in {rng.choice(_MONTHS)} and expect it to run at full load in {company.year + 1}.")
+        out.append(
+            f"Sales of {unit} {verb} {percent} to {_money(rng, company, 0.33)}. In {rng.choice(company.regions)} {unit} benefited from {_cause(rng, company)}."
+        )
+        out.append(
+            f"The margin of {unit} was {rng.uniform(4, 32):.1f}%. We opened a new site for {unit} in {rng.choice(_MONTHS)} and expect it to run at full load in {company.year + 1}."
+        )
     return out
 
 

@@ -19,7 +19,7 @@ _LONG_LINE = 240
 _SENTENCE_END = re.compile(r"(?<=[.!?。！？])[\"')\]”’]*\s+")
 _PROMPT = (
     "The text below is divided into numbered units. Say where a new topic begins, as an attentive reader would divide it into parts that can be read "
-    "on their own. Answer with JSON only: {\"boundaries\": [{\"unit\": number of the first unit of a new part, \"level\": 1 to 4}]}. Level 4 parts unrelated "
+    'on their own. Answer with JSON only: {"boundaries": [{"unit": number of the first unit of a new part, "level": 1 to 4}]}. Level 4 parts unrelated '
     "documents, 3 chapters or agenda items, 2 sections, 1 smaller turns of the topic. Do not list unit 1."
 )
 
@@ -115,7 +115,9 @@ def _read_answer(answer: str, units: int) -> Iterator[tuple[int, int]]:
     yield from (pair for pair in pairs if 1 < pair[0] <= units)
 
 
-def label_file(source: Path, out: Path, endpoint: Endpoint, category: str, license: str, progress: Callable[[int, str], None] = lambda *_: None) -> dict[str, int]:
+def label_file(
+    source: Path, out: Path, endpoint: Endpoint, category: str, license: str, progress: Callable[[int, str], None] = lambda *_: None
+) -> dict[str, int]:
     """Labels a JSONL of {id, text} (other fields ignored) into rows in the builder's format, appended one by one.
 
     @returns {"labelled", "there", "failed"}; a document that fails is reported and left out, so that a later call tries it again

@@ -55,7 +55,15 @@ _GREETINGS = (
     "OK, are we all here?", "Good morning everyone.", "Shall we start?", "Hi, can everybody hear me?", "So, welcome to the meeting.", "Is this thing on?",
     "Let's get going.", "I call this meeting to order.", "Hello all.", "Who is taking the notes?", "Did everyone get the agenda?",
 )  # fmt: skip
-_FAREWELLS = ("OK, that's all for today.", "See you next week.", "Thanks everyone.", "The meeting is adjourned.", "Bye.", "OK, are we done?", "Have a good weekend.")
+_FAREWELLS = (
+    "OK, that's all for today.",
+    "See you next week.",
+    "Thanks everyone.",
+    "The meeting is adjourned.",
+    "Bye.",
+    "OK, are we done?",
+    "Have a good weekend.",
+)
 
 
 _UNSPOKEN = re.compile(r"[^\w\s]|[\d_]")
@@ -160,7 +168,15 @@ def compose_lecture(rng: random.Random, pool: Pool, characters: int) -> tuple[li
         for index, (title, said, _) in enumerate(parts):
             lines: list[str] = []
             if index and rng.random() < 0.35:
-                opening = rng.choice(("So let's look at {key}.", "Now, {key}.", "The next thing I want to talk about is {key}.", "Okay, so {title}.", "Let us turn to {key}."))
+                opening = rng.choice(
+                    (
+                        "So let's look at {key}.",
+                        "Now, {key}.",
+                        "The next thing I want to talk about is {key}.",
+                        "Okay, so {title}.",
+                        "Let us turn to {key}.",
+                    )
+                )
                 said = [_filled(rng, opening, title, said, ""), *said]
             at = 0
             while at < len(said):
@@ -230,7 +246,11 @@ def _discussion(rng: random.Random, said: list[str], own: list[str], lead: str, 
     topic = topic_words(" ".join(said))
     voices: dict[str, str] = {}
     turns: list[Turn] = []
-    breaths = [(breath, own[at] if own else "") for at, sentence in enumerate(said) for breath in (clauses(sentence) if rng.random() < style.broken else [sentence])]
+    breaths = [
+        (breath, own[at] if own else "")
+        for at, sentence in enumerate(said)
+        for breath in (clauses(sentence) if rng.random() < style.broken else [sentence])
+    ]
     at = 0
     while at < len(breaths):
         take = rng.randint(1, style.longest_turn)
@@ -255,7 +275,12 @@ def _discussion(rng: random.Random, said: list[str], own: list[str], lead: str, 
             if rng.random() < 0.3:
                 turns.append(Turn(rng.choice(around), rng.choice(_REMARKS)))
         if rng.random() < style.distraction:
-            turns.append(Turn(rng.choice(speakers), rng.choice(("OK, so.", "Alright.", "So, um, okay.", "Right, next.", "Okay, thank you.", "Moving on.", "Good."))))
+            turns.append(
+                Turn(
+                    rng.choice(speakers),
+                    rng.choice(("OK, so.", "Alright.", "So, um, okay.", "Right, next.", "Okay, thank you.", "Moving on.", "Good.")),
+                )
+            )
     return turns
 
 

@@ -193,7 +193,10 @@ def _mail(source: SourceSettings) -> Iterator[Read]:
             if message is not None and len(message.body) < 30_000:
                 messages.append(message)
     for key, thread in mail.threads(messages).items():
-        pieces = [Piece(each.body, CHAPTER if index == 0 else FINEST, f"{each.sender}{UNIT}{each.subject}{UNIT}{each.date}") for index, each in enumerate(thread)]
+        pieces = [
+            Piece(each.body, CHAPTER if index == 0 else FINEST, f"{each.sender}{UNIT}{each.subject}{UNIT}{each.date}")
+            for index, each in enumerate(thread)
+        ]
         yield key[:80] or "no subject", key, "mail", pieces
 
 
@@ -211,7 +214,9 @@ def _questions(source: SourceSettings) -> Iterator[Read]:
     """FAQ pages: headings that are questions stay as the first line of their answers; others are ordinary headings."""
     for file in source_files(source):
         parse = html_sections if ".htm" in file.name else markdown_sections if file.name.endswith(".md") else pod_sections
-        sections = [Section(each.depth, each.title, f"{each.title}\n{each.body}" if each.title.endswith("?") else each.body) for each in parse(file.text)]
+        sections = [
+            Section(each.depth, each.title, f"{each.title}\n{each.body}" if each.title.endswith("?") else each.body) for each in parse(file.text)
+        ]
         yield file.name, group_of(source, file.name), "prose", pieces_from_sections(sections, source.min_piece)
 
 

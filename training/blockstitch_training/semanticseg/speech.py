@@ -11,12 +11,13 @@ from collections import Counter
 from dataclasses import dataclass
 
 FIRST_NAMES = (
-    "Alice Ben Carla David Elena Frank Grace Hugo Irene James Kiran Laura Miguel Nora Oscar Paula Quentin Rosa Sam Tara Umar Vera William Xin Yara Zoe "
-    "Amir Bianca Chen Dora Emil Fatima George Hana Ivan Julia Karl Lena Marc Nadia Olga Peter Rita Stefan Tom Ursula Victor Wanda Yusuf Anya"
+    "Alice Ben Carla David Elena Frank Grace Hugo Irene James Kiran Laura Miguel Nora Oscar Paula Quentin Rosa Sam Tara Umar Vera "
+    "William Xin Yara Zoe Amir Bianca Chen Dora Emil Fatima George Hana Ivan Julia Karl Lena Marc Nadia Olga Peter Rita Stefan Tom "
+    "Ursula Victor Wanda Yusuf Anya"
 ).split()
 LAST_NAMES = (
-    "Smith Jones Baker Cooper Evans Fischer Garcia Hughes Ivanov Jensen Khan Lopez Murphy Novak Olsen Patel Quinn Rossi Schmidt Taylor Usman Vega Walker "
-    "Young Zhang Brown Carter Dubois Edwards Fox Green Hall Ito Jackson Kim Lewis Morgan Nguyen"
+    "Smith Jones Baker Cooper Evans Fischer Garcia Hughes Ivanov Jensen Khan Lopez Murphy Novak Olsen Patel Quinn Rossi Schmidt Taylor "
+    "Usman Vega Walker Young Zhang Brown Carter Dubois Edwards Fox Green Hall Ito Jackson Kim Lewis Morgan Nguyen"
 ).split()
 ROLES = (
     ("Project Manager", "Designer", "Engineer", "Marketing", "Researcher", "Finance"),
@@ -33,16 +34,22 @@ FILLERS = ("uh", "um", "you know", "I mean", "like", "well", "sort of", "kind of
 MARKS = (("{disfmarker}", "{vocalsound}", "{pause}", "{gap}"), ("[laughter]", "[pause]", "[noise]"), ("(inaudible)", "(crosstalk)"), ("...", "--"))
 _SENTENCES = re.compile(r"(?<=[.!?])[\"')\]]?\s+|\n\s*\n")
 _WORD = re.compile(r"\w+")
-_UNREADABLE = re.compile(r"`+|\*\*|::|<[^<>]*>|\[[^\]]{0,60}\]|\((?:[^()]{0,12}\d[^()]{0,12})\)|https?://\S+|_{2,}|\b(?:pp?|Op\. Cit|ibid)\.[^.]{0,12}\d+")
+_UNREADABLE = re.compile(
+    r"`+|\*\*|::|<[^<>]*>|\[[^\]]{0,60}\]|\((?:[^()]{0,12}\d[^()]{0,12})\)|https?://\S+|_{2,}|\b(?:pp?|Op\. Cit|ibid)\.[^.]{0,12}\d+"
+)
 _CLAUSE_END = re.compile(r"(?<=[,;:])\s+|\s+(?=(?:and|but|because|which|so|or|while|when|if|that) )")
 _SYMBOL = re.compile(r"[^\w\s]|_")
 _STOP = frozenset(
-    "within without upon among against toward towards because since while until though although however therefore thus many much every either neither another "
-    "several whether itself themselves himself herself being going like made make makes used using uses shown given take taken takes found first second last next "
-    "often always never still even well back away together around rather quite almost perhaps already later least less else shall along example different "
-    "the a an of to in and or is are was were be been it this that these those for on with as by at from not but if then than so we you they he she his her "
-    "their our your my i me him them us do does did have has had will would can could should may might must there here what which who when where how why all "
-    "any some no such into out up down over under again more most other only own same too very just also each about between through during before after".split()
+    (
+        "within without upon among against toward towards because since while until though although however therefore thus many much every "
+        "either neither another several whether itself themselves himself herself being going like made make makes used using uses shown "
+        "given take taken takes found first second last next often always never still even well back away together around rather quite "
+        "almost perhaps already later least less else shall along example different the a an of to in and or is are was were be been it "
+        "this that these those for on with as by at from not but if then than so we you they he she his her their our your my i me him them "
+        "us do does did have has had will would can could should may might must there here what which who when where how why all any some "
+        "no such into out up down over under again more most other only own same too very just also each about between through during "
+        "before after"
+    ).split()
 )
 
 

@@ -43,11 +43,16 @@ def write_corpus(folder: Path, documents: int = 24) -> Path:
         parts = [(theme, [passage(rng, theme, 8) for _ in range(2)]) for theme in rng.sample(themes, 4)]
         names = [f"On {theme} {number}" for theme, _ in parts]
         (folder / "md" / f"{number}.md").write_text(
-            "\n\n".join(f"# {name}\n\n## First look\n\n{texts[0]}\n\n## Second look\n\n{texts[1]}" for name, (_, texts) in zip(names, parts, strict=True))
+            "\n\n".join(
+                f"# {name}\n\n## First look\n\n{texts[0]}\n\n## Second look\n\n{texts[1]}" for name, (_, texts) in zip(names, parts, strict=True)
+            )
         )
         (folder / "html" / f"{number}.html").write_text(
             "<html><body><nav>Home</nav>"
-            + "".join(f"<h1>{name}</h1><p>{passage(rng, theme, 6)}</p><h2>More</h2><p>{passage(rng, theme, 6)}</p>" for name, (theme, _) in zip(names, parts, strict=True))
+            + "".join(
+                f"<h1>{name}</h1><p>{passage(rng, theme, 6)}</p><h2>More</h2><p>{passage(rng, theme, 6)}</p>"
+                for name, (theme, _) in zip(names, parts, strict=True)
+            )
             + "</body></html>"
         )
         (folder / "rst" / f"{number}.rst").write_text(
@@ -57,16 +62,22 @@ def write_corpus(folder: Path, documents: int = 24) -> Path:
             f"{index}.  {name}\n\n   {passage(rng, theme, 6)}\n\n{index}.1.  Details\n\n   {passage(rng, theme, 6)}"
             for index, (name, (theme, _)) in enumerate(zip(names, parts, strict=True), 1)
         )
-        (folder / "rfc" / f"rfc{number}.txt").write_text(f"Network Working Group\nRequest for Comments: {number}\n\nAbstract\n\n   About it.\n\n{body}\n")
+        (folder / "rfc" / f"rfc{number}.txt").write_text(
+            f"Network Working Group\nRequest for Comments: {number}\n\nAbstract\n\n   About it.\n\n{body}\n"
+        )
         (folder / "law" / f"{number}.txt").write_text(
-            "\n\n".join(f"Article {index}. {name}\n\n{passage(rng, theme, 8)}" for index, (name, (theme, _)) in enumerate(zip(names, parts, strict=True), 1))
+            "\n\n".join(
+                f"Article {index}. {name}\n\n{passage(rng, theme, 8)}" for index, (name, (theme, _)) in enumerate(zip(names, parts, strict=True), 1)
+            )
         )
         (folder / "man" / f"{number}.1").write_text(
-            f'.TH TOOL{number} 1\n.SH NAME\ntool{number} \\- a \\fBtool\\fR\n'
+            f".TH TOOL{number} 1\n.SH NAME\ntool{number} \\- a \\fBtool\\fR\n"
             + "".join(f".SH {name.upper()}\n.PP\n{passage(rng, theme, 8)}\n" for name, (theme, _) in zip(names, parts, strict=True))
         )
         (folder / "book" / f"{number}.txt").write_text(
-            "\n\n".join(f"CHAPTER {index}\n\n{passage(rng, theme, 10)}\n\n* * *\n\n{passage(rng, theme, 8)}" for index, (theme, _) in enumerate(parts, 1))
+            "\n\n".join(
+                f"CHAPTER {index}\n\n{passage(rng, theme, 10)}\n\n* * *\n\n{passage(rng, theme, 8)}" for index, (theme, _) in enumerate(parts, 1)
+            )
         )
         (folder / "code" / f"m{number}.py").write_text("\n\n\n".join(_function(rng, theme, index) for index, (theme, _) in enumerate(parts * 3)))
         (folder / "faq" / f"{number}.md").write_text(
@@ -82,7 +93,8 @@ def write_corpus(folder: Path, documents: int = 24) -> Path:
     with (folder / "talk" / "talks.jsonl").open("w") as out:
         for number in range(documents * 3):
             topics = [
-                {"label": theme, "turns": [{"speaker": "ab"[index % 2], "text": sentence(rng, theme)} for index in range(8)]} for theme in rng.sample(themes, 3)
+                {"label": theme, "turns": [{"speaker": "ab"[index % 2], "text": sentence(rng, theme)} for index in range(8)]}
+                for theme in rng.sample(themes, 3)
             ]
             out.write(json.dumps({"id": str(number), "topics": topics}) + "\n")
     config = folder / "config.toml"

@@ -36,7 +36,22 @@ def document(number: int, category: str, theme: str, kind: str = "prose") -> Sou
 @pytest.fixture(scope="module")
 def pool() -> Pool:
     kinds = {"conversations": "turns", "email": "mail"}
-    categories = ("books", "email", "manuals", "papers", "web", "encyclopedia", "specifications", "legal", "news", "qa", "lectures", "conversations", "finance", "code")
+    categories = (
+        "books",
+        "email",
+        "manuals",
+        "papers",
+        "web",
+        "encyclopedia",
+        "specifications",
+        "legal",
+        "news",
+        "qa",
+        "lectures",
+        "conversations",
+        "finance",
+        "code",
+    )
     return Pool(document(number, category, theme, kinds.get(category, "prose")) for category in categories for number, theme in enumerate(THEMES))
 
 
@@ -93,7 +108,14 @@ def test_near_duplicates_are_found_and_others_are_kept():
 
 
 def test_layouts_change_lines_and_gaps_but_no_word():
-    pieces = [Piece("One long paragraph of prose that goes on for a while so that it can be wrapped.\nIt has two lines.\n\n- a list\n- stays\n\n    code();\n    more();", 2, "Title"), Piece("The end.", 2)]
+    pieces = [
+        Piece(
+            "One long paragraph of prose that goes on for a while so that it can be wrapped.\nIt has two lines.\n\n- a list\n- stays\n\n    code();\n    more();",
+            2,
+            "Title",
+        ),
+        Piece("The end.", 2),
+    ]
     for gaps in ("blank", "single", "noised"):
         for wrap in (None, 0, 40, -1):
             segments = render_prose(random.Random(1), pieces, Layout(gaps, 0.5, wrap, False))
@@ -124,7 +146,10 @@ def test_speech_keeps_the_words_that_carry_the_topic():
 
 
 def test_nobody_reads_code_or_tables_aloud():
-    assert sentences("He said so again. Then they left it.\n\n| a | b |\n\n{x: [1, 2], y: (3)}\n\n- item") == ["He said so again.", "Then they left it."]
+    assert sentences("He said so again. Then they left it.\n\n| a | b |\n\n{x: [1, 2], y: (3)}\n\n- item") == [
+        "He said so again.",
+        "Then they left it.",
+    ]
 
 
 def test_tokens_are_counted_by_bytes():
@@ -133,7 +158,11 @@ def test_tokens_are_counted_by_bytes():
 
 def test_lines_on_many_documents_go_and_their_boundaries_stay():
     def page(number: int) -> SourceDocument:
-        pieces = (Piece(f"Small. Fast. Reliable.\n{passage(random.Random(number), 'bees', 6)}", 3), Piece("All rights reserved by us.", 3), Piece(f"Body {number} of the page is here.", 2))
+        pieces = (
+            Piece(f"Small. Fast. Reliable.\n{passage(random.Random(number), 'bees', 6)}", 3),
+            Piece("All rights reserved by us.", 3),
+            Piece(f"Body {number} of the page is here.", 2),
+        )
         return SourceDocument(str(number), str(number), "web", "pages", "CC0", "", "prose", pieces)
 
     pages = [page(number) for number in range(12)]

@@ -77,7 +77,21 @@ def test_the_command_labels_what_is_not_labelled_yet(stand, tmp_path, monkeypatc
     monkeypatch.setenv("OPENAI_API_KEY", "sesame")
     source, out = tmp_path / "plain.jsonl", tmp_path / "labelled.jsonl"
     source.write_text("".join(json.dumps({"id": str(number), "text": text_of(3, 4)}) + "\n" for number in range(3)))
-    command = ["label", "--input", str(source), "--out", str(out), "--endpoint", stand.url, "--model", "judge", "--category", "web", "--license", "CC0"]
+    command = [
+        "label",
+        "--input",
+        str(source),
+        "--out",
+        str(out),
+        "--endpoint",
+        stand.url,
+        "--model",
+        "judge",
+        "--category",
+        "web",
+        "--license",
+        "CC0",
+    ]
     assert main(command) == 0
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     assert [row["id"] for row in rows] == ["0", "1", "2"]

@@ -12,7 +12,8 @@ _SKIPPED = {"script", "style", "nav", "header", "footer", "form", "button", "sel
 _BLOCKS = {"p", "div", "li", "dd", "dt", "tr", "blockquote", "section", "article", "ul", "ol", "dl", "table", "figure", "figcaption", "hr"}
 _VOID = {"br", "img", "hr", "input", "meta", "link", "area", "base", "col", "embed", "source", "track", "wbr"}
 _NAVIGATION = re.compile(
-    r"nav(header|footer|igation)?\b|sidebar|\btoc\b|contents|related|footer|breadcrumb|menu|docnav|titlepage|copyright|legalnotice|header(bar)?\b", re.I
+    r"nav(header|footer|igation)?\b|sidebar|(?<![a-z])toc(?![a-z])|contents|related|footer|breadcrumb|menu|docnav|titlepage|copyright|legalnotice|header(bar)?\b",
+    re.I,
 )
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-
 # Pronunciation, part of speech, field and source: they stand in each entry's first and last lines and would give it away.
-_ENTRY_HEAD = re.compile(r"\A(?:\s*(?:/[^/\n]{1,60}/,?|(?:n|v|vi|vt|adj|adv|interj|pl|quant|prov|abbrev|excl|prep|suff|pref)\.(?:,? ?(?:vi|vt|n|v|adj|pl)\.)*,?|<[^>\n]{1,60}>|1\.|\[[^\]]{1,120}\])(?=\s))+\s*")
+_ENTRY_HEAD = re.compile(
+    r"\A(?:\s*(?:/[^/\n]{1,60}/,?|(?:n|v|vi|vt|adj|adv|interj|pl|quant|prov|abbrev|excl|prep|suff|pref)\.(?:,? ?(?:vi|vt|n|v|adj|pl)\.)*,?|<[^>\n]{1,60}>|1\.|\[[^\]]{1,120}\])(?=\s))+\s*"
+)
 _ENTRY_END = re.compile(r"(?:\s*(?:\(\d{4}-\d\d-\d\d\)|\[[^\]\n]{1,60}\]))+\s*\Z")
 
 
