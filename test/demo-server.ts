@@ -20,7 +20,7 @@ export interface DemoServer {
   url: string;
   server: RunningServer;
   services: Services;
-  /** Waits until no request runs or waits and none holds a page; throws after ten seconds. */
+  /** Waits until no request runs or waits and none holds a page; throws after half a minute. */
   idle(): Promise<void>;
   /** A JSON body to a path; the answer's status and JSON. */
   post<Answer = ErrorAnswer>(path: string, body: unknown): Promise<Answered<Answer>>;
@@ -49,7 +49,7 @@ export async function startDemoServer(
     server,
     services,
     async idle() {
-      const giveUp = performance.now() + 10_000;
+      const giveUp = performance.now() + 30_000;
       for (;;) {
         const { running, waiting, pool } = await services.engine.statistics();
         if (running === 0 && waiting === 0 && pool.activePages === 0) return;

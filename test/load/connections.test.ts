@@ -11,7 +11,7 @@ let strict: DemoServer;
 
 beforeAll(async () => {
   demo = await startDemoServer({ maxQueue: 2 * CLIENTS });
-  strict = await startDemoServer({ maxQueue: 8, maxRunning: 4, maxConnections: 1200 });
+  strict = await startDemoServer({ maxQueue: 0, maxRunning: 1, maxConnections: 1200 });
 });
 afterAll(async () => {
   await demo.close();
@@ -75,31 +75,28 @@ test('a thousand connections at once are all answered where the queue takes them
 
 test('a thousand connections to a full server are all sent away with Retry-After, and served when there is room', async () => {
   const leave = new AbortController();
-  const body = { messages: [{ role: 'user', content: 'Go on.' }], max_tokens: 3900, ignore_eos: true };
-  // Four run and eight wait: the server is full until they leave.
-  const stay = Array.from({ length: 12 }, () =>
-    fetch(`${strict.url}/v1/chat/completions`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(body),
-      signal: leave.signal,
-    }).catch((error: Error) => error.name),
-  );
-  await expect
-    .poll(async () => (await strict.services.engine.statistics()).waiting, { timeout: 20_000, interval: 5 })
-    .toBe(8);
-  const answers = await askAll(strict.url);
-  const served = answers.filter(({ status }) => status === 200).length;
-  for (const { status, retryAfter, body: text } of answers) {
-    if (status === 200) continue;
-    const { error } = JSON.parse(text) as ErrorAnswer;
-    expect([status, error.code]).toEqual([429, 'queue_full']);
-    expect(Number(retryAfter)).toBeGreaterThan(0);
+  // One runs and none may wait: the server is full until it leaves.
+  const stay = fetch(`${strict.url}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ messages: [{ role: 'user', content: 'Go on.' }], max_tokens: 4000, ignore_eos: true }),
+    signal: leave.signal,
+  }).catch((error: Error) => error.name);
+  try {
+    await expect.poll(async () => (await strict.services.engine.statistics()).running, { timeout: 60_000 }).toBe(1);
+    const answers = await askAll(strict.url);
+    for (const { status, retryAfter, body: text } of answers) {
+      if (status === 200) continue;
+      const { error } = JSON.parse(text) as ErrorAnswer;
+      expect([status, error.code]).toEqual([429, 'queue_full']);
+      expect(Number(retryAfter)).toBeGreaterThan(0);
+    }
+    // The one that stayed may have come to its end meanwhile; then some are served one after another.
+    expect(answers.filter(({ status }) => status === 200).length).toBeLessThan(CLIENTS / 2);
+  } finally {
+    leave.abort();
+    await stay;
   }
-  // One of those that stayed may have come to its end meanwhile.
-  expect(served).toBeLessThan(CLIENTS / 2);
-  leave.abort();
-  expect(new Set(await Promise.all(stay))).toContain('AbortError');
   await strict.idle();
   expect((await ask(strict.url, new Agent({ keepAlive: false }), 1)).status).toBe(200);
 });
@@ -122,7 +119,10 @@ test('a thousand idle connections do not keep a client from its answer, and thos
     await once(socket, 'close');
     return 'closed';
   });
-  expect(await Promise.any(closed)).toBe('closed');
-  for (const socket of [...idle, ...more]) socket.destroy();
-  await expect.poll(async () => (await ask(strict.url, agent, 2)).status, { timeout: 10_000 }).toBe(200);
+  try {
+    expect(await Promise.any(closed)).toBe('closed');
+  } finally {
+    for (const socket of [...idle, ...more]) socket.destroy();
+  }
+  await expect.poll(async () => (await ask(strict.url, agent, 2)).status, { timeout: 60_000 }).toBe(200);
 });
