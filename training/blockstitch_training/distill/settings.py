@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from math import cos, pi
 from pathlib import Path
 
 
@@ -43,7 +44,8 @@ class Settings:
         """@raise ValueError naming the first setting that cannot be used"""
         shares = ("hide", "act", "ramp", "full_share", "warmup", "final_rate")
         rules = [(0 <= getattr(self, name) <= 1, f"{name} must be between 0 and 1") for name in shares]
-        rules += [(getattr(self, name) >= 1, f"{name} must be at least 1") for name in ("steps", "tokens_per_step", "accumulate", "most_targets", "log_every", "save_every")]
+        counts = ("steps", "tokens_per_step", "accumulate", "most_targets", "log_every", "save_every")
+        rules += [(getattr(self, name) >= 1, f"{name} must be at least 1") for name in counts]
         rules += [
             (self.loss in ("kl", "ce"), "loss must be kl or ce"),
             (self.sinks >= 0, "sinks must not be negative"),
@@ -58,8 +60,6 @@ class Settings:
 
     def rate(self, step: int) -> float:
         """Learning rate of a step: linear warm-up, then a cosine down to `final_rate`."""
-        from math import cos, pi
-
         warm = max(1, round(self.warmup * self.steps))
         if step < warm:
             return self.learning_rate * (step + 1) / warm

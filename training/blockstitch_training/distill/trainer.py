@@ -13,12 +13,14 @@ import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
+from tqdm import tqdm
 
 from .batches import Batch, assemble
 from .block_attention import inverse_frequencies, packed_logits, use_block_attention
@@ -150,7 +152,8 @@ class Distiller:
                 took = time.monotonic() - started
                 self.seconds += took
                 logged = {name: value / steps for name, value in sums.items()}
-                logged |= {"step": self.step, "rate": settings.rate(self.step - 1), "norm": float(norm), "tokens_per_second": sums["tokens"] / took, "seconds": self.seconds}
+                logged |= {"step": self.step, "rate": settings.rate(self.step - 1), "norm": float(norm)}
+                logged |= {"tokens_per_second": sums["tokens"] / took, "seconds": self.seconds}
                 self._log(logged, writer)
                 bar.set_postfix(loss=f"{logged['loss']:.4f}", acc=f"{logged['token_accuracy']:.3f}")
                 sums, since, started = {}, self.step, time.monotonic()
@@ -164,8 +167,6 @@ class Distiller:
         return logged
 
     def _syncing(self, last: bool):
-        from contextlib import nullcontext
-
         return nullcontext() if last else self.accelerator.no_sync(self.student)
 
     def _writer(self):
@@ -230,6 +231,4 @@ class Distiller:
 
 
 def _progress_bar(total: int, done: int, shown: bool):
-    from tqdm import tqdm
-
     return tqdm(total=total, initial=done, disable=not shown, unit="step", dynamic_ncols=True)

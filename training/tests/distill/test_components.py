@@ -1,0 +1,112 @@
+"""The three components and the losses, against their formulas."""
+
+import random
+
+import pytest
+import torch
+from torch.nn import functional
+
+from blockstitch_training.distill.batches import assemble
+from blockstitch_training.distill.block_dropout import Drawn, draw
+from blockstitch_training.distill.checkpoint import load_model, load_tokenizer
+from blockstitch_training.distill.examples import Example, Final
+from blockstitch_training.distill.objectives import WeightedKL, weighted_kl
+from blockstitch_training.distill.settings import Settings
+from blockstitch_training.distill.sink_tokens import add_sink_tokens
+from blockstitch_training.distill.token_weights import token_weights
+
+EXAMPLE = Example(
+    tuple(tuple(range(10 * at, 10 * at + 5)) for at in range(1, 9)),
+    (Final.of_answer([3, 4], [5, 6], frozenset({2})), Final.of_answer([3, 7], [8], frozenset({0, 5}))),
+)
+
+
+def test_block_dropout_hides_blocks_but_never_what_every_question_needs():
+    kept = []
+    for seed in range(400):
+        drawn = draw(EXAMPLE, hide=0.3, act=0.5, rng=random.Random(seed))
+        blocks = drawn.example.blocks
+        assert [block for block in EXAMPLE.blocks if block in blocks] == list(blocks)
+        assert drawn.example.finals
+        for final in drawn.example.finals:
+            original = next(each for each in EXAMPLE.finals if each.tokens == final.tokens)
+            assert {blocks[at] for at in final.needs} == {EXAMPLE.blocks[at] for at in original.needs}
+        assert all(0 < at < len(blocks) for at in drawn.acting)
+        kept.append(len(blocks) / len(EXAMPLE.blocks))
+    assert 0.7 < sum(kept) / len(kept) < 0.85  # 0.7, and what spared questions need
+
+
+def test_block_dropout_is_off_at_zero_and_repeats_with_its_seed():
+    assert draw(EXAMPLE, 0, 0, random.Random(1)) == Drawn(EXAMPLE)
+    assert draw(EXAMPLE, 0.3, 0.3, random.Random(5)) == draw(EXAMPLE, 0.3, 0.3, random.Random(5))
+
+
+def test_a_block_that_acts_as_a_final_block_trains_its_tokens_behind_the_earlier_blocks():
+    plain = assemble([Drawn(EXAMPLE)], [False], [0], [0], True, True)
+    acting = assemble([Drawn(EXAMPLE, acting=(3,))], [False], [0], [0], True, True)
+    assert acting.labels.tolist() == [*EXAMPLE.blocks[3][1:], *plain.labels.tolist()]
+    assert any(segment.tokens == EXAMPLE.blocks[3] and segment.context == (0, 1, 2) for segment in acting.student.segments)
+    # The teacher predicts the same tokens from the same predecessors, under full and under block attention.
+    for layout, keep in ((acting.student, acting.student_keep), (acting.teacher, acting.teacher_keep), (acting.teacher, acting.teacher_block_keep)):
+        ids = layout.input_ids[0]
+        assert ids[keep + 1].tolist() == acting.labels.tolist()
+
+
+def test_without_weights_the_teacher_is_not_asked_for_block_attention():
+    batch = assemble([Drawn(EXAMPLE)], [False], [0], [0], True, False)
+    assert batch.teacher_block_keep is None
+    assert assemble([Drawn(EXAMPLE)], [False], [0], [0], False, False).teacher is None
+
+
+def test_an_example_under_full_attention_is_one_block():
+    batch = assemble([Drawn(EXAMPLE, acting=(2,))], [True], [0], [0], True, True)
+    assert len(batch.student.segments) == 1 + len(EXAMPLE.finals)
+    assert not batch.in_block.any()
+
+
+def test_token_weights_follow_the_clipped_gap_and_have_mean_one():
+    full = torch.tensor([0.0, 1.0, 2.0, 0.5])
+    block = torch.tensor([0.0, 1.5, 12.0, 0.5])
+    in_block = torch.tensor([True, True, True, False])
+    weights = token_weights(full, block, in_block, progress=1.0, clip=4.0, floor=0.1)
+    raw = torch.tensor([0.1, 0.6, 4.1])
+    torch.testing.assert_close(weights[:3], raw / raw.mean())
+    assert weights[3] == 1
+    assert token_weights(full, block, in_block, 0.0, 4.0, 0.1).tolist() == [1.0] * 4
+    half = token_weights(full, block, in_block, 0.5, 4.0, 0.1)
+    torch.testing.assert_close(half, (weights + 1) / 2)
+
+
+def test_weights_come_in_over_the_ramp():
+    settings = Settings(teacher="t", steps=100, ramp=0.2)
+    assert [settings.progress(step) for step in (0, 10, 20, 90)] == [0.0, 0.5, 1.0, 1.0]
+
+
+def test_the_loss_and_its_gradient_are_those_of_the_formula():
+    generator = torch.Generator().manual_seed(1)
+    student = torch.randn(7, 12, generator=generator, dtype=torch.float64).requires_grad_()
+    teacher = torch.randn(7, 10, generator=generator, dtype=torch.float64)
+    weights = torch.rand(7, generator=generator)
+    log_q, p = functional.log_softmax(student, -1)[:, :10], functional.softmax(teacher, -1)
+    expected = ((p * (p.log() - log_q)).sum(-1) * weights).sum()
+    (slope,) = torch.autograd.grad(expected, student)
+    loss = weighted_kl(student, teacher, weights)
+    torch.testing.assert_close(loss.double(), expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(torch.autograd.grad(loss, student)[0], slope, rtol=1e-4, atol=1e-5)
+    assert WeightedKL.apply(teacher, teacher, weights).abs() < 1e-5
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_sink_tokens_stand_behind_bos_and_only_add_rows(teacher, count):
+    model, tokenizer = load_model(teacher), load_tokenizer(teacher)
+    before = model.get_input_embeddings().weight.detach().clone()
+    ids = add_sink_tokens(model, tokenizer, count, seed=1)
+    assert ids[0] == model.config.bos_token_id
+    assert len(ids) == 1 + count
+    after = model.get_input_embeddings().weight
+    assert torch.equal(after[: len(before)], before)
+    assert len(after) == len(before) + count
+    assert [tokenizer.convert_ids_to_tokens(token) for token in ids[1:]] == [f"<|sink_{at}|>" for at in range(count)]
+    if count:
+        distance = (after[ids[1:]] - before[0]).std()
+        assert 0 < distance < 0.2 * before.std()

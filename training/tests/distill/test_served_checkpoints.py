@@ -1,0 +1,62 @@
+"""A distilled checkpoint of every family is imported by the server and gives the same logits there. Needs `make build`."""
+
+import math
+import subprocess
+
+import pytest
+import torch
+from conftest import FAMILIES, write_checkpoint
+
+from blockstitch_training.distill.chat_prompt import ChatPrompt, Document
+from blockstitch_training.distill.evaluation.questions import Asked
+from blockstitch_training.distill.evaluation.served import Served
+from blockstitch_training.distill.evaluation.systems import System
+from blockstitch_training.distill.repair import Repair, repaired
+from blockstitch_training.distill.segmenting import COMMAND
+from blockstitch_training.distill.settings import Settings
+from blockstitch_training.distill.sources import QuestionSource
+from blockstitch_training.distill.stitched import Prompt, prefill
+from blockstitch_training.distill.trainer import Distiller
+
+ASKED = Asked(("Ada lives in Rome. " * 6, "Bo was born in 1900. Bo trusts Ada. " * 5, "The fair is in May."), ("", "", ""), "Where does Ada live?", ("",), 0)
+
+
+@pytest.mark.skipif(not COMMAND.exists(), reason="the server is not built")
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_distilled_checkpoint_gives_the_same_logits_in_the_server(family, tmp_path):
+    teacher = write_checkpoint(tmp_path / "teacher", family, tied=family != "qwen3")
+    settings = Settings(teacher=str(teacher), steps=2, tokens_per_step=300, precision="no", sinks=3, learning_rate=1e-2, warmup=0)
+    system = System.load(teacher)
+    distiller = Distiller(settings, QuestionSource(system.tokenizer, 1, (2, 3)), None)
+    distiller.train(progress=False)
+    distiller.export(tmp_path / "student")
+    student = System.load(tmp_path / "student")
+    assert student.sinks == distiller.student_sinks and len(student.sinks) == 4
+    blocks, final = ChatPrompt(student.tokenizer, student.sinks).plan(
+        [{"role": "user", "content": ASKED.question}], [Document((text,)) for text in ASKED.documents]
+    )
+    prompt = Prompt(blocks, final)
+    with Served(tmp_path / "student") as server:
+        for attention, logits in (
+            ("block", prefill(student.model, student.sinks, [prompt], False)[0][0]),
+            ("full", prefill(student.model, student.sinks, [prompt], True)[0][0]),
+            ({"mode": "block", "repair": {"share": 0.5, "by": "first"}}, repaired(student.model, student.sinks, prompt, Repair(0.5))[0]),
+        ):
+            wanted = torch.log_softmax(logits, -1)
+            answer = server.chat(ASKED, attention, 1, logprobs=True)
+            assert answer["usage"]["prompt_tokens"] == len(student.sinks) + prompt.tokens
+            given = [entry["logprob"] for entry in answer["choices"][0]["logprobs"]["content"][0]["top_logprobs"]]
+            assert len(given) == 5
+            scale = float(wanted.max() - wanted.min())
+            for got, expected in zip(given, wanted.topk(5).values.tolist(), strict=True):
+                assert math.isclose(got, expected, abs_tol=1e-3 * scale), (attention, given)
+
+
+@pytest.mark.skipif(not COMMAND.exists(), reason="the server is not built")
+def test_a_family_that_the_server_does_not_know_is_refused_before_training(tmp_path, teacher):
+    from transformers import GPT2Config
+
+    GPT2Config(n_layer=1, n_head=2, n_embd=8).save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="gpt2"):
+        System.load(tmp_path)
+    assert subprocess.run(["node", str(COMMAND), "import", str(tmp_path)], capture_output=True).returncode != 0

@@ -1,0 +1,101 @@
+"""Runs of a few steps on a tiny random teacher: the loss falls, a resumed run is the same run, flags do what they say."""
+
+import json
+
+import pytest
+import torch
+
+from blockstitch_training.distill.checkpoint import load_tokenizer
+from blockstitch_training.distill.settings import Settings
+from blockstitch_training.distill.sources import QuestionSource
+from blockstitch_training.distill.trainer import Distiller
+
+
+def run(teacher, out=None, **changed):
+    given = dict(teacher=str(teacher), steps=8, tokens_per_step=300, precision="no", learning_rate=2e-3, warmup=0.2, log_every=1, save_every=3, sinks=2)
+    settings = Settings(**{**given, **changed})
+    return Distiller(settings, QuestionSource(load_tokenizer(teacher), 1, (2, 4), (1, 1), 4), out)
+
+
+def losses_in(out):
+    return [json.loads(line)["loss"] for line in (out / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("loss", ["kl", "ce"])
+def test_the_loss_goes_down(teacher, tmp_path, loss):
+    distiller = run(teacher, tmp_path, loss=loss, weighting=loss == "kl", steps=24)
+    batch, _ = next(distiller._assemble_all())
+
+    def loss_of_batch():
+        with torch.no_grad():
+            return float(distiller.losses(batch).total)
+
+    before = loss_of_batch()
+    distiller.train(progress=False)
+    assert len(losses_in(tmp_path)) == 24
+    distiller.step = 0  # the weights of the first measurement
+    assert loss_of_batch() < 0.8 * before
+
+
+def test_a_resumed_run_ends_with_exactly_the_same_weights_and_log(teacher, tmp_path):
+    whole = run(teacher, tmp_path / "whole")
+    whole.train(progress=False)
+    cut = run(teacher, tmp_path / "cut")
+    cut.train(until=5, progress=False)
+    again = run(teacher, tmp_path / "cut")
+    assert again.resume()
+    assert again.step == 5
+    again.train(progress=False)
+    for left, right in zip(whole.student.parameters(), again.student.parameters(), strict=True):
+        assert torch.equal(left, right)
+    assert losses_in(tmp_path / "whole") == losses_in(tmp_path / "cut")
+
+
+def test_a_run_of_other_settings_is_not_gone_on_with(teacher, tmp_path):
+    run(teacher, tmp_path, steps=3).train(progress=False)
+    with pytest.raises(ValueError, match="other settings"):
+        run(teacher, tmp_path, steps=3, seed=9).resume()
+
+
+def test_flags_turn_each_component_off(teacher):
+    every = run(teacher, hide=0.3, act=0.5)
+    assert len(every.student_sinks) == len(every.teacher_sinks) + 2
+    assert run(teacher, sinks=0).student_sinks == every.teacher_sinks
+    with_all, _ = next(every._assemble_all())
+    assert with_all.teacher_block_keep is not None
+    no_weights, _ = next(run(teacher, weighting=False)._assemble_all())
+    assert no_weights.teacher_block_keep is None
+    no_dropout, _ = next(run(teacher, hide=0, act=0)._assemble_all())
+    # Only answers are trained: every trained token belongs to a final block, which has a context.
+    starts = {no_dropout.student.starts[at]: segment for at, segment in enumerate(no_dropout.student.segments)}
+    for place in no_dropout.student_keep.tolist():
+        assert starts[max(start for start in starts if start <= place)].context
+    tuned = run(teacher, loss="ce", weighting=False)
+    assert tuned.teacher is None
+
+
+def test_the_first_step_sees_every_weight_as_one_and_later_ones_do_not(teacher):
+    distiller = run(teacher, full_share=0.0)
+    batch, _ = next(distiller._assemble_all())
+    assert distiller.losses(batch).figures["weight_max"] == pytest.approx(1.0)
+    distiller.step = distiller.settings.steps
+    assert distiller.losses(batch).figures["weight_max"] > 1.5
+
+
+def test_gradient_checkpointing_changes_nothing(teacher):
+    gradients = []
+    for checkpointing in (False, True):
+        distiller = run(teacher, gradient_checkpointing=checkpointing)
+        batch, _ = next(distiller._assemble_all())
+        distiller.losses(batch).total.backward()
+        gradients.append([parameter.grad for parameter in distiller.student.parameters()])
+    for left, right in zip(*gradients, strict=True):
+        torch.testing.assert_close(left, right)
+
+
+@pytest.mark.parametrize(("changed", "message"), [
+    ({"hide": 1.0}, "hide"), ({"steps": 0}, "steps"), ({"loss": "mse"}, "loss"), ({"loss": "ce", "weighting": True}, "weighting"), ({"full_share": 2.0}, "full_share"),
+])  # fmt: skip
+def test_settings_that_cannot_be_used_are_named(changed, message):
+    with pytest.raises(ValueError, match=message):
+        Settings(**{"teacher": "t", **changed}).check()
