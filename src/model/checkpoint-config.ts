@@ -4,10 +4,10 @@
  * those of the `transformers` classes. Weights are `checkpoint-tensors.ts`, RoPE is `rope.ts`.
  */
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BlockstitchError } from '../errors.js';
-import { FieldReader } from './field-reader.js';
+import { FieldReader, readFieldFile, shownValue } from './field-reader.js';
 import type { ImportedModel, ModelConfig, ModelFamily } from './imported-model.js';
 import { type RopeSettings, readRopeSettings, scaledPositions } from './rope.js';
 
@@ -58,6 +58,8 @@ const REFUSED: Readonly<Record<string, readonly unknown[]>> = {
   final_logit_softcapping: [undefined, null],
 };
 
+/** Longest context: its RoPE tables take up to 4 GiB. */
+const MAX_POSITIONS = 1 << 22;
 /** Widest head that the BlockAttention op takes. */
 const MAX_HEAD_DIM = 256;
 
@@ -86,6 +88,10 @@ export async function readCheckpointConfig(directory: string): Promise<Checkpoin
   const vocabSize = fields.integer('vocab_size', 1, 1 << 24);
   const bosTokenId = fields.optionalInteger('bos_token_id', 0, vocabSize - 1);
   const blockAttention = readBlockAttention(fields, vocabSize);
+  const positions = scaledPositions(rope, maxPositions);
+  if (positions > MAX_POSITIONS) {
+    fields.fail(`its context of ${positions} positions is unsupported (up to ${MAX_POSITIONS})`);
+  }
   const slidingWindow = Math.max(...windows);
   const model: ModelConfig = {
     family,
@@ -97,7 +103,7 @@ export async function readCheckpointConfig(directory: string): Promise<Checkpoin
     kvHeads,
     headDim,
     rotaryDim: headDim,
-    maxPositions: scaledPositions(rope, maxPositions),
+    maxPositions: positions,
     ...(slidingWindow > 0 ? { slidingWindow } : {}),
     rmsNormEps: fields.optionalNumber('rms_norm_eps', 0, 1) ?? 1e-6,
     tiedEmbeddings: fields.optionalBoolean('tie_word_embeddings') ?? false,
@@ -112,18 +118,19 @@ export async function readCheckpointConfig(directory: string): Promise<Checkpoin
 
 async function readConfigFile(directory: string, path: string): Promise<Uint8Array> {
   try {
-    return await readFile(path);
+    await access(path);
   } catch (cause) {
     const reason = existsSync(directory) ? 'it has no readable config.json' : 'there is no such directory';
     throw new BlockstitchError('checkpoint_invalid', { path: directory, reason }, { cause });
   }
+  return readFieldFile(path);
 }
 
 function readFamily(fields: FieldReader): ModelFamily {
   const type = fields.record.model_type;
   if (typeof type === 'string' && Object.hasOwn(FAMILIES, type)) return type as ModelFamily;
   return fields.fail(
-    `its model_type ${JSON.stringify(type ?? null)} is unsupported (known: ${Object.keys(FAMILIES).join(', ')})`,
+    `its model_type ${shownValue(type ?? null)} is unsupported (known: ${Object.keys(FAMILIES).join(', ')})`,
   );
 }
 
@@ -131,15 +138,15 @@ function refuseUnsupported(fields: FieldReader, rules: FamilyRules): void {
   const { architectures, hidden_act: activation } = fields.record;
   if (architectures !== undefined && architectures !== null) {
     if (!Array.isArray(architectures) || !architectures.includes(rules.architecture)) {
-      fields.fail(`its architectures ${JSON.stringify(architectures)} do not include ${rules.architecture}`);
+      fields.fail(`its architectures ${shownValue(architectures)} do not include ${rules.architecture}`);
     }
   }
   if ((activation ?? 'silu') !== 'silu') {
-    fields.fail(`its activation hidden_act ${JSON.stringify(activation)} is unsupported (known: silu)`);
+    fields.fail(`its activation hidden_act ${shownValue(activation)} is unsupported (known: silu)`);
   }
   for (const [key, harmless] of Object.entries(REFUSED)) {
     if (!harmless.includes(fields.record[key])) {
-      fields.fail(`its ${key} ${JSON.stringify(fields.record[key]).slice(0, 200)} is unsupported`);
+      fields.fail(`its ${key} ${shownValue(fields.record[key])} is unsupported`);
     }
   }
 }
@@ -166,7 +173,7 @@ function readWindows(fields: FieldReader, rules: FamilyRules, layers: number): n
   if (!Array.isArray(types) || types.length !== layers) fields.fail(`its layer_types do not name ${layers} layers`);
   return (types as unknown[]).map((type) => {
     if (type === 'full_attention') return 0;
-    if (type !== 'sliding_attention') fields.fail(`its layer type ${JSON.stringify(type)} is unsupported`);
+    if (type !== 'sliding_attention') fields.fail(`its layer type ${shownValue(type)} is unsupported`);
     if (window === 0) fields.fail('its layer_types ask for sliding attention, but no sliding_window applies');
     return window;
   });
@@ -176,7 +183,7 @@ function readBlockAttention(fields: FieldReader, vocabSize: number): ModelConfig
   const section = fields.section('block_attention');
   if (section === undefined) return undefined;
   const mode = section.record.mode ?? 'block';
-  if (mode !== 'block' && mode !== 'full') section.fail(`its block_attention.mode ${JSON.stringify(mode)} is unknown`);
+  if (mode !== 'block' && mode !== 'full') section.fail(`its block_attention.mode ${shownValue(mode)} is unknown`);
   return { mode: mode as 'block' | 'full', sinkTokenIds: section.tokenIds('sink_token_ids', vocabSize) };
 }
 
@@ -186,7 +193,7 @@ async function readGeneration(
 ): Promise<{ defaults: ImportedModel['generation']; eosTokenIds: number[] }> {
   const path = join(directory, 'generation_config.json');
   if (!existsSync(path)) return { defaults: {}, eosTokenIds: [] };
-  const fields = FieldReader.parse(path, await readFile(path));
+  const fields = FieldReader.parse(path, await readFieldFile(path));
   const eosTokenIds = fields.tokenIds('eos_token_id', 1 << 24);
   const defaults: ImportedModel['generation'] = {};
   const temperature = fields.optionalNumber('temperature', 0, 100);

@@ -2,10 +2,11 @@
  * The tensors of a checkpoint directory, whether they lie in one safetensors file or in shards behind an index.
  * Knows files and byte ranges; what a tensor means to a model is `decoder-weights.ts`.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, type Stats } from 'node:fs';
 import { type FileHandle, open, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { BlockstitchError } from '../errors.js';
+import { shownValue } from './field-reader.js';
 import { repeatedKey } from './repeated-key.js';
 import { headerBytes, LENGTH_BYTES, parseHeader, type TensorEntry } from './safetensors-header.js';
 
@@ -78,20 +79,19 @@ async function readShards(directory: string, index: string): Promise<CheckpointT
     const shard = join(directory, name);
     for (const entry of await readTensorEntries(shard)) {
       const home = weightMap.get(entry.name);
-      if (home === undefined) throw invalid(shard, `tensor ${JSON.stringify(entry.name)} is missing in ${INDEX_FILE}`);
-      if (home !== name)
-        throw invalid(shard, `tensor ${JSON.stringify(entry.name)} belongs in ${home} by ${INDEX_FILE}`);
+      if (home === undefined) throw invalid(shard, `tensor ${shownValue(entry.name)} is missing in ${INDEX_FILE}`);
+      if (home !== name) throw invalid(shard, `tensor ${shownValue(entry.name)} belongs in ${home} by ${INDEX_FILE}`);
       entries.set(entry.name, entry);
     }
   }
   for (const [tensor, shard] of weightMap) {
-    if (!entries.has(tensor)) throw invalid(join(directory, shard), `it lacks the tensor ${JSON.stringify(tensor)}`);
+    if (!entries.has(tensor)) throw invalid(join(directory, shard), `it lacks the tensor ${shownValue(tensor)}`);
   }
   return { entries, files: names.map((name) => join(directory, name)) };
 }
 
 async function readWeightMap(index: string): Promise<Map<string, string>> {
-  const { size } = await stat(index);
+  const { size } = await plainFile(index);
   if (size > MAX_INDEX_BYTES) throw invalid(index, `it has ${size} bytes, more than the limit of ${MAX_INDEX_BYTES}`);
   const text = await readFile(index, 'utf8');
   let json: unknown;
@@ -101,7 +101,7 @@ async function readWeightMap(index: string): Promise<Map<string, string>> {
     throw invalid(index, `it is not JSON (${(cause as Error).message})`, cause);
   }
   const repeated = repeatedKey(text);
-  if (repeated !== undefined) throw invalid(index, `it names ${JSON.stringify(repeated)} twice`);
+  if (repeated !== undefined) throw invalid(index, `it names ${shownValue(repeated)} twice`);
   const map = (json as { weight_map?: unknown } | null)?.weight_map;
   if (typeof map !== 'object' || map === null || Array.isArray(map)) throw invalid(index, 'it has no weight_map');
   const entries = Object.entries(map);
@@ -109,18 +109,35 @@ async function readWeightMap(index: string): Promise<Map<string, string>> {
   for (const [tensor, shard] of entries) {
     // A shard is a plain file name beside the index: nothing may point out of the directory.
     if (typeof shard !== 'string' || shard === '' || basename(shard) !== shard || shard === '.' || shard === '..') {
-      throw invalid(index, `tensor ${JSON.stringify(tensor)} is not mapped to a file name`);
+      throw invalid(index, `tensor ${shownValue(tensor)} is not mapped to a file name`);
     }
   }
   return new Map(entries as [string, string][]);
 }
 
 async function openFile(file: string): Promise<FileHandle> {
+  await plainFile(file);
   try {
     return await open(file, 'r');
   } catch (cause) {
-    throw invalid(file, `it cannot be opened (${(cause as NodeJS.ErrnoException).code})`, cause);
+    throw unopened(file, cause);
   }
+}
+
+/** Opening a pipe would wait for its writer. */
+async function plainFile(file: string): Promise<Stats> {
+  let stats: Stats;
+  try {
+    stats = await stat(file);
+  } catch (cause) {
+    throw unopened(file, cause);
+  }
+  if (!stats.isFile()) throw invalid(file, 'it is not a file');
+  return stats;
+}
+
+function unopened(file: string, cause: unknown): BlockstitchError {
+  return invalid(file, `it cannot be opened (${(cause as NodeJS.ErrnoException).code})`, cause);
 }
 
 function invalid(path: string, reason: string, cause?: unknown): BlockstitchError {

@@ -2,7 +2,45 @@
  * Typed access to the fields of one JSON file of a checkpoint, with errors that name file, field and value.
  * Knows JSON and ranges; what a field means is its caller's.
  */
+import { open } from 'node:fs/promises';
 import { BlockstitchError } from '../errors.js';
+
+/** Larger files are refused unread: the real ones have a few kilobytes. */
+const MAX_BYTES = 4 * 1024 * 1024;
+
+/**
+ * Reads a JSON file of a checkpoint.
+ *
+ * @throws BlockstitchError `checkpoint_invalid` when it is too large, or cannot be read
+ */
+export async function readFieldFile(path: string): Promise<Uint8Array> {
+  try {
+    const handle = await open(path, 'r');
+    try {
+      const { size } = await handle.stat();
+      if (size > MAX_BYTES) {
+        const reason = `it has ${size} bytes, more than the limit of ${MAX_BYTES}`;
+        throw new BlockstitchError('checkpoint_invalid', { path, reason });
+      }
+      return await handle.readFile();
+    } finally {
+      await handle.close();
+    }
+  } catch (cause) {
+    if (cause instanceof BlockstitchError) throw cause;
+    const reason = `it cannot be read (${(cause as NodeJS.ErrnoException).code ?? (cause as Error).message})`;
+    throw new BlockstitchError('checkpoint_invalid', { path, reason }, { cause });
+  }
+}
+
+/** A value of a file as messages show it: cut, and never a reason to fail itself. */
+export function shownValue(value: unknown): string {
+  try {
+    return (JSON.stringify(value) ?? 'undefined').slice(0, 200);
+  } catch {
+    return 'nested too deeply to show';
+  }
+}
 
 export class FieldReader {
   readonly record: Readonly<Record<string, unknown>>;
@@ -81,7 +119,7 @@ export class FieldReader {
   }
 
   #refuse(key: string, expected: string): never {
-    return this.fail(`its ${this.#prefix}${key} is ${JSON.stringify(this.record[key]).slice(0, 200)}, not ${expected}`);
+    return this.fail(`its ${this.#prefix}${key} is ${shownValue(this.record[key])}, not ${expected}`);
   }
 }
 

@@ -3,7 +3,7 @@
  * Hashing gigabytes at each start would be slow, so digests are remembered by path, size, inode and modification time.
  * Knows files and digests only.
  */
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, readFile, realpath, rename, stat, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
@@ -80,7 +80,7 @@ async function fileDigest(
   const sha256 = hash.digest('hex');
   if (Number(BigInt(identity.modifiedNs) / 1_000_000n) < begunMs - REST_MS) {
     await mkdir(memory, { recursive: true });
-    const draft = `${remembered}.${process.pid}`;
+    const draft = `${remembered}.${randomUUID()}`;
     await writeFile(draft, JSON.stringify({ ...identity, sha256 }));
     await rename(draft, remembered);
   }

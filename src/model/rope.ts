@@ -4,6 +4,7 @@
  * Knows the variants default, linear, llama3 and yarn; any other is refused by name.
  */
 import { BlockstitchError } from '../errors.js';
+import { shownValue } from './field-reader.js';
 
 export type RopeSettings = { theta: number } & (
   | { type: 'default' }
@@ -64,7 +65,7 @@ export function readRopeSettings(path: string, config: Record<string, unknown>, 
   const number = (key: string, fallback?: number): number => {
     const value = source[key] ?? fallback;
     if (typeof value !== 'number' || !Number.isFinite(value) || value <= 0) {
-      throw invalid(path, `its RoPE setting "${key}" is ${JSON.stringify(value ?? null)}, not a positive number`);
+      throw invalid(path, `its RoPE setting "${key}" is ${shownValue(value ?? null)}, not a positive number`);
     }
     return value;
   };
@@ -201,7 +202,7 @@ function ropeType(path: string, source: Record<string, unknown>): RopeSettings['
   if (typeof type !== 'string' || !Object.hasOwn(KNOWN_KEYS, type)) {
     throw invalid(
       path,
-      `its RoPE type ${JSON.stringify(type)} is unsupported (known: ${Object.keys(KNOWN_KEYS).join(', ')})`,
+      `its RoPE type ${shownValue(type)} is unsupported (known: ${Object.keys(KNOWN_KEYS).join(', ')})`,
     );
   }
   return type as RopeSettings['type'];

@@ -16,7 +16,7 @@ import { type QuantizedParts, WEIGHTS_FILE, type WeightPlan, type WeightTask } f
 const SLAB_ELEMENTS = 2 * 1024 * 1024;
 
 /** The journal is written after so many bytes have been made durable. */
-const JOURNAL_EVERY_BYTES = 64 * 1024 * 1024;
+const JOURNAL_EVERY_BYTES = 16 * 1024 * 1024;
 
 const JOURNAL_FILE = 'journal';
 
