@@ -10,7 +10,7 @@ from pathlib import Path
 @dataclass(frozen=True)
 class SourceSettings:
     """One [[source]]. strip_repeated: lines that are on many documents go (boilerplate.py); false where documents quote one another.
-    group: what must stay in one split: file, source, folder:N (last N folders) or part:N (first N parts under the pattern)."""
+    roots: (name, folder) pairs, filled in from [folders], by which files are named the same on every machine. group: what must stay in one split: file, source, folder:N (last N folders) or part:N (first N parts under the pattern)."""
 
     name: str
     category: str
@@ -28,6 +28,7 @@ class SourceSettings:
     min_piece: int = 120
     large: bool = False
     strip_repeated: bool = True
+    roots: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ def load_settings(path: Path, folders: dict[str, str] | None = None) -> BuildSet
     data = tomllib.loads(path.read_text())
     data["folders"] = {**data.get("folders", {}), **(folders or {})}
     for source in data.get("source", []):
+        source["roots"] = tuple(sorted(data["folders"].items(), key=lambda each: -len(each[1])))
         source["files"] = [_placed(each, data["folders"], f"{path}: source {source.get('name', '?')}") for each in source.get("files", [])]
     sources = tuple(_make(SourceSettings, each, f"{path}: source {each.get('name', '?')}") for each in data.pop("source", []))
     if "lengths" in data:

@@ -34,8 +34,9 @@ UNIT = "\x1f"  # between speaker and text in the pieces of conversations
 
 @dataclass(frozen=True)
 class SourceFile:
-    """name: path that stays the same from run to run; text: decoded."""
+    """path: where it was read, `archive!member` inside a zip; name: the same less what differs from machine to machine; text: decoded."""
 
+    path: str
     name: str
     text: str
 
@@ -88,7 +89,14 @@ def source_files(source: SourceSettings) -> Iterator[SourceFile]:
                 count += 1
                 if source.max_files and count > source.max_files:
                     return
-                yield SourceFile(name, decode(data))
+                yield SourceFile(name, _portable(name, source), decode(data))
+
+
+def _portable(path: str, source: SourceSettings) -> str:
+    for name, root in source.roots:
+        if path.startswith(f"{root.rstrip('/')}/"):
+            return f"{{{name}}}{path[len(root.rstrip('/')) :]}"
+    return path
 
 
 def _zip_members(path: str, pattern: str) -> Iterator[tuple[str, bytes]]:
@@ -138,7 +146,7 @@ def _headed(parse: Callable[[str], list[Section]]) -> Callable[[SourceSettings],
         work: list[Piece] = []
         work_key, work_group = "", None
         for file in source_files(source):
-            group = group_of(source, file.name)
+            group = group_of(source, file.path)
             text = _field(file.text, source.json_field) if source.json_field else file.text
             pieces = pieces_from_sections(parse(text), source.min_piece, shift=1 if source.works else 0)
             if not source.works:
@@ -163,7 +171,7 @@ def _code(source: SourceSettings) -> Iterator[Read]:
             continue
         pieces = code.code_pieces(code.drop_license_head(file.text), language)
         if len(pieces) > 1:
-            yield file.name, group_of(source, file.name), "code", pieces
+            yield file.name, group_of(source, file.path), "code", pieces
 
 
 def _dictd(source: SourceSettings) -> Iterator[Read]:
@@ -217,7 +225,7 @@ def _questions(source: SourceSettings) -> Iterator[Read]:
         sections = [
             Section(each.depth, each.title, f"{each.title}\n{each.body}" if each.title.endswith("?") else each.body) for each in parse(file.text)
         ]
-        yield file.name, group_of(source, file.name), "prose", pieces_from_sections(sections, source.min_piece)
+        yield file.name, group_of(source, file.path), "prose", pieces_from_sections(sections, source.min_piece)
 
 
 def _turns_piece(turns: list[conversation.Turn] | tuple[conversation.Turn, ...], strength: int, label: str = "") -> Piece:
@@ -231,7 +239,7 @@ def _conversation(source: SourceSettings) -> Iterator[Read]:
                 yield f"{file.name}#{key}", key, "turns", [_turns_piece(each.turns, each.strength, each.label) for each in topics]
         else:
             topics = conversation.read_log(file.text)
-            yield file.name, group_of(source, file.name), "turns", [_turns_piece(each.turns, SECTION, each.label) for each in topics]
+            yield file.name, group_of(source, file.path), "turns", [_turns_piece(each.turns, SECTION, each.label) for each in topics]
 
 
 def _message_threads(source: SourceSettings) -> Iterator[Read]:
@@ -244,7 +252,7 @@ def _message_threads(source: SourceSettings) -> Iterator[Read]:
 def _paragraphs(source: SourceSettings) -> Iterator[Read]:
     """No structure of its own: one piece a file, for composition by excerpts."""
     for file in source_files(source):
-        yield file.name, group_of(source, file.name), "prose", [Piece("\n\n".join(reference.paragraphs(file.text)), CHAPTER)]
+        yield file.name, group_of(source, file.path), "prose", [Piece("\n\n".join(reference.paragraphs(file.text)), CHAPTER)]
 
 
 def _passages(source: SourceSettings) -> Iterator[Read]:

@@ -149,3 +149,9 @@ def test_a_wrong_configuration_names_what_is_wrong(tmp_path):
     path.write_text('[[source]]\nname = "a"\ncategory = "songs"\nadapter = "markdown"\nfiles = ["x"]\n')
     with pytest.raises(ValueError, match="songs"):
         build(load_settings(path), tmp_path / "out")
+
+
+def test_files_are_named_the_same_wherever_their_folder_is(built):
+    documents = {document for row in rows_of(built[1]) for document in row["provenance"].split(" | ")}
+    assert any(document.startswith("notes/{corpus}/md/") for document in documents)
+    assert not any("/tmp" in document for document in documents)
