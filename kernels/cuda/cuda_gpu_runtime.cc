@@ -92,6 +92,8 @@ class CudaRuntime : public GpuRuntime {
 
 }  // namespace
 
+const char* const kDeviceProvider = "CUDAExecutionProvider";
+
 GpuRuntime& cudaRuntime() {
   static CudaRuntime* instance = new CudaRuntime();
   return *instance;

@@ -1,4 +1,5 @@
-// The GpuRuntime that is CUDA.
+// The GpuRuntime that is CUDA, and what the library tells of the machine. A test has an emulation in its place
+// (kernels/test/emulated_gpu.cc).
 #pragma once
 
 #include <string>
@@ -7,6 +8,8 @@
 #include "gpu_runtime.h"
 
 namespace blockstitch::cuda {
+
+extern const char* const kDeviceProvider;
 
 // Lives as long as the process.
 GpuRuntime& cudaRuntime();

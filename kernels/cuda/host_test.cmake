@@ -16,3 +16,9 @@ foreach(name cuda_host_test device_pool_test)
   target_link_libraries(${name} PRIVATE cuda_on_cpu)
   add_test(NAME ${name} COMMAND ${name})
 endforeach()
+
+# A device library whose GPU is the CPU, for tests that go through the addon and ONNX Runtime.
+if(NOT BLOCKSTITCH_SANITIZE)
+  add_library(blockstitch_emulated SHARED cuda/library.cc test/emulated_gpu.cc)
+  target_link_libraries(blockstitch_emulated PRIVATE cuda_on_cpu)
+endif()

@@ -25,6 +25,7 @@ DevicePool& poolOf(void* pool) { return *static_cast<DevicePool*>(pool); }
 
 const DeviceApi kApi{
     kDeviceApiVersion,
+    kDeviceProvider,
     [](int32_t* count) { return guarded([&] { *count = countCudaDevices(); }); },
     [](int32_t device, DeviceInfo* info) { return guarded([&] { *info = describeCudaDevice(device); }); },
     [](const DevicePoolShape* shape, uint64_t* bytes) {

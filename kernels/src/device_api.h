@@ -56,6 +56,8 @@ struct DeviceAttention {
 
 struct DeviceApi {
   uint32_t version;
+  /// ONNX Runtime's execution provider whose tensors the library takes.
+  const char* provider;
   /// Devices that can be used; an error where the driver is missing.
   const char* (*countDevices)(int32_t* count);
   const char* (*describeDevice)(int32_t device, DeviceInfo* info);

@@ -40,6 +40,7 @@ enum Entry : size_t {
   kKernelContextGetOutput = 91,
   kReleaseTensorTypeAndShapeInfo = 99,
   kReleaseSessionOptions = 100,
+  kKernelContextGetGpuComputeStream = 193,
   kKernelContextParallelFor = 274,
   kEntriesUsed = 275,
 };
@@ -53,7 +54,7 @@ struct ApiBase {
 };
 
 enum ErrorCode : int { kFail = 1, kInvalidArgument = 2 };
-enum ElementType : int { kUndefined = 0, kFloat = 1, kInt32 = 6 };
+enum ElementType : int { kUndefined = 0, kFloat = 1, kInt32 = 6, kFloat16 = 10, kBfloat16 = 16 };
 enum Characteristic : int { kRequired = 0 };
 enum MemoryType : int { kMemoryCpuInput = -2, kMemoryDefault = 0 };
 

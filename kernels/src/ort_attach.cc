@@ -13,6 +13,7 @@
 #include <mutex>
 
 #include "block_attention_op.h"
+#include "device_attention_op.h"
 #include "ort_abi.h"
 
 namespace blockstitch {
@@ -33,6 +34,7 @@ struct Attachment {
   CreateSessionFromArray createSessionFromArray = nullptr;
   ort::ApiBase base{};
   ort::CustomOpDomain* domain = nullptr;
+  bool hasDeviceOperators = false;
 };
 
 Attachment& attachment() {
@@ -118,6 +120,20 @@ std::string attachOnnxRuntime(const std::string& libraryPath, std::string* versi
     at.real = real;
   }
   *version = at.realBase->getVersionString();
+  return {};
+}
+
+std::string addDeviceOperators() {
+  Attachment& at = attachment();
+  const std::lock_guard<std::mutex> lock(at.mutex);
+  if (at.real == nullptr) return "ONNX Runtime is not attached yet";
+  if (at.hasDeviceOperators) return {};
+  for (const ort::CustomOp* op : {deviceAttentionOpHalf(), deviceAttentionOpBfloat16()}) {
+    if (ort::call<ort::Status*>(at.real, ort::kCustomOpDomainAdd, at.domain, op) != nullptr) {
+      return "ONNX Runtime refused the BlockAttention operator of the device";
+    }
+  }
+  at.hasDeviceOperators = true;
   return {};
 }
 

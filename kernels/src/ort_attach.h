@@ -10,6 +10,10 @@ namespace blockstitch {
 /// @returns an empty string, or what is wrong
 std::string attachOnnxRuntime(const std::string& libraryPath, std::string* version);
 
+/// Offers the device operators to the sessions made from then on; once, later calls change nothing. After attachOnnxRuntime.
+/// @returns an empty string, or what is wrong
+std::string addDeviceOperators();
+
 /// Whether somebody has asked our OrtGetApiBase for the table.
 bool isOnnxRuntimeAttached();
 

@@ -5,12 +5,13 @@
  */
 import { blockKey } from '../blocks/block-key.js';
 import type { BlockRepository } from '../blocks/block-store.js';
-import { BlockstitchError } from '../errors.js';
 import { loadAddon } from '../kernels/load-addon.js';
 import type { KvDtype } from '../kernels/native-addon.js';
 import type { ImportedModel } from '../model/imported-model.js';
+import type { EngineDevice } from '../model/session-options.js';
 import type { Engine } from './engine.js';
 import { EngineHost, type EngineLogger } from './engine-host.js';
+import { EnginePool } from './engine-pool.js';
 import type { SchedulerPolicy } from './scheduler.js';
 import { SharedCounters } from './shared-counters.js';
 import { workerStarter } from './worker-link.js';
@@ -19,8 +20,10 @@ export interface EngineOptions {
   model: ImportedModel;
   repository: BlockRepository;
   kvDtype: KvDtype;
-  /** Size of the KV pool in bytes; two pages at least. */
+  /** Size of the KV pool in bytes, two pages at least; 0 takes what is free on a GPU, 1 GiB in host memory. */
   kvMemoryBytes: number;
+  /** The GPU to run on; absent: the CPU. */
+  device?: EngineDevice;
   /** Threads for matrix products, >= 1. */
   threads: number;
   /** Told of what the engine survived; silent by default. */
@@ -45,22 +48,14 @@ const POLICY: SchedulerPolicy = {
   maxRunning: 32,
 };
 
-/** @throws BlockstitchError `native_unavailable`, `config_invalid` (pool too small), or what kept the worker from starting */
+/** @throws BlockstitchError `native_unavailable`, `config_invalid` (pool too small, or not to be had), or what kept the worker from starting */
 export async function createEngine(options: EngineOptions): Promise<Engine> {
   const { model, kvDtype, kvMemoryBytes, threads, pageTokens = 16 } = options;
   const addon = loadAddon();
   const { layers, kvHeads, headDim } = model.config;
   const shape = { pageTokens, layers, kvHeads, headDim, dtype: kvDtype };
-  const sample = addon.createPool({ ...shape, pages: 1 });
-  const pageBytes = addon.pageBytes(sample);
-  addon.destroyPool(sample);
-  // One page is scratch, for padding rows.
-  const pages = Math.floor(kvMemoryBytes / pageBytes) - 1;
-  if (pages < 1) {
-    const reason = `${kvMemoryBytes} bytes hold fewer than two pages of ${pageBytes} bytes`;
-    throw new BlockstitchError('config_invalid', { setting: '--kv-memory', reason });
-  }
-  const poolId = addon.createPool({ ...shape, pages: pages + 1 });
+  const onDevice = options.device === undefined ? {} : { device: options.device.number };
+  const pool = new EnginePool({ addon, shape: { ...shape, ...onDevice }, kvMemoryBytes });
   // One layer deep, touched only by the probes of repairs; one page is scratch.
   const probePages = Math.ceil(model.config.maxPositions / pageTokens);
   const probe =
@@ -68,7 +63,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       ? undefined
       : { poolId: addon.createPool({ ...shape, layers: 1, pages: probePages + 1 }), pages: probePages };
   const destroyPool = () => {
-    addon.destroyPool(poolId);
+    pool.destroy();
     if (probe !== undefined) addon.destroyPool(probe.poolId);
   };
   const counters = new SharedCounters();
@@ -77,10 +72,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   try {
     return await EngineHost.start({
       addon,
-      poolId,
-      pages,
+      pool,
       pageTokens,
-      pageBytes,
       contextTokens: model.config.maxPositions,
       canProbe: probe !== undefined,
       maxRunning: policy.maxRunning,
@@ -96,16 +89,19 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
           tokenIds,
           ...(cacheSalt === undefined ? {} : { cacheSalt }),
         }),
-      startWorker: workerStarter({
-        model,
-        threads,
-        poolId,
-        pages,
-        pageTokens,
-        ...(probe === undefined ? {} : { probe }),
-        policy,
-        counters: counters.buffer,
-      }),
+      startWorker: workerStarter(
+        {
+          model,
+          threads,
+          ...(options.device === undefined ? {} : { device: options.device }),
+          ...(pool.sizedByModel ? {} : { pool: pool.make() }),
+          pageTokens,
+          ...(probe === undefined ? {} : { probe }),
+          policy,
+          counters: counters.buffer,
+        },
+        () => pool.make(),
+      ),
       logger: options.logger ?? SILENT,
       destroyPool,
     });

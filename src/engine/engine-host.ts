@@ -11,6 +11,7 @@ import { type PlanBlock, promptTokens } from '../prompt/prompt-plan.js';
 import { AdmissionGate } from './admission-gate.js';
 import { BlockTraffic } from './block-traffic.js';
 import type { BlockReport, Engine, EngineStatistics, GenerateEvent, GenerateRequest } from './engine.js';
+import type { EnginePool } from './engine-pool.js';
 import { IngestJob } from './ingest-job.js';
 import type { IngestSpec } from './ingest-queue.js';
 import { PrefillSpeed } from './prefill-speed.js';
@@ -22,11 +23,9 @@ import type { EngineNews } from './worker-messages.js';
 
 export interface HostOptions {
   addon: Pick<NativeAddon, 'readPages' | 'writePages' | 'payloadBytes'>;
-  poolId: number;
-  /** Pages that requests may use. */
-  pages: number;
+  /** Asked for once the worker is ready: a pool may be made only then. */
+  pool: Pick<EnginePool, 'id' | 'pages' | 'pageBytes'>;
   pageTokens: number;
-  pageBytes: number;
   /** Positions a prompt and its answer may take together. */
   contextTokens: number;
   /** Whether repairs may choose by deviation. */
@@ -90,7 +89,7 @@ export class EngineHost implements Engine {
   generate(request: GenerateRequest, signal?: AbortSignal): AsyncIterable<GenerateEvent> {
     const { link } = this.#available();
     const { plan, sampling } = request;
-    const { contextTokens, pages, pageTokens, counters } = this.#options;
+    const { contextTokens, pool, pageTokens, counters } = this.#options;
     const prompt = promptTokens(plan);
     if (prompt + sampling.maxTokens > contextTokens) {
       const details = { promptTokens: prompt, maxTokens: sampling.maxTokens, contextTokens };
@@ -103,7 +102,7 @@ export class EngineHost implements Engine {
     if (this.#streams.has(request.id)) throw new TypeError(`request id ${request.id} is in use`);
     const spec = buildRequestSpec(request, this.blockKey, now(), randomInt(2 ** 32));
     const needed = pagesNeeded(spec, pageTokens);
-    if (needed > pages) throw new BlockstitchError('pool_too_small', { needed, pages });
+    if (needed > pool.pages) throw new BlockstitchError('pool_too_small', { needed, pages: pool.pages });
     const outstanding = this.#streams.size;
     const admitted = [...this.#streams.values()].filter((stream) => stream.admitted).length;
     if (!this.#gate.admits({ outstanding, admitted, waitingInWorker: counters.get('waiting') })) {
@@ -129,14 +128,14 @@ export class EngineHost implements Engine {
     const { link, traffic } = this.#available();
     if (signal?.aborted) throw new BlockstitchError('client_closed');
     if (blocks.length === 0) return [];
-    const { pages, pageTokens, contextTokens } = this.#options;
+    const { pool, pageTokens, contextTokens } = this.#options;
     const sinkPages = Math.ceil(options.sinkTokenIds.length / pageTokens);
     const longest = Math.max(...blocks.map(({ tokenIds }) => tokenIds.length));
     if (longest + options.sinkTokenIds.length > contextTokens) {
       throw new BlockstitchError('context_exceeded', { promptTokens: longest, maxTokens: 0, contextTokens });
     }
     const needed = Math.ceil(longest / pageTokens) + sinkPages;
-    if (needed > pages) throw new BlockstitchError('pool_too_small', { needed, pages });
+    if (needed > pool.pages) throw new BlockstitchError('pool_too_small', { needed, pages: pool.pages });
     const specs: IngestSpec['blocks'][number][] = [];
     for (const [index, { tokenIds, kind }] of blocks.entries()) {
       if (index % KEYS_PER_TURN === KEYS_PER_TURN - 1) await new Promise(setImmediate);
@@ -166,14 +165,14 @@ export class EngineHost implements Engine {
     this.#options.blockKey(tokenIds, sinkTokenIds, cacheSalt);
 
   async locate(keys: readonly BlockKey[]): Promise<{ tiers: CacheTier[]; tokens?: number; bytes?: number }[]> {
-    const { repository, addon, poolId } = this.#options;
+    const { repository, addon, pool } = this.#options;
     const below = await repository.locate(keys);
     return keys.map((key, index) => {
       const tokens = this.#inPool.get(key);
       const lower = below[index];
       const tiers: CacheTier[] = lower === undefined ? [] : [lower];
       if (tokens === undefined) return { tiers };
-      return { tiers: ['pool', ...tiers], tokens, bytes: addon.payloadBytes(poolId, tokens) };
+      return { tiers: ['pool', ...tiers], tokens, bytes: addon.payloadBytes(pool.id, tokens) };
     });
   }
 
@@ -200,7 +199,8 @@ export class EngineHost implements Engine {
   }
 
   async statistics(): Promise<EngineStatistics> {
-    const { counters, pages, pageTokens, pageBytes, repository } = this.#options;
+    const { counters, pool, pageTokens, repository } = this.#options;
+    const { pages, pageBytes } = pool;
     const freePages = counters.get('freePages');
     const cachedPages = counters.get('cachedPages');
     return {
@@ -269,7 +269,7 @@ export class EngineHost implements Engine {
   }
 
   async #startWorker(): Promise<void> {
-    const { addon, poolId, repository, maxSavingBytes, startWorker, logger, counters } = this.#options;
+    const { addon, pool, repository, maxSavingBytes, startWorker, logger, counters } = this.#options;
     const link = await startWorker({
       news: (news) => this.#take(news),
       failed: (error) => void this.#workerFailed(error),
@@ -277,7 +277,7 @@ export class EngineHost implements Engine {
     const speed = new PrefillSpeed(counters);
     const traffic = new BlockTraffic({
       addon,
-      poolId,
+      poolId: pool.id,
       repository,
       maxSavingBytes,
       post: (command) => link.post(command),

@@ -2,14 +2,21 @@
  * The worker thread: loads addon and graph, then turns the engine core, one step after another, while there is work.
  * Knows the loop and its messages; what a step does is `engine-core.ts`.
  */
-import { parentPort, workerData } from 'node:worker_threads';
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { loadAddon } from '../kernels/load-addon.js';
 import { ContextProbe } from './context-probe.js';
 import { EngineCore } from './engine-core.js';
 import { ModelRunner } from './model-runner.js';
 import { measureRowMultiple } from './row-probe.js';
 import { SharedCounters } from './shared-counters.js';
-import { type EngineCommand, hasNews, type WorkerReady, type WorkerSetup } from './worker-messages.js';
+import {
+  type EngineCommand,
+  hasNews,
+  type WorkerLoaded,
+  type WorkerPool,
+  type WorkerReady,
+  type WorkerSetup,
+} from './worker-messages.js';
 
 /** Milliseconds of a clock that both threads share: monotonic, from the time origin on. */
 const now = () => performance.timeOrigin + performance.now();
@@ -19,16 +26,17 @@ async function main(): Promise<void> {
   if (port === null) throw new Error('the engine worker runs in a worker thread only');
   const setup = workerData as WorkerSetup;
   const addon = loadAddon();
-  const runner = await ModelRunner.create(setup.model, setup.threads);
-  const rowMultiple = await measureRowMultiple(runner, setup.poolId, setup.pages, 0);
-  const contextProbe = new ContextProbe(setup.model, setup.threads, addon, setup.poolId);
+  const runner = await ModelRunner.create(setup.model, setup.threads, setup.device);
+  const pool = setup.pool ?? (await askForPool(port));
+  const rowMultiple = await measureRowMultiple(runner, pool.id, pool.pages, 0);
+  const contextProbe = new ContextProbe(setup.model, setup.threads, addon, pool.id);
   const { pageTokens, probe } = setup;
   const core = new EngineCore({
     runner: { run: (step) => runner.run(step), probe: (step) => contextProbe.run(step) },
-    pages: setup.pages,
+    pages: pool.pages,
     pageTokens,
     vocabSize: setup.model.config.vocabSize,
-    layout: { poolId: setup.poolId, scratchPage: setup.pages, rowMultiple: rowMultiple ?? 1 },
+    layout: { poolId: pool.id, scratchPage: pool.pages, rowMultiple: rowMultiple ?? 1 },
     ...(probe === undefined ? {} : { probeLayout: { ...probe, pageTokens, rowMultiple: rowMultiple ?? 1 } }),
     policy: setup.policy,
     counters: new SharedCounters(setup.counters),
@@ -72,6 +80,13 @@ async function main(): Promise<void> {
       };
     });
   }
+}
+
+/** Tells that the model is loaded, so that the pool can be made from the memory it left. */
+function askForPool(port: MessagePort): Promise<WorkerPool> {
+  const answer = new Promise<WorkerPool>((resolve) => port.once('message', resolve));
+  port.postMessage({ loaded: true } satisfies WorkerLoaded);
+  return answer;
 }
 
 await main();

@@ -4,7 +4,7 @@
  */
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import type { ImportedModel } from '../model/imported-model.js';
-import { sessionOptions } from '../model/session-options.js';
+import { type EngineDevice, sessionOptions } from '../model/session-options.js';
 import type { StepRunner } from './engine-core.js';
 import type { ModelOutput, ModelStep } from './step-batch.js';
 
@@ -29,10 +29,11 @@ export class ModelRunner implements StepRunner {
   /**
    * Loads the graph. Call in the worker only: onnxruntime-node runs on the thread that calls it.
    * @param threads threads for matrix products
+   * @param device the GPU to run on; absent: the CPU
    */
-  static async create(model: ImportedModel, threads: number): Promise<ModelRunner> {
+  static async create(model: ImportedModel, threads: number, device?: EngineDevice): Promise<ModelRunner> {
     const runtime = await import('onnxruntime-node');
-    const session = await runtime.InferenceSession.create(model.graphPath, sessionOptions(model, threads));
+    const session = await runtime.InferenceSession.create(model.graphPath, sessionOptions(model, threads, device));
     return new ModelRunner(session, runtime.Tensor, model.config.vocabSize);
   }
 

@@ -3,7 +3,14 @@
  * Knows threads; what the messages mean is the host's and the worker's.
  */
 import { Worker } from 'node:worker_threads';
-import type { EngineCommand, EngineNews, WorkerReady, WorkerSetup } from './worker-messages.js';
+import type {
+  EngineCommand,
+  EngineNews,
+  WorkerLoaded,
+  WorkerPool,
+  WorkerReady,
+  WorkerSetup,
+} from './worker-messages.js';
 
 export interface WorkerLink {
   /** Rows of a step are padded to this; undefined: results depend on the batch. */
@@ -23,8 +30,11 @@ export type StartWorker = (listeners: WorkerListeners) => Promise<WorkerLink>;
 
 const CLOSE_TIMEOUT_MS = 10_000;
 
-/** @returns a function that starts a worker; it rejects with what kept the worker from getting ready */
-export function workerStarter(setup: WorkerSetup): StartWorker {
+/**
+ * @param makePool the pool of a setup without one; called when the worker's model is loaded
+ * @returns a function that starts a worker; it rejects with what kept the worker from getting ready
+ */
+export function workerStarter(setup: WorkerSetup, makePool: () => WorkerPool): StartWorker {
   return (listeners) =>
     new Promise((resolve, reject) => {
       const worker = new Worker(compiledWorker(), { workerData: setup });
@@ -40,7 +50,16 @@ export function workerStarter(setup: WorkerSetup): StartWorker {
       };
       worker.on('error', (error) => end(error instanceof Error ? error : new Error(String(error))));
       worker.on('exit', (code) => end(new Error(`the engine worker exited with code ${code}`)));
-      worker.on('message', (message: WorkerReady | EngineNews) => {
+      worker.on('message', (message: WorkerLoaded | WorkerReady | EngineNews) => {
+        if ('loaded' in message) {
+          try {
+            worker.postMessage(makePool());
+          } catch (error) {
+            end(error as Error);
+            void worker.terminate();
+          }
+          return;
+        }
         if (!('ready' in message)) {
           listeners.news(message);
           return;

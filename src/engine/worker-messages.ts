@@ -5,6 +5,7 @@
 import type { BlockKey, CacheTier } from '../blocks/block-store.js';
 import type { ErrorCode } from '../errors.js';
 import type { ImportedModel } from '../model/imported-model.js';
+import type { EngineDevice } from '../model/session-options.js';
 import type { GenerateEvent } from './engine.js';
 import type { IngestSpec } from './ingest-queue.js';
 import type { SchedulerPolicy } from './scheduler.js';
@@ -15,15 +16,27 @@ export interface WorkerSetup {
   model: ImportedModel;
   /** Threads for matrix products. */
   threads: number;
-  poolId: number;
-  /** Pages that sequences and blocks may use; the page behind them is scratch. */
-  pages: number;
+  /** The GPU to run on; absent: the CPU. */
+  device?: EngineDevice;
+  /** The KV pool; absent where it is made after the model was loaded. */
+  pool?: WorkerPool;
   pageTokens: number;
   /** The probe's own pool; absent for models that have no probe. Its last page is scratch. */
   probe?: { poolId: number; pages: number };
   policy: SchedulerPolicy;
   /** Counters that both threads read, see `shared-counters.ts`. */
   counters: SharedArrayBuffer;
+}
+
+export interface WorkerPool {
+  id: number;
+  /** Pages that sequences and blocks may use; the page behind them is scratch. */
+  pages: number;
+}
+
+/** What a worker without a pool says when its model is loaded; it is answered with a pool. */
+export interface WorkerLoaded {
+  loaded: true;
 }
 
 export type EngineCommand =

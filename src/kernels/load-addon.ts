@@ -53,7 +53,7 @@ function open(): NativeAddon {
 }
 
 /** The package's root, from src/kernels as well as from dist/src/kernels. */
-function packageRoot(): string {
+export function packageRoot(): string {
   let directory = dirname(fileURLToPath(import.meta.url));
   while (!existsSync(join(directory, 'package.json'))) {
     const parent = dirname(directory);
@@ -69,7 +69,7 @@ function addonPath(): string {
   return path;
 }
 
-function runtimeDirectory(): string {
+export function runtimeDirectory(): string {
   const entry = dirname(require.resolve('onnxruntime-node/package.json'));
   return join(entry, 'bin', 'napi-v6', process.platform, process.arch);
 }

@@ -18,6 +18,17 @@ export interface PoolShape {
   kvHeads: number;
   headDim: number;
   dtype: KvDtype;
+  /** Number of the GPU whose memory the pool takes; absent: host memory. */
+  device?: number;
+}
+
+/** A GPU as the device library reports it. */
+export interface DeviceInfo {
+  name: string;
+  /** Compute capability, e.g. `9.0`. */
+  capability: string;
+  totalBytes: number;
+  freeBytes: number;
 }
 
 export interface NativeAddon {
@@ -35,6 +46,16 @@ export interface NativeAddon {
   kernelLevel(): KernelLevel;
   /** Forces a lower kernel level (tests, benches). @throws RangeError when the processor lacks it */
   setKernelLevel(level: KernelLevel): void;
+  /**
+   * Opens a device library (libblockstitch_cuda.so), once per process, and offers its operators to the sessions made
+   * from then on. After attachOnnxRuntime, on the main thread.
+   * @throws Error saying what is missing: the file, something it needs, the driver, a GPU
+   */
+  openDeviceLibrary(path: string): void;
+  /** The GPUs, as they are now. After openDeviceLibrary. @throws Error when the driver fails */
+  devices(): DeviceInfo[];
+  /** Bytes of one page of a pool on a GPU. After openDeviceLibrary. @throws Error for a shape that its kernels do not know */
+  devicePageBytes(shape: PoolShape): number;
   /** Allocates a pool (pages are touched lazily by the OS). @returns its id, valid in every thread of the process */
   createPool(shape: PoolShape): number;
   /** Frees a pool once no step and no page copy uses it. */

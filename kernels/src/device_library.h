@@ -1,0 +1,57 @@
+// The device library (libblockstitch_cuda.so): opened only when a device is asked for, and the pools made with it.
+// Knows the C table of device_api.h; pools of the CPU are kv_pool.h.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "device_api.h"
+#include "kv_pool.h"
+
+namespace blockstitch {
+
+/// Opens the library, once per process; later calls return what the first did.
+/// @returns an empty string, or what is wrong: file, version, driver
+std::string openDeviceLibrary(const std::string& path);
+
+/// Name of the execution provider whose tensors the library takes. The library is open.
+const char* deviceProvider();
+
+/// @returns an empty string and one entry per device, or what is wrong. The library is open.
+std::string listDevices(std::vector<DeviceInfo>* devices);
+
+/// A pool in a device's memory.
+class DevicePool {
+ public:
+  /// @returns null with what is wrong in `wrong`; a pool that stays alive while somebody holds it. The library is open.
+  static std::shared_ptr<DevicePool> create(int device, const PoolShape& shape, std::string* wrong);
+  ~DevicePool();
+  DevicePool(const DevicePool&) = delete;
+  DevicePool& operator=(const DevicePool&) = delete;
+
+  const PoolShape& shape() const { return shape_; }
+  size_t pageBytes() const { return pageBytes_; }
+  size_t payloadBytes(size_t tokens) const;
+  /// Block the calling thread; @returns an empty string, or what is wrong
+  std::string readPages(const int32_t* pages, size_t tokens, uint8_t* payload) const;
+  std::string writePages(const int32_t* pages, size_t tokens, const uint8_t* payload);
+  std::string attend(const DeviceAttention& attention);
+
+ private:
+  DevicePool(const PoolShape& shape, size_t pageBytes, void* pool) : shape_(shape), pageBytes_(pageBytes), pool_(pool) {}
+
+  PoolShape shape_;
+  size_t pageBytes_;
+  void* pool_;
+};
+
+/// Bytes of one page of such a pool, without making one. @returns an empty string, or what is wrong with the shape
+std::string devicePageBytes(const PoolShape& shape, size_t* bytes);
+
+/// Registry of the process's device pools; ids are apart from those of the CPU's pools and valid in every thread.
+int32_t registerDevicePool(std::shared_ptr<DevicePool> pool);
+std::shared_ptr<DevicePool> findDevicePool(int32_t id);
+bool unregisterDevicePool(int32_t id);
+
+}  // namespace blockstitch

@@ -1,0 +1,102 @@
+// Reads attributes and tensors of the BlockAttention operator; see op_tensors.h.
+#include "op_tensors.h"
+
+namespace blockstitch {
+
+namespace {
+
+ort::Status* viewOf(ort::Api api, const ort::Value* value, TensorView* view) {
+  ort::TensorShapeInfo* info = nullptr;
+  ort::Status* status = ort::call<ort::Status*>(api, ort::kGetTensorTypeAndShape, value, &info);
+  if (status != nullptr) return status;
+  status = ort::call<ort::Status*>(api, ort::kGetDimensionsCount, static_cast<const ort::TensorShapeInfo*>(info), &view->rank);
+  if (status == nullptr && view->rank <= 4) {
+    status = ort::call<ort::Status*>(api, ort::kGetDimensions, static_cast<const ort::TensorShapeInfo*>(info), view->shape,
+                                     view->rank);
+  }
+  ort::call<void>(api, ort::kReleaseTensorTypeAndShapeInfo, info);
+  if (status != nullptr) return status;
+  return ort::call<ort::Status*>(api, ort::kGetTensorMutableData, const_cast<ort::Value*>(value), &view->data);
+}
+
+}  // namespace
+
+ort::Status* opFailure(ort::Api api, ort::ErrorCode code, const std::string& message) {
+  return ort::call<ort::Status*>(api, ort::kCreateStatus, static_cast<int>(code), ("BlockAttention: " + message).c_str());
+}
+
+ort::Status* readOpAttributes(ort::Api api, const ort::KernelInfo* info, AttentionShape* shape) {
+  int64_t layer = 0, heads = 0, kvHeads = 0, headDim = 0, rotaryDim = 0, interleaved = 0, window = 0;
+  float scale = 0, softcap = 0;
+  struct {
+    const char* name;
+    int64_t* value;
+  } const integers[] = {{"layer", &layer},           {"num_heads", &heads},
+                        {"num_kv_heads", &kvHeads},  {"head_dim", &headDim},
+                        {"rotary_dim", &rotaryDim},  {"rotary_interleaved", &interleaved},
+                        {"sliding_window", &window}};
+  for (const auto& each : integers) {
+    if (ort::Status* status = ort::call<ort::Status*>(api, ort::kKernelInfoGetAttributeInt64, info, each.name, each.value)) return status;
+  }
+  if (ort::Status* status = ort::call<ort::Status*>(api, ort::kKernelInfoGetAttributeFloat, info, "scale", &scale)) return status;
+  if (ort::Status* status = ort::call<ort::Status*>(api, ort::kKernelInfoGetAttributeFloat, info, "softcap", &softcap)) return status;
+  if (layer < 0 || heads < 1 || kvHeads < 1 || heads % kvHeads != 0 || window < 0) {
+    return opFailure(api, ort::kInvalidArgument, "bad layer, num_heads, num_kv_heads or sliding_window");
+  }
+  if (headDim < 8 || headDim > 256 || headDim % 8 != 0 || rotaryDim < 0 || rotaryDim > headDim || rotaryDim % 2 != 0) {
+    return opFailure(api, ort::kInvalidArgument, "head_dim must be a multiple of 8 up to 256, rotary_dim even and no larger");
+  }
+  *shape = {static_cast<size_t>(layer),     static_cast<size_t>(heads), static_cast<size_t>(kvHeads),
+            static_cast<size_t>(headDim),   static_cast<size_t>(rotaryDim), interleaved != 0, scale,
+            static_cast<size_t>(window),    softcap};
+  return nullptr;
+}
+
+ort::Status* readOpInputs(ort::Api api, const ort::KernelContext* context, const AttentionShape& shape, OpInputs* inputs) {
+  TensorView* tensors = inputs->tensors;
+  for (size_t i = 0; i < kOpInputs; i++) {
+    const ort::Value* value = nullptr;
+    if (ort::Status* status = ort::call<ort::Status*>(api, ort::kKernelContextGetInput, context, i, &value)) return status;
+    if (ort::Status* status = viewOf(api, value, &tensors[i])) return status;
+  }
+  inputs->rows = static_cast<size_t>(tensors[0].shape[0]);
+  const size_t keyWidth = shape.kvHeads * shape.headDim;
+  if (!tensors[0].isMatrix(inputs->rows, shape.heads * shape.headDim) || !tensors[1].isMatrix(inputs->rows, keyWidth) ||
+      !tensors[2].isMatrix(inputs->rows, keyWidth)) {
+    return opFailure(api, ort::kInvalidArgument, "query, key and value must be [T, heads * head_dim]");
+  }
+  inputs->positions = static_cast<size_t>(tensors[3].shape[0]);
+  if (!tensors[3].isMatrix(inputs->positions, shape.rotaryDim / 2) || !tensors[4].isMatrix(inputs->positions, shape.rotaryDim / 2)) {
+    return opFailure(api, ort::kInvalidArgument, "cos and sin must be [positions, rotary_dim / 2]");
+  }
+  inputs->metadata = static_cast<const int32_t*>(tensors[kMetadataInput].data);
+  inputs->metadataSize = static_cast<size_t>(tensors[kMetadataInput].shape[0]);
+  return nullptr;
+}
+
+ort::Status* allocateOpOutput(ort::Api api, ort::KernelContext* context, const OpInputs& inputs, void** output) {
+  ort::Value* value = nullptr;
+  if (ort::Status* status = ort::call<ort::Status*>(api, ort::kKernelContextGetOutput, context, size_t{0},
+                                                    static_cast<const int64_t*>(inputs.tensors[0].shape), size_t{2}, &value)) return status;
+  return ort::call<ort::Status*>(api, ort::kGetTensorMutableData, value, output);
+}
+
+ort::CustomOp opTemplate() {
+  ort::CustomOp op{};
+  op.version = ort::kApiVersion;
+  op.getName = [](const ort::CustomOp*) { return "BlockAttention"; };
+  op.getInputTypeCount = [](const ort::CustomOp*) { return kOpInputs; };
+  op.getOutputTypeCount = [](const ort::CustomOp*) { return size_t{1}; };
+  op.getInputCharacteristic = [](const ort::CustomOp*, size_t) { return ort::kRequired; };
+  op.getOutputCharacteristic = [](const ort::CustomOp*, size_t) { return ort::kRequired; };
+  op.getInputMemoryType = [](const ort::CustomOp*, size_t) { return ort::kMemoryDefault; };
+  op.getVariadicInputMinArity = [](const ort::CustomOp*) { return 0; };
+  op.getVariadicInputHomogeneity = [](const ort::CustomOp*) { return 0; };
+  op.getVariadicOutputMinArity = [](const ort::CustomOp*) { return 0; };
+  op.getVariadicOutputHomogeneity = [](const ort::CustomOp*) { return 0; };
+  op.getStartVersion = [](const ort::CustomOp*) { return 1; };
+  op.getEndVersion = [](const ort::CustomOp*) { return 1; };
+  return op;
+}
+
+}  // namespace blockstitch

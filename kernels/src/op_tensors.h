@@ -1,0 +1,49 @@
+// What the CPU and the CUDA operator have in common: their inputs, their attributes, their complaints.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "attention.h"
+#include "ort_abi.h"
+
+namespace blockstitch {
+
+/// query, key, value, cos, sin, step_metadata: see src/model/imported-model.ts.
+constexpr size_t kOpInputs = 6;
+constexpr size_t kMetadataInput = 5;
+
+struct TensorView {
+  void* data = nullptr;
+  int64_t shape[4] = {0, 0, 0, 0};
+  size_t rank = 0;
+
+  bool isMatrix(size_t height, size_t width) const {
+    return rank == 2 && static_cast<size_t>(shape[0]) == height && static_cast<size_t>(shape[1]) == width;
+  }
+};
+
+/// The inputs of one call, shapes checked against the attributes.
+struct OpInputs {
+  TensorView tensors[kOpInputs];
+  size_t rows;
+  size_t positions;
+  const int32_t* metadata;
+  size_t metadataSize;
+};
+
+ort::Status* opFailure(ort::Api api, ort::ErrorCode code, const std::string& message);
+
+/// @returns null and the attributes, or what is wrong with them
+ort::Status* readOpAttributes(ort::Api api, const ort::KernelInfo* info, AttentionShape* shape);
+
+ort::Status* readOpInputs(ort::Api api, const ort::KernelContext* context, const AttentionShape& shape, OpInputs* inputs);
+
+/// The output [rows, heads * headDim], allocated by ONNX Runtime.
+ort::Status* allocateOpOutput(ort::Api api, ort::KernelContext* context, const OpInputs& inputs, void** output);
+
+/// A custom-op table but for its provider, element types and kernel.
+ort::CustomOp opTemplate();
+
+}  // namespace blockstitch
