@@ -374,6 +374,7 @@ export class EngineHost implements Engine {
     for (const job of this.#jobs.values()) job.fail(error());
     for (const resolve of this.#evictions.values()) resolve(0);
     this.#evictions.clear();
+    this.#quieten();
   }
 
   #quieten(): void {
