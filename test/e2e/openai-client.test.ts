@@ -222,9 +222,9 @@ test('a document ingested by id is answered from its cached blocks', async () =>
   expect(usage?.prompt_tokens_details?.cached_tokens).toBeGreaterThan(5);
 });
 
-test("the README's request is answered", async () => {
-  const readme = readFileSync(join(PACKAGE_DIR, 'README.md'), 'utf8');
-  const [, path, body] = /curl http:\/\/127\.0\.0\.1:8080(\S+) -H '[^']+' -d '([^']+)'/.exec(readme) ?? [];
+test.each(['README.md', 'docs/api.md'])('the request in %s is answered', async (page) => {
+  const text = readFileSync(join(PACKAGE_DIR, page), 'utf8');
+  const [, path, body] = /curl http:\/\/127\.0\.0\.1:8080(\S+) -H '[^']+' -d '([^']+)'/.exec(text) ?? [];
   const answer = await demo.post<{ object: string; choices: unknown[] }>(path as string, body);
   expect(answer).toMatchObject({ status: 200, json: { object: 'chat.completion' } });
   expect(answer.json.choices).toHaveLength(1);
