@@ -72,6 +72,8 @@ export class EngineHost implements Engine {
   #failuresInRow = 0;
   #nextCall = 1;
   #closing: Promise<void> | undefined;
+  /** Of the last worker that died: over when its successor is up, or is known not to come up. */
+  #recovery: Promise<void> | undefined;
   #onQuiet: (() => void) | undefined;
 
   private constructor(options: HostOptions) {
@@ -255,6 +257,8 @@ export class EngineHost implements Engine {
       await running.traffic.close();
       await running.link.close();
     }
+    // A worker that is being started, or page copies of one that died, may still use the pool.
+    await this.#recovery;
     this.#options.destroyPool();
   }
 
@@ -272,7 +276,9 @@ export class EngineHost implements Engine {
     const { addon, pool, repository, maxSavingBytes, startWorker, logger, counters } = this.#options;
     const link = await startWorker({
       news: (news) => this.#take(news),
-      failed: (error) => void this.#workerFailed(error),
+      failed: (error) => {
+        this.#recovery = this.#workerFailed(error);
+      },
     });
     const speed = new PrefillSpeed(counters);
     const traffic = new BlockTraffic({

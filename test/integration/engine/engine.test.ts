@@ -67,6 +67,8 @@ beforeAll(async () => {
     shape: { fingerprint: model.fingerprint, layers, kvHeads, headDim, dtype: 'float16' },
     store: new LmdbStore(join(directory, 'store')),
     hostBytes: 0,
+    // However slow the machine is: these tests name where a block must come from.
+    cost: { leastWaitMs: 10_000, mostWaitMs: 10_000 },
   });
   engine = await createEngine({ model, repository, kvDtype: 'float16', kvMemoryBytes: 4 << 20, threads: 1 });
 });

@@ -203,6 +203,22 @@ describe('ingestion', () => {
     expect(bench.freePages + bench.cachedPages).toBe(bench.pages);
   });
 
+  it('reports a block in the very message that asks for its save, so that the save cannot be over before', async () => {
+    const bench = new CoreBench();
+    bench.core.handle({
+      type: 'ingest',
+      spec: { jobId: 'job', sinks: SINKS, blocks: [{ ...block(1, 10), index: 0 }] },
+    });
+    for (let turns = 0; turns < 20 && bench.ingested.length === 0; turns++) {
+      await bench.core.turn();
+      const news = bench.core.takeNews();
+      expect(news.ingested.map(({ save }) => save)).toEqual(news.saves.map(() => true));
+      if (news.ingested.length > 0) return;
+      for (const { handle } of news.loads) bench.core.handle({ type: 'settled', handle, tier: undefined });
+    }
+    expect.fail('the block was never ingested');
+  });
+
   it('lets requests go first, and is not starved by them', async () => {
     const bench = new CoreBench({ pages: 128 });
     const blocks = Array.from({ length: 3 }, (_, index) => ({ ...block(index, 12), index }));
@@ -323,7 +339,7 @@ describe('whatever the way', () => {
           expect(bench.freePages + bench.cachedPages).toBe(pages);
         },
       ),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   }, 120_000);
 });
