@@ -56,10 +56,10 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const shape = { pageTokens, layers, kvHeads, headDim, dtype: kvDtype };
   const onDevice = options.device === undefined ? {} : { device: options.device.number };
   const pool = new EnginePool({ addon, shape: { ...shape, ...onDevice }, kvMemoryBytes });
-  // One layer deep, touched only by the probes of repairs; one page is scratch.
+  // One layer deep, touched only by the probes of repairs, which compare with pages in host memory; one page is scratch.
   const probePages = Math.ceil(model.config.maxPositions / pageTokens);
   const probe =
-    model.probePath === undefined
+    model.probePath === undefined || options.device !== undefined
       ? undefined
       : { poolId: addon.createPool({ ...shape, layers: 1, pages: probePages + 1 }), pages: probePages };
   const destroyPool = () => {

@@ -98,7 +98,7 @@ export class EngineHost implements Engine {
       throw new BlockstitchError('context_exceeded', details);
     }
     if (request.repair?.by === 'deviation' && !this.#options.canProbe) {
-      const reason = 'A model of one layer cannot choose its repairs by deviation; use `first`.';
+      const reason = 'Repairs by deviation need a model of two layers or more on the CPU; use `first`.';
       throw new BlockstitchError('invalid_request', { reason }, { param: 'attention.repair.by' });
     }
     if (this.#streams.has(request.id)) throw new TypeError(`request id ${request.id} is in use`);
