@@ -8,7 +8,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { BlockstitchError } from './errors.js';
-import { formatBytes, parseBytes, parseMilliseconds } from './units.js';
+import { formatBytes, parseBytes, parseDevice, parseMilliseconds } from './units.js';
 
 interface SettingBase {
   /** Long flag of `blockstitch serve`; null where a value must not show in a process list. */
@@ -109,6 +109,19 @@ export const SETTINGS = {
     ['fp32', 'int8', 'int4'],
     'format of the linear layers; kept per format in the import cache',
   ),
+  device: text(
+    '--device',
+    'BLOCKSTITCH_DEVICE',
+    'cpu',
+    'cpu, or GPUs: cuda, cuda:1, or cuda:0,1 for one engine each (docs/cuda.md)',
+  ),
+  activations: choice(
+    '--activations',
+    'BLOCKSTITCH_ACTIVATIONS',
+    'auto',
+    ['auto', 'float16', 'bfloat16'],
+    "type of hidden states on a GPU; auto takes the checkpoint's own, else float16. On the CPU they are float32",
+  ),
   kvDtype: choice(
     '--kv-dtype',
     'BLOCKSTITCH_KV_DTYPE',
@@ -116,7 +129,14 @@ export const SETTINGS = {
     ['float32', 'float16', 'bfloat16', 'int8'],
     'element type of cached keys and values',
   ),
-  kvMemoryBytes: bytes('--kv-memory', 'BLOCKSTITCH_KV_MEMORY', GiB, MiB, 4096 * GiB, 'size of the KV pool'),
+  kvMemoryBytes: bytes(
+    '--kv-memory',
+    'BLOCKSTITCH_KV_MEMORY',
+    0,
+    0,
+    4096 * GiB,
+    'size of the KV pool; 0 takes 1 GiB of host memory, or what the model leaves free on a GPU',
+  ),
   threads: integer('--threads', 'BLOCKSTITCH_THREADS', 0, 0, 1024, 'threads', 'compute threads; 0 takes every core'),
   maxBatchTokens: integer(
     '--max-batch-tokens',
@@ -374,6 +394,9 @@ export function loadConfig(
   const loaded = config as Config;
   if (loaded.targetTokens > loaded.maxBlockTokens) {
     throw invalid('targetTokens', `${loaded.targetTokens} is more than --max-block-tokens (${loaded.maxBlockTokens})`);
+  }
+  if (parseDevice(loaded.device) === undefined) {
+    throw invalid('device', `${JSON.stringify(loaded.device)} is not cpu, cuda, cuda:0 or a list such as cuda:0,1`);
   }
   return loaded.apiKeysFile === '' ? loaded : { ...loaded, apiKeys: [...loaded.apiKeys, ...readKeys(loaded)] };
 }

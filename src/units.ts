@@ -50,3 +50,16 @@ function parseQuantity(text: string, units: Record<string, number>): number | un
   if (!match || factor === undefined) return undefined;
   return Math.round(Number(match[1]) * factor);
 }
+
+/**
+ * Reads a device: `cpu`, or GPUs by number, `cuda` (the first), `cuda:1`, `cuda:0,1`.
+ *
+ * @returns the GPUs' numbers, none for the CPU; undefined for anything else, or a GPU named twice
+ */
+export function parseDevice(text: string): number[] | undefined {
+  if (text === 'cpu') return [];
+  if (text === 'cuda') return [0];
+  const list = /^cuda:(\d{1,3}(?:,\d{1,3})*)$/.exec(text)?.[1];
+  const numbers = list?.split(',').map(Number);
+  return numbers !== undefined && new Set(numbers).size === numbers.length ? numbers : undefined;
+}

@@ -62,8 +62,8 @@ DeviceInfo describeCudaDevice(int) {
   DeviceInfo info{};
   std::snprintf(info.name, sizeof info.name, "emulated GPU");
   info.processors = 4;
-  info.totalBytes = 64 << 20;
-  info.freeBytes = 32 << 20;
+  info.totalBytes = uint64_t{2} << 30;
+  info.freeBytes = uint64_t{1} << 30;
   return info;
 }
 

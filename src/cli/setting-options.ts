@@ -7,6 +7,8 @@ import { BlockstitchError } from '../errors.js';
 export const MODEL_SETTINGS = [
   'model',
   'weights',
+  'device',
+  'activations',
   'kvDtype',
   'kvMemoryBytes',
   'threads',

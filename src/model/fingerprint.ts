@@ -8,6 +8,7 @@ import { createReadStream } from 'node:fs';
 import { mkdir, readFile, realpath, rename, stat, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { WeightFormat } from './imported-model.js';
+import type { ActivationType } from './narrow-graph.js';
 
 /** Raised when the same checkpoint would be imported to a graph that gives other KV. */
 export const IMPORT_VERSION = 1;
@@ -27,6 +28,7 @@ export interface FingerprintOptions {
   /** Weight files, in a fixed order. */
   files: readonly string[];
   weights: WeightFormat;
+  activations: ActivationType;
   /** Directory that remembers digests. */
   memory: string;
   onProgress?: (doneBytes: number, totalBytes: number) => void;
@@ -38,7 +40,10 @@ export async function fingerprintCheckpoint(options: FingerprintOptions): Promis
   const sizes = await Promise.all(options.files.map(async (file) => (await stat(file)).size));
   const total = sizes.reduce((sum, size) => sum + size, 0);
   const hash = createHash('sha256');
-  hash.update(JSON.stringify({ version: IMPORT_VERSION, weights: options.weights }));
+  const { weights, activations } = options;
+  // float32 was there first: its fingerprints stay what they were.
+  const narrow = activations === 'float32' ? {} : { activations };
+  hash.update(JSON.stringify({ version: IMPORT_VERSION, weights, ...narrow }));
   hash.update(createHash('sha256').update(options.configBytes).digest());
   let before = 0;
   for (const [index, file] of options.files.entries()) {

@@ -15,6 +15,7 @@ import { type DecoderEntries, findDecoderWeights } from './decoder-weights.js';
 import { fileIdentity, fingerprintCheckpoint, IMPORT_VERSION } from './fingerprint.js';
 import { acquireImportLock } from './import-lock.js';
 import type { ImportedModel, WeightFormat } from './imported-model.js';
+import { type ActivationType, narrowGraph } from './narrow-graph.js';
 import { encodeModel } from './onnx-schema.js';
 import { buildProbeGraph, PROBE_LAYER } from './probe-graph.js';
 import { ropeTables } from './rope.js';
@@ -43,6 +44,8 @@ export interface ImportOptions {
   /** Hugging Face directory: config.json, safetensors, tokenizer files. */
   checkpointDir: string;
   weights: WeightFormat;
+  /** Type of hidden states: float32 (the default) on a CPU; a 16-bit one on a GPU, or `checkpoint`: that of its weights. */
+  activations?: ActivationType | 'checkpoint';
   /** Imports are kept here, one directory each; made when absent. */
   cacheDir: string;
   /** Name to serve under; the directory's base name by default. */
@@ -67,19 +70,21 @@ export async function importModel(options: ImportOptions): Promise<ImportedModel
   const tensors = await readCheckpointTensors(checkpointDir);
   const entries = findDecoderWeights(checkpointDir, config.model, tensors);
   const { signal, onProgress } = options;
+  const activations = activationsOf(options.activations ?? 'float32', entries);
   try {
     await mkdir(cacheDir, { recursive: true });
     const fingerprint = await fingerprintCheckpoint({
       configBytes: config.configBytes,
       files: tensors.files,
       weights: options.weights,
+      activations,
       memory: join(cacheDir, 'digests'),
       onProgress: (doneBytes, totalBytes) => onProgress?.({ phase: 'hash', doneBytes, totalBytes }),
       signal,
     });
-    const source = { checkpointDir, config, tensors, entries, weights: options.weights, fingerprint };
+    const source = { checkpointDir, config, tensors, entries, weights: options.weights, activations, fingerprint };
     const directory = join(cacheDir, fingerprint.slice(0, 32));
-    const hasProbe = config.model.layers > PROBE_LAYER;
+    const hasProbe = wantsProbe(source);
     const cached = await isImported(directory, source);
     if (!cached) await importInto(directory, source, options);
     onProgress?.({ phase: 'done', doneBytes: 1, totalBytes: 1, cached });
@@ -104,7 +109,19 @@ interface ImportSource {
   tensors: CheckpointTensors;
   entries: DecoderEntries;
   weights: WeightFormat;
+  activations: ActivationType;
   fingerprint: string;
+}
+
+/** Weights in bfloat16 may exceed what a float16 holds; everything else goes into one. */
+function activationsOf(asked: ActivationType | 'checkpoint', entries: DecoderEntries): ActivationType {
+  if (asked !== 'checkpoint') return asked;
+  return entries.layers[0]?.query.weight.dtype === 'BF16' ? 'bfloat16' : 'float16';
+}
+
+/** Probes compare float32 values with pages in host memory: models of two layers or more, on a CPU. */
+function wantsProbe({ config, activations }: Pick<ImportSource, 'config' | 'activations'>): boolean {
+  return activations === 'float32' && config.model.layers > PROBE_LAYER;
 }
 
 /** Size and time of a file as it was when the import ended. */
@@ -115,7 +132,8 @@ interface ManifestFile {
 }
 
 /** True when the directory holds a finished import whose files are as they were. */
-async function isImported(directory: string, { fingerprint, config }: ImportSource): Promise<boolean> {
+async function isImported(directory: string, source: ImportSource): Promise<boolean> {
+  const { fingerprint } = source;
   try {
     const manifest = JSON.parse(await readFile(join(directory, MANIFEST_FILE), 'utf8')) as {
       version: number;
@@ -124,7 +142,7 @@ async function isImported(directory: string, { fingerprint, config }: ImportSour
     };
     if (manifest.version !== IMPORT_VERSION || manifest.fingerprint !== fingerprint) return false;
     // Imports that were made before there was a probe are made again.
-    if (config.model.layers > PROBE_LAYER && !manifest.files.some(({ name }) => name === PROBE_FILE)) return false;
+    if (wantsProbe(source) && !manifest.files.some(({ name }) => name === PROBE_FILE)) return false;
     for (const file of manifest.files) {
       const { size, modifiedNs } = await fileIdentity(join(directory, file.name));
       if (size !== file.size || modifiedNs !== file.modifiedNs) return false;
@@ -165,7 +183,8 @@ async function writeImport(partial: string, source: ImportSource, options: Impor
   const { config, entries, tensors } = source;
   const { model, rope, windows } = config;
   const links = await linkCheckpointFiles(partial, tensors.files);
-  const plan = new WeightPlan(source.weights, links);
+  const { activations } = source;
+  const plan = new WeightPlan(source.weights, links, activations !== 'float32');
   let tables: { cos: Float32Array; sin: Float32Array } | undefined;
   const table = (which: 'cos' | 'sin') => () => {
     tables ??= ropeTables(rope, model.rotaryDim, model.maxPositions);
@@ -188,8 +207,8 @@ async function writeImport(partial: string, source: ImportSource, options: Impor
     onProgress: (doneBytes, totalBytes) => options.onProgress?.({ phase: 'convert', doneBytes, totalBytes }),
     signal: options.signal,
   });
-  const graphs = new Map([[GRAPH_FILE, graph]]);
-  const probe = buildProbeGraph(graph, model.kvHeads * model.headDim);
+  const graphs = new Map([[GRAPH_FILE, activations === 'float32' ? graph : narrowGraph(graph, activations)]]);
+  const probe = wantsProbe(source) ? buildProbeGraph(graph, model.kvHeads * model.headDim) : undefined;
   if (probe !== undefined) graphs.set(PROBE_FILE, probe);
   for (const [name, each] of graphs) await writeFile(join(partial, name), encodeModel(each), { flush: true });
   const used = graph.initializers.flatMap(({ data }) => ('location' in data ? [data.location] : []));

@@ -51,10 +51,16 @@ export class WeightPlan {
   readonly #tasks: WeightTask[] = [];
   #bytes = 0;
 
-  /** @param links checkpoint file -> its name beside the graph, for files that can be used in place */
-  constructor(format: WeightFormat, links: ReadonlyMap<string, string>) {
+  readonly #keepsStored: boolean;
+
+  /**
+   * @param links checkpoint file -> its name beside the graph, for files that can be used in place
+   * @param keepsStored leaves weights that are not quantized in the checkpoint's own element type, as a GPU takes them
+   */
+  constructor(format: WeightFormat, links: ReadonlyMap<string, string>, keepsStored = false) {
     this.#format = format;
     this.#links = links;
+    this.#keepsStored = keepsStored;
   }
 
   get tasks(): readonly WeightTask[] {
@@ -68,6 +74,7 @@ export class WeightPlan {
 
   /** True when these layers are better kept as one: their rows are written anew anyway. */
   fuses(weights: readonly TensorEntry[]): boolean {
+    if (this.#format === 'fp32' && this.#keepsStored) return false;
     return this.#format !== 'fp32' || !weights.every((weight) => this.#staysAsFloat32(weight));
   }
 
@@ -91,6 +98,9 @@ export class WeightPlan {
       return { kind: 'quantized', outputs, inputs, ...parts };
     }
     const [only] = weights;
+    if (this.#keepsStored && weights.length === 1 && only) {
+      return { kind: 'dense', outputs, inputs, weight: this.table(name, only) };
+    }
     const link = only && this.#links.get(only.file);
     if (weights.length === 1 && only && link !== undefined && this.#staysAsFloat32(only)) {
       return { kind: 'dense', outputs, inputs, weight: inPlace(name, 'float32', only, link) };

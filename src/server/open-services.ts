@@ -11,13 +11,17 @@ import { openBlockRepository } from '../blocks/open-repository.js';
 import { RedisStore } from '../blocks/redis-store.js';
 import type { Config } from '../config.js';
 import { createEngine } from '../engine/create-engine.js';
+import type { Engine } from '../engine/engine.js';
+import { EngineGroup } from '../engine/engine-group.js';
 import { BlockstitchError } from '../errors.js';
 import { loadAddon } from '../kernels/load-addon.js';
+import { loadCuda } from '../kernels/load-cuda.js';
 import { importModel } from '../model/import-model.js';
 import type { ImportedModel } from '../model/imported-model.js';
 import { PromptBuilder } from '../prompt/prompt-builder.js';
 import { StopMatcher } from '../text/stop-matcher.js';
 import { createTextService, type TextService } from '../text/text-service.js';
+import { parseDevice } from '../units.js';
 import type { DocumentRecord } from './document-record.js';
 import { IngestJobs } from './ingest-jobs.js';
 import { createSegmentation } from './segmentation.js';
@@ -58,14 +62,21 @@ export async function openServices(
 ): Promise<Services> {
   const { signal, onProgress, logger } = options;
   const closers: (() => Promise<void>)[] = [];
+  let graceMs = 0;
   const closeAll = async () => {
     for (const close of closers.splice(0).reverse()) await close();
   };
   try {
     loadAddon();
+    const gpus = parseDevice(config.device) ?? [];
+    if (gpus.length > 0) {
+      const found = loadCuda(gpus);
+      for (const number of gpus) logger?.info({ gpu: number, ...found[number] }, 'GPU');
+    }
     const model = await importModel({
       checkpointDir: config.model,
       weights: config.weights,
+      activations: gpus.length === 0 ? 'float32' : config.activations === 'auto' ? 'checkpoint' : config.activations,
       cacheDir: config.importCacheDir,
       ...(config.servedName === '' ? {} : { name: config.servedName }),
       ...(signal ? { signal } : {}),
@@ -91,19 +102,24 @@ export async function openServices(
     closers.push(() => repository.close());
     signal?.throwIfAborted();
     onProgress?.({ doing: 'loading the graph', done: 0, total: 1 });
-    const engine = await createEngine({
-      model,
-      repository,
-      kvDtype: config.kvDtype,
-      kvMemoryBytes: config.kvMemoryBytes,
-      threads: config.threads || availableParallelism(),
-      policy: { maxBatchTokens: config.maxBatchTokens, maxRunning: config.maxRunning },
-      maxQueue: config.maxQueue,
-      ...(logger ? { logger } : {}),
-    });
-    let graceMs = 0;
-    closers.push(() => engine.close(graceMs));
-    signal?.throwIfAborted();
+    const engines: Engine[] = [];
+    for (const gpu of gpus.length === 0 ? [undefined] : gpus) {
+      const engine = await createEngine({
+        model,
+        repository,
+        kvDtype: config.kvDtype,
+        kvMemoryBytes: config.kvMemoryBytes,
+        ...(gpu === undefined ? {} : { device: { number: gpu, provider: 'cuda' } }),
+        threads: config.threads || availableParallelism(),
+        policy: { maxBatchTokens: config.maxBatchTokens, maxRunning: config.maxRunning },
+        maxQueue: config.maxQueue,
+        ...(logger ? { logger } : {}),
+      });
+      closers.push(() => engine.close(graceMs));
+      engines.push(engine);
+      signal?.throwIfAborted();
+    }
+    const engine = engines.length === 1 ? (engines[0] as Engine) : new EngineGroup(engines);
     const segment = createSegmentation(text, config, options.onNotice);
     const prompts = new PromptBuilder({
       textService: text,

@@ -1,0 +1,164 @@
+/**
+ * Several engines behind one interface, one per GPU, over one repository: a block that one of them computed is a hit in
+ * the host tier or the store for the others. A request goes to the engine with the fewest requests; among equals, to the
+ * one that last served most of its blocks.
+ * Knows engines; nothing of devices.
+ */
+import type { BlockKey, CacheTier } from '../blocks/block-store.js';
+import type { PlanBlock } from '../prompt/prompt-plan.js';
+import type { BlockReport, Engine, EngineStatistics, GenerateEvent, GenerateRequest } from './engine.js';
+
+/** Blocks whose last engine is remembered; the least recently used are forgotten. */
+const REMEMBERED_BLOCKS = 65_536;
+
+export class EngineGroup implements Engine {
+  readonly #engines: readonly Engine[];
+  /** Requests that each engine has taken and not finished. */
+  readonly #outstanding: number[];
+  /** Engine that last used a block, in order of use. */
+  readonly #lastEngine = new Map<BlockKey, number>();
+
+  /** @param engines over the same model, kv dtype and repository; at least one */
+  constructor(engines: readonly Engine[]) {
+    if (engines.length === 0) throw new TypeError('a group needs an engine');
+    this.#engines = engines;
+    this.#outstanding = engines.map(() => 0);
+  }
+
+  generate(request: GenerateRequest, signal?: AbortSignal): AsyncIterable<GenerateEvent> {
+    const { sinkTokenIds, blocks } = request.plan;
+    const keys = blocks.map(({ tokenIds }) => this.blockKey(tokenIds, sinkTokenIds, request.cacheSalt));
+    const index = this.#choose(
+      keys,
+      blocks.map(({ tokenIds }) => tokenIds.length),
+    );
+    const events = this.#engine(index).generate(request, signal);
+    this.#remember(keys, index);
+    return this.#counted(index, events);
+  }
+
+  async ingest(
+    blocks: readonly PlanBlock[],
+    options: { sinkTokenIds: Int32Array; cacheSalt?: string; onBlock?: (report: BlockReport) => void },
+    signal?: AbortSignal,
+  ): Promise<BlockReport[]> {
+    const keys = blocks.map(({ tokenIds }) => this.blockKey(tokenIds, options.sinkTokenIds, options.cacheSalt));
+    const index = this.#choose([], []);
+    this.#remember(keys, index);
+    this.#add(index, 1);
+    try {
+      return await this.#engine(index).ingest(blocks, options, signal);
+    } finally {
+      this.#add(index, -1);
+    }
+  }
+
+  blockKey(tokenIds: Int32Array, sinkTokenIds: Int32Array, cacheSalt?: string): BlockKey {
+    return this.#engine(0).blockKey(tokenIds, sinkTokenIds, cacheSalt);
+  }
+
+  /** A block is in the pool when any engine's pool has it. */
+  async locate(keys: readonly BlockKey[]): Promise<{ tiers: CacheTier[]; tokens?: number; bytes?: number }[]> {
+    const places = await Promise.all(this.#engines.map((engine) => engine.locate(keys)));
+    return keys.map((_, index) => {
+      const found = places.map((each) => each[index]);
+      return found.find((place) => place?.tiers.includes('pool')) ?? found[0] ?? { tiers: [] };
+    });
+  }
+
+  async evict(keys?: readonly BlockKey[], tiers?: readonly CacheTier[]): Promise<number> {
+    const dropped = await Promise.all(this.#engines.map((engine) => engine.evict(keys, tiers)));
+    return Math.max(...dropped);
+  }
+
+  async statistics(): Promise<EngineStatistics> {
+    const all = await Promise.all(this.#engines.map((engine) => engine.statistics()));
+    return all.reduce(added);
+  }
+
+  async close(graceMs?: number): Promise<void> {
+    await Promise.all(this.#engines.map((engine) => engine.close(graceMs)));
+  }
+
+  #engine(index: number): Engine {
+    return this.#engines[index] as Engine;
+  }
+
+  #add(index: number, count: number): void {
+    this.#outstanding[index] = (this.#outstanding[index] ?? 0) + count;
+  }
+
+  #choose(keys: readonly BlockKey[], tokens: readonly number[]): number {
+    const known = this.#engines.map(() => 0);
+    for (const [block, key] of keys.entries()) {
+      const last = this.#lastEngine.get(key);
+      if (last !== undefined) known[last] = (known[last] ?? 0) + (tokens[block] ?? 0);
+    }
+    const least = Math.min(...this.#outstanding);
+    const idle = [...this.#engines.keys()].filter((index) => this.#outstanding[index] === least);
+    return idle.reduce((best, index) => ((known[index] ?? 0) > (known[best] ?? 0) ? index : best));
+  }
+
+  #remember(keys: readonly BlockKey[], index: number): void {
+    for (const key of keys) {
+      this.#lastEngine.delete(key);
+      this.#lastEngine.set(key, index);
+    }
+    for (const key of this.#lastEngine.keys()) {
+      if (this.#lastEngine.size <= REMEMBERED_BLOCKS) break;
+      this.#lastEngine.delete(key);
+    }
+  }
+
+  /** A request counts from the call on, whether or not its events are read. */
+  #counted(index: number, events: AsyncIterable<GenerateEvent>): AsyncIterable<GenerateEvent> {
+    this.#add(index, 1);
+    const leave = once(() => this.#add(index, -1));
+    return {
+      [Symbol.asyncIterator]: () => {
+        const iterator = events[Symbol.asyncIterator]();
+        const ending = async <T>(step: Promise<T>, isLast: (value: T) => boolean): Promise<T> => {
+          try {
+            const value = await step;
+            if (isLast(value)) leave();
+            return value;
+          } catch (error) {
+            leave();
+            throw error;
+          }
+        };
+        return {
+          next: () => ending(iterator.next(), ({ done }) => done === true),
+          return: (value?: unknown) =>
+            ending(iterator.return?.(value) ?? Promise.resolve({ done: true as const, value }), () => true),
+        };
+      },
+    };
+  }
+}
+
+function once(work: () => void): () => void {
+  let done = false;
+  return () => {
+    if (done) return;
+    done = true;
+    work();
+  };
+}
+
+/** Counts of two engines together. The repository is one and the same; page sizes are equal. */
+function added(a: EngineStatistics, b: EngineStatistics): EngineStatistics {
+  const pool = { ...a.pool };
+  for (const name of ['pages', 'freePages', 'cachedPages', 'activePages', 'cachedBlocks'] as const) {
+    pool[name] += b.pool[name];
+  }
+  const hitTokens = { ...a.hitTokens };
+  for (const tier of Object.keys(hitTokens) as CacheTier[]) hitTokens[tier] += b.hitTokens[tier];
+  const sum = { ...a, pool, hitTokens };
+  const names = [
+    ...(['running', 'waiting', 'queriedTokens', 'promptTokens', 'generatedTokens', 'repairedTokens'] as const),
+    ...(['preemptions', 'steps', 'stepMs', 'runMs'] as const),
+  ];
+  for (const name of names) sum[name] += b[name];
+  return sum;
+}
