@@ -178,6 +178,17 @@ describe('compose', () => {
     for (const service of [server, redis, prometheus, grafana]) expect(service).toBeDefined();
   });
 
+  test('on a GPU differs by image, memory and device only, all of which exist', () => {
+    const [{ services }] = documents('compose.gpu.yaml');
+    expect(Object.keys(services)).toEqual(['server']);
+    const { build, environment, deploy } = services.server;
+    expect(existsSync(resolve(ROOT, compose.services.server.build.context, build.dockerfile))).toBe(true);
+    expect(read('Dockerfile.cuda')).toMatch(/BLOCKSTITCH_DEVICE=cuda\b/);
+    for (const key of Object.keys(environment)) expect(ENVIRONMENT).toContain(key);
+    expect(loadConfig({}, environment).kvMemoryBytes).toBe(0);
+    expect(deploy.resources.reservations.devices[0].capabilities).toEqual(['gpu']);
+  });
+
   test("gives a server more time to stop than its answers get, and Redis' blocks a time to live", () => {
     const { stop_grace_period: grace, environment } = compose.services.server;
     expect(parseMilliseconds(grace)).toBeGreaterThan(SETTINGS.drainMs.default);
