@@ -25,7 +25,8 @@ TARGETS = (32, 64, 128, 256, 512, 1024, 2048, 4096)
 MOST_TOKENS = 32_768
 REPOSITORY = Path(__file__).parents[2]
 
-Cut = Callable[[str, Sequence[Case], int], list[list[int]]]
+# Segmenter, cases and target lengths to cuts by target and case.
+Cut = Callable[[str, Sequence[Case], Sequence[int]], list[list[list[int]]]]
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,9 @@ def evaluate(
     results: list[dict] = []
     curves: list[dict] = []
     for segmenter in segmenters:
-        offsets: dict[int, list[list[int]]] = {}
-        tuning_offsets: dict[int, list[list[int]]] = {}
-        for target in targets:
-            progress(f"{name}: {segmenter} at {target}")
-            offsets[target] = cut(segmenter, cases, target)
-            tuning_offsets[target] = cut(segmenter, tuning, target) if tuning else []
+        progress(f"{name}: {segmenter}")
+        offsets = dict(zip(targets, cut(segmenter, cases, targets), strict=True))
+        tuning_offsets = dict(zip(targets, cut(segmenter, tuning, targets) if tuning else [[]] * len(targets), strict=True))
         for category in dict.fromkeys(case.labelled.category for case in cases):
             for level in levels:
                 scores = {str(target): _scored(cases, offsets[target], category, level) for target in targets}
@@ -103,9 +101,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     node = NodeSegmenters(options.repository, tuple(options.argument))
 
-    def cut(segmenter: str, cases: Sequence[Case], target: int) -> list[list[int]]:
-        limits = {"target_tokens": target, "min_tokens": 1, "max_tokens": max(MOST_TOKENS, target)}
-        return node.cut(segmenter, [(case.labelled.id, case.labelled.text) for case in cases], limits)
+    def cut(segmenter: str, cases: Sequence[Case], targets: Sequence[int]) -> list[list[list[int]]]:
+        settings = [{"target_tokens": target, "min_tokens": 1, "max_tokens": max(MOST_TOKENS, target)} for target in targets]
+        return node.cut(segmenter, [(case.labelled.id, case.labelled.text) for case in cases], settings)
 
     results: list[dict] = []
     curves: list[dict] = []

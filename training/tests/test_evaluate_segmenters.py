@@ -43,8 +43,9 @@ def line_cases(path: Path) -> list[Case]:
 def perfect_at(target: int):
     """A segmenter that is right at one target length and cuts nowhere at others; `never` never cuts."""
 
-    def cut(segmenter, cases, wanted):
-        return [[offset for offset, _ in case.labelled.gold] if segmenter == "semantic" and wanted == target else [] for case in cases]
+    def cut(segmenter, cases, targets):
+        right = [[offset for offset, _ in case.labelled.gold] for case in cases]
+        return [right if segmenter == "semantic" and wanted == target else [[] for _ in cases] for wanted in targets]
 
     return cut
 
@@ -121,10 +122,10 @@ def test_a_command_that_fails_says_why(tmp_path):
     (tmp_path / "dist/src/cli").mkdir(parents=True)
     (tmp_path / "dist/src/cli/main.js").write_text("console.error('no model here'); process.exit(3);")
     with pytest.raises(SegmenterFailed, match="no model here"):
-        NodeSegmenters(tmp_path).cut("fixed", [("a", "text")], {})
-    (tmp_path / "dist/src/cli/main.js").write_text("console.log(JSON.stringify({ id: 'a', error: { message: 'too long' } }));")
+        NodeSegmenters(tmp_path).cut("fixed", [("a", "text")], [{}])
+    (tmp_path / "dist/src/cli/main.js").write_text("console.log(JSON.stringify({ id: '0:a', error: { message: 'too long' } }));")
     with pytest.raises(SegmenterFailed, match="too long"):
-        NodeSegmenters(tmp_path).cut("fixed", [("a", "text")], {})
+        NodeSegmenters(tmp_path).cut("fixed", [("a", "text")], [{}])
 
 
 @pytest.mark.skipif(not (REPOSITORY / "dist/src/cli/main.js").exists(), reason="needs `make build`")

@@ -40,19 +40,20 @@ class NodeSegmenters:
         lines = self._run(["node", "--input-type=module", "-e", _UNITS, str(self.dist)], [json.dumps(each) for each in texts])
         return [json.loads(line) for line in lines]
 
-    def cut(self, segmenter: str, texts: Sequence[tuple[str, str]], options: dict[str, float]) -> list[list[int]]:
-        """Boundaries of each (id, text) as UTF-16 offsets, in the order given.
+    def cut(self, segmenter: str, texts: Sequence[tuple[str, str]], settings: Sequence[dict[str, float]]) -> list[list[list[int]]]:
+        """Boundaries of each (id, text) as UTF-16 offsets, in the order given, under each of the settings: one run of the command.
 
         @raises SegmenterFailed when the command fails or a row cannot be cut, with its message
         """
-        rows = [json.dumps({"id": key, "text": text, "options": options}) for key, text in texts]
+        rows = [(f"{number}:{key}", text, options) for number, options in enumerate(settings) for key, text in texts]
         command = ["node", str(self.dist / "src/cli/main.js"), "segment", "--batch", "--segmenter", segmenter, *self.arguments]
-        out: list[list[int]] = []
-        for (key, _), line in zip(texts, self._run(command, rows), strict=True):
+        answers = self._run(command, [json.dumps({"id": key, "text": text, "options": options}) for key, text, options in rows])
+        out: list[list[list[int]]] = [[] for _ in settings]
+        for index, ((key, _, _), line) in enumerate(zip(rows, answers, strict=True)):
             answer = json.loads(line)
             if answer.get("id") != key or "boundaries" not in answer:
                 raise SegmenterFailed(f"{segmenter} on {key}: {answer.get('error', answer)}")
-            out.append(answer["boundaries"])
+            out[index // len(texts)].append(answer["boundaries"])
         return out
 
     def _run(self, command: list[str], rows: list[str]) -> list[str]:

@@ -33,7 +33,9 @@ class SourceSettings:
 
 @dataclass(frozen=True)
 class BuildSettings:
-    """folders: names that `{name}` in a source's files stands for. instances: over all splits and categories. lengths: (smallest tokens, largest, share). shares: of train, dev, test by source group."""
+    """folders: names that `{name}` in a source's files stands for. instances: over all splits and categories.
+    lengths: (smallest tokens, largest, share). dev_share, test_share: of the source groups.
+    """
 
     folders: dict[str, str] = field(default_factory=dict)
     seed: int = 7
