@@ -34,7 +34,34 @@ serve: build ## Serve the demo model on http://127.0.0.1:8080
 redis: ## Make sure that redis-server is installed (the tests start their own on a free loopback port)
 	@command -v redis-server >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends redis-server >/dev/null; }
 
-test: build redis $(STAMP)/venv ## Run every test: lint, types, unit, integration, e2e, faults, kernels, training
+$(STAMP)/nvcc: kernels/cuda/requirements.txt $(STAMP)/venv
+	rm -rf kernels/build-nvcc
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --target kernels/build-nvcc -r kernels/cuda/requirements.txt
+	@touch $@
+
+cuda-toolkit: ## Make sure that there is a CUDA compiler: the one installed, or the package index's (250 MB, needs no GPU)
+	@command -v nvcc >/dev/null || test -x /usr/local/cuda/bin/nvcc || test -n "$$CUDA_HOME" || $(MAKE) --no-print-directory $(STAMP)/nvcc
+
+cuda: cuda-toolkit ## Compile the CUDA library and its harness for every target (sm_80, sm_89, sm_90, PTX)
+	node kernels/build.mjs --cuda
+
+cuda-harness: cuda ## On a GPU: check every case, measure this device's ceilings, time attention against them
+	kernels/build-cuda/cuda_harness
+
+cuda-sanitize: cuda ## On a GPU: the harness's cases under compute-sanitizer's four tools
+	@for tool in memcheck racecheck initcheck synccheck; do \
+	  echo "== $$tool"; compute-sanitizer --tool $$tool --error-exitcode 1 kernels/build-cuda/cuda_harness --few || exit 1; \
+	done
+
+# One target is enough to see that it compiles and links; `make cuda` compiles for all.
+cuda-test: $(STAMP)/npm
+	@$(MAKE) --no-print-directory cuda-toolkit || true
+	@node kernels/build.mjs --cuda --targets 80; status=$$?; \
+	if [ $$status -eq 3 ]; then echo "CUDA sources: not compiled, there is no nvcc"; exit 0; fi; \
+	[ $$status -eq 0 ] || exit $$status; \
+	kernels/build-cuda/cuda_harness --check; status=$$?; [ $$status -eq 77 ] || exit $$status
+
+test: build redis $(STAMP)/venv cuda-test ## Run every test: lint, types, unit, integration, e2e, faults, kernels, training
 	npx biome check .
 	npx tsc --noEmit -p tsconfig.json
 	node kernels/build.mjs --tests
@@ -51,6 +78,6 @@ bench: build ## List the benches; run one with `npm run bench -- NAME --json`
 	npm run bench -- --help
 
 clean: ## Remove what was built (not node_modules, not the Python environment)
-	rm -rf dist build kernels/build kernels/build-sanitize coverage
+	rm -rf dist build kernels/build kernels/build-cuda kernels/build-nvcc kernels/build-sanitize coverage
 
-.PHONY: help build demo serve redis test check bench clean
+.PHONY: help build demo serve redis cuda-toolkit cuda cuda-harness cuda-sanitize cuda-test test check bench clean

@@ -28,7 +28,9 @@ export function findToolkit(env = process.env) {
   for (const root of roots) {
     const nvcc = join(root, 'bin', 'nvcc');
     // Installers put libraries in lib64, the package index in lib, Debian under its own triplet.
-    const libraries = ['lib64', 'lib', 'targets/x86_64-linux/lib', 'lib/x86_64-linux-gnu'].map((name) => join(root, name));
+    const libraries = ['lib64', 'lib', 'targets/x86_64-linux/lib', 'lib/x86_64-linux-gnu'].map((name) =>
+      join(root, name),
+    );
     const lib = libraries.find((folder) => existsSync(join(folder, 'libcudart_static.a')));
     const include = ['include', 'targets/x86_64-linux/include']
       .map((name) => join(root, name))
@@ -66,5 +68,7 @@ export function buildCuda(run, { targets = TARGETS, parallel }) {
     hint,
   );
   run('cmake', ['--build', build, '--parallel', String(parallel)], hint);
-  console.log(`built ${join(build, 'libblockstitch_cuda.so')} with ${toolkit.nvcc} for sm_${targets.join(', sm_')} and PTX`);
+  console.log(
+    `built ${join(build, 'libblockstitch_cuda.so')} with ${toolkit.nvcc} for sm_${targets.join(', sm_')} and PTX`,
+  );
 }

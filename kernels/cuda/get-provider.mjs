@@ -1,0 +1,162 @@
+#!/usr/bin/env node
+/**
+ * Puts ONNX Runtime's CUDA provider beside onnxruntime-node's own library, in the version that is installed:
+ * `node kernels/cuda/get-provider.mjs [--from DIR|FILE.whl|FILE.nupkg] [--source nuget|pypi] [--into DIR] [--check]`.
+ * Without --from it downloads what the package's own install script would (NuGet's Microsoft.ML.OnnxRuntime.Gpu.Linux),
+ * or, with --source pypi, the same libraries from the Python package onnxruntime-gpu. Needs `unzip` for archives.
+ * Says in the end which CUDA libraries the provider asks for and which of them this machine lacks.
+ */
+import { spawnSync } from 'node:child_process';
+import {
+  copyFileSync,
+  createWriteStream,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { parseArgs } from 'node:util';
+
+const LIBRARIES = ['libonnxruntime_providers_shared.so', 'libonnxruntime_providers_cuda.so'];
+const NUGET = (version) =>
+  `https://api.nuget.org/v3-flatcontainer/microsoft.ml.onnxruntime.gpu.linux/${version}/microsoft.ml.onnxruntime.gpu.linux.${version}.nupkg`;
+
+const require = createRequire(import.meta.url);
+const packageJson = require.resolve('onnxruntime-node/package.json');
+const { version } = JSON.parse(readFileSync(packageJson, 'utf8'));
+
+const { values } = parseArgs({
+  options: {
+    from: { type: 'string' },
+    source: { type: 'string', default: 'nuget' },
+    into: { type: 'string', default: join(dirname(packageJson), 'bin', 'napi-v6', 'linux', 'x64') },
+    check: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+});
+
+const target = values.into;
+
+if (values.help) {
+  console.log(
+    `usage: node kernels/cuda/get-provider.mjs [--from DIR|FILE] [--source nuget|pypi] [--into DIR] [--check]
+
+  --from    a folder that has ${LIBRARIES.join(' and ')} somewhere in it,
+            or a .nupkg or .whl of ONNX Runtime ${version} with CUDA
+  --source  where to download from: nuget (what onnxruntime-node names) or pypi (onnxruntime-gpu ${version}, by pip)
+  --into    folder of onnxruntime-node's libonnxruntime.so.1 (found by itself)
+  --check   changes nothing; exit code 1 when a library is missing`,
+  );
+  process.exit(0);
+}
+
+if (process.platform !== 'linux' || process.arch !== 'x64')
+  fail('the CUDA provider is published for Linux on x86-64 only');
+if (values.check) {
+  const missing = LIBRARIES.filter((name) => !existsSync(join(target, name)));
+  if (missing.length > 0) fail(`missing in ${target}: ${missing.join(', ')}`);
+  report();
+} else if (values.from === undefined && LIBRARIES.every((name) => existsSync(join(target, name)))) {
+  console.log(`already there: ${target}`);
+  report();
+} else {
+  const scratch = mkdtempSync(join(tmpdir(), 'blockstitch-provider-'));
+  try {
+    install(await locate(scratch));
+    report();
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+/** @returns a folder with the libraries somewhere in it */
+async function locate(scratch) {
+  if (values.from !== undefined) {
+    const from = resolve(values.from);
+    if (!existsSync(from)) fail(`${from} does not exist`);
+    return statSync(from).isDirectory() ? from : unpack(from, scratch);
+  }
+  if (values.source === 'nuget') {
+    const archive = join(scratch, 'provider.nupkg');
+    console.log(`downloading ONNX Runtime ${version} with CUDA from NuGet (about 250 MB)`);
+    const response = await fetch(NUGET(version)).catch((error) =>
+      fail(
+        `NuGet cannot be reached: ${error.cause?.message ?? error.message}\nOn a machine that reaches PyPI only: --source pypi`,
+      ),
+    );
+    if (!response.ok || !response.body)
+      fail(`NuGet answers ${response.status} for ${NUGET(version)}\nTry --source pypi`);
+    await pipeline(Readable.fromWeb(response.body), createWriteStream(archive));
+    return unpack(archive, scratch);
+  }
+  if (values.source === 'pypi') {
+    console.log(`downloading onnxruntime-gpu ${version} with pip (about 250 MB)`);
+    // Any Python version's wheel will do: of it only the provider is taken, which is no Python module.
+    const pip = ['-m', 'pip', 'download', '--no-deps', '--only-binary=:all:', '--quiet', '--disable-pip-version-check'];
+    for (const python of ['311', '312', '313']) {
+      const result = spawnSync(
+        'python3',
+        [...pip, '--python-version', python, '--dest', scratch, `onnxruntime-gpu==${version}`],
+        {
+          stdio: ['ignore', 'ignore', 'pipe'],
+          encoding: 'utf8',
+        },
+      );
+      if (result.error) fail(`python3 cannot be run (${result.error.code})`);
+      const wheel = readdirSync(scratch).find((name) => name.endsWith('.whl'));
+      if (result.status === 0 && wheel) return unpack(join(scratch, wheel), scratch);
+    }
+    fail(`pip found no onnxruntime-gpu ${version}`);
+  }
+  return fail(`--source is nuget or pypi, not ${values.source}`);
+}
+
+function unpack(archive, scratch) {
+  const patterns = LIBRARIES.map((name) => `*${name}`);
+  const result = spawnSync('unzip', ['-q', '-o', '-j', archive, ...patterns, '-d', scratch], { encoding: 'utf8' });
+  if (result.error) fail('unzip is needed to open the archive: apt-get install unzip');
+  if (result.status !== 0) fail(`${archive} holds no CUDA provider: ${result.stderr.trim() || result.stdout.trim()}`);
+  return scratch;
+}
+
+function install(folder) {
+  const files = readdirSync(folder, { recursive: true }).map(String);
+  for (const name of LIBRARIES) {
+    const found = files.find((file) => file === name || file.endsWith(`/${name}`));
+    if (found === undefined) fail(`${folder} has no ${name}`);
+    // Copied beside and renamed: a process that has the old one open keeps it.
+    const partial = join(target, `${name}.partial`);
+    copyFileSync(join(folder, found), partial);
+    renameSync(partial, join(target, name));
+    console.log(`${join(target, name)}`);
+  }
+}
+
+/** Which libraries the provider needs, by the dynamic linker's own word. */
+function report() {
+  const { stdout = '' } = spawnSync('ldd', [join(target, 'libonnxruntime_providers_cuda.so')], { encoding: 'utf8' });
+  const missing = stdout
+    .split('\n')
+    .filter((line) => line.includes('not found'))
+    .map((line) => line.trim().split(' ')[0]);
+  if (missing.length === 0) console.log('every library that the provider needs is on this machine');
+  else {
+    console.log(`the provider needs libraries that this machine lacks: ${missing.join(', ')}`);
+    console.log(
+      'They are part of the CUDA toolkit and cuDNN; libcuda.so.1 comes with the NVIDIA driver (docs/cuda.md).',
+    );
+  }
+}
+
+function fail(message) {
+  console.error(message);
+  process.exit(1);
+}
