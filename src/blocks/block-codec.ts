@@ -10,6 +10,7 @@ import { BLOCK_FORMAT_VERSION } from './block-key.js';
 import type { BlockShape, BlockValue } from './block-store.js';
 
 export const HEADER_BYTES = 100;
+const SLICE_BYTES = 8 * 1024 * 1024;
 const MAGIC = 0x564b5342;
 const DTYPES = ['float32', 'float16', 'bfloat16', 'int8'] as const;
 const ELEMENT_BYTES = { float32: 4, float16: 2, bfloat16: 2, int8: 1 } as const;
@@ -23,21 +24,21 @@ export function payloadBytes(shape: BlockShape, tokens: number): number {
 }
 
 /** @throws TypeError when the payload does not have the length that shape and tokens ask for */
-export function encodeBlock(shape: BlockShape, value: BlockValue): Uint8Array {
+export async function encodeBlock(shape: BlockShape, value: BlockValue): Promise<Uint8Array> {
   const expected = payloadBytes(shape, value.tokens);
   if (value.payload.byteLength !== expected) {
     throw new TypeError(`payload of ${value.payload.byteLength} bytes, ${expected} expected`);
   }
-  const bytes = Buffer.alloc(HEADER_BYTES + expected);
+  const bytes = Buffer.allocUnsafeSlow(HEADER_BYTES + expected).fill(0, 0, HEADER_BYTES);
   writeHeader(bytes, shape, value.tokens, expected);
   bytes.set(value.payload, HEADER_BYTES);
-  bytes.writeUInt32LE(crc32(value.payload), 72);
+  bytes.writeUInt32LE(await checksum(value.payload), 72);
   bytes.writeUInt32LE(crc32(bytes.subarray(0, HEADER_BYTES - 4)), HEADER_BYTES - 4);
   return bytes;
 }
 
 /** The payload of the result shares memory with `bytes`. */
-export function decodeBlock(shape: BlockShape, bytes: Uint8Array): Decoded {
+export async function decodeBlock(shape: BlockShape, bytes: Uint8Array): Promise<Decoded> {
   if (bytes.byteLength < HEADER_BYTES) return { ok: false, reason: 'shorter than its header' };
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (view.readUInt32LE(0) !== MAGIC) return { ok: false, reason: 'wrong magic' };
@@ -53,8 +54,18 @@ export function decodeBlock(shape: BlockShape, bytes: Uint8Array): Decoded {
   }
   if (bytes.byteLength !== HEADER_BYTES + expected) return { ok: false, reason: 'wrong length' };
   const payload = bytes.subarray(HEADER_BYTES);
-  if (view.readUInt32LE(72) !== crc32(payload)) return { ok: false, reason: 'payload checksum' };
+  if (view.readUInt32LE(72) !== (await checksum(payload))) return { ok: false, reason: 'payload checksum' };
   return { ok: true, value: { tokens, payload } };
+}
+
+/** CRC-32, in slices between which the event loop gets its turn: blocks of large models have tens of megabytes. */
+async function checksum(bytes: Uint8Array): Promise<number> {
+  let sum = 0;
+  for (let at = 0; at < bytes.byteLength; at += SLICE_BYTES) {
+    if (at > 0) await new Promise(setImmediate);
+    sum = crc32(bytes.subarray(at, at + SLICE_BYTES), sum);
+  }
+  return sum;
 }
 
 function writeHeader(bytes: Buffer, shape: BlockShape, tokens: number, length: number): void {

@@ -89,7 +89,8 @@ export class LmdbStore implements ByteStore {
       }
       for (const { key, value } of entries) {
         for (let part = 0, at = 0; part === 0 || at < value.byteLength; part++, at += PART_BYTES) {
-          this.#blocks.put(partKey(key, part), Buffer.from(value.subarray(at, at + PART_BYTES)));
+          const length = Math.min(PART_BYTES, value.byteLength - at);
+          this.#blocks.put(partKey(key, part), Buffer.from(value.buffer, value.byteOffset + at, length));
         }
         this.#sizes.put(key, numbers(value.byteLength));
       }

@@ -114,7 +114,8 @@ class TieredRepository implements BlockRepository {
       const there = await this.#reads.run(() => store.has([key]));
       if (there.ok && there.result[0] === true) return { durable: true };
     }
-    const saved = await this.#writes.run(() => store.put([{ key, value: encodeBlock(shape, value) }]));
+    const encoded = await encodeBlock(shape, value);
+    const saved = await this.#writes.run(() => store.put([{ key, value: encoded }]));
     return saved.ok ? { durable: true } : { durable: false, reason: saved.reason };
   }
 
@@ -245,7 +246,7 @@ class TieredRepository implements BlockRepository {
     const answer = await this.#reads.run(() => store.get([key]));
     const bytes = answer.ok ? answer.result[0] : undefined;
     if (bytes === undefined) return undefined;
-    const decoded = decodeBlock(this.#options.shape, bytes);
+    const decoded = await decodeBlock(this.#options.shape, bytes);
     if (decoded.ok) return decoded.value;
     this.#storeCounts.corrupt++;
     if (!this.#reported.has(key)) {

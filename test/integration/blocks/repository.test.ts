@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { open as openLmdb } from 'lmdb';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { BlockRepository, BlockShape, BlockValue, ByteStore } from '../../../src/blocks/block-store.js';
+import { DocumentRegistry, redisShelf } from '../../../src/blocks/document-registry.js';
 import { LmdbStore } from '../../../src/blocks/lmdb-store.js';
 import { openBlockRepository, type RepositoryOptions } from '../../../src/blocks/open-repository.js';
 import { RedisStore } from '../../../src/blocks/redis-store.js';
@@ -214,6 +215,29 @@ describe('a store in trouble', () => {
     lost.disconnect();
     await back.stop();
   });
+});
+
+test('Redis that is full refuses blocks and documents by name, and is still read from', async () => {
+  const server = await startRedis(undefined, ['--maxmemory', '3mb', '--maxmemory-policy', 'noeviction']);
+  onTestFinished(() => server.stop());
+  const full = new Redis(server.url);
+  onTestFinished(() => full.disconnect());
+  const repository = open(new RedisStore({ client: full, ttlSeconds: 0 }), { breaker: { threshold: 2 } });
+  const kept: string[] = [];
+  let refused: string | undefined;
+  while (refused === undefined && kept.length < 200) {
+    const key = freshKey();
+    const outcome = await repository.save(key, value(500));
+    if (outcome.durable) kept.push(key);
+    else refused = outcome.reason;
+  }
+  expect(refused).toContain('OOM');
+  expect(kept.length).toBeGreaterThan(0);
+  for (const key of kept) expect((await repository.load(key)).found).toBe(true);
+  const registry = new DocumentRegistry<{ id: string; text: string }>(redisShelf(full));
+  const put = registry.put({ id: 'a', text: 'x'.repeat(1_000_000) });
+  await expect(put).rejects.toMatchObject({ code: 'store_failed', status: 503 });
+  expect(await registry.get('a')).toBeUndefined();
 });
 
 describe('LMDB', () => {

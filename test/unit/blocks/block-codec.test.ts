@@ -8,32 +8,46 @@ import { HostTier } from '../../../src/blocks/host-tier.js';
 const SHAPE: BlockShape = { fingerprint: 'cd'.repeat(32), layers: 2, kvHeads: 1, headDim: 8, dtype: 'int8' };
 const value = { tokens: 3, payload: Uint8Array.from({ length: payloadBytes(SHAPE, 3) }, (_, index) => index) };
 
-test('a block comes back as it was encoded', () => {
-  const decoded = decodeBlock(SHAPE, encodeBlock(SHAPE, value));
+test('a block comes back as it was encoded', async () => {
+  const decoded = await decodeBlock(SHAPE, await encodeBlock(SHAPE, value));
   expect(decoded).toEqual({ ok: true, value: { tokens: 3, payload: expect.anything() } });
   if (decoded.ok) expect([...decoded.value.payload]).toEqual([...value.payload]);
 });
 
-test('any flipped bit is found', () => {
-  const bytes = encodeBlock(SHAPE, value);
-  fc.assert(
-    fc.property(fc.nat(bytes.length * 8 - 1), (bit) => {
+test('a block of many megabytes comes back, and its last byte is checked too', async () => {
+  const shape: BlockShape = { ...SHAPE, layers: 32, kvHeads: 8, headDim: 128, dtype: 'float16' };
+  const tokens = 200;
+  const payload = new Uint8Array(payloadBytes(shape, tokens)).map((_, index) => index * 7);
+  const bytes = await encodeBlock(shape, { tokens, payload });
+  const decoded = await decodeBlock(shape, bytes);
+  expect(decoded.ok && Buffer.compare(decoded.value.payload, payload)).toBe(0);
+  bytes[bytes.length - 1] = (bytes.at(-1) as number) ^ 1;
+  expect(await decodeBlock(shape, bytes)).toEqual({ ok: false, reason: 'payload checksum' });
+});
+
+test('any flipped bit is found', async () => {
+  const bytes = await encodeBlock(SHAPE, value);
+  await fc.assert(
+    fc.asyncProperty(fc.nat(bytes.length * 8 - 1), async (bit) => {
       const flipped = Uint8Array.from(bytes);
       flipped[bit >> 3] = (flipped[bit >> 3] as number) ^ (1 << (bit & 7));
-      return !decodeBlock(SHAPE, flipped).ok;
+      return !(await decodeBlock(SHAPE, flipped)).ok;
     }),
   );
 });
 
-test('random and truncated bytes are refused, never thrown over', () => {
-  fc.assert(fc.property(fc.uint8Array({ maxLength: 400 }), (bytes) => !decodeBlock(SHAPE, bytes).ok));
-  const bytes = encodeBlock(SHAPE, value);
-  for (let length = 0; length < bytes.length; length++)
-    expect(decodeBlock(SHAPE, bytes.subarray(0, length)).ok).toBe(false);
+test('random and truncated bytes are refused, never thrown over', async () => {
+  const random = fc.uint8Array({ maxLength: 400 });
+  await fc.assert(fc.asyncProperty(random, async (bytes) => !(await decodeBlock(SHAPE, bytes)).ok));
+  const bytes = await encodeBlock(SHAPE, value);
+  for (let length = 0; length < bytes.length; length++) {
+    expect((await decodeBlock(SHAPE, bytes.subarray(0, length))).ok).toBe(false);
+  }
 });
 
-test("another model's block is refused", () => {
-  expect(decodeBlock({ ...SHAPE, fingerprint: 'ef'.repeat(32) }, encodeBlock(SHAPE, value)).ok).toBe(false);
+test("another model's block is refused", async () => {
+  const other = { ...SHAPE, fingerprint: 'ef'.repeat(32) };
+  expect((await decodeBlock(other, await encodeBlock(SHAPE, value))).ok).toBe(false);
 });
 
 test('a key changes with each of its fields', () => {
