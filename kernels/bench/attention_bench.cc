@@ -1,6 +1,6 @@
 // Single-query attention as a decode step runs it, timed layer after layer over a pool of many layers, beside the
 // machine's ceilings measured over the same memory in the same rounds. Prints JSON; bench/kernel.ts makes the report.
-//   attention_bench [tokens] [layers] [rounds] [threads]
+//   attention_bench [tokens] [layers] [rounds] [threads] [group]      with a group: that one alone, for profiling
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -131,7 +131,7 @@ int main(int argc, char** argv) {
   const auto argument = [&](int index, size_t fallback) {
     return argc > index ? static_cast<size_t>(std::strtoull(argv[index], nullptr, 10)) : fallback;
   };
-  const size_t tokens = argument(1, 32768), layers = argument(2, 24), rounds = argument(3, 15), threads = argument(4, 2);
+  const size_t tokens = argument(1, 32768), layers = argument(2, 24), rounds = argument(3, 15), threads = argument(4, 2), onlyGroup = argument(5, 0);
   const size_t pages = tokens / kPageTokens + tokens / 150 + 2;
   KvPool pool({pages, kPageTokens, layers, kKvHeads, kHeadDim, KvDtype::kFloat16});
   fillPool(pool);
@@ -148,13 +148,14 @@ int main(int argc, char** argv) {
       const double value = undisturbed(measure, &disturbed);
       if (!warmUp) list.push_back(value);
     };
-    for (size_t way = 0; way < bench::kReadWays; way++) {
+    for (size_t way = 0; way < bench::kReadWays && onlyGroup == 0; way++) {
       note(reads[way], [&] {
         return static_cast<double>(poolBytes) / bench::readOnce(team, kernelLevel(), way, pool.keys(0, 0, 0), poolBytes);
       });
     }
     note(rate, [&] { return bench::multiplyAddRate(team, kernelLevel()); });
     for (size_t g = 0; g < std::size(kGroups); g++) {
+      if (onlyGroup != 0 && kGroups[g] != onlyGroup) continue;
       for (size_t s = 0; s < std::size(steps); s++) {
         note(seconds[g * std::size(steps) + s],
              [&] { return timeAttention(team, pool, steps[s], kGroups[g], tokens + 1); });

@@ -19,15 +19,42 @@ class TileKernel {
   static constexpr size_t kTileVecs = kTileTokens / kLanes;
   /// Query vectors handled together: accumulators plus operands fill the register file.
   static constexpr size_t kMaxGroup = 7;
+  /// Dims (of which every head has a multiple) and value rows between two looks ahead.
+  static constexpr size_t kDimStep = 8;
+  static constexpr size_t kRowStep = 4;
 
  public:
-  static void attend(KvDtype dtype, const Tile& tile, const Tile& next, const QueryView& query, const TileRules& rules,
+  static void attend(KvDtype dtype, const Tile& tile, ReadAhead& ahead, const QueryView& query, const TileRules& rules,
                      const SoftmaxState& state) {
     switch (dtype) {
-      case KvDtype::kFloat32: return attendAs<float>(tile, next, query, rules, state);
-      case KvDtype::kFloat16: return attendAs<Half>(tile, next, query, rules, state);
-      case KvDtype::kBfloat16: return attendAs<Bfloat16>(tile, next, query, rules, state);
-      case KvDtype::kInt8: return attendAs<int8_t>(tile, next, query, rules, state);
+      case KvDtype::kFloat32: return attendAs<float>(tile, ahead, query, rules, state);
+      case KvDtype::kFloat16: return attendAs<Half>(tile, ahead, query, rules, state);
+      case KvDtype::kBfloat16: return attendAs<Bfloat16>(tile, ahead, query, rules, state);
+      case KvDtype::kInt8: return attendAs<int8_t>(tile, ahead, query, rules, state);
+    }
+  }
+
+  static void rotateHalves(const float* from, size_t fromStride, const float* cos, const float* sin, size_t half,
+                           size_t heads, float scale, float* to, size_t toStride) {
+    const Vec factor = Vec::broadcast(scale);
+    size_t i = 0;
+    for (; i + kLanes <= half; i += kLanes) {
+      const Vec c = Vec::load(cos + i);
+      const Vec s = Vec::load(sin + i);
+      for (size_t head = 0; head < heads; head++) {
+        const Vec x = Vec::load(from + head * fromStride + i) * factor;
+        const Vec y = Vec::load(from + head * fromStride + half + i) * factor;
+        (x * c - y * s).write(to + head * toStride + i);
+        (y * c + x * s).write(to + head * toStride + half + i);
+      }
+    }
+    for (; i < half; i++) {
+      for (size_t head = 0; head < heads; head++) {
+        const float x = from[head * fromStride + i] * scale;
+        const float y = from[head * fromStride + half + i] * scale;
+        to[head * toStride + i] = x * cos[i] - y * sin[i];
+        to[head * toStride + half + i] = y * cos[i] + x * sin[i];
+      }
     }
   }
 
@@ -39,24 +66,23 @@ class TileKernel {
   };
 
   template <typename Element>
-  static void attendAs(const Tile& tile, const Tile& next, const QueryView& query, const TileRules& rules,
+  static void attendAs(const Tile& tile, ReadAhead& ahead, const QueryView& query, const TileRules& rules,
                        const SoftmaxState& state) {
     const size_t groups = (query.vectors + kMaxGroup - 1) / kMaxGroup;
-    // The first pass asks for the next tile's memory; later passes find both tiles in the cache.
-    ReadAhead ahead = &next == &tile ? ReadAhead(next) : ReadAhead(next, kCellTokens * rules.headDim * sizeof(Element));
+    // The first pass asks for what comes after the tile; later passes find all of it in the cache.
+    ReadAhead nothing;
     for (size_t g = 0; g < groups; g++) {
       const size_t first = query.vectors * g / groups;
       const size_t count = query.vectors * (g + 1) / groups - first;
       switch (count) {
-        case 1: attendGroup<Element, 1>(tile, ahead, query, rules, state, first); break;
-        case 2: attendGroup<Element, 2>(tile, ahead, query, rules, state, first); break;
-        case 3: attendGroup<Element, 3>(tile, ahead, query, rules, state, first); break;
-        case 4: attendGroup<Element, 4>(tile, ahead, query, rules, state, first); break;
-        case 5: attendGroup<Element, 5>(tile, ahead, query, rules, state, first); break;
-        case 6: attendGroup<Element, 6>(tile, ahead, query, rules, state, first); break;
-        default: attendGroup<Element, 7>(tile, ahead, query, rules, state, first); break;
+        case 1: attendGroup<Element, 1>(tile, g == 0 ? ahead : nothing, query, rules, state, first); break;
+        case 2: attendGroup<Element, 2>(tile, g == 0 ? ahead : nothing, query, rules, state, first); break;
+        case 3: attendGroup<Element, 3>(tile, g == 0 ? ahead : nothing, query, rules, state, first); break;
+        case 4: attendGroup<Element, 4>(tile, g == 0 ? ahead : nothing, query, rules, state, first); break;
+        case 5: attendGroup<Element, 5>(tile, g == 0 ? ahead : nothing, query, rules, state, first); break;
+        case 6: attendGroup<Element, 6>(tile, g == 0 ? ahead : nothing, query, rules, state, first); break;
+        default: attendGroup<Element, 7>(tile, g == 0 ? ahead : nothing, query, rules, state, first); break;
       }
-      if (g == 0) ahead.askRest();
     }
   }
 
@@ -65,7 +91,7 @@ class TileKernel {
                           const SoftmaxState& state, size_t first) {
     alignas(64) float scores[kVectors][kTileTokens];
     const size_t cells = (tile.tokens + kCellTokens - 1) / kCellTokens;
-    score<Element, kVectors>(tile, ahead, cells, query.rotated + first * rules.headDim, rules.headDim, scores);
+    score<Element, kVectors>(tile, ahead, cells, query.rotated + first * kQueryStride, rules.headDim, scores);
     bool any = false;
     for (size_t v = 0; v < kVectors; v++) {
       const size_t position = query.firstPosition + (first + v) / query.group;
@@ -101,22 +127,20 @@ class TileKernel {
     unroll<kVectors>([&](auto v) { unroll<kParts>([&](auto p) { sums[v][p] = Vec::zero(); }); });
     const Element* keys[kCells];
     unroll<kCells>([&](auto c) { keys[c] = static_cast<const Element*>(tile.keys[cell + c]); });
-    // Dims of a cell that fill a cache line.
-    constexpr size_t kLineDims = ReadAhead::kLine / (kCellTokens * sizeof(Element));
-    constexpr size_t kStride = kLineDims > 0 ? kLineDims : 1;
-    for (size_t first = 0; first < dim; first += kStride) {
-      ahead.ask(kCells * kStride * kCellTokens * sizeof(Element));
-      unroll<kStride>([&](auto step) {
-        const size_t d = first + step;
-        Vec key[kParts];
-        unroll<kParts>([&](auto p) {
-          key[p] = Vec::load(keys[p / kCellVecs] + d * kCellTokens + (p % kCellVecs) * kLanes);
+    for (size_t first = 0; first < dim; first += kDimStep) {
+      ahead.follow(kCells * kDimStep * kCellTokens * sizeof(Element));
+      for (size_t d = first; d < first + kDimStep; d += 2) {
+        unroll<2>([&](auto step) {
+          Vec key[kParts];
+          unroll<kParts>([&](auto p) {
+            key[p] = Vec::load(keys[p / kCellVecs] + (d + step) * kCellTokens + (p % kCellVecs) * kLanes);
+          });
+          unroll<kVectors>([&](auto v) {
+            const Vec element = Vec::broadcast(query[v * kQueryStride + d + step]);
+            unroll<kParts>([&](auto p) { sums[v][p] = Vec::multiplyAdd(element, key[p], sums[v][p]); });
+          });
         });
-        unroll<kVectors>([&](auto v) {
-          const Vec element = Vec::broadcast(query[v * dim + d]);
-          unroll<kParts>([&](auto p) { sums[v][p] = Vec::multiplyAdd(element, key[p], sums[v][p]); });
-        });
-      });
+      }
     }
     unroll<kParts>([&](auto p) {
       const size_t c = cell + p / kCellVecs;
@@ -207,7 +231,7 @@ class TileKernel {
       const Element* cell = static_cast<const Element*>(tile.values[first / kCellTokens]) + d;
       const size_t count = tile.tokens - first < kCellTokens ? tile.tokens - first : kCellTokens;
       for (size_t t = 0; t < count; t++) {
-        ahead.ask(kWidth * kLanes * sizeof(Element));
+        if (t % kRowStep == 0) ahead.follow(kRowStep * kWidth * kLanes * sizeof(Element));
         const Element* row = cell + t * dim;
         Vec values[kWidth];
         unroll<kWidth>([&](auto w) { values[w] = Vec::load(row + w * kLanes); });

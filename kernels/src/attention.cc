@@ -39,21 +39,23 @@ const KernelTable& kernels(size_t headDim) {
   return portableKernels();
 }
 
-/// RoPE of one head in place (arXiv 2104.09864): each pair turned by the angle of `position`, times `scale`.
-void rotate(const AttentionShape& shape, const AttentionInputs& inputs, size_t position, const float* from, float scale,
-            float* to) {
+/// RoPE of `heads` heads, one after another (arXiv 2104.09864): each pair turned by the angle of `position`, times `scale`.
+/// @param to rows kQueryStride apart
+void rotate(const KernelTable& kernels, const AttentionShape& shape, const AttentionInputs& inputs, size_t position,
+            const float* from, size_t heads, float scale, float* to) {
   const size_t half = shape.rotaryDim / 2;
   const float* cos = inputs.cos + position * half;
   const float* sin = inputs.sin + position * half;
-  for (size_t i = 0; i < half; i++) {
-    const size_t a = shape.interleaved ? 2 * i : i;
-    const size_t b = shape.interleaved ? 2 * i + 1 : i + half;
-    const float x = from[a] * scale;
-    const float y = from[b] * scale;
-    to[a] = x * cos[i] - y * sin[i];
-    to[b] = y * cos[i] + x * sin[i];
+  if (!shape.interleaved) kernels.rotateHalves(from, shape.headDim, cos, sin, half, heads, scale, to, kQueryStride);
+  for (size_t head = 0; head < heads; head++, from += shape.headDim, to += kQueryStride) {
+    for (size_t i = 0; shape.interleaved && i < half; i++) {
+      const float x = from[2 * i] * scale;
+      const float y = from[2 * i + 1] * scale;
+      to[2 * i] = x * cos[i] - y * sin[i];
+      to[2 * i + 1] = y * cos[i] + x * sin[i];
+    }
+    for (size_t d = shape.rotaryDim; d < shape.headDim; d++) to[d] = from[d] * scale;
   }
-  for (size_t d = shape.rotaryDim; d < shape.headDim; d++) to[d] = from[d] * scale;
 }
 
 /// Stores a vector as int8 with one scale: amax / 127.
@@ -82,8 +84,8 @@ void appendAs(const AttentionShape& shape, KvPool& pool, size_t page, size_t hea
   storeRow(value, dim, valueRow, 1);
 }
 
-void appendToken(const AttentionShape& shape, const AttentionInputs& inputs, const SequenceView& sequence, size_t row,
-                 KvPool& pool) {
+void appendToken(const KernelTable& kernels, const AttentionShape& shape, const AttentionInputs& inputs,
+                 const SequenceView& sequence, size_t row, KvPool& pool) {
   const size_t dim = shape.headDim;
   const size_t place = sequence.tailPast + row;
   const size_t page = static_cast<size_t>(sequence.tailPages[place / pool.shape().pageTokens]);
@@ -91,7 +93,7 @@ void appendToken(const AttentionShape& shape, const AttentionInputs& inputs, con
   float rotated[kMaxHeadDim];
   for (size_t head = 0; head < shape.kvHeads; head++) {
     const size_t at = ((sequence.firstRow + row) * shape.kvHeads + head) * dim;
-    rotate(shape, inputs, static_cast<size_t>(sequence.tailPosition) + place, inputs.key + at, 1.0f, rotated);
+    rotate(kernels, shape, inputs, static_cast<size_t>(sequence.tailPosition) + place, inputs.key + at, 1, 1.0f, rotated);
     const float* value = inputs.value + at;
     switch (pool.shape().dtype) {
       case KvDtype::kFloat32: appendAs<float>(shape, pool, page, head, slot, rotated, value); break;
@@ -165,7 +167,7 @@ class LayerStep {
     const std::function<void(size_t)> task = [&](size_t index) {
       const SequenceView& sequence = *chunks[index].first;
       const size_t end = std::min(sequence.rows, chunks[index].second + chunk);
-      for (size_t row = chunks[index].second; row < end; row++) appendToken(shape_, inputs_, sequence, row, pool_);
+      for (size_t row = chunks[index].second; row < end; row++) appendToken(kernels_, shape_, inputs_, sequence, row, pool_);
     };
     if (step_.rows <= 2 * chunk) {
       for (size_t index = 0; index < chunks.size(); index++) task(index);
@@ -222,36 +224,70 @@ class LayerStep {
     const size_t firstPosition = item.sequence->cachedTokens + item.sequence->tailPast + item.firstRow;
     const size_t lastPosition = firstPosition + item.rows - 1;
     static thread_local std::vector<float> rotated;
-    rotated.resize(vectors * shape_.headDim);
+    rotated.resize(vectors * kQueryStride);
     const TileRules rules{shape_.headDim, shape_.slidingWindow, shape_.softcap};
     const QueryView query{rotated.data(), vectors, group_, firstPosition};
+    static thread_local std::vector<const char*> cells;
+    listCells(item, firstPosition, lastPosition, &cells);
+    const PoolShape& pool = pool_.shape();
+    ReadAhead ahead(cells.data(), cells.size(), kCellTokens * pool.headDim * elementBytes(pool.dtype),
+                    pool.pageTokens * pool.headDim * elementBytes(pool.dtype));
     bool turned = false;
     int32_t delta = 0;
-    Tile tiles[2];
-    const TileRun* waiting = nullptr;  // whose tile stands in tiles[current], to be attended to once the next is known
-    size_t current = 0;
-    const auto attendWaiting = [&](const Tile& next) {
-      if (!turned || delta != waiting->delta) {
-        turn(item, waiting->delta, rotated.data());
-        turned = true;
-        delta = waiting->delta;
-      }
-      kernels_.attendTile(pool_.shape().dtype, tiles[current], next, query, rules, state);
-    };
     for (const TileRun& run : *item.runs) {
       for (size_t first = run.firstToken; first < run.endToken; first += kTileTokens) {
         const size_t tokens = std::min(kTileTokens, run.endToken - first);
         const size_t start = run.start + first;
-        if (start > lastPosition) break;
-        if (shape_.slidingWindow > 0 && start + tokens + shape_.slidingWindow <= firstPosition + 1) continue;
-        Tile& next = tiles[1 - current];
-        fill(run.pages, first, tokens, start, item.head, &next);
-        if (waiting != nullptr) attendWaiting(next);
-        waiting = &run;
-        current = 1 - current;
+        if (!sees(start, tokens, firstPosition, lastPosition)) continue;
+        if (!turned || delta != run.delta) {
+          turn(item, run.delta, rotated.data());
+          turned = true;
+          delta = run.delta;
+          if (&run != &item.runs->back()) askAngles(item, (&run + 1)->delta);
+        }
+        Tile tile;
+        fill(run.pages, first, tokens, start, item.head, &tile);
+        kernels_.attendTile(pool.dtype, tile, ahead, query, rules, state);
       }
     }
-    if (waiting != nullptr) attendWaiting(tiles[current]);
+  }
+
+  /// Whether rows at firstPosition .. lastPosition see any of `tokens` tokens from position `start` on.
+  bool sees(size_t start, size_t tokens, size_t firstPosition, size_t lastPosition) const {
+    if (start > lastPosition) return false;
+    return shape_.slidingWindow == 0 || start + tokens + shape_.slidingWindow > firstPosition + 1;
+  }
+
+  /// Keys of the cells that `run` will read, in that order.
+  void listCells(const WorkItem& item, size_t firstPosition, size_t lastPosition, std::vector<const char*>* cells) const {
+    cells->clear();
+    for (const TileRun& run : *item.runs) {
+      for (size_t first = run.firstToken; first < run.endToken; first += kTileTokens) {
+        const size_t tokens = std::min(kTileTokens, run.endToken - first);
+        if (!sees(run.start + first, tokens, firstPosition, lastPosition)) continue;
+        for (size_t token = first; token < first + tokens; token += kCellTokens) {
+          cells->push_back(reinterpret_cast<const char*>(cellKeys(run.pages, token, item.head)));
+        }
+      }
+    }
+  }
+
+  const uint8_t* cellKeys(const int32_t* pages, size_t token, size_t head) const {
+    const PoolShape& shape = pool_.shape();
+    const size_t page = static_cast<size_t>(pages[token / shape.pageTokens]);
+    const size_t cell = token % shape.pageTokens / kCellTokens;
+    return pool_.keys(shape_.layer, page, head) + cell * kCellTokens * shape.headDim * elementBytes(shape.dtype);
+  }
+
+  /// Asks for the angles by which the next segment's query is turned: a row of a large table, seldom in the cache.
+  void askAngles(const WorkItem& item, int32_t delta) const {
+    const size_t half = shape_.rotaryDim / 2;
+    const SequenceView& sequence = *item.sequence;
+    const size_t row = static_cast<size_t>(sequence.tailPosition) + sequence.tailPast + item.firstRow - static_cast<size_t>(delta);
+    for (size_t i = 0; i < item.rows * half; i += ReadAhead::kLine / sizeof(float)) {
+      __builtin_prefetch(inputs_.cos + row * half + i);
+      __builtin_prefetch(inputs_.sin + row * half + i);
+    }
   }
 
   /// Rotates the item's query vectors at (local position - delta), times scale.
@@ -261,10 +297,8 @@ class LayerStep {
       const size_t local = static_cast<size_t>(sequence.tailPosition) + sequence.tailPast + item.firstRow + row;
       const float* from = inputs_.query + ((sequence.firstRow + item.firstRow + row) * shape_.heads + item.head * group_) *
                                               shape_.headDim;
-      for (size_t g = 0; g < group_; g++) {
-        rotate(shape_, inputs_, local - static_cast<size_t>(delta), from + g * shape_.headDim, shape_.scale,
-               rotated + (row * group_ + g) * shape_.headDim);
-      }
+      rotate(kernels_, shape_, inputs_, local - static_cast<size_t>(delta), from, group_, shape_.scale,
+             rotated + row * group_ * kQueryStride);
     }
   }
 

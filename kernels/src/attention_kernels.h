@@ -6,6 +6,7 @@
 #include <cstddef>
 
 #include "attention.h"
+#include "read_ahead.h"
 
 namespace blockstitch {
 
@@ -13,6 +14,8 @@ constexpr size_t kTileCells = 4;
 /// Tokens scored together before one softmax update.
 constexpr size_t kTileTokens = kTileCells * kCellTokens;
 constexpr size_t kMaxHeadDim = 256;
+/// Floats from one rotated query vector to the next: fixed, so that a kernel addresses all of them from one register.
+constexpr size_t kQueryStride = kMaxHeadDim + 16;
 
 /// Up to 64 tokens of one segment or tail, at one kv head.
 struct Tile {
@@ -33,7 +36,7 @@ struct SoftmaxState {
 
 /// The query vectors of a work item: `vectors` = rows * group, row-major.
 struct QueryView {
-  const float* rotated;  ///< [vectors, headDim], scaled
+  const float* rotated;  ///< [vectors, kQueryStride], the first headDim of each row in use, scaled
   size_t vectors;
   size_t group;          ///< query heads per kv head
   size_t firstPosition;  ///< global position of row 0; row r stands at firstPosition + r
@@ -48,9 +51,13 @@ struct TileRules {
 /// Entry points of one instruction set.
 struct KernelTable {
   /// Attends all vectors to one tile. Masks by causality (a row sees positions <= its own) and window.
-  /// @param next the tile that comes after it, whose memory is asked for meanwhile; `tile` itself where none does
-  void (*attendTile)(KvDtype dtype, const Tile& tile, const Tile& next, const QueryView& query, const TileRules& rules,
+  /// @param ahead asks for the tiles after this one meanwhile
+  void (*attendTile)(KvDtype dtype, const Tile& tile, ReadAhead& ahead, const QueryView& query, const TileRules& rules,
                      const SoftmaxState& state);
+  /// Rotates the pairs (i, i + half) of each of `heads` vectors by angles whose cosines and sines are given, times `scale`.
+  /// Vectors stand `fromStride` and `toStride` floats apart.
+  void (*rotateHalves)(const float* from, size_t fromStride, const float* cos, const float* sin, size_t half, size_t heads,
+                       float scale, float* to, size_t toStride);
 };
 
 const KernelTable& portableKernels();

@@ -9,7 +9,7 @@
 namespace blockstitch {
 
 const KernelTable& avx2Kernels() {
-  static constexpr KernelTable table{&TileKernel<Avx2Vec>::attend};
+  static constexpr KernelTable table{&TileKernel<Avx2Vec>::attend, &TileKernel<Avx2Vec>::rotateHalves};
   return table;
 }
 

@@ -9,7 +9,7 @@
 namespace blockstitch {
 
 const KernelTable& avx512Kernels() {
-  static constexpr KernelTable table{&TileKernel<Avx512Vec>::attend};
+  static constexpr KernelTable table{&TileKernel<Avx512Vec>::attend, &TileKernel<Avx512Vec>::rotateHalves};
   return table;
 }
 

@@ -9,7 +9,7 @@
 namespace blockstitch {
 
 const KernelTable& portableKernels() {
-  static constexpr KernelTable table{&TileKernel<PortableVec>::attend};
+  static constexpr KernelTable table{&TileKernel<PortableVec>::attend, &TileKernel<PortableVec>::rotateHalves};
   return table;
 }
 
