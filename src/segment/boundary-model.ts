@@ -34,9 +34,11 @@ export interface BoundaryStrengths {
 /** Units whose strengths one run gives. */
 const WINDOW = 1024;
 /** Log-odds for a cosine of 1 between the words of both sides, where blocks have many units. */
-const COHESION_WEIGHT = 18;
-/** Half a block of fewer units is what the network judges alone; the full weight comes at eight times as many. */
-const LEAST_COHESION_UNITS = 6;
+const COHESION_WEIGHT = 13;
+/** Width of the windows as a share of a block. */
+const COHESION_SHARE = 0.35;
+/** Narrower windows are what the network judges alone; the full weight comes at eight times as many units. */
+const LEAST_COHESION_UNITS = 5;
 const SAMPLE_UNITS = 512;
 
 export class BoundaryModel {
@@ -93,13 +95,13 @@ export class BoundaryModel {
 
   /**
    * One strength per unit for blocks of so many UTF-16 units: levels weigh by how near theirs is to it, and for blocks
-   * of many units the words that both sides share over half a block count too, which the network sees only in part.
+   * of many units the words that both sides share over a third of a block count too, which the network sees only in part.
    *
    * @returns log-odds [units]
    */
   forTarget({ units, levels, bags }: BoundaryStrengths, characters: number): Float64Array {
     const weights = levelWeights(this.#card.level_characters, characters);
-    const width = blockUnits(units, characters) / 2;
+    const width = blockUnits(units, characters) * COHESION_SHARE;
     const share = COHESION_WEIGHT * Math.max(0, Math.min(1, Math.log2(width / LEAST_COHESION_UNITS) / 3));
     const cosines = share > 0 ? smoothed(slidingCohesion(bags, Math.round(width))) : undefined;
     return Float64Array.from(units, (_, unit) => {

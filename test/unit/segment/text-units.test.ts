@@ -44,7 +44,7 @@ describe('units', () => {
           expect(unit.contentEnd).toBeLessThanOrEqual(unit.end);
         }
       }),
-      { numRuns: 300 },
+      { numRuns: 100 },
     );
   });
 

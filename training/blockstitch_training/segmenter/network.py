@@ -16,6 +16,7 @@ from torch.nn import functional
 
 LEVELS = 4
 FIRST_WORDS, LAST_WORDS = 5, 3
+EDGE_SIZE = 64
 
 
 @dataclass(frozen=True)
@@ -26,13 +27,13 @@ class NetworkConfig:
     rows: int
     features: int
     word_size: int = 96
-    cue_size: int = 32
+    cue_size: int = 24
     topic_size: int = 64
-    own_size: int = 32
-    hidden: int = 160
+    own_size: int = 16
+    hidden: int = 112
     scales: tuple[int, ...] = (1, 2, 3, 5, 8, 16, 32, 64, 128)
     dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, 128)
-    dropout: float = 0.1
+    dropout: float = 0.0
 
     @property
     def context_units(self) -> int:
@@ -80,10 +81,11 @@ class WordTable(nn.Module):
     def means(self, rows: Tensor, starts: Tensor, ends: Tensor, owners: Tensor | None) -> Tensor:
         """[W] -> [units, D + 1]: weighted means and the sum of the weights."""
         vectors, weights = self(rows)
+        size = vectors.shape[1]
         weights = torch.exp(weights.clamp(-8, 4))
         sums = unit_sums(torch.cat([vectors * weights, weights], -1), starts, ends, owners)
-        content = sums[:, -1:].clamp(min=1e-4)
-        return torch.cat([sums[:, :-1] / content, content], -1)
+        content = sums[:, size:].clamp(min=1e-4)
+        return torch.cat([sums[:, :size] / content, content], -1)
 
 
 class ConvolutionBlock(nn.Module):
@@ -111,9 +113,9 @@ class SegmenterNetwork(nn.Module):
         nn.init.normal_(self.cues.weight, std=0.05)
         self.topic = nn.Linear(c.word_size, c.topic_size, bias=False)
         self.own_topic = nn.Linear(c.word_size + c.cue_size, c.own_size, bias=False)
-        self.edges = nn.Linear((FIRST_WORDS + LAST_WORDS) * c.cue_size, 96)
+        self.edges = nn.Linear((FIRST_WORDS + LAST_WORDS) * c.cue_size, EDGE_SIZE)
         similarities = 2 * len(c.scales)
-        self.inlet = nn.Linear(c.word_size + c.cue_size + c.topic_size + 96 + c.features + similarities, c.hidden)
+        self.inlet = nn.Linear(c.word_size + c.cue_size + c.topic_size + EDGE_SIZE + c.features + similarities, c.hidden)
         self.blocks = nn.ModuleList(ConvolutionBlock(c.hidden, d) for d in c.dilations)
         self.norm = nn.LayerNorm(c.hidden)
         self.head = nn.Linear(2 * c.hidden + similarities, c.hidden)
@@ -122,20 +124,21 @@ class SegmenterNetwork(nn.Module):
 
     def forward(self, crops: Crops) -> Tensor:
         """Log-odds [B, U, 4] of a boundary of at least each level behind each unit."""
+        c = self.config
         batch, units = crops.values.shape[0], crops.values.shape[1]
         index = torch.arange(units, device=crops.values.device)
         mask = (index[None, :] < crops.units[:, None]).unsqueeze(-1).to(crops.values.dtype)
         words = (crops.starts, crops.ends, crops.owners)
-        topics = crops.topics if crops.topics is not None else self.table.means(crops.rows, *words).view(batch, units, -1)
-        static, content = topics[..., :-1], topics[..., -1:]
+        topics = crops.topics if crops.topics is not None else self.table.means(crops.rows, *words).view(batch, units, c.word_size + 1)
+        static, content = topics[..., : c.word_size], topics[..., c.word_size :]
         cues = self.cues(crops.rows)
         counts = (crops.ends - crops.starts).clamp(min=1).unsqueeze(-1)
-        cue = (unit_sums(cues, *words) / counts).view(batch, units, -1)
+        cue = (unit_sums(cues, *words) / counts).view(batch, units, c.cue_size)
         topic = functional.normalize(self.topic(static), dim=-1, eps=1e-4)
         own = functional.normalize(self.own_topic(torch.cat([static, cue], -1)), dim=-1, eps=1e-4)
         # A unit counts in a window by its content, slower than its length.
         similar = self._similarities(torch.cat([topic, own], -1).float(), torch.sqrt(content), mask)
-        edges = functional.gelu(self.edges(self._edge_words(cues, crops))).view(batch, units, -1)
+        edges = functional.gelu(self.edges(self._edge_words(cues, crops))).view(batch, units, EDGE_SIZE)
         x = torch.cat([static, cue, topic, edges, crops.values, similar], -1)
         x = self.dropout(functional.gelu(self.inlet(x))) * mask
         for block in self.blocks:
@@ -152,8 +155,8 @@ class SegmenterNetwork(nn.Module):
         places = [start + step for step in range(FIRST_WORDS)] + [end - 1 - step for step in range(LAST_WORDS)]
         index = torch.stack(places, 1)
         there = (index >= start.unsqueeze(1)) & (index < end.unsqueeze(1))
-        chosen = cues[index.clamp(0, most).reshape(-1)].view(index.shape[0], index.shape[1], cues.shape[1])
-        return (chosen * there.unsqueeze(-1)).reshape(index.shape[0], index.shape[1] * cues.shape[1])
+        chosen = cues[index.clamp(0, most).reshape(-1)].view(-1, FIRST_WORDS + LAST_WORDS, cues.shape[1])
+        return (chosen * there.unsqueeze(-1)).reshape(-1, (FIRST_WORDS + LAST_WORDS) * cues.shape[1])
 
     def _similarities(self, vectors: Tensor, weights: Tensor, mask: Tensor) -> Tensor:
         """Cosine of the windows left and right of the boundary behind each unit, in both spaces. [B, U, 2 * scales]"""

@@ -21,7 +21,7 @@ from .network import NetworkConfig, SegmenterNetwork, level_loss
 from .scoring import top_f1
 from .teacher import principal_axes
 
-BUDGET_UNITS = 3072
+BUDGET_UNITS = 2560
 LONGEST_STEP = 8.0
 
 
@@ -55,7 +55,7 @@ def train(options: argparse.Namespace) -> None:
     network = new_network(options.work, first.values.shape[1])
     if options.start:
         network.load_state_dict(torch.load(options.start)["weights"])
-    collection = load(options.work, "train", network.table)
+    collection = load(options.work, "train", network.table, options.most)
     trained = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
     tables = [p for name, p in trained if name.startswith("cues.")]
     others = [p for name, p in trained if not name.startswith("cues.")]
@@ -124,6 +124,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="checkpoint, written again and again")
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--most", type=int, default=1 << 30, help="documents of each category")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--start", type=Path, help="checkpoint to go on from")
     parser.add_argument("--rate", type=float, default=1.0, help="of the usual learning rate")
