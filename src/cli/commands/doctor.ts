@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { access, constants, mkdir, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import { connectRedis } from '../../blocks/connect-redis.js';
 import type { Config } from '../../config.js';
 import { loadAddon } from '../../kernels/load-addon.js';
 import { formatBytes } from '../../units.js';
@@ -15,6 +16,7 @@ interface Check {
   run(config: Config): Promise<string>;
 }
 
+const REDIS_SETTINGS = ['redisUrl', 'redisMode', 'redisMaster', 'redisCa', 'redisCert', 'redisKey'] as const;
 const LEAST_NODE = [20, 20] as const;
 
 const CHECKS: readonly Check[] = [
@@ -47,8 +49,9 @@ const CHECKS: readonly Check[] = [
   },
   {
     name: 'store',
-    async run({ redisUrl, storeDir }) {
-      if (redisUrl !== '') return pingRedis(redisUrl);
+    async run(config) {
+      const { storeDir } = config;
+      if (config.redisUrl !== '') return pingRedis(config);
       await mkdir(storeDir, { recursive: true });
       await access(storeDir, constants.W_OK);
       const { bavail, bsize } = await statfs(storeDir);
@@ -59,7 +62,7 @@ const CHECKS: readonly Check[] = [
 
 export function addDoctor(program: Command): void {
   const command = program.command('doctor').description('check Node, kernels, ONNX Runtime, model and store');
-  addSettings(command, [...MODEL_SETTINGS, 'storeDir', 'redisUrl']);
+  addSettings(command, [...MODEL_SETTINGS, 'storeDir', ...REDIS_SETTINGS]);
   command.addHelpText('after', '\nExit code 1 when a check fails.').action(async () => {
     const config = readSettings(command);
     const terminal = openTerminal();
@@ -74,12 +77,9 @@ export function addDoctor(program: Command): void {
   });
 }
 
-async function pingRedis(url: string): Promise<string> {
-  const { Redis } = await import('ioredis');
-  const client = new Redis(url, { lazyConnect: true, maxRetriesPerRequest: 0, connectTimeout: 3_000 });
-  client.on('error', () => undefined);
+async function pingRedis(config: Config): Promise<string> {
+  const client = connectRedis(config);
   try {
-    await client.connect();
     return `Redis answers ${await client.ping()}`;
   } catch (cause) {
     throw new Error(`Redis does not answer (${(cause as Error).message}): check REDIS_URL`);
