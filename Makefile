@@ -45,13 +45,11 @@ cuda-toolkit: ## Make sure that there is a CUDA compiler: the one installed, or 
 cuda: cuda-toolkit ## Compile the CUDA library and its harness for every target (sm_80, sm_89, sm_90, PTX)
 	node kernels/build.mjs --cuda
 
-cuda-harness: cuda ## On a GPU: check every case, measure this device's ceilings, time attention against them
-	kernels/build-cuda/cuda_harness
+cuda-harness: ## On a GPU: check every case, measure this device's ceilings, time attention against them
+	kernels/cuda/harness/run.sh
 
-cuda-sanitize: cuda ## On a GPU: the harness's cases under compute-sanitizer's four tools
-	@for tool in memcheck racecheck initcheck synccheck; do \
-	  echo "== $$tool"; compute-sanitizer --tool $$tool --error-exitcode 1 kernels/build-cuda/cuda_harness --few || exit 1; \
-	done
+cuda-sanitize: ## On a GPU: the harness's cases under compute-sanitizer's four tools
+	kernels/cuda/harness/run.sh --sanitize
 
 # One target is enough to see that it compiles and links; `make cuda` compiles for all.
 cuda-test: $(STAMP)/npm

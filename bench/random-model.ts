@@ -8,8 +8,10 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openBlockRepository } from '../src/blocks/open-repository.js';
 import { loadConfig } from '../src/config.js';
-import { createEngine } from '../src/engine/create-engine.js';
+import { createEngine, type EngineOptions } from '../src/engine/create-engine.js';
 import type { Engine, GenerateEvent, SamplingParams } from '../src/engine/engine.js';
+import { loadAddon } from '../src/kernels/load-addon.js';
+import { loadCuda } from '../src/kernels/load-cuda.js';
 import { importModel } from '../src/model/import-model.js';
 import type { ImportedModel, WeightFormat } from '../src/model/imported-model.js';
 import { type RANDOM_SHAPES, writeRandomCheckpoint } from '../src/model/random-checkpoint.js';
@@ -61,11 +63,24 @@ export async function randomEngine(options: {
   shape: keyof typeof RANDOM_SHAPES;
   weights: WeightFormat;
   kvMemoryBytes: number;
+  /** The GPU to run on, in the checkpoint's own 16-bit type; absent: the CPU. */
+  gpu?: number;
+  policy?: EngineOptions['policy'];
   progress: (line: string) => void;
 }): Promise<BenchEngine> {
+  const { gpu } = options;
+  if (gpu !== undefined) {
+    loadAddon();
+    loadCuda([gpu]);
+  }
   const checkpointDir = await randomCheckpoint(options.shape, options.progress);
   options.progress(`importing it as ${options.weights}`);
-  const model = await importModel({ checkpointDir, weights: options.weights, cacheDir: IMPORT_CACHE });
+  const model = await importModel({
+    checkpointDir,
+    weights: options.weights,
+    ...(gpu === undefined ? {} : { activations: 'checkpoint' }),
+    cacheDir: IMPORT_CACHE,
+  });
   const { layers, kvHeads, headDim } = model.config;
   const shape = { fingerprint: model.fingerprint, layers, kvHeads, headDim, dtype: 'float16' as const };
   const repository = openBlockRepository({ shape, hostBytes: 0 });
@@ -74,6 +89,8 @@ export async function randomEngine(options: {
     repository,
     kvDtype: 'float16',
     kvMemoryBytes: options.kvMemoryBytes,
+    ...(gpu === undefined ? {} : { device: { number: gpu, provider: 'cuda' } }),
+    ...(options.policy ? { policy: options.policy } : {}),
     threads: THREADS,
   });
   return {

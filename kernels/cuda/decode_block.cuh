@@ -51,6 +51,8 @@ struct DecodeBlock {
   static constexpr int kRunTokens = 16;
   // With larger heads the registers do not hold keys and values of a run at once.
   static constexpr bool kValuesAhead = kPad <= 128;
+  // Blocks that a processor's registers are to hold: enough loads under way to keep memory busy.
+  static constexpr int kBlocksAtOnce = kPad <= 128 ? 3 : 2;
   // 64 modulo 128: the 16-byte reads of eight lanes (two rows, four column groups) touch all banks once.
   static constexpr int kQueryStride = (2 * kPad + 63) / 128 * 128 + 64;
   static constexpr int kQueryBytes = kDecodeRows * kQueryStride;

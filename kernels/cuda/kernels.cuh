@@ -19,7 +19,7 @@ __global__ void __launch_bounds__(AppendBlock<kDim>::kWarps* kWarpLanes) appendK
 
 // Block (item, kv head), heads varying fastest: the items with most tiles start first, for all heads.
 template <class Block>
-__global__ void __launch_bounds__(Block::kThreads) attendKernel(const __grid_constant__ AttentionParams p) {
+__global__ void __launch_bounds__(Block::kThreads, Block::kBlocksAtOnce) attendKernel(const __grid_constant__ AttentionParams p) {
   extern __shared__ __align__(16) unsigned char sharedMemory[];
   const int block = static_cast<int>(blockIdx.x);
   Block::run(p, block / p.layout.kvHeads, block % p.layout.kvHeads, sharedMemory);

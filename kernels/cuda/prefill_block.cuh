@@ -15,6 +15,7 @@ struct PrefillBlock {
   static constexpr int kMTiles = kDim > 128 ? 1 : 2;
   static constexpr int kWarps = 4;
   static constexpr int kThreads = kWarps * kWarpLanes;
+  static constexpr int kBlocksAtOnce = 2;  // one waits for its tiles while the other computes
   static constexpr int kWarpRows = 16 * kMTiles;
   static constexpr int kRows = kWarps * kWarpRows;  // packed rows of a work item
   static constexpr int kTileTokens = kDim > 128 ? 32 : 64;

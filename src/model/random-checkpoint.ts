@@ -43,6 +43,20 @@ export const RANDOM_SHAPES = {
     tiedEmbeddings: true,
     dtype: 'BF16',
   },
+  /** Llama-3.1-8B: about 8.0 billion parameters, 16 GB. */
+  'llama-3.1-8b': {
+    family: 'llama',
+    vocabSize: 128_256,
+    hiddenSize: 4096,
+    intermediateSize: 14_336,
+    layers: 32,
+    heads: 32,
+    kvHeads: 8,
+    maxPositions: 131_072,
+    ropeTheta: 500_000,
+    tiedEmbeddings: false,
+    dtype: 'BF16',
+  },
   /** A model for tests of everything around models: under 200 kB. */
   tiny: {
     family: 'llama',
