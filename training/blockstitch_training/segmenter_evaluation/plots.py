@@ -55,7 +55,7 @@ def draw_plots(folder: Path, results: list[dict], curves: list[dict]) -> list[Pa
             axes.plot(targets, means, marker="o", label=segmenter)
         axes.set_xscale("log", base=2)
         axes.set_xlabel("target tokens")
-        axes.set_ylabel("boundary F1, exact, mean over categories and granularities")
+        axes.set_ylabel("boundary F1, exact (mean of categories, levels)")
         axes.set_title(name)
         axes.legend(fontsize=7)
         save(figure, f"{name}-targets.png")
