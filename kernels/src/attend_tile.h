@@ -179,23 +179,24 @@ class TileKernel {
     const size_t vecs = cells * kCellVecs;
     Vec best = Vec::load(scores);
     for (size_t i = 1; i < vecs; i++) best = Vec::max(best, Vec::load(scores + i * kLanes));
-    const float before = state.maximum[vector];
-    const float tileMaximum = best.horizontalMax();
-    const float maximum = before > tileMaximum ? before : tileMaximum;
+    // Most tiles hold nothing above the maximum so far: then neither it nor what was summed changes.
+    float maximum = state.maximum[vector];
+    if (Vec::anyGreater(best, Vec::broadcast(maximum))) {
+      const float before = maximum;
+      maximum = best.horizontalMax();
+      const float decay = before == -FLT_MAX ? 0.0f : std::exp(before - maximum);
+      const Vec factor = Vec::broadcast(decay);
+      float* accumulator = state.accumulator + vector * dim;
+      for (size_t d = 0; d < dim; d += kLanes) (Vec::load(accumulator + d) * factor).write(accumulator + d);
+      state.sum[vector] *= decay;
+      state.maximum[vector] = maximum;
+    }
     const Vec shift = Vec::broadcast(maximum);
     Vec total = Vec::zero();
     for (size_t i = 0; i < vecs; i++) {
       const Vec weight = exponential(Vec::load(scores + i * kLanes) - shift);
       total = total + weight;
       weight.write(scores + i * kLanes);
-    }
-    float* accumulator = state.accumulator + vector * dim;
-    if (maximum > before) {
-      const float decay = before == -FLT_MAX ? 0.0f : std::exp(before - maximum);
-      const Vec factor = Vec::broadcast(decay);
-      for (size_t d = 0; d < dim; d += kLanes) (Vec::load(accumulator + d) * factor).write(accumulator + d);
-      state.sum[vector] *= decay;
-      state.maximum[vector] = maximum;
     }
     state.sum[vector] += total.horizontalSum();
     if (visible.begin > 0) std::fill(scores, scores + visible.begin, 0.0f);

@@ -143,13 +143,28 @@ std::vector<std::vector<TileRun>> planSplits(const SequenceView& sequence) {
   return splits;
 }
 
+constexpr size_t kLineFloats = ReadAhead::kLine / sizeof(float);
+
+/// Floats that begin at a cache line, so that vectors are not read and written across two. Contents are not kept.
+class LineBuffer {
+ public:
+  float* reserve(size_t floats) {
+    if (floats + kLineFloats > memory_.size()) memory_.resize(floats + kLineFloats);
+    const size_t past = reinterpret_cast<uintptr_t>(memory_.data()) / sizeof(float) % kLineFloats;
+    return memory_.data() + (kLineFloats - past) % kLineFloats;
+  }
+
+ private:
+  std::vector<float> memory_;
+};
+
 struct WorkItem {
   const SequenceView* sequence;
   const std::vector<TileRun>* runs;
   size_t head;
   size_t firstRow;  ///< within the sequence
   size_t rows;
-  float* state;     ///< [vectors] maximum, [vectors] sum, [vectors, headDim]
+  float* state;     ///< [vectors] maximum, [vectors] sum, then, from a cache line on, [vectors, headDim]
 };
 
 class LayerStep {
@@ -198,13 +213,13 @@ class LayerStep {
           for (const auto& runs : splits.back()) {
             items.push_back({&sequence, &runs, head, row, rows, nullptr});
             offsets.push_back(floats);
-            floats += rows * group_ * (shape_.headDim + 2);
+            floats += stateFloats(rows * group_);
           }
         }
       }
     }
-    states_.resize(floats);
-    for (size_t i = 0; i < items.size(); i++) items[i].state = states_.data() + offsets[i];
+    float* states = states_.reserve(floats);
+    for (size_t i = 0; i < items.size(); i++) items[i].state = states + offsets[i];
     parallelFor(items.size(), [&](size_t index) { run(items[index]); });
     parallelFor(places.size(), [&](size_t index) { combine(&items[places[index].firstItem], places[index].splits, output); });
   }
@@ -212,7 +227,14 @@ class LayerStep {
  private:
   static SoftmaxState stateOf(const WorkItem& item, size_t group) {
     const size_t vectors = item.rows * group;
-    return {item.state, item.state + vectors, item.state + 2 * vectors};
+    float* accumulator = item.state + (2 * vectors + kLineFloats - 1) / kLineFloats * kLineFloats;
+    return {item.state, item.state + vectors, accumulator};
+  }
+
+  /// Room for the state of `vectors` vectors, a whole number of cache lines.
+  size_t stateFloats(size_t vectors) const {
+    const auto lines = [](size_t floats) { return (floats + kLineFloats - 1) / kLineFloats * kLineFloats; };
+    return lines(2 * vectors) + lines(vectors * shape_.headDim);
   }
 
   void run(const WorkItem& item) const {
@@ -223,10 +245,10 @@ class LayerStep {
     std::fill(state.accumulator, state.accumulator + vectors * shape_.headDim, 0.0f);
     const size_t firstPosition = item.sequence->cachedTokens + item.sequence->tailPast + item.firstRow;
     const size_t lastPosition = firstPosition + item.rows - 1;
-    static thread_local std::vector<float> rotated;
-    rotated.resize(vectors * kQueryStride);
+    static thread_local LineBuffer buffer;
+    float* rotated = buffer.reserve(vectors * kQueryStride);
     const TileRules rules{shape_.headDim, shape_.slidingWindow, shape_.softcap};
-    const QueryView query{rotated.data(), vectors, group_, firstPosition};
+    const QueryView query{rotated, vectors, group_, firstPosition};
     static thread_local std::vector<const char*> cells;
     listCells(item, firstPosition, lastPosition, &cells);
     const PoolShape& pool = pool_.shape();
@@ -240,7 +262,7 @@ class LayerStep {
         const size_t start = run.start + first;
         if (!sees(start, tokens, firstPosition, lastPosition)) continue;
         if (!turned || delta != run.delta) {
-          turn(item, run.delta, rotated.data());
+          turn(item, run.delta, rotated);
           turned = true;
           delta = run.delta;
           if (&run != &item.runs->back()) askAngles(item, (&run + 1)->delta);
@@ -352,7 +374,7 @@ class LayerStep {
   KvPool& pool_;
   const KernelTable& kernels_;
   const size_t group_;
-  std::vector<float> states_;
+  LineBuffer states_;
 };
 
 }  // namespace

@@ -10,7 +10,7 @@
 
 namespace blockstitch {
 
-constexpr size_t kTileCells = 4;
+constexpr size_t kTileCells = 8;
 /// Tokens scored together before one softmax update.
 constexpr size_t kTileTokens = kTileCells * kCellTokens;
 constexpr size_t kMaxHeadDim = 256;

@@ -1,8 +1,9 @@
-// Asks for memory ahead of its use: at the pace of the work, in the order of addresses, a fixed distance in front. Keys
-// and values of a cell lie together, and one ascending stream is what a processor's own prefetcher follows. Asking in
-// bursts would fill the few slots for outstanding lines and stall the work instead.
+// Asks for memory ahead of its use, at the pace of the work and a fixed distance in front. Cells are asked for a few at a
+// time, line by line in turn: a processor's own prefetcher follows each of these streams, and has the longer to get in
+// front of it the more there are. Asking in bursts, or for one stream alone, fills the few slots for outstanding lines.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 
 namespace blockstitch {
@@ -18,36 +19,36 @@ class ReadAhead {
   /// @param cellBytes  bytes of a cell's keys, and of its values: a multiple of a cache line
   /// @param valuesAt   bytes from a cell's keys to its values
   ReadAhead(const char* const* cells, size_t count, size_t cellBytes, size_t valuesAt)
-      : cells_(cells), end_(cells + count), cellBytes_(cellBytes), valuesAt_(valuesAt) {}
+      : cells_(cells), end_(cells + count), cellBytes_(cellBytes), valuesAt_(valuesAt), streams_(std::min(count, kStreams)) {}
 
   /// Told of `bytes` that are being read: asks for as many ahead, for up to twice as many until the distance is reached.
   void follow(size_t bytes) {
-    if (cells_ == end_) return;
-    ptrdiff_t lead = lead_ - static_cast<ptrdiff_t>(bytes);
-    size_t at = at_;
-    const char* cell = *cells_;
-    for (size_t asked = 0; asked < 2 * bytes && lead < kDistance; asked += kLine) {
-      __builtin_prefetch(cell + at, 0, 1);
-      lead += kLine;
-      at += kLine;
-      if (at == cellBytes_) at = valuesAt_;
-      if (at != valuesAt_ + cellBytes_) continue;
-      at = 0;
-      if (++cells_ == end_) return;
-      cell = *cells_;
-    }
-    lead_ = lead;
-    at_ = at;
+    lead_ -= static_cast<ptrdiff_t>(bytes);
+    for (size_t asked = 0; asked < 2 * bytes && lead_ < kDistance && streams_ > 0; asked += streams_ * kLine) askRow();
   }
 
  private:
-  /// Bytes asked for in front of what is read: a few hundred nanoseconds of work.
-  static constexpr ptrdiff_t kDistance = 16 << 10;
+  static constexpr size_t kStreams = 4;
+  /// Bytes asked for in front of what is read: some hundred nanoseconds of work.
+  static constexpr ptrdiff_t kDistance = 32 << 10;
+
+  /// One line of each stream.
+  void askRow() {
+    for (size_t i = 0; i < streams_; i++) __builtin_prefetch(cells_[i] + at_, 0, 2);
+    lead_ += static_cast<ptrdiff_t>(streams_ * kLine);
+    at_ += kLine;
+    if (at_ == cellBytes_) at_ = valuesAt_;
+    if (at_ != valuesAt_ + cellBytes_) return;
+    at_ = 0;
+    cells_ += streams_;
+    streams_ = std::min(static_cast<size_t>(end_ - cells_), kStreams);
+  }
 
   const char* const* cells_ = nullptr;
   const char* const* end_ = nullptr;
   size_t cellBytes_ = 0;
   size_t valuesAt_ = 0;
+  size_t streams_ = 0;
   size_t at_ = 0;
   ptrdiff_t lead_ = 0;
 };

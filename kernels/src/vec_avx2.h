@@ -38,6 +38,9 @@ struct Avx2Vec {
     const __m256i biased = _mm256_add_epi32(_mm256_cvtps_epi32(n.value), _mm256_set1_epi32(127));
     return {_mm256_castsi256_ps(_mm256_slli_epi32(biased, 23))};
   }
+  static bool anyGreater(Avx2Vec a, Avx2Vec b) {
+    return _mm256_movemask_ps(_mm256_cmp_ps(a.value, b.value, _CMP_GT_OQ)) != 0;
+  }
   float horizontalMax() const {
     __m128 half = _mm_max_ps(_mm256_castps256_ps128(value), _mm256_extractf128_ps(value, 1));
     half = _mm_max_ps(half, _mm_movehl_ps(half, half));

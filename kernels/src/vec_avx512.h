@@ -40,6 +40,7 @@ struct Avx512Vec {
     const __m512i biased = _mm512_add_epi32(_mm512_cvtps_epi32(n.value), _mm512_set1_epi32(127));
     return {_mm512_castsi512_ps(_mm512_slli_epi32(biased, 23))};
   }
+  static bool anyGreater(Avx512Vec a, Avx512Vec b) { return _mm512_cmp_ps_mask(a.value, b.value, _CMP_GT_OQ) != 0; }
   float horizontalMax() const { return _mm512_reduce_max_ps(value); }
   float horizontalSum() const { return _mm512_reduce_add_ps(value); }
 };

@@ -56,6 +56,11 @@ struct PortableVec {
     for (float& each : n.lane) each = bitsFloat(static_cast<uint32_t>(static_cast<int32_t>(each) + 127) << 23);
     return n;
   }
+  static bool anyGreater(PortableVec a, PortableVec b) {
+    bool any = false;
+    for (size_t i = 0; i < kLanes; i++) any |= a.lane[i] > b.lane[i];
+    return any;
+  }
   float horizontalMax() const {
     float best = lane[0];
     for (size_t i = 1; i < kLanes; i++) best = best > lane[i] ? best : lane[i];
