@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,10 +40,10 @@ class Point:
     recomputed: list[float] = field(default_factory=list)  # repaired tokens over tokens of all blocks
 
 
-def make_points() -> list[Point]:
+def make_points(shares: Sequence[float] = SHARES) -> list[Point]:
     points = [Point(FULL, "full", 1.0), Point(PLAIN, "block", 0.0)]
     for by in CHOICES:
-        points += [Point(f"{by} {share}", {"mode": "block", "repair": {"share": share, "by": by}}, share, by) for share in SHARES]
+        points += [Point(f"{by} {share}", {"mode": "block", "repair": {"share": share, "by": by}}, share, by) for share in shares]
     return points
 
 
@@ -141,11 +142,12 @@ def main() -> None:
     parser.add_argument("--questions", type=int, default=100)
     parser.add_argument("--two-hop", action="store_true", help="questions over two documents")
     parser.add_argument("--phrasing", choices=("held-out", "seen"), default="held-out")
+    parser.add_argument("--shares", type=float, nargs="+", default=SHARES, help="between 0 and 1; both ends are always asked")
     parser.add_argument("--weights", default="fp32")
     parser.add_argument("--out", type=Path, required=True, help="without ending")
     arguments = parser.parse_args()
     questions = generated(arguments.documents, arguments.questions, arguments.two_hop, arguments.phrasing == "held-out", arguments.entities)
-    points = make_points()
+    points = make_points(arguments.shares)
     with Served(arguments.model, weights=arguments.weights, kv_dtype="float16") as served:
         measure(served, questions, points)
     rows = summarize(points)
