@@ -10,7 +10,7 @@ const SHAPE = 'qwen2.5-0.5b';
 const WEIGHTS = 'int8';
 const QUESTION_TOKENS = 32;
 const SHORT_TOKENS = 1024;
-const DECODE_TOKENS = 48;
+const DECODE_TOKENS = 64;
 
 export async function run({ quick, progress }: BenchOptions): Promise<BenchReport> {
   const longTokens = quick ? 2048 : 8192;
@@ -39,8 +39,8 @@ export async function run({ quick, progress }: BenchOptions): Promise<BenchRepor
     const cached: number[] = [];
     const short: number[] = [];
     const full: number[] = [];
-    const gaps: number[] = [];
-    const shallowGaps: number[] = [];
+    const stepsMs: number[] = [];
+    const shallowStepsMs: number[] = [];
     for (let round = 0; round < Math.max(cachedRounds, fullRounds); round++) {
       if (round < cachedRounds) {
         // Every other question finds its documents in another order than the one they were first seen in.
@@ -50,23 +50,23 @@ export async function run({ quick, progress }: BenchOptions): Promise<BenchRepor
         progress(
           `round ${round + 1}: cached ${longTokens} ${cached.at(-1)?.toFixed(0)} ms, cached ${SHORT_TOKENS} ${short.at(-1)?.toFixed(0)} ms`,
         );
-        gaps.push(...(await decodeGaps(prompt(longTokens, 1 + round))));
-        shallowGaps.push(...(await decodeGaps({ ...prompt(SHORT_TOKENS, 1 + round), blocks: [] })));
+        stepsMs.push(await decodeStepMs(prompt(longTokens, 1 + round)));
+        shallowStepsMs.push(await decodeStepMs({ ...prompt(SHORT_TOKENS, 1 + round), blocks: [] }));
       }
       if (round < fullRounds) {
         full.push(await firstToken({ ...prompt(longTokens, 100 + round), attention: 'full' }));
         progress(`round ${round + 1}: full prefill ${((full.at(-1) as number) / 1000).toFixed(1)} s`);
       }
     }
-    return report({ longTokens, coldMs, cached, short, full, gaps, shallowGaps }, quick);
+    return report({ longTokens, coldMs, cached, short, full, stepsMs, shallowStepsMs }, quick);
   } finally {
     await close();
   }
 
-  /** Milliseconds between the tokens of one answer, the first two left out. */
-  async function decodeGaps(plan: PromptPlan): Promise<number[]> {
+  /** Mean milliseconds between the tokens of one answer, the first left out: its step was the prefill. */
+  async function decodeStepMs(plan: PromptPlan): Promise<number> {
     const times = tokenTimes(await timed(engine, plan, { maxTokens: DECODE_TOKENS }));
-    return times.slice(2).map((at, index) => at - (times[index + 1] as number));
+    return ((times.at(-1) as number) - (times[0] as number)) / (times.length - 1);
   }
 }
 
@@ -76,8 +76,8 @@ interface Measured {
   cached: number[];
   short: number[];
   full: number[];
-  gaps: number[];
-  shallowGaps: number[];
+  stepsMs: number[];
+  shallowStepsMs: number[];
 }
 
 function report(measured: Measured, quick: boolean): BenchReport {
@@ -85,8 +85,8 @@ function report(measured: Measured, quick: boolean): BenchReport {
   const cached = median(measured.cached);
   const short = median(measured.short);
   const full = median(measured.full);
-  const gap = median(measured.gaps);
-  const shallowGap = median(measured.shallowGaps);
+  const stepMs = median(measured.stepsMs);
+  const shallowStepMs = median(measured.shallowStepsMs);
   const gain = full / cached;
   const growth = cached / short;
   return {
@@ -109,14 +109,14 @@ function report(measured: Measured, quick: boolean): BenchReport {
       fullPrefillTtftMs: full,
       coldBlocksTtftMs: measured.coldMs,
       fullPrefillTokensPerSecond: (1000 * longTokens) / full,
-      decodeAtDepthTokensPerSecond: 1000 / gap,
-      decodeEmptyTokensPerSecond: 1000 / shallowGap,
+      decodeAtDepthTokensPerSecond: 1000 / stepMs,
+      decodeEmptyTokensPerSecond: 1000 / shallowStepMs,
     },
     ratios: {
       'full prefill / cached': gain,
       [`cached ${longTokens} / cached ${SHORT_TOKENS}`]: growth,
       'cold blocks / cached': measured.coldMs / cached,
-      'decode step at depth / empty': gap / shallowGap,
+      'decode step at depth / empty': stepMs / shallowStepMs,
     },
     checks: [
       // Prefill's attention grows with the square of the length: the claim is for the full size only.
