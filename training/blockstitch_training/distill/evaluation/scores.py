@@ -43,18 +43,19 @@ def mean(values: Sequence[float]) -> float:
     return sum(values) / len(values) if values else float("nan")
 
 
-def interval(statistic: Callable[[list[int]], float | None], count: int, seed: int = 0) -> tuple[float, float]:
-    """Percentile bootstrap over `count` questions: `statistic` takes resampled question numbers, None where it is undefined."""
+def interval(statistic: Callable[[list[int]], float | None], count: int, seed: int = 0) -> tuple[float | None, float | None]:
+    """Percentile bootstrap over `count` questions: `statistic` takes resampled question numbers, None where it is undefined, as is
+    the interval where it always is."""
     rng = random.Random(seed)
     drawn = [statistic(rng.choices(range(count), k=count)) for _ in range(RESAMPLES)]
     defined = sorted(value for value in drawn if value is not None)
     if not defined:
-        return float("nan"), float("nan")
+        return None, None
     edge = (1 - CONFIDENCE) / 2
     return defined[int(edge * (len(defined) - 1))], defined[int((1 - edge) * (len(defined) - 1))]
 
 
-def mean_interval(values: Sequence[float]) -> tuple[float, float]:
+def mean_interval(values: Sequence[float]) -> tuple[float | None, float | None]:
     return interval(lambda chosen: sum(values[at] for at in chosen) / len(chosen), len(values))
 
 
