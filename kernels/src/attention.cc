@@ -17,6 +17,8 @@ namespace {
 /// Tokens between split boundaries, counted in whole tiles from the sequence's first token. Fixed, so that a row's
 /// arithmetic never depends on the number of threads or on the rest of the batch.
 constexpr size_t kSplitTokens = 2048;
+/// Pairs of a token and a query vector, or states to be joined, that one thread does in the time another takes to wake.
+constexpr size_t kSerialWork = 512;
 /// Query vectors of one work item at most (rows * group, at least one row).
 constexpr size_t kItemVectors = 56;
 
@@ -218,10 +220,22 @@ class LayerStep {
         }
       }
     }
-    float* states = states_.reserve(floats);
-    for (size_t i = 0; i < items.size(); i++) items[i].state = states + offsets[i];
-    parallelFor(items.size(), [&](size_t index) { run(items[index]); });
-    parallelFor(places.size(), [&](size_t index) { combine(&items[places[index].firstItem], places[index].splits, output); });
+    float* memory = states_.reserve(floats);
+    size_t pairs = 0, states = 0;
+    for (size_t i = 0; i < items.size(); i++) {
+      items[i].state = memory + offsets[i];
+      states += items[i].rows * group_;
+      for (const TileRun& each : *items[i].runs) pairs += (each.endToken - each.firstToken) * items[i].rows * group_;
+    }
+    // Waking threads costs some microseconds: small work is done here, with the same result.
+    const auto spread = [&](size_t count, size_t work, const std::function<void(size_t)>& task) {
+      if (work > kSerialWork) return parallelFor(count, task);
+      for (size_t index = 0; index < count; index++) task(index);
+    };
+    spread(items.size(), pairs, [&](size_t index) { run(items[index]); });
+    spread(places.size(), states, [&](size_t index) {
+      combine(&items[places[index].firstItem], places[index].splits, output);
+    });
   }
 
  private:
