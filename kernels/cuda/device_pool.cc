@@ -64,12 +64,13 @@ DevicePool::~DevicePool() {
   }
   reader_.reset();
   writer_.reset();
+  // All work is past, and the last step's stream may be gone with its session: nothing is ordered by it any more.
   for (PlanSlot& slot : slots_) {
     runtime_.releasePinned(slot.pinned);
-    if (slot.device != nullptr) runtime_.releaseOn(lastStream_, slot.device);
+    if (slot.device != nullptr) runtime_.releaseOn(nullptr, slot.device);
     runtime_.destroyEvent(slot.used);
   }
-  if (partials_ != nullptr) runtime_.releaseOn(lastStream_, partials_);
+  if (partials_ != nullptr) runtime_.releaseOn(nullptr, partials_);
   runtime_.destroyEvent(lastUse_);
   runtime_.release(memory_);
 }

@@ -12,6 +12,9 @@ import type { DeviceInfo } from './native-addon.js';
 /** Libraries of ONNX Runtime that its CPU package leaves out. */
 export const PROVIDER_LIBRARIES = ['libonnxruntime_providers_shared.so', 'libonnxruntime_providers_cuda.so'] as const;
 
+/** bfloat16 products and asynchronous copies begin here. */
+const LEAST_CAPABILITY = 8;
+
 export interface CudaFiles {
   /** libblockstitch_cuda.so */
   library: string;
@@ -54,6 +57,12 @@ export function loadCuda(numbers: readonly number[], files: CudaFiles = cudaFile
   const absent = numbers.find((number) => number >= found.length);
   if (absent !== undefined) {
     throw unavailable(`there is no GPU ${absent}: this machine has ${found.length}, numbered from 0`);
+  }
+  for (const number of numbers) {
+    const { name, capability } = found[number] as DeviceInfo;
+    if (Number.parseFloat(capability) < LEAST_CAPABILITY) {
+      throw unavailable(`GPU ${number} (${name}) has compute capability ${capability}, 8.0 or later is needed`);
+    }
   }
   return found;
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { loadCuda, PROVIDER_LIBRARIES } from '../../../src/kernels/load-cuda.js';
 
+const EMULATED = join(import.meta.dirname, '../../../kernels/build/libblockstitch_emulated.so');
 const directory = mkdtempSync(join(tmpdir(), 'blockstitch-cuda-'));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
@@ -18,5 +19,9 @@ describe('loading what a GPU needs', () => {
     );
     for (const name of PROVIDER_LIBRARIES) writeFileSync(join(directory, name), '');
     expect(() => loadCuda([0], files)).toThrow(/--device is invalid: .*libblockstitch_cuda.so: file too short/);
+    // A library that opens: its only GPU is the emulated one, of a capability too low for the kernels.
+    const emulated = { library: EMULATED, providerDir: directory };
+    expect(() => loadCuda([1], emulated)).toThrow(/there is no GPU 1: this machine has 1/);
+    expect(() => loadCuda([0], emulated)).toThrow(/compute capability 0.0, 8.0 or later is needed/);
   });
 });
