@@ -270,6 +270,7 @@ class LayerStep {
                     pool.pageTokens * pool.headDim * elementBytes(pool.dtype));
     bool turned = false;
     int32_t delta = 0;
+    size_t nextCell = 0;
     for (const TileRun& run : *item.runs) {
       for (size_t first = run.firstToken; first < run.endToken; first += kTileTokens) {
         const size_t tokens = std::min(kTileTokens, run.endToken - first);
@@ -282,7 +283,8 @@ class LayerStep {
           if (&run != &item.runs->back()) askAngles(item, (&run + 1)->delta);
         }
         Tile tile;
-        fill(run.pages, first, tokens, start, item.head, &tile);
+        fill(cells.data() + nextCell, run.pages, first, tokens, start, item.head, &tile);
+        nextCell += (tokens + kCellTokens - 1) / kCellTokens;
         kernels_.attendTile(pool.dtype, tile, ahead, query, rules, state);
       }
     }
@@ -296,27 +298,30 @@ class LayerStep {
 
   /// Keys of the cells that `run` will read, in that order.
   void listCells(const WorkItem& item, size_t firstPosition, size_t lastPosition, std::vector<const char*>* cells) const {
+    const PoolShape& shape = pool_.shape();
+    const size_t pageCells = shape.pageTokens / kCellTokens;
+    const size_t cellBytes = kCellTokens * shape.headDim * elementBytes(shape.dtype);
     cells->clear();
     for (const TileRun& run : *item.runs) {
       for (size_t first = run.firstToken; first < run.endToken; first += kTileTokens) {
         const size_t tokens = std::min(kTileTokens, run.endToken - first);
         if (!sees(run.start + first, tokens, firstPosition, lastPosition)) continue;
-        for (size_t token = first; token < first + tokens; token += kCellTokens) {
-          cells->push_back(reinterpret_cast<const char*>(cellKeys(run.pages, token, item.head)));
+        size_t page = first / shape.pageTokens;
+        size_t cell = first % shape.pageTokens / kCellTokens;
+        for (size_t token = 0; token < tokens; token += kCellTokens) {
+          const uint8_t* keys = pool_.keys(shape_.layer, static_cast<size_t>(run.pages[page]), item.head);
+          cells->push_back(reinterpret_cast<const char*>(keys + cell * cellBytes));
+          if (++cell < pageCells) continue;
+          cell = 0;
+          page++;
         }
       }
     }
   }
 
-  const uint8_t* cellKeys(const int32_t* pages, size_t token, size_t head) const {
-    const PoolShape& shape = pool_.shape();
-    const size_t page = static_cast<size_t>(pages[token / shape.pageTokens]);
-    const size_t cell = token % shape.pageTokens / kCellTokens;
-    return pool_.keys(shape_.layer, page, head) + cell * kCellTokens * shape.headDim * elementBytes(shape.dtype);
-  }
-
   /// Asks for the angles by which the next segment's query is turned: a row of a large table, seldom in the cache.
-  void askAngles(const WorkItem& item, int32_t delta) const {
+  /// Inlined by force: GCC takes a function of nothing but prefetches for one without effect and drops the call.
+  [[gnu::always_inline]] inline void askAngles(const WorkItem& item, int32_t delta) const {
     const size_t half = shape_.rotaryDim / 2;
     const SequenceView& sequence = *item.sequence;
     const size_t row = static_cast<size_t>(sequence.tailPosition) + sequence.tailPast + item.firstRow - static_cast<size_t>(delta);
@@ -338,24 +343,25 @@ class LayerStep {
     }
   }
 
-  void fill(const int32_t* pages, size_t first, size_t tokens, size_t start, size_t head, Tile* tile) const {
+  /// @param cells keys of the tile's cells; a page's values stand behind all of its keys
+  void fill(const char* const* cells, const int32_t* pages, size_t first, size_t tokens, size_t start, size_t head,
+            Tile* tile) const {
     const PoolShape& shape = pool_.shape();
     tile->tokens = tokens;
     tile->start = start;
-    const size_t cells = (tokens + kCellTokens - 1) / kCellTokens;
-    const size_t cellBytes = kCellTokens * shape.headDim * elementBytes(shape.dtype);
-    for (size_t c = 0; c < cells; c++) {
+    const size_t count = (tokens + kCellTokens - 1) / kCellTokens;
+    const size_t valuesAt = shape.pageTokens * shape.headDim * elementBytes(shape.dtype);
+    for (size_t c = 0; c < count; c++) {
+      tile->keys[c] = cells[c];
+      tile->values[c] = cells[c] + valuesAt;
+      tile->keyScales[c] = tile->valueScales[c] = nullptr;
+    }
+    if (shape.dtype != KvDtype::kInt8) return;
+    for (size_t c = 0; c < count; c++) {
       const size_t token = first + c * kCellTokens;
       const size_t page = static_cast<size_t>(pages[token / shape.pageTokens]);
-      const size_t cell = token % shape.pageTokens / kCellTokens;
-      tile->keys[c] = pool_.keys(shape_.layer, page, head) + cell * cellBytes;
-      tile->values[c] = pool_.values(shape_.layer, page, head) + cell * cellBytes;
-      if (shape.dtype == KvDtype::kInt8) {
-        tile->keyScales[c] = pool_.keyScales(shape_.layer, page, head) + cell * kCellTokens;
-        tile->valueScales[c] = pool_.valueScales(shape_.layer, page, head) + cell * kCellTokens;
-      } else {
-        tile->keyScales[c] = tile->valueScales[c] = nullptr;
-      }
+      tile->keyScales[c] = pool_.keyScales(shape_.layer, page, head) + token % shape.pageTokens;
+      tile->valueScales[c] = pool_.valueScales(shape_.layer, page, head) + token % shape.pageTokens;
     }
   }
 
