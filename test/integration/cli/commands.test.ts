@@ -69,10 +69,11 @@ describe('blockstitch', () => {
 describe('blockstitch ask', () => {
   test('prints the answer, its blocks with hit or miss, and the TTFT; the next one finds them in the store', async () => {
     const cold = await run('ask', 'Who hosts the Zokego fair?', fair, people, '--new-tokens', '8');
-    expect(cold.code).toBe(0);
+    expect([cold.code, cold.stderr]).toEqual([0, '']);
     expect(cold.stdout).toMatch(/^miss +computed +document +\d+ +[0-9a-f]{12}$/m);
     expect(cold.stdout).toMatch(/TTFT [\d.]+ m?s, 0 of \d+ document blocks hit, 0 of \d+ prompt tokens cached/);
     const warm = await run('ask', 'Who hosts the Zokego fair?', people, fair, '--new-tokens', '8');
+    expect([warm.code, warm.stderr]).toEqual([0, '']);
     expect(warm.stdout).toMatch(/^hit +lmdb +document/m);
     expect(warm.stdout).not.toMatch(/^miss +computed +document/m);
   });
