@@ -213,7 +213,7 @@ class TileKernel {
   template <typename Element, size_t kVectors>
   static void addValues(const Tile& tile, ReadAhead& ahead, size_t dim, const float (*weights)[kTileTokens],
                         float* accumulator) {
-    constexpr size_t kWidth = kVectors <= 3 ? 4 : Vec::kRegisters >= 32 || kVectors <= 6 ? 2 : 1;
+    constexpr size_t kWidth = kVectors <= 3 || Vec::kRegisters >= 32 ? 4 : kVectors <= 6 ? 2 : 1;
     size_t d = 0;
     for (; d + kWidth * kLanes <= dim; d += kWidth * kLanes) {
       addColumns<Element, kVectors, kWidth>(tile, ahead, dim, d, weights, accumulator);
