@@ -1,4 +1,6 @@
 /** Whatever a client sends, the served demo model answers with the documented status, code and words, and leaks no page. */
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { ERRORS, type ErrorCode } from '../../src/errors.js';
 import { type DemoServer, type ErrorAnswer, startDemoServer } from '../demo-server.js';
@@ -198,6 +200,25 @@ test.each([
   const response = await fetch(`${demo.url}${path}`, { method });
   const { error } = (await response.json()) as ErrorAnswer;
   expect([response.status, error.code]).toEqual([status, code]);
+});
+
+test.each([
+  ['what is no HTTP', 'GARBAGE\r\n\r\n', 400],
+  ['headers without end', `GET /health HTTP/1.1\r\nHost: x\r\nX: ${'y'.repeat(20_000)}\r\n\r\n`, 431],
+  ['a negative length', 'POST /v1/segment HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n', 400],
+  ['two lengths', 'POST /v1/segment HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n', 400],
+])('%s is answered in the same shape, and the connection closed', async (_, sent, status) => {
+  const { hostname, port } = new URL(demo.url);
+  const socket = connect(Number(port), hostname);
+  let received = '';
+  socket.on('data', (part) => {
+    received += String(part);
+  });
+  socket.write(sent);
+  await once(socket, 'close');
+  const [head = '', body = ''] = received.split('\r\n\r\n');
+  expect(head).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+  expect(JSON.parse(body)).toMatchObject({ error: { type: 'invalid_request_error', code: 'invalid_request' } });
 });
 
 test('a body that is too large is refused by its announced length, and by what comes', async () => {
