@@ -17,6 +17,7 @@ from blockstitch_training.semanticseg.document import CATEGORIES
 from blockstitch_training.semanticseg.pool import split_of
 from blockstitch_training.semanticseg.settings import load_settings
 from blockstitch_training.semanticseg.shards import read_shards
+from blockstitch_training.semanticseg.sources import ADAPTERS
 
 from .corpus import write_corpus
 
@@ -155,3 +156,12 @@ def test_files_are_named_the_same_wherever_their_folder_is(built):
     documents = {document for row in rows_of(built[1]) for document in row["provenance"].split(" | ")}
     assert any(document.startswith("notes/{corpus}/md/") for document in documents)
     assert not any("/tmp" in document for document in documents)
+
+
+def test_the_configuration_that_is_shipped_can_be_read_and_its_sample_is_whole():
+    folder = Path(__file__).parents[2] / "semanticseg"
+    settings = load_settings(folder / "debian.toml")
+    assert all(source.adapter in ADAPTERS and source.category in CATEGORIES and source.license != "unknown" for source in settings.sources)
+    rows = list(read_shards(folder / "sample"))
+    assert len({row["category"] for row in rows}) == 14
+    assert all(len(row["levels"]) == len(row["segments"]) - 1 for row in rows)
