@@ -34,7 +34,9 @@ const DEFAULT_PORT = { single: 6379, cluster: 6379, sentinel: 26_379 } as const;
 /** Options that each kind of connection takes. */
 type CommonOptions = Omit<RedisOptions, 'replyMapping'>;
 
-const TIMEOUT_MS = 5_000;
+const CONNECT_TIMEOUT_MS = 5_000;
+/** Parts of 16 MiB must get through slow lines; what a request waits for is bounded elsewhere. */
+const COMMAND_TIMEOUT_MS = 15_000;
 
 /** Soon, then each second: while it is down, the circuit breaker keeps requests away. */
 const retryMs = (times: number) => Math.min(50 * times, 1_000);
@@ -53,15 +55,29 @@ export function connectRedis(settings: RedisSettings): Redis | Cluster {
     username: first.username || undefined,
     password: first.password || undefined,
     maxRetriesPerRequest: 1,
-    commandTimeout: TIMEOUT_MS,
-    connectTimeout: TIMEOUT_MS,
+    commandTimeout: COMMAND_TIMEOUT_MS,
+    connectTimeout: CONNECT_TIMEOUT_MS,
     ...tls,
   };
   const client = connect(mode, nodes, first, options, settings);
   // Each command rejects by itself; without a listener the connection's own errors would end the process.
-  client.on('error', () => undefined);
+  client.on('error', (error: Error) => lastErrors.set(client, error));
   return client;
 }
+
+/** Calls Redis. What kept it from being reached is in the message: commands themselves only say that they gave up. */
+export async function askRedis<T>(client: Redis | Cluster, call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    const cause = lastErrors.get(client);
+    const gaveUp = client.status !== 'ready' && cause !== undefined;
+    throw gaveUp ? new Error(`Redis cannot be reached: ${cause.message}`, { cause: error }) : error;
+  }
+}
+
+/** The last failure of each connection. */
+const lastErrors = new WeakMap<Redis | Cluster, Error>();
 
 function connect(
   mode: 'single' | 'cluster' | 'sentinel',
@@ -78,7 +94,7 @@ function connect(
     return new Cluster(places, {
       redisOptions: options,
       clusterRetryStrategy: retryMs,
-      slotsRefreshTimeout: TIMEOUT_MS,
+      slotsRefreshTimeout: CONNECT_TIMEOUT_MS,
       ...(first.tls ? { dnsLookup } : {}),
     });
   }

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import type { Cluster, Redis } from 'ioredis';
 import { BlockstitchError } from '../errors.js';
+import { askRedis } from './connect-redis.js';
 import type { LmdbStore } from './lmdb-store.js';
 
 export interface RegisteredDocument {
@@ -93,22 +94,23 @@ export function lmdbShelf(store: LmdbStore): DocumentShelf {
 export function redisShelf(client: Redis | Cluster, prefix = 'blockstitch:'): DocumentShelf {
   const texts = (tenant: string) => `${prefix}documents:{${tenant}}:texts`;
   const ids = (tenant: string) => `${prefix}documents:{${tenant}}:ids`;
+  const ask = <T>(call: () => Promise<T>) => askRedis(client, call);
   return {
     async put(tenant, id, json) {
-      const done = await client.multi().hset(texts(tenant), idKey(id), json).zadd(ids(tenant), 0, idKey(id)).exec();
+      const change = client.multi().hset(texts(tenant), idKey(id), json).zadd(ids(tenant), 0, idKey(id));
       // A transaction that ran answers for each command by itself.
-      for (const [error] of done ?? []) if (error) throw error;
+      for (const [error] of (await ask(() => change.exec())) ?? []) if (error) throw error;
     },
     async get(tenant, id) {
-      return (await client.hget(texts(tenant), idKey(id))) ?? undefined;
+      return (await ask(() => client.hget(texts(tenant), idKey(id)))) ?? undefined;
     },
     async delete(tenant, id) {
-      await client.zrem(ids(tenant), idKey(id));
-      return (await client.hdel(texts(tenant), idKey(id))) > 0;
+      await ask(() => client.zrem(ids(tenant), idKey(id)));
+      return (await ask(() => client.hdel(texts(tenant), idKey(id)))) > 0;
     },
     async listIds(tenant, after, limit) {
       const start = after === undefined ? '-' : `(${idKey(after)}`;
-      const page = await client.zrange(ids(tenant), start, '+', 'BYLEX', 'LIMIT', 0, limit);
+      const page = await ask(() => client.zrange(ids(tenant), start, '+', 'BYLEX', 'LIMIT', 0, limit));
       return page.map(idOf);
     },
   };

@@ -85,6 +85,8 @@ class TieredRepository implements BlockRepository {
     this.#host = new HostTier(options.hostBytes);
     const breaker = (calls: StoreCalls) =>
       new CircuitBreaker({
+        // Nobody waits for a write but who ingests; large blocks take their time.
+        ...(calls === 'writes' ? { timeoutMs: 30_000 } : {}),
         ...options.breaker,
         onChange: (state, reason) => options.onStoreChange?.(state, calls, reason),
       });

@@ -8,6 +8,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Cluster, Redis } from 'ioredis';
 import type { ByteStore } from './block-store.js';
+import { askRedis } from './connect-redis.js';
 
 const PART_BYTES = 16 * 1024 * 1024;
 /** Parts of a value asked for at once: 64 MiB. */
@@ -44,36 +45,26 @@ export class RedisStore implements ByteStore {
   }
 
   async get(keys: readonly string[]): Promise<(Uint8Array | undefined)[]> {
-    return Promise.all(keys.map((key) => this.#read(key)));
+    return askRedis(this.#client, () => Promise.all(keys.map((key) => this.#read(key))));
   }
 
   /** Parts go one after another, so that a large value is never wholly in the sender; the first is written last. */
   async put(entries: readonly { key: string; value: Uint8Array }[]): Promise<void> {
-    await Promise.all(
-      entries.map(async ({ key, value }) => {
-        const parts = Math.max(1, Math.ceil(value.byteLength / PART_BYTES));
-        for (let part = parts - 1; part >= 0; part--) {
-          const slice = value.subarray(part * PART_BYTES, (part + 1) * PART_BYTES);
-          const bytes = Buffer.from(slice.buffer, slice.byteOffset, slice.byteLength);
-          if (this.#ttlSeconds > 0) await this.#client.set(this.#part(key, part), bytes, 'EX', this.#ttlSeconds);
-          else await this.#client.set(this.#part(key, part), bytes);
-        }
-      }),
-    );
+    await askRedis(this.#client, () => Promise.all(entries.map(({ key, value }) => this.#write(key, value))));
   }
 
   async has(keys: readonly string[]): Promise<boolean[]> {
-    return Promise.all(keys.map(async (key) => (await this.#client.exists(this.#part(key, 0))) > 0));
+    const ask = async (key: string) => (await this.#client.exists(this.#part(key, 0))) > 0;
+    return askRedis(this.#client, () => Promise.all(keys.map(ask)));
   }
 
   async delete(keys: readonly string[]): Promise<number> {
-    const deleted = await Promise.all(
-      keys.map(async (key) => {
-        let part = 0;
-        while ((await this.#client.unlink(this.#part(key, part))) > 0) part++;
-        return part > 0;
-      }),
-    );
+    const remove = async (key: string) => {
+      let part = 0;
+      while ((await this.#client.unlink(this.#part(key, part))) > 0) part++;
+      return part > 0;
+    };
+    const deleted = await askRedis(this.#client, () => Promise.all(keys.map(remove)));
     this.#sizes = undefined;
     return deleted.filter(Boolean).length;
   }
@@ -91,7 +82,8 @@ export class RedisStore implements ByteStore {
   async lock(key: string, ttlMs: number): Promise<{ release(): Promise<void> } | undefined> {
     const name = `${this.#prefix}lock:{${key}}`;
     const token = randomUUID();
-    if ((await this.#client.set(name, token, 'PX', ttlMs, 'NX')) !== 'OK') return undefined;
+    const taken = await askRedis(this.#client, () => this.#client.set(name, token, 'PX', ttlMs, 'NX'));
+    if (taken !== 'OK') return undefined;
     return {
       release: async () => {
         await this.#client.eval(UNLOCK, 1, name, token);
@@ -121,6 +113,16 @@ export class RedisStore implements ByteStore {
     });
     this.#sizes = { sizes, takenMs: performance.now() };
     return sizes;
+  }
+
+  async #write(key: string, value: Uint8Array): Promise<void> {
+    const parts = Math.max(1, Math.ceil(value.byteLength / PART_BYTES));
+    for (let part = parts - 1; part >= 0; part--) {
+      const slice = value.subarray(part * PART_BYTES, (part + 1) * PART_BYTES);
+      const bytes = Buffer.from(slice.buffer, slice.byteOffset, slice.byteLength);
+      if (this.#ttlSeconds > 0) await this.#client.set(this.#part(key, part), bytes, 'EX', this.#ttlSeconds);
+      else await this.#client.set(this.#part(key, part), bytes);
+    }
   }
 
   async #read(key: string): Promise<Uint8Array | undefined> {

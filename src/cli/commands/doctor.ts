@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { access, constants, mkdir, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { connectRedis } from '../../blocks/connect-redis.js';
+import { askRedis, connectRedis } from '../../blocks/connect-redis.js';
 import type { Config } from '../../config.js';
 import { loadAddon } from '../../kernels/load-addon.js';
 import { formatBytes } from '../../units.js';
@@ -80,9 +80,9 @@ export function addDoctor(program: Command): void {
 async function pingRedis(config: Config): Promise<string> {
   const client = connectRedis(config);
   try {
-    return `Redis answers ${await client.ping()}`;
+    return `Redis answers ${await askRedis(client, () => client.ping())}`;
   } catch (cause) {
-    throw new Error(`Redis does not answer (${(cause as Error).message}): check REDIS_URL`);
+    throw new Error(`${(cause as Error).message}: check REDIS_URL`);
   } finally {
     client.disconnect();
   }

@@ -26,7 +26,7 @@ const value = (seed: number, length = 100) => new Uint8Array(length).map((_, ind
 /** What every way of connecting must be able to do. */
 async function keepsBlocksAndDocuments(client: Redis | Cluster): Promise<void> {
   const store = new RedisStore({ client, ttlSeconds: 0 });
-  const large = value(5, 40 * 1024 * 1024);
+  const large = value(5, 20 * 1024 * 1024);
   const entries = Array.from({ length: 50 }, (_, index) => ({ key: `k${index}`, value: value(index) }));
   await store.put([...entries, { key: 'large', value: large }]);
   const back = await store.get([...entries.map(({ key }) => key), 'missing', 'large']);
@@ -84,7 +84,7 @@ describe('Sentinel', () => {
     watcher.disconnect();
     await master.stop();
     const found = async () => (await store.get(['kept']).catch(() => []))[0]?.byteLength;
-    await expect.poll(found, { timeout: 30_000, interval: 200 }).toBe(100);
+    await expect.poll(found, { timeout: 60_000, interval: 200 }).toBe(100);
     await expect
       .poll(
         () =>
@@ -93,7 +93,7 @@ describe('Sentinel', () => {
             () => false,
           ),
         {
-          timeout: 30_000,
+          timeout: 60_000,
           interval: 200,
         },
       )
@@ -114,6 +114,17 @@ describe('TLS', () => {
     await keepsBlocksAndDocuments(client);
     const stranger = connect({ ...tls, BLOCKSTITCH_REDIS_CA: '' });
     await expect(new RedisStore({ client: stranger, ttlSeconds: 0 }).get(['k'])).rejects.toThrow();
+  });
+});
+
+test('a Redis that is not there is named, to blocks and to documents', async () => {
+  const port = await freePort();
+  const client = connect({ REDIS_URL: `redis://127.0.0.1:${port}` });
+  const reason = `Redis cannot be reached: connect ECONNREFUSED 127.0.0.1:${port}`;
+  await expect(new RedisStore({ client, ttlSeconds: 0 }).get(['k'])).rejects.toThrow(reason);
+  await expect(new DocumentRegistry(redisShelf(client)).put({ id: 'a' })).rejects.toMatchObject({
+    code: 'store_failed',
+    message: expect.stringContaining(reason),
   });
 });
 

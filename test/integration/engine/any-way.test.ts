@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { Redis } from 'ioredis';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { ByteStore, CacheTier } from '../../../src/blocks/block-store.js';
 import { LmdbStore } from '../../../src/blocks/lmdb-store.js';
 import { openBlockRepository } from '../../../src/blocks/open-repository.js';
@@ -231,6 +231,7 @@ describe.each<[string, () => Promise<Place>]>([
 ])('over %s', (_, openPlace) => {
   test('greedy output never depends on what was cached, how it came, or who else was served', async () => {
     const place = await openPlace();
+    onTestFinished(() => place.close());
     const store = new FaultyStore(place.store);
     const repository = openBlockRepository({
       shape: shapeOf(model),
@@ -303,6 +304,5 @@ describe.each<[string, () => Promise<Place>]>([
     expect(seen).toEqual(new Set(['length', 'cancelled', 'deadline']));
     await engine.close();
     await repository.close();
-    await place.close();
   }, 180_000);
 });
