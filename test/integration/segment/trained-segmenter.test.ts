@@ -84,7 +84,7 @@ describe('the trained segmenter', () => {
     ['200,000 lines of one letter', 'a\n'.repeat(200_000)],
     ['bytes', Array.from({ length: 500_000 }, (_, at) => String.fromCharCode((at * 7919) % 256)).join('')],
     ['emoji families', '👩‍👩‍👧'.repeat(20_000)],
-  ])('takes %s', async (_, text) => {
+  ])('takes %s', { timeout: 300_000 }, async (_, text) => {
     await cut(text);
   });
 
