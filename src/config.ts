@@ -401,6 +401,15 @@ export function loadConfig(
   return loaded.apiKeysFile === '' ? loaded : { ...loaded, apiKeys: [...loaded.apiKeys, ...readKeys(loaded)] };
 }
 
+/** Type of hidden states that a model is imported with: float32 on a CPU; on a GPU the one asked for, or the checkpoint's own. */
+export function importedActivations({
+  device,
+  activations,
+}: Pick<Config, 'device' | 'activations'>): 'float32' | 'float16' | 'bfloat16' | 'checkpoint' {
+  if (parseDevice(device)?.length === 0) return 'float32';
+  return activations === 'auto' ? 'checkpoint' : activations;
+}
+
 /** True where the terminal must stay without colours (https://no-color.org). */
 export function colourOff(env: NodeJS.ProcessEnv = process.env): boolean {
   return (env.NO_COLOR ?? '') !== '';

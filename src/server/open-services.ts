@@ -9,7 +9,7 @@ import { DocumentRegistry, lmdbShelf, redisShelf } from '../blocks/document-regi
 import { LmdbStore } from '../blocks/lmdb-store.js';
 import { openBlockRepository } from '../blocks/open-repository.js';
 import { RedisStore } from '../blocks/redis-store.js';
-import type { Config } from '../config.js';
+import { type Config, importedActivations } from '../config.js';
 import { createEngine } from '../engine/create-engine.js';
 import type { Engine } from '../engine/engine.js';
 import { EngineGroup } from '../engine/engine-group.js';
@@ -76,7 +76,7 @@ export async function openServices(
     const model = await importModel({
       checkpointDir: config.model,
       weights: config.weights,
-      activations: gpus.length === 0 ? 'float32' : config.activations === 'auto' ? 'checkpoint' : config.activations,
+      activations: importedActivations(config),
       cacheDir: config.importCacheDir,
       ...(config.servedName === '' ? {} : { name: config.servedName }),
       ...(signal ? { signal } : {}),

@@ -1,5 +1,6 @@
 /** `blockstitch import`: converts a checkpoint into the import cache, so that the first `serve` starts at once. */
 import type { Command } from 'commander';
+import { importedActivations } from '../../config.js';
 import { formatMilliseconds } from '../../units.js';
 import { addSettings, readSettings } from '../setting-options.js';
 import { openTerminal } from '../terminal.js';
@@ -10,7 +11,7 @@ export function addImport(program: Command): void {
     .description('convert a Hugging Face checkpoint and keep the result in the import cache')
     .argument('[directory]', 'the checkpoint; --model where absent')
     .option('--json', 'print the result as JSON', false);
-  addSettings(command, ['model', 'weights', 'importCacheDir']);
+  addSettings(command, ['model', 'weights', 'device', 'activations', 'importCacheDir']);
   command.action(async (directory: string | undefined, flags: { json: boolean }) => {
     const config = readSettings(command, directory === undefined ? {} : { model: directory });
     const terminal = openTerminal({ colours: !flags.json });
@@ -22,6 +23,7 @@ export function addImport(program: Command): void {
       const model = await importModel({
         checkpointDir: config.model,
         weights: config.weights,
+        activations: importedActivations(config),
         cacheDir: config.importCacheDir,
         ...(config.servedName === '' ? {} : { name: config.servedName }),
         onProgress: (progress) => {
