@@ -11,6 +11,7 @@ import { createEngine } from '../../src/engine/create-engine.js';
 import type { Engine } from '../../src/engine/engine.js';
 import { importModel } from '../../src/model/import-model.js';
 import type { ImportedModel } from '../../src/model/imported-model.js';
+import { RANDOM_SHAPES, writeRandomCheckpoint } from '../../src/model/random-checkpoint.js';
 import type { PlanBlock } from '../../src/prompt/prompt-plan.js';
 
 const CHECKPOINT = join(import.meta.dirname, '../fixtures/checkpoints/qwen3-norm');
@@ -154,6 +155,16 @@ describe('a full disk', () => {
     expect(error).toMatchObject({ code: 'store_failed' });
     expect(String(error)).toContain('is full');
     for (const id of taken) expect((await registry.get(id))?.text.length).toBe(id.length * 10_000);
+  });
+});
+
+test.skipIf(!mayMount)('an import that does not fit says how much is missing before it begins', async () => {
+  const checkpointDir = join(directory, 'checkpoint');
+  await writeRandomCheckpoint(checkpointDir, { ...RANDOM_SHAPES.tiny, maxPositions: 65_536 });
+  const cacheDir = join(emptyDisk(), 'imports');
+  await expect(importModel({ checkpointDir, weights: 'fp32', cacheDir })).rejects.toMatchObject({
+    code: 'import_failed',
+    message: expect.stringMatching(/the disk is full: \d+ bytes are needed, \d+ are free/),
   });
 });
 
