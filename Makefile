@@ -59,7 +59,7 @@ cuda-test: $(STAMP)/npm
 	[ $$status -eq 0 ] || exit $$status; \
 	kernels/build-cuda/cuda_harness --check; status=$$?; [ $$status -eq 77 ] || exit $$status
 
-test: build redis $(STAMP)/venv cuda-test ## Run every test: lint, types, unit, integration, e2e, faults, kernels, training
+test: build redis $(STAMP)/venv ## Run every test: lint, types, unit, integration, e2e, faults, kernels, training
 	npx biome check .
 	npx tsc --noEmit -p tsconfig.json
 	node kernels/build.mjs --tests
@@ -67,6 +67,7 @@ test: build redis $(STAMP)/venv cuda-test ## Run every test: lint, types, unit, 
 	ctest --test-dir kernels/build --output-on-failure
 	node kernels/build.mjs --sanitize
 	ctest --test-dir kernels/build-sanitize --output-on-failure
+	@$(MAKE) --no-print-directory cuda-test
 	cd training && .venv/bin/python -m pytest -q tests
 
 check: build ## The fast checks before each commit: format, lint, types, unit tests
