@@ -20,7 +20,7 @@ from .segmenter_evaluation.report import comparisons, tables
 from .segmenter_evaluation.tuning import OBJECTIVES, DocumentScore, best_setting, cross_tuned, micro_f1, score_document, summarize
 
 SEGMENTERS = ("semantic", "structural", "fixed", "paragraphs", "recursive", "texttiling", "embedding")
-TARGETS = (32, 64, 128, 256, 512, 1024, 2048, 4096)
+TARGETS = (32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
 #: Above every target: the comparison is of where segmenters cut, not of a cap that real segments would break.
 MOST_TOKENS = 32_768
 REPOSITORY = Path(__file__).parents[2]
