@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import dataclass
 from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -14,7 +15,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 from .questions import Example, make_example
 
 BOS, EOS, USER, ASSISTANT = "<|bos|>", "<|eos|>", "<|user|>", "<|assistant|>"
-VOCABULARY = 1024
+VOCABULARY = 1536
 DOCUMENT = "{text}\n"
 FINAL = USER + "{question}" + ASSISTANT
 CHAT_TEMPLATE = (
@@ -36,7 +37,7 @@ def train_tokenizer(seed: int) -> Tokenizer:
         vocab_size=VOCABULARY, special_tokens=[BOS, EOS, USER, ASSISTANT], initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
     )
     texts = []
-    for _ in range(4000):
+    for _ in range(8000):
         example = make_example(rng, 2, 4, entities=2, two_hop=0.2, held_out=rng.random() < 0.2)
         texts += [DOCUMENT.format(text=text) for text in example.documents]
         texts += [question.question for question in example.questions]
@@ -59,6 +60,16 @@ def save_tokenizer(tokenizer: Tokenizer, directory: Path) -> None:
     (directory / "generation_config.json").write_text(json.dumps({**ids, "do_sample": False}, indent=2) + "\n")
 
 
+@dataclass
+class TrainingRow:
+    """A context and its questions side by side: each sees the context (group 0) and itself, from the same position on."""
+
+    ids: list[int]
+    positions: list[int]
+    groups: list[int]
+    is_answer: list[bool]
+
+
 class Prompts:
     """Token ids of prompts, piece by piece."""
 
@@ -76,13 +87,16 @@ class Prompts:
     def final(self, question: str) -> list[int]:
         return self.ids(FINAL.format(question=question))
 
-    def training_row(self, example: Example) -> tuple[list[int], list[bool]]:
-        """One context with all its questions and answers; which of its tokens are answers."""
-        row = [self.bos] + [token for block in self.blocks(example.documents) for token in block]
-        is_answer = [False] * len(row)
-        for question in example.questions:
+    def training_row(self, example: Example) -> TrainingRow:
+        """One context with all its questions and answers, each of them asked as if it were the only one."""
+        ids = [self.bos] + [token for block in self.blocks(example.documents) for token in block]
+        row = TrainingRow(ids, list(range(len(ids))), [0] * len(ids), [False] * len(ids))
+        context = len(ids)
+        for index, question in enumerate(example.questions):
             asked = self.final(question.question)
             answer = self.ids(question.answer) + [self.eos]
-            row += asked + answer
-            is_answer += [False] * len(asked) + [True] * len(answer)
-        return row, is_answer
+            row.ids += asked + answer
+            row.positions += range(context, context + len(asked) + len(answer))
+            row.groups += [index + 1] * (len(asked) + len(answer))
+            row.is_answer += [False] * len(asked) + [True] * len(answer)
+        return row

@@ -1,6 +1,6 @@
 """Trains the demo model from scratch: `python -m blockstitch_training.demo_train --out DIR --minutes M` (resumes in DIR).
 
-Full causal attention; several questions per context, loss on the answers and, lightly, on everything (so that copying is
+Full causal attention; several questions per context, none of which sees another, loss on the answers and, lightly, on everything (so that copying is
 learnt early); a curriculum over documents per context that moves on when the answers come out right. Matrices are trained
 by Muon, the rest by AdamW, in bfloat16 where the processor or GPU has it. What a prompt looks like is demo_tokens.py, what
 is asked is questions.py, the score is demo_score.py.
@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from .demo_score import score
-from .demo_tokens import Prompts, save_tokenizer, train_tokenizer
+from .demo_tokens import Prompts, TrainingRow, save_tokenizer, train_tokenizer
 from .questions import make_example
 
 LONGEST_STEP = 10.0  # seconds that one step may count for: compiling and being paused are no training
@@ -40,11 +40,11 @@ class Stage:
 
 
 STAGES = (
-    Stage((1, 2), 1, 6, 0.0),
-    Stage((1, 4), 1, 10, 0.1),
-    Stage((2, 8), 2, 16, 0.15),
-    Stage((2, 16), 3, 24, 0.2),
-    Stage((4, 32), 4, 32, 0.2),
+    Stage((1, 2), 1, 8, 0.0),
+    Stage((1, 4), 1, 14, 0.1),
+    Stage((2, 8), 1, 28, 0.15),
+    Stage((2, 12), 2, 44, 0.2),
+    Stage((4, 32), 2, 64, 0.2),
 )
 
 
@@ -60,12 +60,14 @@ class Settings:
     batch_tokens: int = 8192
     text_weight: float = 0.2
     text_share: float = 0.25  # of the tokens that are no answer, drawn for the text loss
-    advance_at: float = 0.95
+    advance_at: float = 0.975
 
 
 @dataclass
 class Batch:
     ids: torch.Tensor  # int64 [rows, T]
+    positions: torch.Tensor  # int64 [rows, T]
+    mask: torch.Tensor  # bool [rows, 1, T, T]: what each token sees
     picked: torch.Tensor  # int64 [n]: places in the flattened ids whose successor is predicted
     targets: torch.Tensor  # int64 [n]
     is_answer: torch.Tensor  # bool [n]
@@ -89,21 +91,30 @@ class Rows(IterableDataset):
         wanted = STAGES[stage]
         documents = rng.randint(*wanted.documents)
         entities = rng.randint(1, wanted.entities)
-        questions = max(2, wanted.questions * documents // wanted.documents[1])
-        rows: list[tuple[list[int], list[bool]]] = []
-        while not rows or (len(rows) + 1) * max(len(row) for row, _ in rows) < self.settings.batch_tokens:
+        questions = max(4, wanted.questions * documents // wanted.documents[1])
+        rows: list[TrainingRow] = []
+        while not rows or (len(rows) + 1) * max(len(row.ids) for row in rows) < self.settings.batch_tokens:
             rows.append(self.prompts.training_row(make_example(rng, documents, questions, entities, wanted.two_hop)))
-        width = max(len(row) for row, _ in rows)
+        width = max(len(row.ids) for row in rows)
         ids = torch.full((len(rows), width), self.prompts.eos)
+        positions = torch.zeros(len(rows), width, dtype=torch.long)
+        groups = torch.full((len(rows), width), -1)
         picked, targets, is_answer = [], [], []
-        for index, (row, answers) in enumerate(rows):
-            ids[index, : len(row)] = torch.tensor(row)
-            for place in range(1, len(row)):
-                if answers[place] or rng.random() < self.settings.text_share:
+        for index, row in enumerate(rows):
+            length = len(row.ids)
+            ids[index, :length] = torch.tensor(row.ids)
+            positions[index, :length] = torch.tensor(row.positions)
+            groups[index, :length] = torch.tensor(row.groups)
+            for place in range(1, length):
+                if row.groups[place] != row.groups[place - 1]:
+                    continue  # the first token of a question follows from nothing
+                if row.is_answer[place] or rng.random() < self.settings.text_share:
                     picked.append(index * width + place - 1)
-                    targets.append(row[place])
-                    is_answer.append(answers[place])
-        return Batch(ids, torch.tensor(picked), torch.tensor(targets), torch.tensor(is_answer))
+                    targets.append(row.ids[place])
+                    is_answer.append(row.is_answer[place])
+        same = (groups[:, None, :, None] == groups[:, None, None, :]) | (groups[:, None, None, :] == 0)
+        mask = same & torch.ones(width, width, dtype=torch.bool).tril()
+        return Batch(ids, positions, mask, torch.tensor(picked), torch.tensor(targets), torch.tensor(is_answer))
 
 
 def make_model(settings: Settings, vocabulary: int) -> LlamaForCausalLM:
@@ -113,6 +124,20 @@ def make_model(settings: Settings, vocabulary: int) -> LlamaForCausalLM:
         max_position_embeddings=4096, tie_word_embeddings=True, bos_token_id=0, eos_token_id=1, rms_norm_eps=1e-5,
     )  # fmt: skip
     return LlamaForCausalLM(config)
+
+
+def warm_start(model: LlamaForCausalLM, tokenizer: Tokenizer, checkpoint: Path) -> None:
+    """Takes the weights of an exported checkpoint; embeddings go by the token's text, new tokens keep their random ones."""
+    earlier = LlamaForCausalLM.from_pretrained(checkpoint, dtype=torch.float32)
+    weights = earlier.state_dict()
+    known = Tokenizer.from_file(str(checkpoint / "tokenizer.json")).get_vocab()
+    embeddings = model.get_input_embeddings().weight.detach().clone()
+    embeddings *= weights["model.embed_tokens.weight"].std() / embeddings.std()
+    for text, token in tokenizer.get_vocab().items():
+        if text in known:
+            embeddings[token] = weights["model.embed_tokens.weight"][known[text]]
+    weights["model.embed_tokens.weight"] = weights["lm_head.weight"] = embeddings
+    model.load_state_dict(weights)
 
 
 def make_optimizers(model: LlamaForCausalLM, settings: Settings) -> list[torch.optim.Optimizer]:
@@ -138,15 +163,20 @@ def export(model: LlamaForCausalLM, prompts: Prompts, directory: Path) -> None:
 
 def losses(model: LlamaForCausalLM, batch: Batch, body) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Mean cross-entropy over answer tokens and over text tokens, and the share of answer tokens that were right."""
-    hidden = body(input_ids=batch.ids, use_cache=False).last_hidden_state
+    hidden = body(input_ids=batch.ids, position_ids=batch.positions, attention_mask=batch.mask, use_cache=False).last_hidden_state
     logits = model.lm_head(hidden.flatten(0, 1)[batch.picked]).float()
     each = functional.cross_entropy(logits, batch.targets, reduction="none")
     right = (logits.argmax(-1) == batch.targets)[batch.is_answer].float().mean()
     return each[batch.is_answer].mean(), each[~batch.is_answer].mean(), right
 
 
-def train(out: Path, minutes: float, settings: Settings, seed: int, device: str = "cpu", log=print) -> LlamaForCausalLM:
-    """Trains until the time is up; a state in `out` is gone on from. The state is saved every two minutes and at the end."""
+def train(
+    out: Path, minutes: float, settings: Settings, seed: int, device: str = "cpu", start: tuple[Path, int] | None = None, log=print
+) -> LlamaForCausalLM:
+    """Trains until the time is up; a state in `out` is gone on from. The state is saved every two minutes and at the end.
+
+    start: an exported checkpoint to begin with and the curriculum's stage to begin at, where `out` holds no state yet.
+    """
     out.mkdir(parents=True, exist_ok=True)
     tokenizer_file = out / "tokenizer.json"
     tokenizer = Tokenizer.from_file(str(tokenizer_file)) if tokenizer_file.exists() else train_tokenizer(seed)
@@ -158,6 +188,9 @@ def train(out: Path, minutes: float, settings: Settings, seed: int, device: str 
     rates = [optimizer.param_groups[0]["lr"] for optimizer in optimizers]
     step, stage, right, spent = 0, 0, 0.0, 0.0
     state_file = out / "state.pt"
+    if start is not None and not state_file.exists():
+        warm_start(model, tokenizer, start[0])
+        stage = start[1]
     if state_file.exists():
         state = torch.load(state_file, map_location=device)
         model.load_state_dict(state["model"])
@@ -172,7 +205,7 @@ def train(out: Path, minutes: float, settings: Settings, seed: int, device: str 
         (out / "state.new").replace(state_file)
 
     def batches() -> Iterator[Batch]:
-        loader = DataLoader(Rows(prompts, settings, seed, step, stage), batch_size=None, num_workers=1, prefetch_factor=4)
+        loader = DataLoader(Rows(prompts, settings, seed, step, stage), batch_size=None, num_workers=1, prefetch_factor=4, multiprocessing_context="spawn")
         return iter(loader)
 
     saved_at = stepped_at = time.monotonic()
@@ -218,12 +251,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--export", type=Path, help="write the checkpoint here at the end")
     parser.add_argument("--examples", type=int, default=200, help="held-out questions to score at the end, per row of the table")
+    parser.add_argument("--start", type=Path, help="begin with this exported checkpoint")
+    parser.add_argument("--stage", type=int, default=0, choices=range(len(STAGES)), help="of the curriculum, with --start")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     arguments = parser.parse_args()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    model = train(arguments.out, arguments.minutes, Settings(), arguments.seed, arguments.device)
+    start = (arguments.start, arguments.stage) if arguments.start else None
+    model = train(arguments.out, arguments.minutes, Settings(), arguments.seed, arguments.device, start)
     prompts = Prompts(Tokenizer.from_file(str(arguments.out / "tokenizer.json")))
     if arguments.export:
         export(model, prompts, arguments.export)

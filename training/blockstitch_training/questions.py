@@ -11,11 +11,8 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-STEMS = [c + v + e for c in "BDFGKLMNPRSTVZ" for v in "aeiou" for e in "lnr"]
-ENDINGS = (
-    "ado eka imo onu ula avi elo iso obe una aro eto ifa ogi uma ade eri ika omo uto ani ebo ila oze uka "
-    "asen emir idor oken ubal aven edis igan olin umet akir elan inos orel usan amel eron itar ovan ulis"
-).split()
+STEMS = [first + vowel + last for first in "BDFGKLMNPRSTVZ" for vowel in "aeiou" for last in "lnrsmk"]
+ENDINGS = [vowel + middle + last for vowel in "aeiou" for middle in "bdfgklmnprstvz" for last in "aio"]
 COLOURS = "red blue green amber violet silver black white golden grey orange purple yellow pink brown crimson".split()
 TRADES = "baker painter doctor pilot farmer teacher lawyer singer sailor chemist potter tailor miner judge nurse cook".split()
 MATERIALS = "glass steel cork linen copper oak clay wool paper stone leather marble bamboo silk rubber tin".split()
