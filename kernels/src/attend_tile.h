@@ -120,7 +120,7 @@ class TileKernel {
   }
 
   template <typename Element, size_t kVectors, size_t kCells>
-  [[gnu::flatten, gnu::noinline]] static void scoreCells(const Tile& tile, ReadAhead& ahead, size_t cell, const float* query, size_t dim,
+  BLOCKSTITCH_UNROLLED static void scoreCells(const Tile& tile, ReadAhead& ahead, size_t cell, const float* query, size_t dim,
                          float (*scores)[kTileTokens]) {
     constexpr size_t kParts = kCells * kCellVecs;
     Vec sums[kVectors][kParts];
@@ -222,7 +222,7 @@ class TileKernel {
   }
 
   template <typename Element, size_t kVectors, size_t kWidth>
-  [[gnu::flatten, gnu::noinline]] static void addColumns(const Tile& tile, ReadAhead& ahead, size_t dim, size_t d, const float (*weights)[kTileTokens],
+  BLOCKSTITCH_UNROLLED static void addColumns(const Tile& tile, ReadAhead& ahead, size_t dim, size_t d, const float (*weights)[kTileTokens],
                          float* accumulator) {
     Vec sums[kVectors][kWidth];
     unroll<kVectors>([&](auto v) {

@@ -1,11 +1,18 @@
 // Loops of known length that are written out while compiling: `unroll<3>([&](auto i) { ... })` runs the body for i = 0, 1, 2.
 // Arrays indexed by `i` then live in registers, which compilers do not manage for ordinary loops over arrays of vectors.
-// Mark functions that use it [[gnu::flatten]], so that the bodies are not calls.
+// Mark functions that use it BLOCKSTITCH_UNROLLED, so that the bodies are not calls (but where sanitizers check each
+// access: there it would take the compiler minutes, and speed is of no matter).
 #pragma once
 
 #include <cstddef>
 #include <type_traits>
 #include <utility>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define BLOCKSTITCH_UNROLLED
+#else
+#define BLOCKSTITCH_UNROLLED [[gnu::flatten, gnu::noinline]]
+#endif
 
 namespace blockstitch {
 
