@@ -1,7 +1,7 @@
 """The segmenter's network: words -> unit vectors -> similarity of the windows around each boundary -> dilated
 convolutions over units -> for each boundary the log-odds that its level is at least 1, 2, 3, 4.
 
-Two word tables: `table` says what a word is about (drawn to a teacher's sentence vectors first, then kept: means of it can
+Two word tables: `table` says what a word is about (a teacher's vectors of words, drawn to its sentence vectors by distill.py where that was run, then kept: means of it can
 be computed once for all training), `cues` says how it is used and is learnt with the rest. Language-agnostic (rows of a
 hashed word table), local by construction: a boundary sees CONTEXT_UNITS units each way.
 """

@@ -1,7 +1,7 @@
 """Trains the segmenter: `python -m blockstitch_training.segmenter.train --work DIR --out FILE --minutes 30`.
 
-DIR is what prepare.py and distill.py made. AdamW with one cosine, cross-entropy on boundary levels, bfloat16 by autocast. The
-word table stays as distilled, so that means of it are computed once.
+DIR is what prepare.py made, and distill.py where it was run. AdamW with one cosine, cross-entropy on boundary levels, bfloat16 by autocast. The
+word table stays as it is found, so that means of it are computed once.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LONGEST_STEP = 8.0
 
 
 def new_network(work: Path, features: int, config: NetworkConfig | None = None) -> SegmenterNetwork:
-    """A network over the distilled word table (kept as it is); cues start from the table's largest variances."""
+    """A network over the teacher's word table (kept as it is); cues start from the table's largest variances."""
     saved = torch.load(work / "table.pt")
     base = config or NetworkConfig(rows=0, features=0)
     rows, size = saved["table"]["embedding.weight"].shape
