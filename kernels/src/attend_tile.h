@@ -68,22 +68,35 @@ class TileKernel {
   template <typename Element>
   static void attendAs(const Tile& tile, ReadAhead& ahead, const QueryView& query, const TileRules& rules,
                        const SoftmaxState& state) {
-    const size_t groups = (query.vectors + kMaxGroup - 1) / kMaxGroup;
     // The first pass asks for what comes after the tile; later passes find all of it in the cache.
     ReadAhead nothing;
-    for (size_t g = 0; g < groups; g++) {
-      const size_t first = query.vectors * g / groups;
-      const size_t count = query.vectors * (g + 1) / groups - first;
+    for (size_t first = 0, count = 0; first < query.vectors; first += count) {
+      count = groupSize(query.vectors, first);
+      ReadAhead& follower = first == 0 ? ahead : nothing;
       switch (count) {
-        case 1: attendGroup<Element, 1>(tile, g == 0 ? ahead : nothing, query, rules, state, first); break;
-        case 2: attendGroup<Element, 2>(tile, g == 0 ? ahead : nothing, query, rules, state, first); break;
-        case 3: attendGroup<Element, 3>(tile, g == 0 ? ahead : nothing, query, rules, state, first); break;
-        case 4: attendGroup<Element, 4>(tile, g == 0 ? ahead : nothing, query, rules, state, first); break;
-        case 5: attendGroup<Element, 5>(tile, g == 0 ? ahead : nothing, query, rules, state, first); break;
-        case 6: attendGroup<Element, 6>(tile, g == 0 ? ahead : nothing, query, rules, state, first); break;
-        default: attendGroup<Element, 7>(tile, g == 0 ? ahead : nothing, query, rules, state, first); break;
+        case 1: attendGroup<Element, 1>(tile, follower, query, rules, state, first); break;
+#if !defined(__SANITIZE_ADDRESS__)
+        case 2: attendGroup<Element, 2>(tile, follower, query, rules, state, first); break;
+        case 3: attendGroup<Element, 3>(tile, follower, query, rules, state, first); break;
+        case 4: attendGroup<Element, 4>(tile, follower, query, rules, state, first); break;
+        case 5: attendGroup<Element, 5>(tile, follower, query, rules, state, first); break;
+        case 6: attendGroup<Element, 6>(tile, follower, query, rules, state, first); break;
+#endif
+        default: attendGroup<Element, kMaxGroup>(tile, follower, query, rules, state, first); break;
       }
     }
+  }
+
+  /// Query vectors of the group that begins at `first`: groups as even as they can be. Sanitized builds have the smallest
+  /// and the largest only, since each size takes the compiler long there; the result is the same.
+  static size_t groupSize(size_t vectors, size_t first) {
+    const size_t left = vectors - first;
+#if defined(__SANITIZE_ADDRESS__)
+    return left >= kMaxGroup ? kMaxGroup : 1;
+#else
+    const size_t groups = (left + kMaxGroup - 1) / kMaxGroup;
+    return (left + groups - 1) / groups;
+#endif
   }
 
   template <typename Element, size_t kVectors>
