@@ -133,6 +133,8 @@ const draws: fc.Arbitrary<Draw> = fc.record({
   deadlineMs: fc.constantFrom(undefined, undefined, undefined, undefined, undefined, undefined, 3, 20),
 });
 
+/** Rounds of draws at most, until all that is to be met has been met. */
+const MOST_ROUNDS = 10;
 const FAULTS: Fault[] = ['none', 'throws', 'hangs', 'damages', 'slow'];
 
 type Action =
@@ -245,57 +247,73 @@ describe.each<[string, () => Promise<Place>]>([
       policy: { maxBatchTokens: 48, maxRunning: 4, mixedPrefillTokens: 24, ingestTokens: 24, ingestSliceTokens: 8 },
     });
     const seen = new Set<string>();
-    await fc.assert(
-      fc.asyncProperty(fc.array(actions, { minLength: 8, maxLength: 40 }), async (drawn) => {
-        const asked: { draw: Draw; answer: Promise<{ tokens: number[]; reason: string }> }[] = [];
-        const others: Promise<unknown>[] = [];
-        for (const action of drawn) {
-          if (action.do === 'ask') asked.push({ draw: action.draw, answer: generate(engine, action.draw) });
-          else if (action.do === 'await') await Promise.all(asked.map(({ answer }) => answer));
-          else if (action.do === 'kill') await place.kill();
-          else if (action.do === 'break') {
-            Object.assign(store, { fault: action.fault, delayMs: 10 });
-            if (action.fault === 'none') await place.revive();
-          } else if (action.do === 'evict') {
-            const sinks = Int32Array.from([1, 6]);
-            const keys = [0, 2, 4].map((name) => engine.blockKey(documentOf(name).tokenIds, sinks, ''));
-            others.push(engine.evict(action.some ? keys : undefined, action.tiers));
-          } else {
-            const sinkTokenIds = Int32Array.from({ length: action.sinks }, (__, index) => index * 5 + 1);
-            const ingested = engine.ingest(action.documents.map(documentOf), { sinkTokenIds, cacheSalt: '' });
-            others.push(ingested.catch((error: unknown) => expect(error).toMatchObject({ code: 'store_failed' })));
-          }
+    const draws = fc.asyncProperty(fc.array(actions, { minLength: 8, maxLength: 40 }), async (drawn) => {
+      const asked: { draw: Draw; answer: Promise<{ tokens: number[]; reason: string }> }[] = [];
+      const others: Promise<unknown>[] = [];
+      for (const action of drawn) {
+        if (action.do === 'ask') asked.push({ draw: action.draw, answer: generate(engine, action.draw) });
+        else if (action.do === 'await') await Promise.all(asked.map(({ answer }) => answer));
+        else if (action.do === 'kill') await place.kill();
+        else if (action.do === 'break') {
+          Object.assign(store, { fault: action.fault, delayMs: 10 });
+          if (action.fault === 'none') await place.revive();
+        } else if (action.do === 'evict') {
+          const sinks = Int32Array.from([1, 6]);
+          const keys = [0, 2, 4].map((name) => engine.blockKey(documentOf(name).tokenIds, sinks, ''));
+          others.push(engine.evict(action.some ? keys : undefined, action.tiers));
+        } else {
+          const sinkTokenIds = Int32Array.from({ length: action.sinks }, (__, index) => index * 5 + 1);
+          const ingested = engine.ingest(action.documents.map(documentOf), { sinkTokenIds, cacheSalt: '' });
+          others.push(ingested.catch((error: unknown) => expect(error).toMatchObject({ code: 'store_failed' })));
         }
-        store.fault = 'none';
-        await place.revive();
-        for (const { draw, answer } of asked) {
-          const { tokens, reason } = await answer;
-          const whole = await expectedTokens(draw);
-          seen.add(reason);
-          if (reason === 'length') expect(tokens).toEqual(whole);
-          else {
-            expect(reason === 'cancelled' ? draw.leavesAfter : draw.deadlineMs).toBeDefined();
-            expect(tokens).toEqual(whole.slice(0, tokens.length));
-          }
+      }
+      store.fault = 'none';
+      await place.revive();
+      for (const { draw, answer } of asked) {
+        const { tokens, reason } = await answer;
+        const whole = await expectedTokens(draw);
+        seen.add(reason);
+        if (reason === 'length') expect(tokens).toEqual(whole);
+        else {
+          expect(reason === 'cancelled' ? draw.leavesAfter : draw.deadlineMs).toBeDefined();
+          expect(tokens).toEqual(whole.slice(0, tokens.length));
         }
-        await Promise.all(others);
-        await expect
-          .poll(async () => (await engine.statistics()).pool.activePages, { timeout: 10_000, interval: 5 })
-          .toBe(0);
-        // The next draw begins with a store that is well: a call of each kind closes the breakers.
-        await expect
-          .poll(async () => {
-            await repository.delete(['nobody']);
-            const nothing = await repository.load('nobody');
-            if (!nothing.found) await nothing.release();
-            return (await repository.statistics()).store?.breaker;
-          })
-          .toBe('closed');
-        const { running, waiting } = await engine.statistics();
-        expect({ running, waiting }).toEqual({ running: 0, waiting: 0 });
-      }),
-      { numRuns: 30, endOnFailure: true, examples: FAULTS.map((fault) => [throughFault(fault)]) },
-    );
+      }
+      await Promise.all(others);
+      await expect
+        .poll(async () => (await engine.statistics()).pool.activePages, { timeout: 10_000, interval: 5 })
+        .toBe(0);
+      // The next draw begins with a store that is well: a call of each kind closes the breakers.
+      await expect
+        .poll(async () => {
+          await repository.delete(['nobody']);
+          const nothing = await repository.load('nobody');
+          if (!nothing.found) await nothing.release();
+          return (await repository.statistics()).store?.breaker;
+        })
+        .toBe('closed');
+      const { running, waiting } = await engine.statistics();
+      expect({ running, waiting }).toEqual({ running: 0, waiting: 0 });
+    });
+    const missing = async () => {
+      const { hitTokens, repository: tiers } = await engine.statistics();
+      const reached = [
+        hitTokens.pool,
+        hitTokens.host,
+        hitTokens[store.tier],
+        tiers.store?.corrupt,
+        tiers.store?.failures,
+      ];
+      return seen.size < 3 || reached.some((count) => !count);
+    };
+    // Chance and speed decide which of it one round of draws meets (a fast machine computes sooner than it loads).
+    for (let round = 0; round < MOST_ROUNDS && (round === 0 || (await missing())); round++) {
+      await fc.assert(draws, {
+        numRuns: 30,
+        endOnFailure: true,
+        examples: FAULTS.map((fault) => [throughFault(fault)]),
+      });
+    }
     const { hitTokens, repository: tiers } = await engine.statistics();
     // The draws must have reached what they are meant to reach.
     for (const tier of ['pool', 'host', store.tier] as const) expect(hitTokens[tier]).toBeGreaterThan(0);
