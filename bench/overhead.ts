@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { loadConfig } from '../src/config.js';
 import type { Engine, EngineStatistics } from '../src/engine/engine.js';
 import { servedName, startServer } from '../src/server/start-server.js';
-import { GREEDY, IMPORT_CACHE, randomCheckpoint, randomTokens, THREADS } from './random-model.js';
+import { IMPORT_CACHE, randomCheckpoint, randomTokens, SAMPLING, THREADS } from './random-model.js';
 import { type BenchOptions, type BenchReport, describeMachine, median } from './report.js';
 
 const SHAPE = 'qwen2.5-0.5b';
@@ -76,7 +76,7 @@ async function decodeAlone(engine: Engine, round: number, tokens: number): Promi
     blocks: [],
     finalTokenIds: randomTokens(round + 1, 32, 50_000),
   };
-  const request = { id: `alone-${round}`, plan, sampling: { ...GREEDY, maxTokens: tokens } };
+  const request = { id: `alone-${round}`, plan, sampling: { ...SAMPLING, maxTokens: tokens } };
   let start: { statistics: EngineStatistics; atMs: number } | undefined;
   let end = start;
   for await (const event of engine.generate(request)) {

@@ -9,7 +9,8 @@ import { join } from 'node:path';
 import { openBlockRepository } from '../src/blocks/open-repository.js';
 import { loadConfig } from '../src/config.js';
 import { createEngine, type EngineOptions } from '../src/engine/create-engine.js';
-import type { Engine, GenerateEvent, SamplingParams } from '../src/engine/engine.js';
+import { type Engine, type GenerateEvent, GREEDY, type SamplingParams } from '../src/engine/engine.js';
+import type { RepairOptions } from '../src/engine/repair-plan.js';
 import { loadAddon } from '../src/kernels/load-addon.js';
 import { loadCuda } from '../src/kernels/load-cuda.js';
 import { importModel } from '../src/model/import-model.js';
@@ -25,18 +26,8 @@ export const IMPORT_CACHE = join(DIRECTORY, 'imports');
 /** Threads as a server would take them. */
 export const THREADS = loadConfig().threads || availableParallelism();
 
-export const GREEDY: SamplingParams = {
-  maxTokens: 1,
-  temperature: 0,
-  topP: 1,
-  topK: 0,
-  minP: 0,
-  presencePenalty: 0,
-  frequencyPenalty: 0,
-  repetitionPenalty: 1,
-  stopTokenIds: [],
-  ignoreEos: true,
-};
+/** What every bench asks for: tokens to the end, whatever they say. */
+export const SAMPLING: SamplingParams = { ...GREEDY, ignoreEos: true };
 
 /** @returns the checkpoint's folder; it is written when it is not there yet */
 export async function randomCheckpoint(
@@ -132,10 +123,14 @@ export async function timed(
   engine: Engine,
   plan: PromptPlan,
   sampling: Partial<SamplingParams> = {},
+  repair?: RepairOptions,
 ): Promise<{ event: GenerateEvent; atMs: number }[]> {
   const start = performance.now();
   const events: { event: GenerateEvent; atMs: number }[] = [];
-  const request = { id: `bench-${++requests}`, plan, sampling: { ...GREEDY, ...sampling } };
+  const request = {
+    ...{ id: `bench-${++requests}`, plan, sampling: { ...SAMPLING, ...sampling } },
+    ...(repair === undefined ? {} : { repair }),
+  };
   for await (const event of engine.generate(request)) events.push({ event, atMs: performance.now() - start });
   return events;
 }

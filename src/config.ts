@@ -8,37 +8,18 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { BlockstitchError } from './errors.js';
+import {
+  bytes,
+  type ChoiceSetting,
+  choice,
+  integer,
+  milliseconds,
+  type NumberSetting,
+  type SecretListSetting,
+  type Setting,
+  text,
+} from './setting-kinds.js';
 import { formatBytes, parseBytes, parseDevice, parseMilliseconds } from './units.js';
-
-interface SettingBase {
-  /** Long flag of `blockstitch serve`; null where a value must not show in a process list. */
-  flag: string | null;
-  env: string;
-  help: string;
-}
-interface NumberSetting extends SettingBase {
-  kind: 'integer' | 'bytes' | 'milliseconds';
-  default: number;
-  min: number;
-  max: number;
-  /** What the number counts, for `--help` and docs/api.md; bytes and milliseconds name themselves. */
-  unit?: string;
-}
-interface ChoiceSetting<C extends string = string> extends SettingBase {
-  kind: 'choice';
-  default: C;
-  choices: readonly C[];
-}
-interface TextSetting extends SettingBase {
-  kind: 'text';
-  /** An empty string means "not set". */
-  default: string;
-}
-interface SecretListSetting extends SettingBase {
-  kind: 'secrets';
-  default: string;
-}
-export type Setting = NumberSetting | ChoiceSetting | TextSetting | SecretListSetting;
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -48,48 +29,6 @@ const GiB = 1024 * MiB;
 export const PACKAGE_DIR = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '..' : '../..', import.meta.url));
 
 const CACHE_DIR = join(homedir(), '.cache', 'blockstitch');
-
-const integer = (
-  flag: string,
-  env: string,
-  value: number,
-  min: number,
-  max: number,
-  unit: string,
-  help: string,
-): NumberSetting => ({ kind: 'integer', flag, env, default: value, min, max, unit, help });
-const bytes = (flag: string, env: string, value: number, min: number, max: number, help: string): NumberSetting => ({
-  kind: 'bytes',
-  flag,
-  env,
-  default: value,
-  min,
-  max,
-  help,
-});
-const milliseconds = (flag: string, env: string, value: number, max: number, help: string): NumberSetting => ({
-  kind: 'milliseconds',
-  flag,
-  env,
-  default: value,
-  min: 0,
-  max,
-  help,
-});
-const choice = <const C extends string>(
-  flag: string,
-  env: string,
-  value: C,
-  choices: readonly C[],
-  help: string,
-): ChoiceSetting<C> => ({ kind: 'choice', flag, env, default: value, choices, help });
-const text = (flag: string | null, env: string, value: string, help: string): TextSetting => ({
-  kind: 'text',
-  flag,
-  env,
-  default: value,
-  help,
-});
 
 /** The settings, in the order in which `--help` and docs/api.md list them. */
 export const SETTINGS = {

@@ -1,7 +1,8 @@
 /** Settings as options of commands: the flags, help and values of src/config.ts, none of their meaning. */
 import { type Command, Option } from 'commander';
-import { type Config, loadConfig, SETTINGS, type Setting, type SettingName, shownDefault } from '../config.js';
+import { type Config, loadConfig, SETTINGS, type SettingName, shownDefault } from '../config.js';
 import { BlockstitchError } from '../errors.js';
+import type { Setting } from '../setting-kinds.js';
 
 /** Settings of the model and the engine: what every command that computes takes. */
 export const MODEL_SETTINGS = [

@@ -28,6 +28,19 @@ export interface SamplingParams {
   ignoreEos?: boolean;
 }
 
+/** One token of greedy decoding with nothing adjusted: what benches and tests start from. */
+export const GREEDY: Readonly<SamplingParams> = {
+  maxTokens: 1,
+  temperature: 0,
+  topP: 1,
+  topK: 0,
+  minP: 0,
+  presencePenalty: 0,
+  frequencyPenalty: 0,
+  repetitionPenalty: 1,
+  stopTokenIds: [],
+};
+
 export interface GenerateRequest {
   id: string;
   plan: PromptPlan;

@@ -3,8 +3,9 @@
  * the program itself uses. They stand between marks in hand-written pages. Knows tables; the guides around them are prose.
  */
 import { homedir } from 'node:os';
-import { PACKAGE_DIR, SETTINGS, type Setting, shownDefault } from '../config.js';
+import { PACKAGE_DIR, SETTINGS, shownDefault } from '../config.js';
 import { ERRORS } from '../errors.js';
+import type { Setting } from '../setting-kinds.js';
 import { ServerMetrics } from './server-metrics.js';
 
 /** What of an OpenAPI document is read here. */

@@ -8,7 +8,7 @@ import { DocumentRegistry, lmdbShelf } from '../../src/blocks/document-registry.
 import { LmdbStore } from '../../src/blocks/lmdb-store.js';
 import { openBlockRepository } from '../../src/blocks/open-repository.js';
 import { createEngine } from '../../src/engine/create-engine.js';
-import type { Engine } from '../../src/engine/engine.js';
+import { type Engine, GREEDY } from '../../src/engine/engine.js';
 import { importModel } from '../../src/model/import-model.js';
 import type { ImportedModel } from '../../src/model/imported-model.js';
 import { RANDOM_SHAPES, writeRandomCheckpoint } from '../../src/model/random-checkpoint.js';
@@ -52,10 +52,7 @@ let requests = 0;
 
 async function answer(engine: Engine, blocks: PlanBlock[]): Promise<number[]> {
   const plan = { attention: 'block', sinkTokenIds: SINKS, blocks, finalTokenIds: Int32Array.of(7, 8) } as const;
-  const sampling = {
-    ...{ maxTokens: 6, temperature: 0, topP: 1, topK: 0, minP: 0, presencePenalty: 0, frequencyPenalty: 0 },
-    ...{ repetitionPenalty: 1, stopTokenIds: [] },
-  };
+  const sampling = { ...GREEDY, maxTokens: 6 };
   const tokens: number[] = [];
   for await (const event of engine.generate({ id: `full-${++requests}`, plan, sampling })) {
     if (event.type === 'token') tokens.push(event.tokenId);

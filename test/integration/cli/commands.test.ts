@@ -3,7 +3,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { PACKAGE_DIR, SETTINGS, type Setting } from '../../../src/config.js';
+import { PACKAGE_DIR, SETTINGS } from '../../../src/config.js';
+import type { Setting } from '../../../src/setting-kinds.js';
 import { type CliResult, runCli } from '../../cli-process.js';
 
 const COMMANDS = ['serve', 'ask', 'demo', 'segment', 'import', 'pull', 'bench', 'doctor', 'openapi'];

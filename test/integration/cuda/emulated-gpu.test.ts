@@ -11,7 +11,7 @@ import type { BlockRepository } from '../../../src/blocks/block-store.js';
 import { LmdbStore } from '../../../src/blocks/lmdb-store.js';
 import { openBlockRepository } from '../../../src/blocks/open-repository.js';
 import { createEngine } from '../../../src/engine/create-engine.js';
-import type { Engine, SamplingParams } from '../../../src/engine/engine.js';
+import { type Engine, GREEDY, type SamplingParams } from '../../../src/engine/engine.js';
 import { EngineGroup } from '../../../src/engine/engine-group.js';
 import { loadAddon } from '../../../src/kernels/load-addon.js';
 import { importModel } from '../../../src/model/import-model.js';
@@ -22,17 +22,7 @@ import { createTextService } from '../../../src/text/text-service.js';
 const ROOT = join(import.meta.dirname, '../../..');
 const CHECKPOINT = join(ROOT, 'models', 'demo');
 const LIBRARY = join(ROOT, 'kernels', 'build', 'libblockstitch_emulated.so');
-const GREEDY: SamplingParams = {
-  maxTokens: 10,
-  temperature: 0,
-  topP: 1,
-  topK: 0,
-  minP: 0,
-  presencePenalty: 0,
-  frequencyPenalty: 0,
-  repetitionPenalty: 1,
-  stopTokenIds: [],
-};
+const SAMPLING: SamplingParams = { ...GREEDY, maxTokens: 10 };
 const GPU = { number: 0, provider: 'cpu' } as const;
 
 const directory = mkdtempSync(join(tmpdir(), 'blockstitch-gpu-'));
@@ -114,7 +104,7 @@ async function run(engine: Engine, order: readonly number[]) {
   };
   const tokens: number[] = [];
   let origins: string[] = [];
-  for await (const event of engine.generate({ id: `request-${++requests}`, plan, sampling: GREEDY })) {
+  for await (const event of engine.generate({ id: `request-${++requests}`, plan, sampling: SAMPLING })) {
     if (event.type === 'token') tokens.push(event.tokenId);
     if (event.type === 'prefilled') origins = event.blocks.map((each) => each.origin);
   }
@@ -142,7 +132,7 @@ describe('an emulated GPU', () => {
     for (const kvDtype of ['bfloat16', 'int8'] as const) {
       const gpu = await start('float16', { kvDtype });
       const cold = await run(gpu, [0, 1, 2]);
-      expect(cold.tokens).toHaveLength(GREEDY.maxTokens);
+      expect(cold.tokens).toHaveLength(SAMPLING.maxTokens);
       expect(await run(gpu, [0, 1, 2])).toEqual({ tokens: cold.tokens, origins: ['pool', 'pool', 'pool'] });
     }
   });

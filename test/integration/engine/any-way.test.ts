@@ -15,7 +15,7 @@ import { LmdbStore } from '../../../src/blocks/lmdb-store.js';
 import { openBlockRepository } from '../../../src/blocks/open-repository.js';
 import { RedisStore } from '../../../src/blocks/redis-store.js';
 import { createEngine } from '../../../src/engine/create-engine.js';
-import type { Engine, SamplingParams } from '../../../src/engine/engine.js';
+import { type Engine, GREEDY } from '../../../src/engine/engine.js';
 import { importModel } from '../../../src/model/import-model.js';
 import type { ImportedModel } from '../../../src/model/imported-model.js';
 import type { PlanBlock, PromptPlan } from '../../../src/prompt/prompt-plan.js';
@@ -80,10 +80,7 @@ function planOf(draw: Draw): PromptPlan {
 }
 
 async function generate(engine: Engine, draw: Draw): Promise<{ tokens: number[]; reason: string }> {
-  const sampling: SamplingParams = {
-    ...{ maxTokens: draw.maxTokens, temperature: 0, topP: 1, topK: 0, minP: 0 },
-    ...{ presencePenalty: 0, frequencyPenalty: 0, repetitionPenalty: 1, stopTokenIds: [] },
-  };
+  const sampling = { ...GREEDY, maxTokens: draw.maxTokens };
   const leave = new AbortController();
   const tokens: number[] = [];
   let reason = '';

@@ -6,23 +6,13 @@ import type { BlockRepository } from '../../../src/blocks/block-store.js';
 import { LmdbStore } from '../../../src/blocks/lmdb-store.js';
 import { openBlockRepository } from '../../../src/blocks/open-repository.js';
 import { createEngine } from '../../../src/engine/create-engine.js';
-import type { Engine, GenerateEvent, SamplingParams } from '../../../src/engine/engine.js';
+import { type Engine, type GenerateEvent, GREEDY, type SamplingParams } from '../../../src/engine/engine.js';
 import { importModel } from '../../../src/model/import-model.js';
 import type { ImportedModel } from '../../../src/model/imported-model.js';
 import type { PlanBlock, PromptPlan } from '../../../src/prompt/prompt-plan.js';
 
 const CHECKPOINT = join(import.meta.dirname, '../../fixtures/checkpoints/qwen3-norm');
-const GREEDY: SamplingParams = {
-  maxTokens: 12,
-  temperature: 0,
-  topP: 1,
-  topK: 0,
-  minP: 0,
-  presencePenalty: 0,
-  frequencyPenalty: 0,
-  repetitionPenalty: 1,
-  stopTokenIds: [],
-};
+const SAMPLING: SamplingParams = { ...GREEDY, maxTokens: 12 };
 const SINKS = Int32Array.of(1, 5);
 let requests = 0;
 
@@ -45,7 +35,7 @@ const plan = (blocks: PlanBlock[], final = [7, 8, 9], attention: 'block' | 'full
 async function run(prompt: PromptPlan, sampling: Partial<SamplingParams> = {}, signal?: AbortSignal) {
   const events: GenerateEvent[] = [];
   for await (const event of engine.generate(
-    { id: `request-${++requests}`, plan: prompt, sampling: { ...GREEDY, ...sampling } },
+    { id: `request-${++requests}`, plan: prompt, sampling: { ...SAMPLING, ...sampling } },
     signal,
   )) {
     events.push(event);
@@ -124,7 +114,7 @@ describe('the engine', () => {
   test('frees the pages of a request that is cancelled', async () => {
     const cancel = new AbortController();
     const events: string[] = [];
-    const request = { id: 'c', plan: plan([block(7, 20)]), sampling: { ...GREEDY, maxTokens: 200 } };
+    const request = { id: 'c', plan: plan([block(7, 20)]), sampling: { ...SAMPLING, maxTokens: 200 } };
     for await (const event of engine.generate(request, cancel.signal)) {
       events.push(event.type);
       if (event.type === 'token') cancel.abort();

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { LmdbStore } from '../../../src/blocks/lmdb-store.js';
 import { openBlockRepository } from '../../../src/blocks/open-repository.js';
 import { createEngine, type EngineOptions } from '../../../src/engine/create-engine.js';
-import type { Engine, GenerateEvent, SamplingParams } from '../../../src/engine/engine.js';
+import { type Engine, type GenerateEvent, GREEDY, type SamplingParams } from '../../../src/engine/engine.js';
 import { importModel } from '../../../src/model/import-model.js';
 import type { ImportedModel } from '../../../src/model/imported-model.js';
 import type { PlanBlock } from '../../../src/prompt/prompt-plan.js';
@@ -15,10 +15,7 @@ const CHECKPOINT = join(import.meta.dirname, '../../fixtures/checkpoints/qwen3-n
 /** 16 tokens of 2 layers of keys and values of 2 heads of 48 dimensions of 4 bytes. */
 const PAGE_BYTES = 16 * 2 * 2 * 2 * 48 * 4;
 const SINKS = Int32Array.of(1, 6);
-const GREEDY: SamplingParams = {
-  ...{ maxTokens: 8, temperature: 0, topP: 1, topK: 0, minP: 0, presencePenalty: 0, frequencyPenalty: 0 },
-  ...{ repetitionPenalty: 1, stopTokenIds: [] },
-};
+const SAMPLING: SamplingParams = { ...GREEDY, maxTokens: 8 };
 const directory = mkdtempSync(join(tmpdir(), 'blockstitch-limits-'));
 let model: ImportedModel;
 let numbers = 0;
@@ -63,7 +60,7 @@ async function ask(engine: Engine, { blocks = [], sampling, deadlineMs, onEvent 
   const plan = { attention: 'block', sinkTokenIds: SINKS, blocks, finalTokenIds: Int32Array.of(7, 8) } as const;
   const tokens: number[] = [];
   let finish: GenerateEvent | undefined;
-  const request = { id: `limits-${++numbers}`, plan, sampling: { ...GREEDY, ...sampling } };
+  const request = { id: `limits-${++numbers}`, plan, sampling: { ...SAMPLING, ...sampling } };
   for await (const event of engine.generate(deadlineMs === undefined ? request : { ...request, deadlineMs })) {
     onEvent?.(event);
     if (event.type === 'token') tokens.push(event.tokenId);

@@ -7,25 +7,14 @@ import type { BlockRepository } from '../../../src/blocks/block-store.js';
 import { LmdbStore } from '../../../src/blocks/lmdb-store.js';
 import { openBlockRepository } from '../../../src/blocks/open-repository.js';
 import { createEngine } from '../../../src/engine/create-engine.js';
-import type { Engine, GenerateEvent, SamplingParams } from '../../../src/engine/engine.js';
+import { type Engine, type GenerateEvent, GREEDY, type SamplingParams } from '../../../src/engine/engine.js';
 import type { RepairOptions } from '../../../src/engine/repair-plan.js';
 import { importModel } from '../../../src/model/import-model.js';
 import type { ImportedModel } from '../../../src/model/imported-model.js';
 import type { PlanBlock, PromptPlan } from '../../../src/prompt/prompt-plan.js';
 
 const CHECKPOINTS = join(import.meta.dirname, '../../fixtures/checkpoints');
-const GREEDY: SamplingParams = {
-  maxTokens: 6,
-  temperature: 0,
-  topP: 1,
-  topK: 0,
-  minP: 0,
-  presencePenalty: 0,
-  frequencyPenalty: 0,
-  repetitionPenalty: 1,
-  topLogprobs: 2,
-  stopTokenIds: [],
-};
+const SAMPLING: SamplingParams = { ...GREEDY, maxTokens: 6, topLogprobs: 2 };
 const SINKS = Int32Array.of(1, 5);
 const directory = mkdtempSync(join(tmpdir(), 'blockstitch-repair-'));
 let requests = 0;
@@ -73,7 +62,12 @@ async function open(model: ImportedModel, name: string, maxBatchTokens?: number)
 /** The whole answer: tokens with their logprobs, and the report of the prefill. */
 async function answer(engine: Engine, prompt: PromptPlan, repair?: RepairOptions, signal?: AbortSignal) {
   const events: GenerateEvent[] = [];
-  const request = { id: `r${++requests}`, plan: prompt, sampling: GREEDY, ...(repair === undefined ? {} : { repair }) };
+  const request = {
+    id: `r${++requests}`,
+    plan: prompt,
+    sampling: SAMPLING,
+    ...(repair === undefined ? {} : { repair }),
+  };
   for await (const event of engine.generate(request, signal)) events.push(event);
   const prefilled = events.find((event) => event.type === 'prefilled');
   if (prefilled?.type !== 'prefilled') throw new Error('no prefill was reported');
@@ -161,7 +155,7 @@ describe.each(['first', 'deviation'] as const)('a repair that chooses %s', (by) 
   test('holds no page once it is over, cancelled or not', async () => {
     const { engine } = opened;
     const cancel = new AbortController();
-    const request = { id: `c-${by}`, plan: plan(BLOCKS), sampling: { ...GREEDY, maxTokens: 90 }, repair };
+    const request = { id: `c-${by}`, plan: plan(BLOCKS), sampling: { ...SAMPLING, maxTokens: 90 }, repair };
     for await (const event of engine.generate(request, cancel.signal)) if (event.type === 'token') cancel.abort();
     await answer(engine, plan([]));
     await expect.poll(async () => (await engine.statistics()).pool.activePages).toBe(0);

@@ -1,6 +1,6 @@
 /** An engine core over the paper model, with tiers below that answer when told to: what the unit tests drive. */
 import type { BlockKey } from '../../../src/blocks/block-store.js';
-import type { GenerateEvent, SamplingParams } from '../../../src/engine/engine.js';
+import { type GenerateEvent, GREEDY, type SamplingParams } from '../../../src/engine/engine.js';
 import { EngineCore } from '../../../src/engine/engine-core.js';
 import type { SchedulerPolicy } from '../../../src/engine/scheduler.js';
 import type { BlockSpec, RequestSpec, SinkSpec } from '../../../src/engine/sequence.js';
@@ -8,17 +8,7 @@ import { SharedCounters } from '../../../src/engine/shared-counters.js';
 import type { EngineNews, RequestEvent } from '../../../src/engine/worker-messages.js';
 import { PaperModel } from './paper-model.js';
 
-export const GREEDY: SamplingParams = {
-  maxTokens: 8,
-  temperature: 0,
-  topP: 1,
-  topK: 0,
-  minP: 0,
-  presencePenalty: 0,
-  frequencyPenalty: 0,
-  repetitionPenalty: 1,
-  stopTokenIds: [],
-};
+export const SAMPLING: SamplingParams = { ...GREEDY, maxTokens: 8 };
 
 export const POLICY: SchedulerPolicy = {
   maxBatchTokens: 16,
@@ -47,7 +37,7 @@ export function request(id: string, blocks: BlockSpec[], more: Partial<RequestSp
     sinks: SINKS,
     blocks,
     tailTokenIds: tokensOf(500, 5),
-    sampling: GREEDY,
+    sampling: SAMPLING,
     seed: 1,
     submittedMs: 0,
     ...more,

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { block, CoreBench, GREEDY, POLICY, request, SINKS, tokensOf } from './core-bench.js';
+import { block, CoreBench, POLICY, request, SAMPLING, SINKS, tokensOf } from './core-bench.js';
 import { referenceTokens } from './paper-model.js';
 
 describe('a stitched request', () => {
@@ -19,7 +19,9 @@ describe('a stitched request', () => {
     await bench.drain();
     expect(bench.prefilled('cold')?.blocks.map(({ origin }) => origin)).toEqual(['computed', 'computed', 'computed']);
     const rowsBefore = bench.model.rowsRun;
-    const again = request('again', [block(3, 5), block(1, 7), block(2, 9)], { sampling: { ...GREEDY, maxTokens: 1 } });
+    const again = request('again', [block(3, 5), block(1, 7), block(2, 9)], {
+      sampling: { ...SAMPLING, maxTokens: 1 },
+    });
     bench.submit(again);
     await bench.drain();
     expect(bench.prefilled('again')?.blocks.map(({ origin }) => origin)).toEqual(['pool', 'pool', 'pool']);
@@ -67,7 +69,7 @@ describe('a stitched request', () => {
     const bench = new CoreBench();
     const free = request('free', [block(1, 7)]);
     const stop = referenceTokens(free)[3] as number;
-    bench.submit(request('stopped', [block(1, 7)], { sampling: { ...GREEDY, stopTokenIds: [stop] } }));
+    bench.submit(request('stopped', [block(1, 7)], { sampling: { ...SAMPLING, stopTokenIds: [stop] } }));
     await bench.drain();
     expect(bench.tokens('stopped')).toEqual(referenceTokens(free).slice(0, referenceTokens(free).indexOf(stop)));
     expect(bench.last('stopped')).toMatchObject({ type: 'finish', reason: 'stop', stopTokenId: stop });
@@ -106,7 +108,7 @@ describe('leaving early', () => {
   it('gives a request up at its deadline, waiting or running', async () => {
     const bench = new CoreBench({ policy: { maxRunning: 1 } });
     bench.submit(
-      request('running', [], { deadlineMs: 50, sampling: { ...GREEDY, maxTokens: 40 } }),
+      request('running', [], { deadlineMs: 50, sampling: { ...SAMPLING, maxTokens: 40 } }),
       request('waiting', [], { deadlineMs: 20 }),
     );
     await bench.turn();
@@ -136,7 +138,7 @@ describe('leaving early', () => {
 describe('when the pool is tight', () => {
   it('preempts the youngest request, and both give what they would have given alone', async () => {
     const bench = new CoreBench({ pages: 13, policy: { maxRunning: 4 } });
-    const sampling = { ...GREEDY, maxTokens: 24 };
+    const sampling = { ...SAMPLING, maxTokens: 24 };
     const specs = [request('a', [], { sampling }), request('b', [], { sampling, tailTokenIds: tokensOf(7, 6) })];
     bench.submit(...specs);
     await bench.drain();
@@ -148,12 +150,12 @@ describe('when the pool is tight', () => {
   it('evicts the block that was used longest ago', async () => {
     const bench = new CoreBench({ pages: 14 });
     for (const name of [1, 2]) {
-      bench.submit(request(`first-${name}`, [block(name, 16)], { sampling: { ...GREEDY, maxTokens: 1 } }));
+      bench.submit(request(`first-${name}`, [block(name, 16)], { sampling: { ...SAMPLING, maxTokens: 1 } }));
       await bench.drain();
     }
-    bench.submit(request('use-1', [block(1, 16)], { sampling: { ...GREEDY, maxTokens: 1 } }));
+    bench.submit(request('use-1', [block(1, 16)], { sampling: { ...SAMPLING, maxTokens: 1 } }));
     await bench.drain();
-    bench.submit(request('third', [block(3, 16)], { sampling: { ...GREEDY, maxTokens: 1 } }));
+    bench.submit(request('third', [block(3, 16)], { sampling: { ...SAMPLING, maxTokens: 1 } }));
     await bench.drain();
     expect([...bench.mirror.keys()].sort()).toEqual([block(1, 16).key, block(3, 16).key]);
   });
@@ -223,7 +225,7 @@ describe('ingestion', () => {
     const bench = new CoreBench({ pages: 128 });
     const blocks = Array.from({ length: 3 }, (_, index) => ({ ...block(index, 12), index }));
     bench.core.handle({ type: 'ingest', spec: { jobId: 'job', sinks: SINKS, blocks } });
-    bench.submit(request('a', [], { sampling: { ...GREEDY, maxTokens: 60 } }));
+    bench.submit(request('a', [], { sampling: { ...SAMPLING, maxTokens: 60 } }));
     const doneAt: number[] = [];
     for (let turns = 0; bench.last('a')?.type !== 'finish'; turns++) {
       await bench.turn();
@@ -285,7 +287,7 @@ describe('whatever the way', () => {
       attention: draw.full ? 'full' : 'block',
       sinks,
       tailTokenIds: tokensOf(draw.tail + 50, draw.tail),
-      sampling: { ...GREEDY, maxTokens: draw.maxTokens },
+      sampling: { ...SAMPLING, maxTokens: draw.maxTokens },
     });
   }
 

@@ -9,7 +9,7 @@ import {
   repairBudget,
 } from '../../../src/engine/repair-plan.js';
 import { buildRequestSpec, pagesNeeded } from '../../../src/engine/request-spec.js';
-import { block, CoreBench, GREEDY, request, tokensOf } from './core-bench.js';
+import { block, CoreBench, request, SAMPLING, tokensOf } from './core-bench.js';
 import { referenceTokens } from './paper-model.js';
 
 const repair = (share: number, by: RepairChoice = 'first') => ({ share, by });
@@ -70,7 +70,7 @@ describe('a repaired request', () => {
     bench.submit(request('cold', blocks, { repair: repair(0.3) }));
     await bench.drain();
     const rows = bench.model.rowsRun;
-    const warm = request('warm', blocks, { repair: repair(0.3), sampling: { ...GREEDY, maxTokens: 1 } });
+    const warm = request('warm', blocks, { repair: repair(0.3), sampling: { ...SAMPLING, maxTokens: 1 } });
     bench.submit(warm);
     await bench.drain();
     const repaired = (bench.prefilled('warm')?.blocks ?? []).map((report) => report.repairedTokens ?? 0);
@@ -162,7 +162,7 @@ describe('a repaired request', () => {
               {
                 ...(draw.share === 0 ? {} : { repair: repair(draw.share, draw.by) }),
                 tailTokenIds: tokensOf(draw.tail + 50, draw.tail),
-                sampling: { ...GREEDY, maxTokens: draw.maxTokens },
+                sampling: { ...SAMPLING, maxTokens: draw.maxTokens },
               },
             ),
           );
@@ -200,7 +200,7 @@ describe('shares at the ends', () => {
   };
   const specOf = (share: number, attention: 'block' | 'full' = 'block') =>
     buildRequestSpec(
-      { id: 'a', plan: { ...plan, attention }, repair: repair(share), sampling: GREEDY },
+      { id: 'a', plan: { ...plan, attention }, repair: repair(share), sampling: SAMPLING },
       (tokenIds) => tokenIds.join('.'),
       0,
       1,
