@@ -7,30 +7,16 @@
 #include <memory>
 #include <random>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "attention.h"
 #include "attention_cases.h"
+#include "checks.h"
 
 using namespace blockstitch;
 using namespace blockstitch::cases;
 
 namespace {
-
-int failures = 0;
-
-void check(bool holds, const std::string& what) {
-  if (holds) return;
-  failures++;
-  std::printf("FAILED: %s\n", what.c_str());
-}
-
-void onTwoThreads(size_t count, const std::function<void(size_t)>& task) {
-  std::thread odd([&] { for (size_t i = 1; i < count; i += 2) task(i); });
-  for (size_t i = 0; i < count; i += 2) task(i);
-  odd.join();
-}
 
 /// A case in a pool, its pages filled through the op itself: what is cached is what an earlier step would have cached.
 class Bench {

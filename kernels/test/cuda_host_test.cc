@@ -3,8 +3,8 @@
 // the rounding of its own instructions) is not. `--cases N` draws N cases per head dim.
 #include <cstdio>
 #include <cstdlib>
-#include <thread>
 
+#include "checks.h"
 #include "cuda_cases.h"
 #include "host_run.h"
 
@@ -12,24 +12,6 @@ using namespace blockstitch;
 using namespace blockstitch::cases;
 
 namespace {
-
-int failures = 0;
-
-void check(bool holds, const std::string& what) {
-  if (holds) return;
-  failures++;
-  std::printf("FAILED: %s\n", what.c_str());
-}
-
-void onTwoThreads(size_t count, const std::function<void(size_t)>& task) {
-  if (count < 2) {
-    for (size_t i = 0; i < count; i++) task(i);
-    return;
-  }
-  std::thread odd([&] { for (size_t i = 1; i < count; i += 2) task(i); });
-  for (size_t i = 0; i < count; i += 2) task(i);
-  odd.join();
-}
 
 constexpr int kLayers = 2;
 constexpr int kLayer = 1;

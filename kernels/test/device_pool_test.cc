@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "attention.h"
+#include "checks.h"
 #include "cuda_cases.h"
 #include "device_pool.h"
 #include "fake_gpu.h"
@@ -11,14 +12,6 @@ using namespace blockstitch;
 using namespace blockstitch::cases;
 
 namespace {
-
-int failures = 0;
-
-void check(bool holds, const std::string& what) {
-  if (holds) return;
-  failures++;
-  std::printf("FAILED: %s\n", what.c_str());
-}
 
 template <class F>
 std::string errorOf(F&& work) {

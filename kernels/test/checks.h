@@ -1,0 +1,28 @@
+// What the kernel tests share: a check that counts, and two threads to run items on. Knows nothing of kernels.
+#pragma once
+
+#include <cstddef>
+#include <cstdio>
+#include <functional>
+#include <string>
+#include <thread>
+
+namespace blockstitch::cases {
+
+/// Checks that did not hold so far.
+inline int failures = 0;
+
+inline void check(bool holds, const std::string& what) {
+  if (holds) return;
+  failures++;
+  std::printf("FAILED: %s\n", what.c_str());
+}
+
+/// Items 0, 2, .. on this thread, the others on a second one.
+inline void onTwoThreads(size_t count, const std::function<void(size_t)>& task) {
+  std::thread odd([&] { for (size_t i = 1; i < count; i += 2) task(i); });
+  for (size_t i = 0; i < count; i += 2) task(i);
+  odd.join();
+}
+
+}  // namespace blockstitch::cases
