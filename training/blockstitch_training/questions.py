@@ -118,7 +118,7 @@ KINDS: dict[str, dict[str, Attribute]] = {
     },
 }  # fmt: skip
 
-"""How a two-hop question speaks of the person that a fact leads to."""
+# How a two-hop question speaks of the person that a fact leads to.
 HOPS = {
     ("person", "friend"): "the friend of {e}",
     ("company", "founder"): "the founder of {e}",

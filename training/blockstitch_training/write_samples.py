@@ -26,8 +26,8 @@ def write_samples(out: Path, documents: int, entities: int, questions: int) -> N
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--documents", type=int, default=6)
-    parser.add_argument("--entities", type=int, default=6, help="entities per document")
+    parser.add_argument("--documents", type=int, default=8)
+    parser.add_argument("--entities", type=int, default=3, help="entities per document")
     parser.add_argument("--questions", type=int, default=5)
     arguments = parser.parse_args()
     write_samples(arguments.out, arguments.documents, arguments.entities, arguments.questions)

@@ -3,6 +3,7 @@
 import json
 import random
 import re
+from pathlib import Path
 
 import pytest
 
@@ -66,3 +67,9 @@ def test_the_tokenizer_gives_back_every_text() -> None:
         assert tokenizer.decode(tokenizer.encode(text).ids) == text
     ids = tokenizer.encode(FINAL.format(question="Who?"), add_special_tokens=False).ids
     assert ids[0] == tokenizer.token_to_id("<|user|>") and ids[-1] == tokenizer.token_to_id("<|assistant|>")
+
+
+def test_the_shipped_samples_are_what_the_generator_writes(tmp_path) -> None:
+    write_samples(tmp_path, documents=8, entities=3, questions=5)
+    shipped = Path(__file__).parents[2] / "models" / "demo" / "samples"
+    assert {path.name: path.read_text() for path in shipped.iterdir()} == {path.name: path.read_text() for path in tmp_path.iterdir()}
