@@ -1,15 +1,14 @@
 #!/usr/bin/env node
 /**
  * Puts ONNX Runtime's CUDA provider beside onnxruntime-node's own library, in the version that is installed:
- * `node kernels/cuda/get-provider.mjs [--from DIR|FILE.whl|FILE.nupkg] [--source nuget|pypi] [--into DIR] [--check]`.
- * Without --from it downloads what the package's own install script would (NuGet's Microsoft.ML.OnnxRuntime.Gpu.Linux),
- * or, with --source pypi, the same libraries from the Python package onnxruntime-gpu. Needs `unzip` for archives.
+ * `node kernels/cuda/get-provider.mjs [--from DIR|FILE.whl|FILE.nupkg] [--source package|pypi] [--into DIR] [--check]`.
+ * Without --from it runs the package's own install script, which npm was not allowed to run, or, with --source pypi, has
+ * pip fetch the same libraries in the Python package onnxruntime-gpu. Needs `unzip` for archives.
  * Says in the end which CUDA libraries the provider asks for and which of them this machine lacks.
  */
 import { spawnSync } from 'node:child_process';
 import {
   copyFileSync,
-  createWriteStream,
   existsSync,
   mkdtempSync,
   readdirSync,
@@ -21,23 +20,20 @@ import {
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { parseArgs } from 'node:util';
 
 const LIBRARIES = ['libonnxruntime_providers_shared.so', 'libonnxruntime_providers_cuda.so'];
-const NUGET = (version) =>
-  `https://api.nuget.org/v3-flatcontainer/microsoft.ml.onnxruntime.gpu.linux/${version}/microsoft.ml.onnxruntime.gpu.linux.${version}.nupkg`;
 
 const require = createRequire(import.meta.url);
 const packageJson = require.resolve('onnxruntime-node/package.json');
 const { version } = JSON.parse(readFileSync(packageJson, 'utf8'));
+const ownFolder = join(dirname(packageJson), 'bin', 'napi-v6', 'linux', 'x64');
 
 const { values } = parseArgs({
   options: {
     from: { type: 'string' },
-    source: { type: 'string', default: 'nuget' },
-    into: { type: 'string', default: join(dirname(packageJson), 'bin', 'napi-v6', 'linux', 'x64') },
+    source: { type: 'string', default: 'package' },
+    into: { type: 'string', default: ownFolder },
     check: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -47,11 +43,11 @@ const target = values.into;
 
 if (values.help) {
   console.log(
-    `usage: node kernels/cuda/get-provider.mjs [--from DIR|FILE] [--source nuget|pypi] [--into DIR] [--check]
+    `usage: node kernels/cuda/get-provider.mjs [--from DIR|FILE] [--source package|pypi] [--into DIR] [--check]
 
   --from    a folder that has ${LIBRARIES.join(' and ')} somewhere in it,
             or a .nupkg or .whl of ONNX Runtime ${version} with CUDA
-  --source  where to download from: nuget (what onnxruntime-node names) or pypi (onnxruntime-gpu ${version}, by pip)
+  --source  who downloads: package (onnxruntime-node's own install script) or pypi (pip: onnxruntime-gpu ${version})
   --into    folder of onnxruntime-node's libonnxruntime.so.1 (found by itself)
   --check   changes nothing; exit code 1 when a library is missing`,
   );
@@ -70,7 +66,8 @@ if (values.check) {
 } else {
   const scratch = mkdtempSync(join(tmpdir(), 'blockstitch-provider-'));
   try {
-    install(await locate(scratch));
+    const folder = locate(scratch);
+    if (folder !== target) install(folder);
     report();
   } finally {
     rmSync(scratch, { recursive: true, force: true });
@@ -78,24 +75,23 @@ if (values.check) {
 }
 
 /** @returns a folder with the libraries somewhere in it */
-async function locate(scratch) {
+function locate(scratch) {
   if (values.from !== undefined) {
     const from = resolve(values.from);
     if (!existsSync(from)) fail(`${from} does not exist`);
     return statSync(from).isDirectory() ? from : unpack(from, scratch);
   }
-  if (values.source === 'nuget') {
-    const archive = join(scratch, 'provider.nupkg');
-    console.log(`downloading ONNX Runtime ${version} with CUDA from NuGet (about 250 MB)`);
-    const response = await fetch(NUGET(version)).catch((error) =>
+  if (values.source === 'package') {
+    console.log(`onnxruntime-node ${version} fetches its CUDA provider (about 250 MB)`);
+    const script = join(dirname(packageJson), 'script', 'install.js');
+    const { status } = spawnSync(process.execPath, [script, '--onnxruntime-node-install=cuda12'], { stdio: 'inherit' });
+    const missing = LIBRARIES.filter((name) => !existsSync(join(ownFolder, name)));
+    if (status !== 0 || missing.length > 0)
       fail(
-        `NuGet cannot be reached: ${error.cause?.message ?? error.message}\nOn a machine that reaches PyPI only: --source pypi`,
-      ),
-    );
-    if (!response.ok || !response.body)
-      fail(`NuGet answers ${response.status} for ${NUGET(version)}\nTry --source pypi`);
-    await pipeline(Readable.fromWeb(response.body), createWriteStream(archive));
-    return unpack(archive, scratch);
+        `onnxruntime-node's install script did not fetch ${missing.join(' and ') || 'everything'} (exit code ${status})\n` +
+          'On a machine that reaches PyPI only: --source pypi. On one that reaches nothing: --from DIR|FILE, fetched elsewhere',
+      );
+    return ownFolder;
   }
   if (values.source === 'pypi') {
     console.log(`downloading onnxruntime-gpu ${version} with pip (about 250 MB)`);
@@ -116,7 +112,7 @@ async function locate(scratch) {
     }
     fail(`pip found no onnxruntime-gpu ${version}`);
   }
-  return fail(`--source is nuget or pypi, not ${values.source}`);
+  return fail(`--source is package or pypi, not ${values.source}`);
 }
 
 function unpack(archive, scratch) {

@@ -39,5 +39,9 @@ describe('get-provider', () => {
     const archive = join(directory, 'some.whl');
     writeFileSync(archive, 'no archive');
     expect(run('--from', archive, '--into', directory).status).toBe(1);
+    expect(run('--source', 'elsewhere', '--into', directory)).toMatchObject({
+      status: 1,
+      output: expect.stringContaining('--source is package or pypi'),
+    });
   });
 });
