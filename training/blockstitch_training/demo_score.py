@@ -11,10 +11,11 @@ import torch
 from transformers import LlamaForCausalLM
 
 from .demo_tokens import Prompts
-from .questions import make_example
+from .questions import Example, Question, make_example
 
 HELD_OUT_SEED = 1_000_000_000
 LONGEST_ANSWER = 24  # tokens
+CONTINUED = 0.5  # share of the documents
 
 
 def block_mask(lengths: list[int], final: int) -> torch.Tensor:
@@ -22,6 +23,15 @@ def block_mask(lengths: list[int], final: int) -> torch.Tensor:
     groups = torch.tensor([0] + [index + 1 for index, length in enumerate(lengths) for _ in range(length)] + [-1] * final)
     causal = torch.ones(len(groups), len(groups), dtype=torch.bool).tril()
     return causal & ((groups[:, None] == groups[None, :]) | (groups[None, :] == 0) | (groups[:, None] == -1))
+
+
+def draw(rng: random.Random, documents: int, sort: str, held_out: bool) -> tuple[Example, Question]:
+    """A context half of whose documents go on where the one before was cut, and one question of the sort over it."""
+    while True:
+        example = make_example(rng, documents, 4 * documents, two_hop=0.5 * (sort == "two-hop"), held_out=held_out, continued=CONTINUED)
+        for question in example.questions:
+            if question.sort == sort:
+                return example, question
 
 
 @torch.no_grad()
@@ -47,14 +57,14 @@ def answer(model: LlamaForCausalLM, prompts: Prompts, documents: list[str], ques
 
 def score(
     model: LlamaForCausalLM, prompts: Prompts, documents: int, attention: str, examples: int,
-    seed: int = HELD_OUT_SEED, two_hop: float = 0.0, held_out: bool = False,
+    seed: int = HELD_OUT_SEED, sort: str = "direct", held_out: bool = False,
 ) -> float:  # fmt: skip
-    """Share of exact answers on fresh entities, one question per context, all documents but one (two) distracting."""
+    """Share of exact answers on fresh entities, one question per context, all documents but one (two) distracting.
+    @param sort of question: questions.py"""
     rng = random.Random(f"{seed}/{documents}")
     model.eval()
     right = 0
     for _ in range(examples):
-        example = make_example(rng, documents, 1, two_hop=two_hop, held_out=held_out)
-        question = example.questions[0]
+        example, question = draw(rng, documents, sort, held_out)
         right += answer(model, prompts, example.documents, question.question, attention) == question.answer
     return right / examples

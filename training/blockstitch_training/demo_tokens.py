@@ -38,7 +38,7 @@ def train_tokenizer(seed: int) -> Tokenizer:
     )
     texts = []
     for _ in range(8000):
-        example = make_example(rng, 2, 4, entities=2, two_hop=0.2, held_out=rng.random() < 0.2)
+        example = make_example(rng, 2, 4, entities=2, two_hop=0.2, held_out=rng.random() < 0.2, continued=0.5)
         texts += [DOCUMENT.format(text=text) for text in example.documents]
         texts += [question.question for question in example.questions]
     tokenizer.train_from_iterator(texts, trainer)

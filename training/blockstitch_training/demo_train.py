@@ -1,8 +1,9 @@
 """Trains the demo model from scratch: `python -m blockstitch_training.demo_train --out DIR --minutes M` (resumes in DIR).
 
 Full causal attention; several questions per context, none of which sees another, loss on the answers and, lightly, on everything (so that copying is
-learnt early); a curriculum over documents per context that moves on when the answers come out right. Matrices are trained
-by Muon, the rest by AdamW, in bfloat16 where the processor or GPU has it. What a prompt looks like is demo_tokens.py, what
+learnt early); a curriculum over documents per context that moves on when the answers come out right. In most contexts documents
+go on where the one before was cut, and all subjects share an initial: what an abbreviation stands for then has to be taken from
+the text before, which is what full attention can do and a block read by itself cannot. Matrices are trained by Muon, the rest by AdamW, in bfloat16 where the processor or GPU has it. What a prompt looks like is demo_tokens.py, what
 is asked is questions.py, the score is demo_score.py.
 """
 
@@ -37,14 +38,15 @@ class Stage:
     entities: int  # per document, at most
     questions: int
     two_hop: float
+    continued: float = 0.0  # share of the contexts in which documents go on where the one before was cut
 
 
 STAGES = (
     Stage((1, 2), 1, 8, 0.0),
-    Stage((1, 4), 1, 14, 0.1),
-    Stage((2, 8), 1, 28, 0.15),
-    Stage((2, 12), 2, 44, 0.2),
-    Stage((4, 32), 2, 64, 0.2),
+    Stage((1, 4), 1, 14, 0.1, 0.6),
+    Stage((2, 8), 1, 28, 0.15, 0.6),
+    Stage((2, 12), 2, 44, 0.2, 0.6),
+    Stage((4, 32), 2, 64, 0.2, 0.6),
 )
 
 
@@ -52,7 +54,7 @@ STAGES = (
 class Settings:
     hidden: int = 256
     intermediate: int = 768
-    layers: int = 4
+    layers: int = 5
     heads: int = 4
     kv_heads: int = 2
     muon_rate: float = 0.01
@@ -94,7 +96,9 @@ class Rows(IterableDataset):
         questions = max(4, wanted.questions * documents // wanted.documents[1])
         rows: list[TrainingRow] = []
         while not rows or (len(rows) + 1) * max(len(row.ids) for row in rows) < self.settings.batch_tokens:
-            rows.append(self.prompts.training_row(make_example(rng, documents, questions, entities, wanted.two_hop)))
+            cut = rng.random() < wanted.continued
+            example = make_example(rng, documents, questions, entities, wanted.two_hop, continued=0.8 if cut else 0.0, shared_initials=cut)
+            rows.append(self.prompts.training_row(example))
         width = max(len(row.ids) for row in rows)
         ids = torch.full((len(rows), width), self.prompts.eos)
         positions = torch.zeros(len(rows), width, dtype=torch.long)
@@ -127,7 +131,8 @@ def make_model(settings: Settings, vocabulary: int) -> LlamaForCausalLM:
 
 
 def warm_start(model: LlamaForCausalLM, tokenizer: Tokenizer, checkpoint: Path) -> None:
-    """Takes the weights of an exported checkpoint; embeddings go by the token's text, new tokens keep their random ones."""
+    """Takes the weights of an exported checkpoint; embeddings go by the token's text, new tokens keep their random ones. Layers that
+    the checkpoint lacks stand before its last one and begin by passing on what they are given."""
     earlier = LlamaForCausalLM.from_pretrained(checkpoint, dtype=torch.float32)
     weights = earlier.state_dict()
     known = Tokenizer.from_file(str(checkpoint / "tokenizer.json")).get_vocab()
@@ -137,7 +142,16 @@ def warm_start(model: LlamaForCausalLM, tokenizer: Tokenizer, checkpoint: Path) 
         if text in known:
             embeddings[token] = weights["model.embed_tokens.weight"][known[text]]
     weights["model.embed_tokens.weight"] = weights["lm_head.weight"] = embeddings
-    model.load_state_dict(weights)
+    had, has = earlier.config.num_hidden_layers, model.config.num_hidden_layers
+    fresh = model.state_dict()
+    for name in [name for name in fresh if name.startswith("model.layers.")]:
+        layer, part = int(name.split(".")[2]), name.split(".", 3)[3]
+        if had - 1 <= layer < has - 1:
+            silent = part in ("self_attn.o_proj.weight", "mlp.down_proj.weight")
+            fresh[name] = torch.zeros_like(fresh[name]) if silent else fresh[name]
+        else:
+            fresh[name] = weights[f"model.layers.{layer if layer < had - 1 else had - 1}.{part}"]
+    model.load_state_dict({name: fresh[name] if name.startswith("model.layers.") else weights[name] for name in fresh})
 
 
 def make_optimizers(model: LlamaForCausalLM, settings: Settings) -> list[torch.optim.Optimizer]:
@@ -273,8 +287,9 @@ def main() -> None:
         export(model, prompts, arguments.export)
     for documents in (1, 4, 8):
         for attention in ("full", "block"):
-            share = score(model.cpu(), prompts, documents, attention, arguments.examples)
-            print(f"{documents} documents, {attention} attention: {share:.1%} exact of {arguments.examples}", flush=True)
+            for sort in ("direct", "continued") if documents > 1 else ("direct",):
+                share = score(model.cpu(), prompts, documents, attention, arguments.examples, sort=sort)
+                print(f"{documents} documents, {sort}, {attention} attention: {share:.1%} exact of {arguments.examples}", flush=True)
 
 
 if __name__ == "__main__":

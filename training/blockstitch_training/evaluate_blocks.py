@@ -1,7 +1,7 @@
 """Scores a distilled student against its teacher: `python -m blockstitch_training.evaluate_blocks --teacher DIR --student DIR`.
 
 Teacher under full attention, the same teacher with its blocks merely stitched ("plain"), student under block and under full
-attention, each on generated multi-document questions (by number of documents; two-hop; documents in several orders), on real text
+attention, each on generated multi-document questions (by number of documents and sort; documents in several orders), on real text
 cut by the segmenter (perplexity, KL to the teacher) and on public rows. In PyTorch, and with --served also through the server.
 Writes everything, with bootstrap intervals and recovery, to --out as JSON and prints a table.
 """
@@ -52,12 +52,12 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, object]:
     results: dict[str, object] = {"teacher": str(arguments.teacher), "student": str(arguments.student), "questions": arguments.questions}
     answered: dict[str, tuple[list, dict[str, list[str]]]] = {}
 
-    sets = {f"{count} documents": (count, False) for count in arguments.documents}
-    if arguments.two_hop:
-        sets |= {f"{count} documents, two-hop": (count, True) for count in arguments.two_hop}
+    sets = {f"{count} documents": (count, "mixed") for count in arguments.documents}
+    sets |= {f"{count} documents, {sort}": (count, sort) for sort in ("direct", "continued") for count in arguments.sorts}
+    sets |= {f"{count} documents, two-hop": (count, "two-hop") for count in arguments.two_hop}
     results["generated"] = {}
-    for name, (count, two_hop) in sets.items():
-        asked = generated(count, arguments.questions, two_hop, arguments.held_out, arguments.entities)
+    for name, (count, sort) in sets.items():
+        asked = generated(count, arguments.questions, sort, arguments.held_out, arguments.entities)
         answers, scores = {}, {}
         for label, (system, mode) in systems.items():
             answers[label] = system.answers(demo_prompts(asked, system.tokenizer), mode)
@@ -93,7 +93,7 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, object]:
 
 def order_figures(systems, arguments: argparse.Namespace) -> dict[str, object]:
     """Accuracy over the same questions with their documents in several orders: the spread is largest minus smallest."""
-    asked = generated(arguments.orders_documents, arguments.questions, False, arguments.held_out, arguments.entities)
+    asked = generated(arguments.orders_documents, arguments.questions, "mixed", arguments.held_out, arguments.entities)
     turns = orders(asked, arguments.orders)
     figures = {}
     for label, (system, mode) in systems.items():
@@ -167,9 +167,10 @@ def parser() -> argparse.ArgumentParser:
     add("--out", type=Path, help="results as JSON")
     add("--questions", type=int, default=300, help="generated questions per set")
     add("--documents", type=int, nargs="*", default=[1, 2, 4, 8, 16, 32])
+    add("--sorts", type=int, nargs="*", default=[8], help="document counts of sets of direct and of continued questions only")
     add("--two-hop", type=int, nargs="*", default=[8], help="document counts of two-hop sets")
     add("--entities", type=int, default=1, help="entities per document")
-    add("--seen-phrasings", dest="held_out", action="store_false", help="ask in the phrasings of training instead of held-out ones")
+    add("--seen-phrasings", dest="held_out", action="store_false", help="ask in pairs of phrasings of training instead of held-out ones")
     add("--no-full-student", dest="full_student", action="store_false")
     add("--orders", type=int, default=5, help="orders of the documents; 0 leaves this out")
     add("--orders-documents", type=int, default=8)

@@ -1,17 +1,25 @@
 """Generates documents about fictional people, companies, products and events, and questions over them.
 
-Every answer is one sentence that stands in exactly one document and begins with what it is about: a small model learns to
-find it by copying. A question can also lead over two documents ("Where does the founder of Dogali live?"): its answer is
-the sentence about the second. Names are a stem and an ending, so a fresh seed gives entities that no earlier seed had (up
-to chance); each attribute keeps its last statement and its last question for `held_out=True`. All is a function of the seed.
+Every answer is one sentence that stands in exactly one document: a small model learns to find it by copying. Three sorts of question:
+
+- direct: the sentence stands in a document as it is asked for.
+- continued: the text was cut in the middle of its subject. The sentence is the first of the next document and names its subject by
+  the initial only ("K. lives in Bergo."), as texts do; the answer has the name ("Kalido lives in Bergo."). Who "K." is stands in the
+  document before. By itself such a document is ambiguous only where two subjects of one kind share an initial.
+- two-hop: "Where does the founder of Dogali live?"; the answer is the sentence about the second.
+
+Names are a stem and an ending, so a fresh seed gives entities that no earlier seed had (up to chance). Each attribute is stated and
+asked for in four ways; a quarter of the sixteen pairs of statement and question is kept for `held_out=True`, and never trained.
+All is a function of the seed.
 """
 
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-STEMS = [first + vowel + last for first in "BDFGKLMNPRSTVZ" for vowel in "aeiou" for last in "lnrsmk"]
+INITIALS = "BDFGKLMNPRSTVZ"
+STEMS = [first + vowel + last for first in INITIALS for vowel in "aeiou" for last in "lnrsmk"]
 ENDINGS = [vowel + middle + last for vowel in "aeiou" for middle in "bdfgklmnprstvz" for last in "aio"]
 COLOURS = "red blue green amber violet silver black white golden grey orange purple yellow pink brown crimson".split()
 TRADES = "baker painter doctor pilot farmer teacher lawyer singer sailor chemist potter tailor miner judge nurse cook".split()
@@ -21,7 +29,7 @@ MONTHS = "January February March April May June July August September October No
 
 @dataclass(frozen=True)
 class Attribute:
-    """Phrasings of one fact: `{e}` is the entity, `{v}` the value. The last of each is held out from training."""
+    """Phrasings of one fact: `{e}` is the entity, `{v}` the value. As many statements as questions."""
 
     value: str  # "name", "person", "year" or a list's name
     statements: tuple[str, ...]
@@ -31,9 +39,14 @@ class Attribute:
 @dataclass(frozen=True)
 class Question:
     question: str
-    answer: str
+    answer: str  # the sentence, with the entity's full name
     gold: int  # index of the document that holds the answer
     via: int | None = None  # two-hop questions: index of the document that names whom the answer is about
+    named_in: int | None = None  # continued questions: index of the document that names what the answer's abbreviates
+
+    @property
+    def sort(self) -> str:
+        return "two-hop" if self.via is not None else "direct" if self.named_in is None else "continued"
 
 
 @dataclass(frozen=True)
@@ -133,29 +146,72 @@ class Fact:
     attribute: str
     entity: str
     value: str
-    statement: str
-    document: int
+    phrasing: int  # which of the attribute's statements
+    document: int  # that holds it
+    introduced: int  # document that names the entity
+
+    @property
+    def described(self) -> Attribute:
+        return KINDS[self.kind][self.attribute]
+
+    @property
+    def answer(self) -> str:
+        return self.described.statements[self.phrasing].format(e=self.entity, v=self.value)
+
+    @property
+    def statement(self) -> str:
+        """As it stands in the document."""
+        subject = self.entity if self.document == self.introduced else f"{self.entity[0]}."
+        return self.described.statements[self.phrasing].format(e=subject, v=self.value)
 
 
 def make_name(rng: random.Random) -> str:
     return rng.choice(STEMS) + rng.choice(ENDINGS)
 
 
+def is_held_out(statement: int, question: int, phrasings: int) -> bool:
+    """Whether this pair of phrasings is kept from training: one question for each statement."""
+    return (statement + question) % phrasings == phrasings - 1
+
+
 class World:
     """The facts of one example: entities in documents, people who turn up in each other's facts."""
 
-    def __init__(self, rng: random.Random, documents: int, entities: int, held_out: bool):
+    def __init__(self, rng: random.Random, documents: int, entities: int, held_out: bool, continued: float, shared_initials: bool):
         self.rng = rng
         self.held_out = held_out
         self.used: set[str] = set()
-        self.places = [(rng.choice(list(KINDS)), self.fresh_name(), index) for index in range(documents) for _ in range(entities)]
+        self.taken: set[tuple[str, str]] = set()  # initials by kind
+        self.shared = rng.sample(INITIALS, entities) if shared_initials else None
+        self.places = [place for index in range(documents) for place in self.places_of(index, entities)]
         self.people = [name for kind, name, _ in self.places if kind == "person"]
-        self.facts = [self.fact(place, attribute) for place in self.places for attribute in self.shuffled(KINDS[place[0]])]
+        self.facts: list[Fact] = []
+        for at, place in enumerate(self.places):
+            of_place = [self.fact(place, attribute) for attribute in self.shuffled(KINDS[place[0]])]
+            is_last = at + 1 < len(self.places) and self.places[at + 1][2] != place[2]
+            if is_last and rng.random() < continued:
+                carried = rng.randint(1, 2)
+                of_place[-carried:] = [replace(fact, document=place[2] + 1) for fact in of_place[-carried:]]
+            self.facts += of_place
+
+    def places_of(self, document: int, entities: int) -> list[tuple[str, str, int]]:
+        initials = [None] * entities if self.shared is None else self.shuffled(self.shared)
+        return [(kind, self.subject(kind, initial), document) for initial in initials for kind in [self.rng.choice(list(KINDS))]]
 
     def shuffled(self, names) -> list[str]:
         names = list(names)
         self.rng.shuffle(names)
         return names
+
+    def subject(self, kind: str, initial: str | None) -> str:
+        """A new name: with the given initial, else with one that no other subject of this kind has, while there are such."""
+        free = [each for each in INITIALS if (kind, each) not in self.taken]
+        wanted = [initial] if initial else free or list(INITIALS)
+        name = self.fresh_name()
+        while name[0] not in wanted:
+            name = self.fresh_name()
+        self.taken.add((kind, name[0]))
+        return name
 
     def fresh_name(self) -> str:
         name = make_name(self.rng)
@@ -164,14 +220,11 @@ class World:
         self.used.add(name)
         return name
 
-    def phrase(self, phrases: tuple[str, ...]) -> str:
-        return phrases[-1] if self.held_out else self.rng.choice(phrases[:-1])
-
     def fact(self, place: tuple[str, str, int], attribute: str) -> Fact:
         kind, entity, document = place
         described = KINDS[kind][attribute]
         value = self.value(described.value, entity)
-        return Fact(kind, attribute, entity, value, self.phrase(described.statements).format(e=entity, v=value), document)
+        return Fact(kind, attribute, entity, value, self.rng.randrange(len(described.statements)), document, document)
 
     def value(self, sort: str, entity: str) -> str:
         rng = self.rng
@@ -183,39 +236,49 @@ class World:
         lists = {"trade": TRADES, "colour": COLOURS, "material": MATERIALS, "month": MONTHS}
         return rng.choice(lists[sort]) if sort in lists else self.fresh_name()
 
+    def asked(self, fact: Fact, of: str) -> str:
+        """A question for the fact, in a phrasing that may go with its statement."""
+        count = len(fact.described.questions)
+        fitting = [at for at in range(count) if is_held_out(fact.phrasing, at, count) == self.held_out]
+        return fact.described.questions[self.rng.choice(fitting)].format(e=of)
+
     def one_hop(self) -> list[Question]:
         return [
-            Question(self.phrase(KINDS[fact.kind][fact.attribute].questions).format(e=fact.entity), fact.statement, fact.document)
+            Question(self.asked(fact, fact.entity), fact.answer, fact.document, None, fact.introduced if fact.introduced != fact.document else None)
             for fact in self.facts
         ]
 
     def two_hop(self) -> list[Question]:
-        """Questions about a person named by another fact in another document."""
+        """Questions about a person named by another fact in another document, neither of them abbreviated."""
+        whole = [fact for fact in self.facts if fact.document == fact.introduced]
         of_person: dict[str, list[Fact]] = {}
-        for fact in self.facts:
+        for fact in whole:
             if fact.kind == "person":
                 of_person.setdefault(fact.entity, []).append(fact)
         asked = []
-        for fact in self.facts:
+        for fact in whole:
             named = HOPS.get((fact.kind, fact.attribute))
             if named is None or fact.value not in of_person:
                 continue
             last = self.rng.choice(of_person[fact.value])
             if last.document != fact.document:
-                question = self.phrase(KINDS["person"][last.attribute].questions).format(e=named.format(e=fact.entity))
-                asked.append(Question(question, last.statement, last.document, fact.document))
+                asked.append(Question(self.asked(last, named.format(e=fact.entity)), last.answer, last.document, fact.document))
         return asked
 
 
 def make_example(
-    rng: random.Random, documents: int, questions: int, entities: int = 1, two_hop: float = 0.0, held_out: bool = False
+    rng: random.Random, documents: int, questions: int, entities: int = 1, two_hop: float = 0.0, held_out: bool = False,
+    continued: float = 0.0, shared_initials: bool = False,
 ) -> Example:
     """`documents` texts about `entities` entities each, and up to `questions` different questions over them, all answerable.
 
     two_hop: share of the questions, 0 to 1, that lead over two documents (fewer where the facts have no such pair).
-    held_out: statements and questions in the phrasing that training never shows.
-    """
-    world = World(rng, documents, entities, held_out)
+    held_out: questions in phrasings that training never shows together with their statements.
+    continued: share of the documents, 0 to 1, that begin with one or two sentences about the subject of the one before.
+    shared_initials: every document's subjects have the same initials, so that an abbreviation says nothing by itself; else
+        subjects of one kind have different ones, while the alphabet lasts.
+    """  # fmt: skip
+    world = World(rng, documents, entities, held_out, continued, shared_initials)
     texts = [" ".join(fact.statement for fact in world.facts if fact.document == index) for index in range(documents)]
     single, double = world.shuffled(world.one_hop()), world.shuffled(world.two_hop())
     wanted = sum(rng.random() < two_hop for _ in range(questions))

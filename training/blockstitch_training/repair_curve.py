@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .distill.evaluation.questions import Asked, generated
+from .distill.evaluation.questions import SORTS, Asked, generated
 from .distill.evaluation.scores import exact, mean, mean_interval
 from .distill.evaluation.served import Served
 
@@ -140,13 +140,13 @@ def main() -> None:
     parser.add_argument("--documents", type=int, default=8)
     parser.add_argument("--entities", type=int, default=1, help="entities per document")
     parser.add_argument("--questions", type=int, default=100)
-    parser.add_argument("--two-hop", action="store_true", help="questions over two documents")
+    parser.add_argument("--sort", choices=SORTS, default="continued", help="of question (questions.py)")
     parser.add_argument("--phrasing", choices=("held-out", "seen"), default="held-out")
     parser.add_argument("--shares", type=float, nargs="+", default=SHARES, help="between 0 and 1; both ends are always asked")
     parser.add_argument("--weights", default="fp32")
     parser.add_argument("--out", type=Path, required=True, help="without ending")
     arguments = parser.parse_args()
-    questions = generated(arguments.documents, arguments.questions, arguments.two_hop, arguments.phrasing == "held-out", arguments.entities)
+    questions = generated(arguments.documents, arguments.questions, arguments.sort, arguments.phrasing == "held-out", arguments.entities)
     points = make_points(arguments.shares)
     with Served(arguments.model, weights=arguments.weights, kv_dtype="float16") as served:
         measure(served, questions, points)
@@ -154,8 +154,7 @@ def main() -> None:
     settings = {name: str(value) for name, value in vars(arguments).items()}
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.with_suffix(".json").write_text(json.dumps({"settings": settings, "points": rows}, indent=1) + "\n")
-    hops = "two-hop questions" if arguments.two_hop else "questions"
-    draw(rows, arguments.out.with_suffix(".png"), f"{arguments.questions} {hops} over {arguments.documents} documents")
+    draw(rows, arguments.out.with_suffix(".png"), f"{arguments.questions} {arguments.sort} questions over {arguments.documents} documents")
     print(table(rows))
 
 

@@ -39,13 +39,39 @@ def test_a_two_hop_question_leads_over_two_documents() -> None:
         assert question.gold != question.via
 
 
-def test_held_out_phrasing_is_never_seen_in_training() -> None:
-    trained = [make_example(random.Random(seed), 8, 24) for seed in range(60)]
-    phrasings = {re.sub(r"[A-Z][a-z]{4,}", "_", statement) for example in trained for text in example.documents for statement in text.split(". ")}
-    new = make_example(random.Random(3), 8, 8, held_out=True)
-    for text in new.documents:
-        for statement in text.rstrip(".").split(". "):
-            assert re.sub(r"[A-Z][a-z]{4,}", "_", statement) not in phrasings
+@pytest.mark.parametrize("seed", range(20))
+def test_a_continued_document_begins_with_the_subject_of_the_one_before(seed: int) -> None:
+    example = make_example(random.Random(seed), documents=6, questions=24, continued=1.0)
+    continued = [question for question in example.questions if question.sort == "continued"]
+    assert continued
+    for question in continued:
+        name = re.search(r"[A-Z][a-z]{4,}", question.answer).group()
+        assert question.named_in == question.gold - 1
+        assert name in example.documents[question.named_in] and question.answer not in example.documents[question.gold]
+        assert question.answer.replace(name, f"{name[0]}.") in example.documents[question.gold]
+
+
+def test_an_initial_stands_for_one_subject_of_a_kind_unless_all_share_it() -> None:
+    subject = re.compile(r"(?:^|\. )(?:The )?([A-Z][a-z]{4,}) (fair )?")
+    apart = make_example(random.Random(1), documents=12, questions=1, continued=0.5)
+    same = make_example(random.Random(1), documents=12, questions=1, continued=0.5, shared_initials=True)
+    initials = [{name[0] for name, _ in subject.findall(text)} for text in same.documents]
+    assert len(set().union(*initials)) == 1
+    assert len({name[0] for text in apart.documents for name, _ in subject.findall(text)}) > 4
+
+
+def phrasings(example) -> set[tuple[str, str]]:
+    """Pairs of statement and question, names and values left out."""
+    values = re.compile(r"[A-Z][a-z]{4,}|\d{4}|\b\w+(?=\.$)")
+    return {(values.sub("_", question.answer), values.sub("_", question.question)) for question in example.questions}
+
+
+def test_held_out_pairs_of_phrasings_are_never_trained_and_their_parts_are() -> None:
+    trained = set().union(*(phrasings(make_example(random.Random(seed), 8, 99)) for seed in range(80)))
+    held_out = set().union(*(phrasings(make_example(random.Random(seed), 8, 99, held_out=True)) for seed in range(40)))
+    assert len(held_out) > 40 and not held_out & trained
+    assert {question for _, question in held_out} <= {question for _, question in trained}
+    assert {statement for statement, _ in held_out} <= {statement for statement, _ in trained}
 
 
 def test_the_same_seed_gives_the_same_example() -> None:

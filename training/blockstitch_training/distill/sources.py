@@ -30,17 +30,18 @@ class QuestionSource:
     entities: tuple[int, int] = (1, 3)  # per document
     questions: int = 12  # per context, fewer where there are few documents
     two_hop: float = 0.25
+    continued: float = 0.5  # share of the documents that go on where the one before was cut
 
     def example(self, index: int) -> Example:
         rng = random.Random(f"distill/{self.seed}/{index}")
         documents = rng.randint(*self.documents)
-        made = make_example(rng, documents, max(2, min(self.questions, 2 * documents)), rng.randint(*self.entities), self.two_hop)
+        made = make_example(rng, documents, max(2, min(self.questions, 2 * documents)), rng.randint(*self.entities), self.two_hop, continued=self.continued)
         blocks = tuple(tuple(self.ids(DOCUMENT.format(text=text))) for text in made.documents)
         finals = tuple(
             Final.of_answer(
                 self.ids(FINAL.format(question=asked.question)),
                 [*self.ids(asked.answer), self.tokenizer.eos_token_id],
-                frozenset(place for place in (asked.gold, asked.via) if place is not None),
+                frozenset(place for place in (asked.gold, asked.via, asked.named_in) if place is not None),
             )
             for asked in made.questions
         )

@@ -1,8 +1,10 @@
 """Scores, intervals, question sets, and the table of the ablations."""
 
+import re
+
 import pytest
 
-from blockstitch_training.ablations import OFF, SIZES, runs, table, write_between_marks
+from blockstitch_training.ablations import OFF, SETS, SIZES, runs, table, write_between_marks
 from blockstitch_training.distill.evaluation.questions import generated, orders
 from blockstitch_training.distill.evaluation.scores import contains, exact, f1, interval, recovery
 
@@ -37,14 +39,26 @@ def test_generated_sets_repeat_and_have_gold_documents_everywhere():
     assert asked == generated(8, 60)
     assert {each.gold for each in asked} == set(range(8))
     for each in asked:
-        assert len(each.documents) == 8 and each.accepted[0] in each.documents[each.gold]
+        assert len(each.documents) == 8
+    for each in generated(8, 20, "direct"):
+        assert each.accepted[0] in each.documents[each.gold]
 
 
-def test_two_hop_questions_need_two_documents():
-    for each in generated(4, 10, two_hop=True):
+def test_a_continued_answer_stands_abbreviated_where_the_text_goes_on():
+    for each in generated(8, 20, "continued"):
+        name = re.search(r"[A-Z][a-z]{4,}", each.accepted[0]).group()
+        assert each.accepted[0].replace(name, f"{name[0]}.") in each.documents[each.gold]
+        assert name in each.documents[each.gold - 1] and each.accepted[0] not in each.documents[each.gold]
+
+
+def test_questions_over_two_documents_need_two_documents():
+    for each in generated(4, 10, "two-hop"):
         assert each.via is not None and each.via != each.gold
-    with pytest.raises(ValueError, match="two documents"):
-        generated(1, 1, two_hop=True)
+    for sort in ("two-hop", "continued"):
+        with pytest.raises(ValueError, match="two documents"):
+            generated(1, 1, sort)
+    with pytest.raises(ValueError, match="sort must be one of"):
+        generated(8, 1, "three-hop")
 
 
 def test_other_orders_ask_the_same_with_the_gold_document_elsewhere():
@@ -66,7 +80,7 @@ def test_the_ablations_hold_every_choice_of_the_three_components():
 
 def test_the_table_puts_seeds_together_and_replaces_the_old_one(tmp_path):
     def result(name, seed, right):
-        scores = {where: {mode: {"exact": right, "kl": 0.01} for mode in ("block", "full")} for where in ("4 documents", "8 documents", "8 documents, two-hop")}
+        scores = {where: {mode: {"exact": right, "kl": 0.01} for mode in ("block", "full")} for where in SETS}
         return {"run": name, "seed": seed, "seconds": 60.0, "scores": scores}
 
     plain = result("plain stitching", 1, [0.0, 0.0, 1.0, 1.0])

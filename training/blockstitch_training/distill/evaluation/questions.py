@@ -21,6 +21,8 @@ from ..stitched import Prompt
 
 HELD_OUT_SEED = 1_000_000_000
 MOST_TRIES = 400  # contexts tried for one that has the wanted question
+SORTS = ("mixed", "direct", "continued", "two-hop")
+CONTINUED = 0.5  # share of the documents that go on where the one before was cut
 
 
 @dataclass(frozen=True)
@@ -43,20 +45,25 @@ class Asked:
         )  # fmt: skip
 
 
-def generated(documents: int, count: int, two_hop: bool = False, held_out: bool = True, entities: int = 1, seed: int = HELD_OUT_SEED) -> list[Asked]:
-    """@raise ValueError where two-hop questions are wanted over fewer than two documents"""
-    if two_hop and documents < 2:
-        raise ValueError("a two-hop question needs two documents")
-    rng = random.Random(f"evaluate/{seed}/{documents}/{two_hop}/{held_out}/{entities}")
+def generated(documents: int, count: int, sort: str = "mixed", held_out: bool = True, entities: int = 1, seed: int = HELD_OUT_SEED) -> list[Asked]:
+    """
+    @param sort of question (questions.py): "direct", "continued", "two-hop", or "mixed" for direct and continued ones as they come
+    @raise ValueError where questions over two documents are wanted of fewer
+    """
+    if sort not in SORTS:
+        raise ValueError(f"sort must be one of {', '.join(SORTS)}, not {sort!r}")
+    if sort in ("continued", "two-hop") and documents < 2:
+        raise ValueError(f"a {sort} question needs two documents")
+    rng = random.Random(f"evaluate/{seed}/{documents}/{sort}/{held_out}/{entities}")
     asked = []
     while len(asked) < count:
         for _ in range(MOST_TRIES):
-            made = make_example(rng, documents, 1, entities, 1.0 if two_hop else 0.0, held_out)
-            question = made.questions[0]
-            if (question.via is not None) == two_hop:
+            made = make_example(rng, documents, 1 if sort != "continued" else 4, entities, float(sort == "two-hop"), held_out, CONTINUED)
+            question = next((each for each in made.questions if sort in (each.sort, "mixed")), None)
+            if question is not None:
                 break
         else:
-            raise ValueError(f"no two-hop question among {MOST_TRIES} contexts of {documents} documents")
+            raise ValueError(f"no {sort} question among {MOST_TRIES} contexts of {documents} documents")
         titles = ("",) * len(made.documents)
         asked.append(Asked(tuple(made.documents), titles, question.question, (question.answer,), question.gold, question.via))
     return asked
