@@ -5,11 +5,12 @@ Every answer is one sentence that stands in exactly one document: a small model 
 - direct: the sentence stands in a document as it is asked for.
 - continued: the text was cut in the middle of its subject. The sentence is the first of the next document and names its subject by
   the initial only ("K. lives in Bergo."), as texts do; the answer has the name ("Kalido lives in Bergo."). Who "K." is stands in the
-  document before. By itself such a document is ambiguous only where two subjects of one kind share an initial.
+  document before. By itself such a document is ambiguous only where two subjects share an initial. Contexts with such documents
+  are about subjects of one kind and tell the same of each, so that what is asked for does not find the sentence without the name.
 - two-hop: "Where does the founder of Dogali live?"; the answer is the sentence about the second.
 
 Names are a stem and an ending, so a fresh seed gives entities that no earlier seed had (up to chance). Each attribute is stated and
-asked for in four ways; a quarter of the sixteen pairs of statement and question is kept for `held_out=True`, and never trained.
+asked for in four ways; two of the sixteen pairs of statement and question are kept for `held_out=True`, and never trained.
 All is a function of the seed.
 """
 
@@ -170,8 +171,8 @@ def make_name(rng: random.Random) -> str:
 
 
 def is_held_out(statement: int, question: int, phrasings: int) -> bool:
-    """Whether this pair of phrasings is kept from training: one question for each statement."""
-    return (statement + question) % phrasings == phrasings - 1
+    """Whether this pair of phrasings is kept from training: one question for every second statement."""
+    return statement % 2 == 0 and statement + question == phrasings - 1
 
 
 class World:
@@ -183,11 +184,13 @@ class World:
         self.used: set[str] = set()
         self.taken: set[tuple[str, str]] = set()  # initials by kind
         self.shared = rng.sample(INITIALS, entities) if shared_initials else None
+        self.kinds = [rng.choice(list(KINDS))] if continued > 0 else list(KINDS)
+        alike = self.shuffled(KINDS[self.kinds[0]]) if continued > 0 else None
         self.places = [place for index in range(documents) for place in self.places_of(index, entities)]
         self.people = [name for kind, name, _ in self.places if kind == "person"]
         self.facts: list[Fact] = []
         for at, place in enumerate(self.places):
-            of_place = [self.fact(place, attribute) for attribute in self.shuffled(KINDS[place[0]])]
+            of_place = [self.fact(place, attribute) for attribute in alike or self.shuffled(KINDS[place[0]])]
             is_last = at + 1 < len(self.places) and self.places[at + 1][2] != place[2]
             if is_last and rng.random() < continued:
                 carried = rng.randint(1, 2)
@@ -196,7 +199,7 @@ class World:
 
     def places_of(self, document: int, entities: int) -> list[tuple[str, str, int]]:
         initials = [None] * entities if self.shared is None else self.shuffled(self.shared)
-        return [(kind, self.subject(kind, initial), document) for initial in initials for kind in [self.rng.choice(list(KINDS))]]
+        return [(kind, self.subject(kind, initial), document) for initial in initials for kind in [self.rng.choice(self.kinds)]]
 
     def shuffled(self, names) -> list[str]:
         names = list(names)
@@ -236,16 +239,19 @@ class World:
         lists = {"trade": TRADES, "colour": COLOURS, "material": MATERIALS, "month": MONTHS}
         return rng.choice(lists[sort]) if sort in lists else self.fresh_name()
 
+    def phrasings(self, fact: Fact) -> list[str]:
+        """The questions that may go with the fact's statement; none where all of them are trained and held-out ones are wanted."""
+        questions = fact.described.questions
+        return [each for at, each in enumerate(questions) if is_held_out(fact.phrasing, at, len(questions)) == self.held_out]
+
     def asked(self, fact: Fact, of: str) -> str:
-        """A question for the fact, in a phrasing that may go with its statement."""
-        count = len(fact.described.questions)
-        fitting = [at for at in range(count) if is_held_out(fact.phrasing, at, count) == self.held_out]
-        return fact.described.questions[self.rng.choice(fitting)].format(e=of)
+        return self.rng.choice(self.phrasings(fact)).format(e=of)
 
     def one_hop(self) -> list[Question]:
         return [
             Question(self.asked(fact, fact.entity), fact.answer, fact.document, None, fact.introduced if fact.introduced != fact.document else None)
             for fact in self.facts
+            if self.phrasings(fact)
         ]
 
     def two_hop(self) -> list[Question]:
@@ -253,7 +259,7 @@ class World:
         whole = [fact for fact in self.facts if fact.document == fact.introduced]
         of_person: dict[str, list[Fact]] = {}
         for fact in whole:
-            if fact.kind == "person":
+            if fact.kind == "person" and self.phrasings(fact):
                 of_person.setdefault(fact.entity, []).append(fact)
         asked = []
         for fact in whole:
@@ -270,11 +276,13 @@ def make_example(
     rng: random.Random, documents: int, questions: int, entities: int = 1, two_hop: float = 0.0, held_out: bool = False,
     continued: float = 0.0, shared_initials: bool = False,
 ) -> Example:
-    """`documents` texts about `entities` entities each, and up to `questions` different questions over them, all answerable.
+    """`documents` texts about `entities` entities each, and up to `questions` different questions over them, all answerable. Among
+    few facts there may be none with a held-out pair.
 
     two_hop: share of the questions, 0 to 1, that lead over two documents (fewer where the facts have no such pair).
     held_out: questions in phrasings that training never shows together with their statements.
-    continued: share of the documents, 0 to 1, that begin with one or two sentences about the subject of the one before.
+    continued: share of the documents, 0 to 1, that begin with one or two sentences about the subject of the one before. Above 0
+        all subjects are of one kind and told of in one order.
     shared_initials: every document's subjects have the same initials, so that an abbreviation says nothing by itself; else
         subjects of one kind have different ones, while the alphabet lasts.
     """  # fmt: skip

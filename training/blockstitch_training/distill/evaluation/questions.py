@@ -58,7 +58,7 @@ def generated(documents: int, count: int, sort: str = "mixed", held_out: bool = 
     asked = []
     while len(asked) < count:
         for _ in range(MOST_TRIES):
-            made = make_example(rng, documents, 1 if sort != "continued" else 4, entities, float(sort == "two-hop"), held_out, CONTINUED)
+            made = make_example(rng, documents, 4 * documents, entities, float(sort == "two-hop"), held_out, CONTINUED)
             question = next((each for each in made.questions if sort in (each.sort, "mixed")), None)
             if question is not None:
                 break
