@@ -80,6 +80,17 @@ def _scored(cases: Sequence[Case], offsets: Sequence[Sequence[int]], category: s
     return [each for each in scored if each is not None]
 
 
+def taken_over(path: Path, segmenters: Sequence[str], objective: str) -> Evaluation:
+    """Rows of an earlier run for the segmenters that are not cut again.
+
+    @raises ValueError where that run chose its settings by another objective
+    """
+    earlier = json.loads(path.read_text())
+    if earlier["objective"] != objective:
+        raise ValueError(f"{path} was tuned by {earlier['objective']}, this run by {objective}")
+    return Evaluation(*([row for row in earlier[part] if row["segmenter"] not in segmenters] for part in ("results", "curves")))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
@@ -96,6 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--levels", default="1", help="granularities: boundaries of at least this strength count")
     parser.add_argument("--objective", choices=OBJECTIVES, default="both", help="what a setting is chosen by")
     parser.add_argument("--most", type=int, default=0, help="documents a category and split, 0 for all")
+    parser.add_argument("--beside", type=Path, help="results.json of a run over the same sets with the same options; its other segmenters' rows are taken over")
     parser.add_argument("--repository", type=Path, default=REPOSITORY)
     parser.add_argument("--argument", action="append", default=[], help="passed on to the segment command, such as --argument=--model=DIR")
     options = parser.parse_args(arguments)
@@ -125,6 +137,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         results += found.results
         curves += found.curves
+    if options.beside:
+        earlier = taken_over(options.beside, options.segmenters.split(","), options.objective)
+        results += earlier.results
+        curves += earlier.curves
     options.out.mkdir(parents=True, exist_ok=True)
     summary = {"objective": options.objective, "results": results, "curves": curves, "comparisons": comparisons(results, options.trained)}
     (options.out / "results.json").write_text(json.dumps(summary, indent=1) + "\n")

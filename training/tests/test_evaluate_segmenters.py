@@ -118,6 +118,16 @@ def test_without_a_tuning_split_halves_tune_each_other(tmp_path):
     assert found.results[0]["settings"] == ["64", "64"] and found.results[0]["f1"] == 1
 
 
+def test_rows_of_an_earlier_run_are_taken_over_for_other_segmenters_only(tmp_path):
+    rows = [{"segmenter": "semantic", "f1": 0.1}, {"segmenter": "fixed", "f1": 0.2}]
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps({"objective": "both", "results": rows, "curves": rows}))
+    found = evaluate_segmenters.taken_over(path, ["semantic"], "both")
+    assert found.results == found.curves == rows[1:]
+    with pytest.raises(ValueError, match="tuned by both"):
+        evaluate_segmenters.taken_over(path, ["semantic"], "pk")
+
+
 def test_a_command_that_fails_says_why(tmp_path):
     (tmp_path / "dist/src/cli").mkdir(parents=True)
     (tmp_path / "dist/src/cli/main.js").write_text("console.error('no model here'); process.exit(3);")
