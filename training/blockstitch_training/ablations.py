@@ -47,7 +47,7 @@ SIZES = {
     "tiny": Size(150, 4096, (1, 8), 200, 3),
     "small": Size(600, 8192, (1, 16), 400, 3),
 }
-SETS = {"8 documents": (8, "mixed"), "8 documents, continued": (8, "continued"), "8 documents, two-hop": (8, "two-hop")}
+SETS = {"8 documents": (8, "mixed"), "8 documents, continued": (8, "continued")}
 OFF = {"sinks": {"sinks": 0}, "dropout": {"hide": 0.0, "act": 0.0}, "weights": {"weighting": False}}
 MAIN = ("distillation", "block fine-tuning", "without sinks", "without dropout", "without weights")
 

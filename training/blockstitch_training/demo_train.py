@@ -26,7 +26,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from .demo_score import score
 from .demo_tokens import Prompts, TrainingRow, save_tokenizer, train_tokenizer
-from .questions import make_example
+from .optimizers import Schedule, make_optimizers
+from .questions import Example, make_example
 
 LONGEST_STEP = 10.0  # seconds that one step may count for: compiling and being paused are no training
 DECAY = 0.25  # share of the time, at the end, over which the learning rate falls to a twentieth
@@ -39,6 +40,12 @@ class Stage:
     questions: int
     two_hop: float
     continued: float = 0.0  # share of the contexts in which documents go on where the one before was cut
+
+    def example(self, rng: random.Random, documents: int, entities: int) -> Example:
+        """One context; its questions grow with its documents."""
+        questions = max(4, self.questions * documents // self.documents[1])
+        cut = rng.random() < self.continued
+        return make_example(rng, documents, questions, entities, self.two_hop, continued=0.8 if cut else 0.0, shared_initials=cut)
 
 
 STAGES = (
@@ -93,12 +100,9 @@ class Rows(IterableDataset):
         wanted = STAGES[stage]
         documents = rng.randint(*wanted.documents)
         entities = rng.randint(1, wanted.entities)
-        questions = max(4, wanted.questions * documents // wanted.documents[1])
         rows: list[TrainingRow] = []
         while not rows or (len(rows) + 1) * max(len(row.ids) for row in rows) < self.settings.batch_tokens:
-            cut = rng.random() < wanted.continued
-            example = make_example(rng, documents, questions, entities, wanted.two_hop, continued=0.8 if cut else 0.0, shared_initials=cut)
-            rows.append(self.prompts.training_row(example))
+            rows.append(self.prompts.training_row(wanted.example(rng, documents, entities)))
         width = max(len(row.ids) for row in rows)
         ids = torch.full((len(rows), width), self.prompts.eos)
         positions = torch.zeros(len(rows), width, dtype=torch.long)
@@ -154,17 +158,6 @@ def warm_start(model: LlamaForCausalLM, tokenizer: Tokenizer, checkpoint: Path) 
     model.load_state_dict({name: fresh[name] if name.startswith("model.layers.") else weights[name] for name in fresh})
 
 
-def make_optimizers(model: LlamaForCausalLM, settings: Settings) -> list[torch.optim.Optimizer]:
-    """Muon (Jordan et al. 2024) for the layers' matrices, AdamW for embeddings and norms."""
-    matrices = [weight for name, weight in model.named_parameters() if weight.ndim == 2 and "embed" not in name]
-    chosen = {id(weight) for weight in matrices}
-    rest = [weight for weight in model.parameters() if id(weight) not in chosen]
-    return [
-        torch.optim.Muon(matrices, lr=settings.muon_rate, weight_decay=0.01),
-        torch.optim.AdamW(rest, lr=settings.adam_rate, betas=(0.9, 0.95), weight_decay=0.0),
-    ]
-
-
 def export(model: LlamaForCausalLM, prompts: Prompts, directory: Path) -> None:
     """Writes the checkpoint in float16 with the `block_attention` section that the server reads."""
     directory.mkdir(parents=True, exist_ok=True)
@@ -206,8 +199,8 @@ def train(
     prompts = Prompts(tokenizer)
     torch.manual_seed(seed)
     model = make_model(settings, tokenizer.get_vocab_size()).to(device)
-    optimizers = make_optimizers(model, settings)
-    rates = [optimizer.param_groups[0]["lr"] for optimizer in optimizers]
+    optimizers = make_optimizers(model, settings.adam_rate, settings.muon_rate)
+    schedule = Schedule(optimizers)
     step, stage, right, spent = 0, 0, 0.0, 0.0
     state_file = out / "state.pt"
     if start is not None and not state_file.exists():
@@ -236,17 +229,15 @@ def train(
     body = torch.compile(model.model, dynamic=True) if compiled else model.model
     while spent < minutes * 60:
         left = 1 - spent / (minutes * 60)
-        for optimizer, rate in zip(optimizers, rates, strict=True):
-            optimizer.param_groups[0]["lr"] = rate * min(1.0, (step + 1) / 100, 0.05 + 0.95 * left / DECAY)
+        schedule.scale(min(1.0, (step + 1) / 100, 0.05 + 0.95 * left / DECAY))
         batch = next(source)
         batch = Batch(*(getattr(batch, name).to(device) for name in Batch.__dataclass_fields__))
         with torch.autocast(device, dtype=torch.bfloat16):
             answer_loss, text_loss, hits = losses(model, batch, body)
         (answer_loss + settings.text_weight * text_loss).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for optimizer in optimizers:
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+        schedule.step()
+        schedule.zero_grad()
         right = 0.98 * right + 0.02 * float(hits)
         step += 1
         now = time.monotonic()

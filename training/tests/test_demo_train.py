@@ -2,13 +2,14 @@
 
 import json
 import random
+from dataclasses import replace
 
 import pytest
 import torch
 
 from blockstitch_training.demo_score import answer, block_mask
 from blockstitch_training.demo_tokens import Prompts, train_tokenizer
-from blockstitch_training.demo_train import Rows, Settings, export, make_model, train, warm_start
+from blockstitch_training.demo_train import STAGES, Rows, Settings, export, make_model, train, warm_start
 from blockstitch_training.questions import make_example
 
 TINY = Settings(hidden=64, intermediate=64, layers=2, heads=2, kv_heads=1, batch_tokens=1024)
@@ -39,7 +40,7 @@ def make_example_of_first_row(seed: int):
     """The example of the first row of stage 1's batch, drawn as Rows.batch draws it."""
     rng = random.Random(seed)
     documents, entities = rng.randint(1, 4), rng.randint(1, 1)
-    return make_example(rng, documents, max(4, 14 * documents // 4), entities, 0.1)
+    return STAGES[1].example(rng, documents, entities)
 
 
 def test_training_goes_on_where_it_stopped(tmp_path) -> None:
@@ -61,6 +62,17 @@ def test_an_exported_checkpoint_is_gone_on_from_and_says_which_tokens_are_sinks(
     warm_start(other, prompts.tokenizer, tmp_path)
     for name, weight in model.state_dict().items():
         torch.testing.assert_close(other.state_dict()[name], weight, atol=1e-3, rtol=1e-3, msg=name)
+
+
+def test_layers_that_a_checkpoint_lacks_change_nothing_at_first(tmp_path, prompts: Prompts) -> None:
+    torch.manual_seed(0)
+    model = make_model(TINY, prompts.tokenizer.get_vocab_size()).eval()
+    export(model, prompts, tmp_path)
+    deeper = make_model(replace(TINY, layers=TINY.layers + 2), prompts.tokenizer.get_vocab_size()).eval()
+    warm_start(deeper, prompts.tokenizer, tmp_path)
+    ids = torch.arange(4, 40)[None]
+    with torch.no_grad():
+        torch.testing.assert_close(deeper(ids).logits, model(ids).logits, atol=1e-2, rtol=1e-2)
 
 
 def test_block_attention_hides_other_documents_from_a_document(prompts: Prompts) -> None:

@@ -28,6 +28,7 @@ class Settings:
     accumulate: int = 1  # micro-batches per step
     most_targets: int = 4096  # trained tokens of one micro-batch; more are thinned out at random
     learning_rate: float = 3e-4
+    muon_rate: float = 0.0  # Muon's learning rate for the layers' matrices, AdamW's for the rest; 0: AdamW for everything
     warmup: float = 0.05  # share of the steps
     final_rate: float = 0.05  # share of the learning rate left at the end of the cosine
     weight_decay: float = 0.0
@@ -48,6 +49,7 @@ class Settings:
         rules += [(getattr(self, name) >= 1, f"{name} must be at least 1") for name in counts]
         rules += [
             (self.loss in ("kl", "ce"), "loss must be kl or ce"),
+            (self.learning_rate > 0 and self.muon_rate >= 0, "learning_rate must be positive and muon_rate not negative"),
             (self.sinks >= 0, "sinks must not be negative"),
             (self.hide < 1, "hide must be below 1: something has to stay"),
             (self.clip > 0 and self.floor >= 0, "clip must be positive and floor not negative"),

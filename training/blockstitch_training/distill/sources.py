@@ -27,15 +27,15 @@ class QuestionSource:
     tokenizer: PreTrainedTokenizerBase
     seed: int
     documents: tuple[int, int] = (1, 16)
-    entities: tuple[int, int] = (1, 3)  # per document
-    questions: int = 12  # per context, fewer where there are few documents
+    entities: tuple[int, int] = (1, 2)  # per document
+    questions: int = 32  # per context, fewer where there are few documents
     two_hop: float = 0.25
-    continued: float = 0.5  # share of the documents that go on where the one before was cut
+    continued: float = 0.8  # share of the documents that go on where the one before was cut
 
     def example(self, index: int) -> Example:
         rng = random.Random(f"distill/{self.seed}/{index}")
         documents = rng.randint(*self.documents)
-        made = make_example(rng, documents, max(2, min(self.questions, 2 * documents)), rng.randint(*self.entities), self.two_hop, continued=self.continued)
+        made = make_example(rng, documents, min(self.questions, 4 * documents), rng.randint(*self.entities), self.two_hop, continued=self.continued)
         blocks = tuple(tuple(self.ids(DOCUMENT.format(text=text))) for text in made.documents)
         finals = tuple(
             Final.of_answer(

@@ -19,9 +19,10 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import set_seed
+from accelerate.utils import DistributedType, set_seed
 from tqdm import tqdm
 
+from ..optimizers import Schedule, make_optimizers
 from .batches import Batch, assemble
 from .block_attention import inverse_frequencies, packed_logits, use_block_attention
 from .block_dropout import draw
@@ -60,8 +61,11 @@ class Distiller:
             student.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         student.train()
         self.teacher = self._load_teacher() if settings.loss == "kl" else None
-        optimizer = torch.optim.AdamW(student.parameters(), lr=settings.learning_rate, betas=(0.9, 0.95), weight_decay=settings.weight_decay)
-        self.student, self.optimizer = self.accelerator.prepare(student, optimizer)
+        if settings.muon_rate > 0 and self.accelerator.distributed_type == DistributedType.FSDP:
+            raise ValueError("Muon needs whole matrices, FSDP shards them: leave muon_rate at 0")
+        optimizers = make_optimizers(student, settings.learning_rate, settings.muon_rate, settings.weight_decay)
+        self.student, *prepared = self.accelerator.prepare(student, *optimizers)
+        self.optimizer = Schedule(prepared)
         self.step = 0
         self.cursor = 0  # number of this process's next example
         self.seconds = 0.0
@@ -130,8 +134,7 @@ class Distiller:
         sums: dict[str, float] = {}
         since = self.step
         while self.step < last:
-            for group in self.optimizer.param_groups:
-                group["lr"] = settings.rate(self.step)
+            self.optimizer.scale(settings.rate(self.step) / settings.learning_rate)
             for micro in range(settings.accumulate):
                 batch, cursor = next(stream)
                 batch = batch.to(self.accelerator.device)

@@ -22,7 +22,8 @@ FEATURE_VERSION = 1
 OPSET = 18
 LEAST_HALVED = 512
 #: UTF-16 units of a block at which the boundaries of each level alone count (segmenter.json, read by boundary-model.ts).
-LEVEL_CHARACTERS = (400, 2000, 8000, 30000)
+#: The coarsest lies beyond any document: talk has no boundaries of level 4 in training, so that alone it would say nothing of them.
+LEVEL_CHARACTERS = (400, 2000, 8000, 120000)
 
 
 def quantized(rows: Tensor) -> tuple[Tensor, Tensor]:

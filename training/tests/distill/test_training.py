@@ -43,12 +43,13 @@ def test_the_loss_goes_down(teacher, tmp_path, loss):
     assert loss_of_batch() < 0.8 * before
 
 
-def test_a_resumed_run_ends_with_exactly_the_same_weights_and_log(teacher, tmp_path):
-    whole = run(teacher, tmp_path / "whole")
+@pytest.mark.parametrize("muon_rate", [0.0, 0.01])
+def test_a_resumed_run_ends_with_exactly_the_same_weights_and_log(teacher, tmp_path, muon_rate):
+    whole = run(teacher, tmp_path / "whole", muon_rate=muon_rate)
     whole.train(progress=False)
-    cut = run(teacher, tmp_path / "cut")
+    cut = run(teacher, tmp_path / "cut", muon_rate=muon_rate)
     cut.train(until=5, progress=False)
-    again = run(teacher, tmp_path / "cut")
+    again = run(teacher, tmp_path / "cut", muon_rate=muon_rate)
     assert again.resume()
     assert again.step == 5
     again.train(progress=False)
