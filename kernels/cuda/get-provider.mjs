@@ -2,9 +2,10 @@
 /**
  * Puts ONNX Runtime's CUDA provider beside onnxruntime-node's own library, in the version that is installed:
  * `node kernels/cuda/get-provider.mjs [--from DIR|FILE.whl|FILE.nupkg] [--source package|pypi] [--into DIR] [--check]`.
- * Without --from it runs the package's own install script, which npm was not allowed to run, or, with --source pypi, has
- * pip fetch the same libraries in the Python package onnxruntime-gpu. Needs `unzip` for archives.
- * Says in the end which CUDA libraries the provider asks for and which of them this machine lacks.
+ * Knows no place to download from: without --from it runs the package's own install script, which npm was not allowed to
+ * run, or, with --source pypi, has pip fetch the same libraries in the Python package onnxruntime-gpu. Needs `unzip` for
+ * archives. Says in the end which CUDA libraries the provider asks for and which of them this machine lacks.
+ * Exit code 1, with the reason, when the libraries are not there in the end.
  */
 import { spawnSync } from 'node:child_process';
 import {
@@ -39,7 +40,7 @@ const { values } = parseArgs({
   },
 });
 
-const target = values.into;
+const target = resolve(values.into);
 
 if (values.help) {
   console.log(
@@ -57,21 +58,22 @@ if (values.help) {
 if (process.platform !== 'linux' || process.arch !== 'x64')
   fail('the CUDA provider is published for Linux on x86-64 only');
 if (values.check) {
-  const missing = LIBRARIES.filter((name) => !existsSync(join(target, name)));
+  const missing = missingIn(target);
   if (missing.length > 0) fail(`missing in ${target}: ${missing.join(', ')}`);
   report();
-} else if (values.from === undefined && LIBRARIES.every((name) => existsSync(join(target, name)))) {
+} else if (values.from === undefined && missingIn(target).length === 0) {
   console.log(`already there: ${target}`);
   report();
 } else {
   const scratch = mkdtempSync(join(tmpdir(), 'blockstitch-provider-'));
-  try {
-    const folder = locate(scratch);
-    if (folder !== target) install(folder);
-    report();
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
-  }
+  process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
+  const folder = locate(scratch);
+  if (folder !== target) install(folder);
+  report();
+}
+
+function missingIn(folder) {
+  return LIBRARIES.filter((name) => !statSync(join(folder, name), { throwIfNoEntry: false })?.size);
 }
 
 /** @returns a folder with the libraries somewhere in it */
@@ -81,18 +83,7 @@ function locate(scratch) {
     if (!existsSync(from)) fail(`${from} does not exist`);
     return statSync(from).isDirectory() ? from : unpack(from, scratch);
   }
-  if (values.source === 'package') {
-    console.log(`onnxruntime-node ${version} fetches its CUDA provider (about 250 MB)`);
-    const script = join(dirname(packageJson), 'script', 'install.js');
-    const { status } = spawnSync(process.execPath, [script, '--onnxruntime-node-install=cuda12'], { stdio: 'inherit' });
-    const missing = LIBRARIES.filter((name) => !existsSync(join(ownFolder, name)));
-    if (status !== 0 || missing.length > 0)
-      fail(
-        `onnxruntime-node's install script did not fetch ${missing.join(' and ') || 'everything'} (exit code ${status})\n` +
-          'On a machine that reaches PyPI only: --source pypi. On one that reaches nothing: --from DIR|FILE, fetched elsewhere',
-      );
-    return ownFolder;
-  }
+  if (values.source === 'package') return runInstallScript();
   if (values.source === 'pypi') {
     console.log(`downloading onnxruntime-gpu ${version} with pip (about 250 MB)`);
     // Any Python version's wheel will do: of it only the provider is taken, which is no Python module.
@@ -113,6 +104,31 @@ function locate(scratch) {
     fail(`pip found no onnxruntime-gpu ${version}`);
   }
   return fail(`--source is package or pypi, not ${values.source}`);
+}
+
+/** @returns onnxruntime-node's own folder: the script writes nowhere else */
+function runInstallScript() {
+  const wanted = missingIn(ownFolder);
+  if (wanted.length === 0) return ownFolder;
+  console.log(`onnxruntime-node ${version} fetches its CUDA provider (about 250 MB)`);
+  const script = join(dirname(packageJson), 'script', 'install.js');
+  // Under `npm run`, or with settings of its own, the script would do nothing and exit with 0.
+  const ignored = ['npm_package_json', 'npm_config_onnxruntime_node_install', 'ONNXRUNTIME_NODE_INSTALL'];
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !ignored.includes(name)));
+  const { status } = spawnSync(process.execPath, [script, '--onnxruntime-node-install=cuda12'], {
+    stdio: 'inherit',
+    env,
+  });
+  const missing = missingIn(ownFolder);
+  if (status !== 0 || missing.length > 0) {
+    // What it left half written must not pass for a library the next time.
+    for (const name of wanted) rmSync(join(ownFolder, name), { force: true });
+    fail(
+      `onnxruntime-node's install script did not fetch ${missing.join(' and ') || 'everything'} (exit code ${status})\n` +
+        'Where only PyPI is reached: --source pypi. Where nothing is: --from DIR|FILE, fetched elsewhere',
+    );
+  }
+  return ownFolder;
 }
 
 function unpack(archive, scratch) {
