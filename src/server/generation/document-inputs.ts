@@ -36,18 +36,7 @@ export async function promptDocuments(
   signal: AbortSignal,
 ): Promise<PromptDocument[]> {
   const { config } = services;
-  if (inputs.length > config.maxDocuments) {
-    throw new BlockstitchError(
-      'payload_too_large',
-      {
-        what: 'The request',
-        actual: `${inputs.length} documents`,
-        limit: config.maxDocuments,
-        setting: settingLabel('maxDocuments'),
-      },
-      { param: 'documents' },
-    );
-  }
+  checkDocumentCount(inputs.length, 'documents', config);
   inputs.forEach((input, index) => {
     checkForm(input, `documents[${index}]`, config);
   });
@@ -64,6 +53,24 @@ export async function promptDocuments(
     signal.throwIfAborted();
   }
   return documents;
+}
+
+/**
+ * @param param the field that holds them
+ * @throws BlockstitchError `payload_too_large`
+ */
+export function checkDocumentCount(count: number, param: 'documents' | 'blocks', config: Config): void {
+  if (count <= config.maxDocuments) return;
+  throw new BlockstitchError(
+    'payload_too_large',
+    {
+      what: 'The request',
+      actual: `${count} ${param}`,
+      limit: config.maxDocuments,
+      setting: settingLabel('maxDocuments'),
+    },
+    { param },
+  );
 }
 
 /** @throws BlockstitchError `empty_input`, `payload_too_large` */

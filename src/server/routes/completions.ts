@@ -1,12 +1,11 @@
 /** POST /v1/completions: a plain prompt, with cached blocks in front of it where given. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { settingLabel } from '../../config.js';
 import { BlockstitchError } from '../../errors.js';
 import { promptTokens } from '../../prompt/prompt-plan.js';
 import { type ServerEvent, sendEventStream } from '../event-stream.js';
 import type { TokenEntry } from '../generation/choice-stream.js';
 import { Choices } from '../generation/choices.js';
-import { checkDocumentText } from '../generation/document-inputs.js';
+import { checkDocumentCount, checkDocumentText } from '../generation/document-inputs.js';
 import { checkPromptSize } from '../generation/prompt-limits.js';
 import { attentionMode, checkModel, repairOptions, streamError, unixSeconds } from '../generation/request-basics.js';
 import { choiceCount, samplingParams, stopStrings } from '../generation/sampling-params.js';
@@ -84,18 +83,7 @@ async function startCompletion(services: Services, body: CompletionBody, id: str
 /** @throws BlockstitchError `empty_input`, `payload_too_large`, `invalid_request` */
 function promptAndBlocks(body: CompletionBody, { config, model }: Services) {
   const blocks = [...(body.blocks ?? [])];
-  if (blocks.length > config.maxDocuments) {
-    throw new BlockstitchError(
-      'payload_too_large',
-      {
-        what: 'The request',
-        actual: `${blocks.length} blocks`,
-        limit: config.maxDocuments,
-        setting: settingLabel('maxDocuments'),
-      },
-      { param: 'blocks' },
-    );
-  }
+  checkDocumentCount(blocks.length, 'blocks', config);
   blocks.forEach((block, index) => {
     checkDocumentText(block, `blocks[${index}]`, config);
   });
