@@ -116,6 +116,7 @@ def angles(delta: torch.Tensor, inv_freq: torch.Tensor) -> tuple[torch.Tensor, t
     return angle.cos(), angle.sin()
 
 
+@torch.compiler.disable  # layouts differ from step to step
 def _attend(module, query, key, value, attention_mask, scaling=None, dropout=0.0, sliding_window=None, block_layout=None, **_):
     """The attention interface of transformers; `block_layout` (a Bound, or anything with its `attend`) says who sees whom."""
     if block_layout is None:

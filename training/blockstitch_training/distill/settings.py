@@ -38,6 +38,7 @@ class Settings:
     attention: str = "auto"  # block_attention.WAYS
     precision: str = "bf16"  # "bf16" (autocast over float32 weights) or "no"
     gradient_checkpointing: bool = False
+    compile: bool = False  # through torch.compile, but for the attention: minutes to begin with, then steps take two thirds of the time
     log_every: int = 10  # steps
     save_every: int = 200  # steps
 

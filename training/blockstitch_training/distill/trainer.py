@@ -66,6 +66,10 @@ class Distiller:
         optimizers = make_optimizers(student, settings.learning_rate, settings.muon_rate, settings.weight_decay)
         self.student, *prepared = self.accelerator.prepare(student, *optimizers)
         self.optimizer = Schedule(prepared)
+        if settings.compile:
+            for model in (self.student, self.teacher):
+                if model is not None:
+                    model.compile(dynamic=True)
         self.step = 0
         self.cursor = 0  # number of this process's next example
         self.seconds = 0.0
