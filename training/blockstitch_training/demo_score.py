@@ -5,17 +5,13 @@ Block attention here is the 4-D mask over the whole prompt (the reference, not t
 
 from __future__ import annotations
 
-import random
-
 import torch
 from transformers import LlamaForCausalLM
 
 from .demo_tokens import Prompts
-from .questions import Example, Question, make_example
+from .distill.evaluation.questions import generated
 
-HELD_OUT_SEED = 1_000_000_000
 LONGEST_ANSWER = 24  # tokens
-CONTINUED = 0.5  # share of the documents
 
 
 def block_mask(lengths: list[int], final: int) -> torch.Tensor:
@@ -23,15 +19,6 @@ def block_mask(lengths: list[int], final: int) -> torch.Tensor:
     groups = torch.tensor([0] + [index + 1 for index, length in enumerate(lengths) for _ in range(length)] + [-1] * final)
     causal = torch.ones(len(groups), len(groups), dtype=torch.bool).tril()
     return causal & ((groups[:, None] == groups[None, :]) | (groups[None, :] == 0) | (groups[:, None] == -1))
-
-
-def draw(rng: random.Random, documents: int, sort: str, held_out: bool) -> tuple[Example, Question]:
-    """A context half of whose documents go on where the one before was cut, and one question of the sort over it."""
-    while True:
-        example = make_example(rng, documents, 4 * documents, two_hop=0.5 * (sort == "two-hop"), held_out=held_out, continued=CONTINUED)
-        for question in example.questions:
-            if question.sort == sort:
-                return example, question
 
 
 @torch.no_grad()
@@ -55,16 +42,9 @@ def answer(model: LlamaForCausalLM, prompts: Prompts, documents: list[str], ques
     return prompts.tokenizer.decode(written)
 
 
-def score(
-    model: LlamaForCausalLM, prompts: Prompts, documents: int, attention: str, examples: int,
-    seed: int = HELD_OUT_SEED, sort: str = "direct", held_out: bool = False,
-) -> float:  # fmt: skip
-    """Share of exact answers on fresh entities, one question per context, all documents but one (two) distracting.
-    @param sort of question: questions.py"""
-    rng = random.Random(f"{seed}/{documents}")
+def score(model: LlamaForCausalLM, prompts: Prompts, documents: int, attention: str, examples: int, sort: str = "direct") -> float:
+    """Share of exact answers on fresh entities in phrasings of training, one question per context. @param sort of question: questions.py"""
+    asked = generated(documents, examples, sort, held_out=False)
     model.eval()
-    right = 0
-    for _ in range(examples):
-        example, question = draw(rng, documents, sort, held_out)
-        right += answer(model, prompts, example.documents, question.question, attention) == question.answer
-    return right / examples
+    right = [answer(model, prompts, list(each.documents), each.question, attention) in each.accepted for each in asked]
+    return sum(right) / examples

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from .distill.evaluation.questions import chat_prompts, demo_prompts, generated, orders, read_rag
+from .distill.evaluation.questions import CONTINUED, chat_prompts, demo_prompts, generated, orders, read_rag
 from .distill.evaluation.scores import contains, exact, mean, mean_interval, recovery
 from .distill.evaluation.served import Served, agreement
 from .distill.evaluation.systems import LONGEST_ANSWER, System, score, text_figures
@@ -57,7 +57,7 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, object]:
     sets |= {f"{count} documents, two-hop": (count, "two-hop") for count in arguments.two_hop}
     results["generated"] = {}
     for name, (count, sort) in sets.items():
-        asked = generated(count, arguments.questions, sort, arguments.held_out, arguments.entities)
+        asked = generated(count, arguments.questions, sort, arguments.held_out, arguments.entities, arguments.continued)
         answers, scores = {}, {}
         for label, (system, mode) in systems.items():
             answers[label] = system.answers(demo_prompts(asked, system.tokenizer), mode)
@@ -93,7 +93,7 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, object]:
 
 def order_figures(systems, arguments: argparse.Namespace) -> dict[str, object]:
     """Accuracy over the same questions with their documents in several orders: the spread is largest minus smallest."""
-    asked = generated(arguments.orders_documents, arguments.questions, "mixed", arguments.held_out, arguments.entities)
+    asked = generated(arguments.orders_documents, arguments.questions, "mixed", arguments.held_out, arguments.entities, arguments.continued)
     turns = orders(asked, arguments.orders)
     figures = {}
     for label, (system, mode) in systems.items():
@@ -170,6 +170,7 @@ def parser() -> argparse.ArgumentParser:
     add("--sorts", type=int, nargs="*", default=[8], help="document counts of sets of direct and of continued questions only")
     add("--two-hop", type=int, nargs="*", default=[8], help="document counts of two-hop sets")
     add("--entities", type=int, default=1, help="entities per document")
+    add("--continued", type=float, default=CONTINUED, help="share of the documents that go on where the one before was cut; 0: none, and mixed kinds")
     add("--seen-phrasings", dest="held_out", action="store_false", help="ask in pairs of phrasings of training instead of held-out ones")
     add("--no-full-student", dest="full_student", action="store_false")
     add("--orders", type=int, default=5, help="orders of the documents; 0 leaves this out")

@@ -57,6 +57,8 @@ def test_questions_over_two_documents_need_two_documents():
     for sort in ("two-hop", "continued"):
         with pytest.raises(ValueError, match="two documents"):
             generated(1, 1, sort)
+    with pytest.raises(ValueError, match="continued must be above 0"):
+        generated(8, 1, "continued", continued=0.0)
     with pytest.raises(ValueError, match="sort must be one of"):
         generated(8, 1, "three-hop")
 

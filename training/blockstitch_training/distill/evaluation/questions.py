@@ -45,20 +45,23 @@ class Asked:
         )  # fmt: skip
 
 
-def generated(documents: int, count: int, sort: str = "mixed", held_out: bool = True, entities: int = 1, seed: int = HELD_OUT_SEED) -> list[Asked]:
+def generated(documents: int, count: int, sort: str = "mixed", held_out: bool = True, entities: int = 1, continued: float = CONTINUED) -> list[Asked]:
     """
     @param sort of question (questions.py): "direct", "continued", "two-hop", or "mixed" for direct and continued ones as they come
+    @param continued share of the documents, 0 to 1, that go on where the one before was cut
     @raise ValueError where questions over two documents are wanted of fewer
     """
     if sort not in SORTS:
         raise ValueError(f"sort must be one of {', '.join(SORTS)}, not {sort!r}")
+    if sort == "continued" and continued == 0:
+        raise ValueError("continued questions need documents that go on: continued must be above 0")
     if sort in ("continued", "two-hop") and documents < 2:
         raise ValueError(f"a {sort} question needs two documents")
-    rng = random.Random(f"evaluate/{seed}/{documents}/{sort}/{held_out}/{entities}")
+    rng = random.Random(f"evaluate/{HELD_OUT_SEED}/{documents}/{sort}/{held_out}/{entities}")
     asked = []
     while len(asked) < count:
         for _ in range(MOST_TRIES):
-            made = make_example(rng, documents, 4 * documents, entities, float(sort == "two-hop"), held_out, CONTINUED)
+            made = make_example(rng, documents, 4 * documents, entities, float(sort == "two-hop"), held_out, continued)
             question = next((each for each in made.questions if sort in (each.sort, "mixed")), None)
             if question is not None:
                 break
