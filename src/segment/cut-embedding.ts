@@ -2,25 +2,20 @@
  * Semantic chunking by embedding similarity: each unit is encoded with its neighbours, and the distance between the
  * vectors on both sides of a boundary is its strength. The encoder is whatever the user points at.
  */
-import { cutByStrengths, standardized } from './cut-by-strengths.js';
-import type { SegmentLimits } from './segment-limits.js';
-import type { Segment } from './segmenter.js';
+import { standardized } from './cut-by-strengths.js';
 import type { SentenceEncoder } from './sentence-encoder.js';
-import type { CountTokens } from './split-oversize.js';
-import { splitUnits } from './text-units.js';
+import { splitUnits, type TextUnit } from './text-units.js';
 
 /** Units taken together on each side of a boundary. */
 const WINDOW = 2;
 /** UTF-16 units of a window that are encoded. */
 const LONGEST_WINDOW = 2000;
 
-export async function cutEmbedding(
+/** @returns strengths of the boundary behind each unit, the same for every target length. [units] */
+export async function embeddingStrengths(
   text: string,
-  limits: SegmentLimits,
-  count: CountTokens,
   encoder: SentenceEncoder,
-): Promise<Segment[]> {
-  if (text === '') return [];
+): Promise<{ units: TextUnit[]; strengths: Float64Array }> {
   const units = splitUnits(text);
   const windows = units.map((unit, index) => {
     const last = units[Math.min(index + WINDOW, units.length) - 1] ?? unit;
@@ -32,8 +27,7 @@ export async function cutEmbedding(
     const right = vectors[index + 1];
     return left && right ? 1 - dot(left, right) : 1;
   });
-  const strengths = standardized(distances);
-  return cutByStrengths(text, units, () => strengths, limits, count);
+  return { units, strengths: standardized(distances) };
 }
 
 function dot(left: Float32Array, right: Float32Array): number {

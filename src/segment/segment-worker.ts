@@ -1,11 +1,11 @@
 /**
  * Runs segmenters in a text thread (see TextService.run), with that thread's tokenizer; each thread keeps the networks
- * that it has loaded.
+ * that it has loaded, and the strengths of the last text, since one text is often cut at several lengths.
  */
 import { tokenizerOf } from '../text/text-worker.js';
-import { BoundaryModel } from './boundary-model.js';
+import { BoundaryModel, type BoundaryStrengths } from './boundary-model.js';
 import { cutByStrengths } from './cut-by-strengths.js';
-import { cutEmbedding } from './cut-embedding.js';
+import { embeddingStrengths } from './cut-embedding.js';
 import { CUTS, type CutName } from './cuts.js';
 import { openOnnxEncoder } from './onnx-encoder.js';
 import type { SegmentLimits } from './segment-limits.js';
@@ -36,8 +36,15 @@ export interface EmbeddingTask extends SegmentTask {
 /** Read for how long tokens are. */
 const SAMPLE_CHARACTERS = 4096;
 
+/** Strengths of longer texts are not kept. */
+const MOST_KEPT_CHARACTERS = 1 << 20;
+
 const models = new Map<string, Promise<BoundaryModel>>();
 const encoders = new Map<string, Promise<SentenceEncoder>>();
+let semantic: { modelDir: string; text: string; strengths: BoundaryStrengths } | undefined;
+let embedding: { encoderDir: string; text: string; strengths: EmbeddingStrengths } | undefined;
+
+type EmbeddingStrengths = Awaited<ReturnType<typeof embeddingStrengths>>;
 
 export async function segment(task: CutTask): Promise<Segment[]> {
   return CUTS[task.name](task.text, task.limits, await counter(task));
@@ -48,7 +55,11 @@ export async function segmentSemantic(task: SemanticTask): Promise<Segment[]> {
   if (text === '') return [];
   const count = await counter(task);
   const model = await kept(models, modelDir, BoundaryModel.open);
-  const strengths = await model.strengths(text);
+  if (semantic?.text !== text || semantic.modelDir !== modelDir) {
+    semantic = { modelDir, text, strengths: await model.strengths(text) };
+  }
+  const { strengths } = semantic;
+  if (text.length > MOST_KEPT_CHARACTERS) semantic = undefined;
   const characters = charactersPerToken(text, count);
   const strengthsOf = (targetTokens: number) => model.forTarget(strengths, targetTokens * characters);
   return cutByStrengths(text, strengths.units, strengthsOf, limits, count);
@@ -56,8 +67,15 @@ export async function segmentSemantic(task: SemanticTask): Promise<Segment[]> {
 
 export async function segmentEmbedding(task: EmbeddingTask): Promise<Segment[]> {
   const { text, limits, encoderDir } = task;
-  const encoder = encoderDir === '' ? hashedNgramEncoder : await kept(encoders, encoderDir, openOnnxEncoder);
-  return cutEmbedding(text, limits, await counter(task), encoder);
+  if (text === '') return [];
+  const count = await counter(task);
+  if (embedding?.text !== text || embedding.encoderDir !== encoderDir) {
+    const encoder = encoderDir === '' ? hashedNgramEncoder : await kept(encoders, encoderDir, openOnnxEncoder);
+    embedding = { encoderDir, text, strengths: await embeddingStrengths(text, encoder) };
+  }
+  const { units, strengths } = embedding.strengths;
+  if (text.length > MOST_KEPT_CHARACTERS) embedding = undefined;
+  return cutByStrengths(text, units, () => strengths, limits, count);
 }
 
 /** From the beginning of the text, so that what is added at its end changes nothing. */

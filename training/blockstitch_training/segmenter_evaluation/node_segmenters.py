@@ -45,7 +45,8 @@ class NodeSegmenters:
 
         @raises SegmenterFailed when the command fails or a row cannot be cut, with its message
         """
-        rows = [(f"{number}:{key}", text, options) for number, options in enumerate(settings) for key, text in texts]
+        # All settings of a text one after another: the command keeps what it knows of the last text.
+        rows = [(f"{number}:{key}", text, options) for key, text in texts for number, options in enumerate(settings)]
         command = ["node", str(self.dist / "src/cli/main.js"), "segment", "--batch", "--segmenter", segmenter, *self.arguments]
         answers = self._run(command, [json.dumps({"id": key, "text": text, "options": options}) for key, text, options in rows])
         out: list[list[list[int]]] = [[] for _ in settings]
@@ -53,7 +54,7 @@ class NodeSegmenters:
             answer = json.loads(line)
             if answer.get("id") != key or "boundaries" not in answer:
                 raise SegmenterFailed(f"{segmenter} on {key}: {answer.get('error', answer)}")
-            out[index // len(texts)].append(answer["boundaries"])
+            out[index % len(settings)].append(answer["boundaries"])
         return out
 
     def _run(self, command: list[str], rows: list[str]) -> list[str]:
