@@ -86,3 +86,23 @@ def test_a_boundary_sees_its_surroundings_only() -> None:
     settled = 30 - config.context_units
     torch.testing.assert_close(first[:settled], second[:settled])
     assert not torch.allclose(first[28:], second[28:])
+
+
+def test_training_goes_on_from_a_checkpoint_that_saw_fewer_features(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    from dataclasses import replace
+
+    from blockstitch_training.segmenter.network import Crops, NetworkConfig, SegmenterNetwork
+    from blockstitch_training.segmenter.train import go_on_from, save
+
+    torch.manual_seed(0)
+    config = NetworkConfig(rows=20, features=4, hidden=16, scales=(1, 2), dilations=(1, 2))
+    old = SegmenterNetwork(config).eval()
+    torch.nn.init.normal_(old.table.embedding.weight)
+    save(old, tmp_path / "old.pt")
+    new = SegmenterNetwork(replace(config, features=6)).eval()
+    go_on_from(new, tmp_path / "old.pt")
+    units = 12
+    rows, bounds, values = torch.randint(0, 20, (units * 3,)), torch.arange(units + 1) * 3, torch.randn(1, units, 6)
+    levels = [network(Crops(rows, bounds[:-1], bounds[1:], None, part, torch.tensor([units]))) for network, part in ((old, values[..., :4]), (new, values))]
+    torch.testing.assert_close(levels[0], levels[1], atol=1e-5, rtol=1e-5)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+import re
+
 import pytest
 
 from blockstitch_training.segmenter import answers
@@ -27,9 +30,23 @@ def test_a_segmenter_that_never_cuts_gets_its_nearest_target(monkeypatch: pytest
     assert answers.target_for("", [], "paragraphs", 60)[1] == 240
 
 
-def test_texts_are_the_same_for_every_segmenter_and_hold_their_answers() -> None:
-    first, second = answers.draw(5, 3, 3), answers.draw(5, 3, 3)
+def test_texts_are_the_same_for_every_segmenter_and_ask_one_question_each() -> None:
+    first, second = answers.draw(5, 6), answers.draw(5, 6)
     assert [text for text, _ in first] == [text for text, _ in second]
     for text, example in first:
-        assert all(document in text for document in example.documents)
         assert len(example.questions) == 1
+        assert answers.subject(example.documents[0]) in text
+
+
+def test_a_text_runs_on_and_leaves_names_out_but_nothing_else() -> None:
+    passages = ["Kalido lives in Bergo. Kalido works as a baker. Kalido trusts Marima.", "The Dogali comes in red. The Dogali is all silk."] * 12
+    text = answers.running_text(random.Random(1), passages)
+    assert text.startswith("Kalido lives in Bergo.") and "K. works as a baker." in text and "The D. is all silk." in text
+    assert 1 < text.count("\n") < len(passages) - 1
+    bare = re.sub("|".join(map(re.escape, answers.ASIDES)), "", text).replace("K. ", "Kalido ").replace("D. ", "Dogali ")
+    assert bare.split() == " ".join(passages).split()
+
+
+@pytest.mark.parametrize(("passage", "name"), [("The Dogali comes in red. The Dogali is all silk.", "Dogali"), ("It rained. That is so.", "")])
+def test_the_subject_is_the_name_in_every_sentence(passage: str, name: str) -> None:
+    assert answers.subject(passage) == name

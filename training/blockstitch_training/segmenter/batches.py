@@ -15,7 +15,7 @@ from .feature_stream import UnitDocument, unpack
 from .network import Crops, WordTable
 
 #: Conversations and meetings are what lines of text alone say least about: they count more.
-WEIGHTS = {"small-talk": 1.5, "conversations": 2.0, "meetings": 3.0, "social": 1.5, "lectures": 1.5}
+WEIGHTS = {"small-talk": 1.5, "conversations": 2.0, "meetings": 3.0, "long-meetings": 3.5, "social": 1.5, "lectures": 1.5}
 #: Of documents from an earlier build of SemanticSeg, under names "v1-...".
 EARLIER_WEIGHT = 0.35
 

@@ -1,7 +1,7 @@
-"""Makes what training reads, in one directory: the word table, packed features of SemanticSeg's documents and of small
-talk, and (with a teacher) vectors of words and of the units of some documents.
+"""Makes what training reads, in one directory: the word table, packed features of SemanticSeg's documents, of small talk and
+(with SemanticSeg's settings) of long meetings, and (with a teacher) vectors of words and of the units of some documents.
 
-    python -m blockstitch_training.segmenter.prepare --shards SEMANTICSEG --work DIR [--teacher ENCODER]
+    python -m blockstitch_training.segmenter.prepare --shards SEMANTICSEG --work DIR [--settings TOML] [--teacher ENCODER]
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ..semanticseg.long_meetings import long_meeting_rows
+from ..semanticseg.pool import Pool, read_pool
+from ..semanticseg.settings import load_settings
 from .feature_stream import document_row, pack, read_documents, utf16_length
 from .small_talk import draw_chat
 from .vocabulary import build_vocabulary
@@ -23,6 +26,8 @@ WORDS = 44_000
 #: Share of prose documents whose line breaks become spaces: text need not come in lines.
 JOINED = 0.12
 TEACHER_UNITS = 160
+DEV_DOCUMENTS = 40
+DEV_MEETINGS = 60
 _ENDS = re.compile(r"[.!?…。！？][\"'”’)\]]*$")
 
 
@@ -60,6 +65,16 @@ def small_talk_rows(count: int, rng: random.Random) -> list[dict]:
     return rows
 
 
+def pack_long_meetings(options: argparse.Namespace, words: Path) -> None:
+    """Composed from the build's pool, so that its splits hold here too."""
+    settings = load_settings(options.settings)
+    for split, count in (("train", options.long_meetings), ("dev", DEV_MEETINGS)):
+        pool = Pool(read_pool(options.shards / "pool", settings, split), split)
+        rows = (document_row(row["segments"], row["levels"]) for row in long_meeting_rows(pool, count, settings.seed))
+        packed = pack(read_documents(rows, words), options.work / f"{split}-long-meetings.npz")
+        print(f"long meetings: {packed} {split} documents", flush=True)
+
+
 def frequency_words() -> list[str]:
     """Common words of ten languages, where the package wordfreq is installed; else none."""
     try:
@@ -89,6 +104,8 @@ def main() -> None:
     parser.add_argument("--teacher", type=Path)
     parser.add_argument("--per-category", type=int, default=400)
     parser.add_argument("--small-talk", type=int, default=3000)
+    parser.add_argument("--settings", type=Path, help="of SemanticSeg's build, such as semanticseg/debian.toml: long meetings are composed too")
+    parser.add_argument("--long-meetings", type=int, default=1800)
     parser.add_argument("--teacher-documents", type=int, default=40, help="per category; small talk and chats count four times")
     parser.add_argument("--only", choices=("vocabulary", "features", "teacher"), action="append")
     options = parser.parse_args()
@@ -109,9 +126,11 @@ def main() -> None:
     if "features" in stages:
         for category, rows in train.items():
             count = pack(read_documents(training_rows(rows, rng), words_path), options.work / f"train-{category}.npz")
-            held_out = shard_rows(options.shards, "dev", category, 40)
+            held_out = shard_rows(options.shards, "dev", category, DEV_DOCUMENTS)
             dev = pack(read_documents((document_row(r["segments"], r["levels"]) for r in held_out), words_path), options.work / f"dev-{category}.npz")
             print(f"{category}: {count} training, {dev} dev documents", flush=True)
+        if options.settings:
+            pack_long_meetings(options, words_path)
     if "teacher" in stages and options.teacher:
         teach(options, train, words_path)
 

@@ -42,6 +42,18 @@ def new_network(work: Path, features: int, config: NetworkConfig | None = None) 
     return network
 
 
+def go_on_from(network: SegmenterNetwork, checkpoint: Path) -> None:
+    """Takes over the weights of a checkpoint. It may have seen fewer features: what it did not see counts nothing at first."""
+    saved = torch.load(checkpoint)
+    weights, c = saved["weights"], network.config
+    added = c.features - saved["config"]["features"]
+    if added:
+        inlet = weights["inlet.weight"]
+        behind = 2 * len(c.scales)
+        weights["inlet.weight"] = torch.cat([inlet[:, :-behind], inlet.new_zeros(len(inlet), added), inlet[:, -behind:]], 1)
+    network.load_state_dict(weights)
+
+
 def rate(share: float) -> float:
     """Of the highest learning rate, at this share of the training: a short rise, then half a cosine."""
     return min(1.0, share / 0.03) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, share))))
@@ -54,7 +66,7 @@ def train(options: argparse.Namespace) -> None:
     first = next(iter(held_out.documents.values()))[0]
     network = new_network(options.work, first.values.shape[1])
     if options.start:
-        network.load_state_dict(torch.load(options.start)["weights"])
+        go_on_from(network, options.start)
     collection = load(options.work, "train", network.table, options.most)
     trained = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
     tables = [p for name, p in trained if name.startswith("cues.")]

@@ -11,6 +11,7 @@ from blockstitch_training.semanticseg.chats import compose_chat, compose_mail, c
 from blockstitch_training.semanticseg.compose import compose
 from blockstitch_training.semanticseg.document import Piece, SourceDocument, seeded, token_estimate
 from blockstitch_training.semanticseg.finance import compose_finance
+from blockstitch_training.semanticseg.long_meetings import compose_long_meeting, long_meeting_rows
 from blockstitch_training.semanticseg.meetings import compose_lecture, compose_meeting
 from blockstitch_training.semanticseg.near_duplicates import NearDuplicates
 from blockstitch_training.semanticseg.pool import Pool
@@ -67,6 +68,19 @@ def test_each_maker_reaches_the_length_and_says_the_same_from_the_same_seed(make
         assert 8_000 < size < 24_000, (seed, size)
         assert used and len(pieces) > 1
         assert all(piece.text.strip() and piece.strength in (1, 2, 3, 4) for piece in pieces)
+
+
+def test_long_meetings_part_topics_with_the_strongest_boundary_and_are_the_same_from_the_same_seed(pool):
+    rows = list(long_meeting_rows(pool, 8, 7))
+    assert rows == list(long_meeting_rows(pool, 8, 7)) and len(rows) > 4
+    for row in rows:
+        assert len(row["levels"]) == len(row["segments"]) - 1
+        lines = [line for segment in row["segments"] for line in segment.split("\n")]
+        assert all(": " in line for line in lines)
+    assert {level for row in rows for level in row["levels"]} <= {1, 2, 4}
+    assert sum(level == 4 for row in rows for level in row["levels"]) >= len(rows)
+    pieces, used = compose_long_meeting(seeded(2), pool)
+    assert len(used) <= 8 and sum(len(piece.text) for piece in pieces) > 1_000 * len(used)
 
 
 def test_documents_follow_one_another_with_the_strongest_boundary(pool):
