@@ -34,12 +34,14 @@ export interface BoundaryStrengths {
 /** Units whose strengths one run gives. */
 const WINDOW = 1024;
 /** Log-odds for a cosine of 1 between the words of both sides, where blocks have many units. */
-const COHESION_WEIGHT = 13;
+const COHESION_WEIGHT = 6;
 /** Width of the windows as a share of a block. */
 const COHESION_SHARE = 0.35;
 /** Narrower windows are what the network judges alone; the full weight comes at eight times as many units. */
 const LEAST_COHESION_UNITS = 5;
 const SAMPLE_UNITS = 512;
+/** Strength from which a boundary is believed in: chosen on SemanticSeg's development split. */
+export const BELIEVED_STRENGTH = -2;
 
 export class BoundaryModel {
   readonly #card: ModelCard;

@@ -15,6 +15,7 @@ const INSIDE_UNIT = -12;
 /**
  * @param units in order, covering the text
  * @param strengthsOf of the boundary behind each unit, as log-odds, for blocks of about so many tokens [units]
+ * @param believed where strengths mean the same in every text: that from which a boundary is believed in (ScoredUnits)
  */
 export function cutByStrengths(
   text: string,
@@ -22,13 +23,14 @@ export function cutByStrengths(
   strengthsOf: (targetTokens: number) => ArrayLike<number>,
   limits: SegmentLimits,
   count: CountTokens,
+  believed?: number,
 ): Segment[] {
   const { ends, tokens, units: owners } = fittingUnits(text, units, limits.maxTokens, count);
   const strengthsAt = (targetTokens: number) => {
     const strengths = strengthsOf(targetTokens);
     return Float64Array.from(owners, (unit) => (unit < 0 ? INSIDE_UNIT : (strengths[unit] as number)));
   };
-  const scored = { tokens, strengthsAt };
+  const scored = { tokens, strengthsAt, ...(believed === undefined ? {} : { believed }) };
   const { granularity, maxTokens } = limits;
   const chosen =
     granularity === undefined

@@ -3,7 +3,7 @@
  * that it has loaded, and the strengths of the last text, since one text is often cut at several lengths.
  */
 import { tokenizerOf } from '../text/text-worker.js';
-import { BoundaryModel, type BoundaryStrengths } from './boundary-model.js';
+import { BELIEVED_STRENGTH, BoundaryModel, type BoundaryStrengths } from './boundary-model.js';
 import { cutByStrengths } from './cut-by-strengths.js';
 import { embeddingStrengths } from './cut-embedding.js';
 import { CUTS, type CutName } from './cuts.js';
@@ -62,7 +62,7 @@ export async function segmentSemantic(task: SemanticTask): Promise<Segment[]> {
   if (text.length > MOST_KEPT_CHARACTERS) semantic = undefined;
   const characters = charactersPerToken(text, count);
   const strengthsOf = (targetTokens: number) => model.forTarget(strengths, targetTokens * characters);
-  return cutByStrengths(text, strengths.units, strengthsOf, limits, count);
+  return cutByStrengths(text, strengths.units, strengthsOf, limits, count, BELIEVED_STRENGTH);
 }
 
 export async function segmentEmbedding(task: EmbeddingTask): Promise<Segment[]> {

@@ -11,6 +11,11 @@ export interface ScoredUnits {
   tokens: ArrayLike<number>;
   /** Strength of the boundary behind each unit, as log-odds, for blocks of about this many tokens. [units] */
   strengthsAt(targetTokens: number): ArrayLike<number>;
+  /**
+   * Strength from which a boundary is believed in. Where it is given, a text gets more blocks than the target asks for if
+   * it has more such boundaries, and fewer if it has fewer, within FREEDOM.
+   */
+  believed?: number;
 }
 
 /** A boundary depends on at most this many target lengths behind it. */
@@ -22,6 +27,8 @@ const CRUMB_COST = 25;
 /** Blocks longer than this multiple of the target are not looked at, unless nothing else fits. */
 const REACH = 8;
 const PRICE_STEPS = 14;
+/** The count may differ from what the target asks for by this factor. */
+const FREEDOM = 1.2;
 const HIGHEST_STRENGTH = 12;
 /** Targets of neighbouring granularities differ by about this factor. */
 const LADDER_RATIO = 1.35;
@@ -65,7 +72,7 @@ export function selectNested(
 /** @param candidates units that may end a block, ascending, the last unit among them */
 function selectAmong(
   candidates: ArrayLike<number>,
-  { tokens, strengthsAt }: ScoredUnits,
+  { tokens, strengthsAt, believed }: ScoredUnits,
   limits: SegmentLimits,
   target: number,
 ): number[] {
@@ -86,7 +93,7 @@ function selectAmong(
     const strength = strengths[end] as number;
     scores[at] = Math.max(-HIGHEST_STRENGTH, Math.min(HIGHEST_STRENGTH, strength));
   }
-  const search = new StretchSearch(sums, scores, limits, target);
+  const search = new StretchSearch(sums, scores, limits, target, believed);
   const chosen: number[] = [];
   let first = 0;
   while (first < count) {
@@ -110,15 +117,23 @@ class StretchSearch {
   readonly #scores: Float64Array;
   readonly #reach: number;
   readonly #target: number;
+  readonly #believed: number | undefined;
   /** Cost of each length in tokens. */
   readonly #costs: Float64Array;
   readonly #value: Float64Array;
   readonly #from: Int32Array;
 
-  constructor(sums: Float64Array, scores: Float64Array, { minTokens, maxTokens }: SegmentLimits, target: number) {
+  constructor(
+    sums: Float64Array,
+    scores: Float64Array,
+    { minTokens, maxTokens }: SegmentLimits,
+    target: number,
+    believed: number | undefined,
+  ) {
     this.#sums = sums;
     this.#scores = scores;
     this.#target = target;
+    this.#believed = believed;
     this.#reach = Math.min(maxTokens, Math.ceil(target * REACH));
     this.#costs = Float64Array.from({ length: this.#reach + 1 }, (_, length) => {
       const cost = LENGTH_WEIGHT * Math.log(Math.max(length, 1) / target) ** 2;
@@ -131,7 +146,14 @@ class StretchSearch {
   /** @returns candidates in first..stop-1 that end blocks, the last among them */
   best(first: number, stop: number): number[] {
     const total = (this.#sums[stop] as number) - (this.#sums[first] as number);
-    const wanted = Math.max(1, Math.round(total / this.#target));
+    const asked = Math.max(1, Math.round(total / this.#target));
+    let wanted = asked;
+    if (this.#believed !== undefined) {
+      this.#run(first, stop, this.#believed);
+      const count = this.#count(first, stop);
+      wanted = Math.max(1, Math.round(asked / FREEDOM), Math.min(count, Math.round(asked * FREEDOM)));
+      if (wanted === count) return this.#path(first, stop);
+    }
     let low = -2 * HIGHEST_STRENGTH - 4;
     let high = -low;
     let best: number[] = [];

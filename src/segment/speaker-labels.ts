@@ -3,6 +3,7 @@
  * A label counts only when it comes again nearby, so "Note:" in prose is none.
  */
 import { isSpace } from '../text/split-sentences.js';
+import type { UnitBags } from './lexical-cohesion.js';
 import type { TextUnit } from './text-units.js';
 import { hashOf } from './text-words.js';
 
@@ -26,6 +27,9 @@ const PATTERN =
 /** Units on each side in which the label has to come again. */
 const REACH = 24;
 const RECENT = 16;
+/** What follows a label without one of its own is still the speaker's, for so many units. */
+const CARRIED = 24;
+const MOST_SHARE = 8;
 
 export function speakerLabels(text: string, units: readonly TextUnit[]): SpeakerLabel[] {
   const speakers = new Float64Array(units.length);
@@ -66,6 +70,35 @@ export function speakerLabels(text: string, units: readonly TextUnit[]): Speaker
     labels.push(label);
   }
   return labels;
+}
+
+/**
+ * The speakers of units as bags, so that windows can be compared by who speaks in them (slidingCohesion): a unit counts by
+ * the root of its length.
+ *
+ * @param wordCounts [units]
+ */
+export function speakerBags(labels: readonly SpeakerLabel[], wordCounts: ArrayLike<number>): UnitBags {
+  const numbers = new Map<number, number>();
+  const offsets = new Int32Array(labels.length + 1);
+  const words: number[] = [];
+  let speaker = 0;
+  let since = 0;
+  for (const [index, label] of labels.entries()) {
+    since += 1;
+    if (label.speaker !== 0) {
+      speaker = label.speaker;
+      since = 0;
+    }
+    if (speaker !== 0 && since <= CARRIED) {
+      const number = numbers.get(speaker) ?? numbers.size;
+      numbers.set(speaker, number);
+      const share = Math.min(MOST_SHARE, 1 + Math.floor(Math.sqrt(wordCounts[index] as number)));
+      for (let count = 0; count < share; count += 1) words.push(number);
+    }
+    offsets[index + 1] = words.length;
+  }
+  return { offsets, words: Int32Array.from(words), weights: new Int32Array(numbers.size).fill(1) };
 }
 
 function comesAgain(speakers: Float64Array, index: number): boolean {

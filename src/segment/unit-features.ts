@@ -1,20 +1,22 @@
 /**
  * What the trained segmenter sees of a text: for each unit its words as rows of the embedding table, and a vector of
- * plain features (lengths, punctuation, speaker, layout, lexical cohesion around its end).
+ * plain features (lengths, punctuation, speaker, layout, lexical cohesion and change of speakers around its end).
  * The one implementation: training reads the same numbers through write-features.ts. Everything is local to a unit and
  * its neighbours. Changing anything here needs a new FEATURE_VERSION and a newly trained model.
  */
 import { slidingCohesion, type UnitBags } from './lexical-cohesion.js';
-import { type SpeakerLabel, speakerLabels } from './speaker-labels.js';
+import { type SpeakerLabel, speakerBags, speakerLabels } from './speaker-labels.js';
 import type { TextUnit } from './text-units.js';
 import { visitWords } from './text-words.js';
 import type { WordVocabulary } from './word-vocabulary.js';
 
-export const FEATURE_VERSION = 1;
+export const FEATURE_VERSION = 2;
 /** Units on each side of the windows in which shared words are looked for. */
 const COHESION_WIDTHS = [2, 6, 16, 48] as const;
+/** The same for who speaks. */
+const SPEAKER_WIDTHS = [8, 24, 72] as const;
 const PLAIN_FEATURES = 40;
-export const FEATURES = PLAIN_FEATURES + COHESION_WIDTHS.length;
+export const FEATURES = PLAIN_FEATURES + COHESION_WIDTHS.length + SPEAKER_WIDTHS.length;
 /** Words read of one unit at most. */
 const MOST_WORDS = 96;
 /** Below this rarity a word says nothing about the topic. */
@@ -45,10 +47,16 @@ export function unitFeatures(text: string, units: readonly TextUnit[], vocabular
     values[at + 38] = next ? Number(next.opensLine) : 1;
     values[at + 39] = next ? Math.min(next.blankLines, 3) / 3 : 1;
   }
-  for (const [scale, width] of COHESION_WIDTHS.entries()) {
-    const cosines = slidingCohesion(bags, width);
+  const speakers = speakerBags(labels, wordCounts);
+  const windows = [
+    ...COHESION_WIDTHS.map((width) => ({ bags, width })),
+    ...SPEAKER_WIDTHS.map((width) => ({ bags: speakers, width })),
+  ];
+  for (const [column, window] of windows.entries()) {
+    if (window.bags.words.length === 0) continue;
+    const cosines = slidingCohesion(window.bags, window.width);
     for (let index = 0; index < units.length; index += 1) {
-      values[index * FEATURES + PLAIN_FEATURES + scale] = cosines[index] as number;
+      values[index * FEATURES + PLAIN_FEATURES + column] = cosines[index] as number;
     }
   }
   return { rows, offsets, values, bags };

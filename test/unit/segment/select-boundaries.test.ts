@@ -55,6 +55,20 @@ describe('boundaries that are chosen', () => {
     );
   });
 
+  it('are more where more are believed in and fewer where fewer are, within a quarter', () => {
+    const limits = readLimits({ targetTokens: 200, maxTokens: 4000 });
+    for (const seed of [1, 2, 3]) {
+      const some = text(3000, seed);
+      const counts = [20, 0, -20].map((believed) => selectBoundaries({ ...some, believed }, limits).length);
+      const asked = selectBoundaries(some, limits).length;
+      expect(counts[0]).toBeLessThan(asked);
+      expect(counts[2]).toBeGreaterThan(asked);
+      expect(counts[0] as number).toBeGreaterThan(asked * 0.75);
+      expect(counts[2] as number).toBeLessThan(asked * 1.25);
+      expect(counts[1] as number).toBeLessThanOrEqual(counts[2] as number);
+    }
+  });
+
   it.each([40, 100, 200, 500])('give blocks of %i tokens on the mean, within a quarter', (targetTokens) => {
     for (const seed of [1, 2, 3, 4, 5]) {
       const some = text(3000, seed);

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { slidingCohesion, type UnitBags } from '../../../src/segment/lexical-cohesion.js';
-import { speakerLabels } from '../../../src/segment/speaker-labels.js';
+import { speakerBags, speakerLabels } from '../../../src/segment/speaker-labels.js';
 import { splitUnits } from '../../../src/segment/text-units.js';
 import { hashOf, visitWords } from '../../../src/segment/text-words.js';
 import { FEATURES, unitFeatures } from '../../../src/segment/unit-features.js';
@@ -124,6 +124,20 @@ describe('speakers', () => {
     expect(labels.map(({ speaker }) => speaker !== 0)).toEqual([true, true, true, false, true]);
     expect(labels[0]?.speaker).toBe(labels[2]?.speaker);
     expect(text.slice(labels[2]?.textStart).startsWith('How are')).toBe(true);
+  });
+
+  it('part windows where others begin to speak, and carry on over lines without a label', () => {
+    const turns = (names: string[]) =>
+      Array.from({ length: 12 }, (_, at) => `${names[at % 2]}: it was said here\nand went on below\n`).join('');
+    const text = turns(['Anna', 'Ben']) + turns(['Carla', 'David']);
+    const units = splitUnits(text);
+    const labels = speakerLabels(text, units);
+    const cosines = slidingCohesion(speakerBags(labels, new Int32Array(units.length).fill(4)), 8);
+    const border = units.findIndex(({ start }) => text.startsWith('Carla', start)) - 1;
+    expect(cosines[border]).toBe(0);
+    expect(cosines[border - 12]).toBeCloseTo(1, 5);
+    expect(cosines[border + 12]).toBeCloseTo(1, 5);
+    expect(speakerBags(speakerLabels('No.\nOne.\n', splitUnits('No.\nOne.\n')), [1, 1]).words.length).toBe(0);
   });
 });
 
