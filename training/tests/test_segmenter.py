@@ -106,3 +106,15 @@ def test_training_goes_on_from_a_checkpoint_that_saw_fewer_features(tmp_path: Pa
     rows, bounds, values = torch.randint(0, 20, (units * 3,)), torch.arange(units + 1) * 3, torch.randn(1, units, 6)
     levels = [network(Crops(rows, bounds[:-1], bounds[1:], None, part, torch.tensor([units]))) for network, part in ((old, values[..., :4]), (new, values))]
     torch.testing.assert_close(levels[0], levels[1], atol=1e-5, rtol=1e-5)
+
+
+def test_checkpoints_of_one_shape_have_a_mean(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    from blockstitch_training.segmenter.average import average
+
+    for name, config, value in (("a", {"rows": 1}, 1.0), ("b", {"rows": 1}, 4.0), ("c", {"rows": 2}, 0.0)):
+        torch.save({"config": config, "weights": {"w": torch.full((2,), value)}}, tmp_path / f"{name}.pt")
+    average([tmp_path / "a.pt", tmp_path / "b.pt"], tmp_path / "mean.pt")
+    assert torch.load(tmp_path / "mean.pt")["weights"]["w"].tolist() == [2.5, 2.5]
+    with pytest.raises(ValueError, match="different networks"):
+        average([tmp_path / "a.pt", tmp_path / "c.pt"], tmp_path / "none.pt")
