@@ -50,3 +50,9 @@ def test_a_text_runs_on_and_leaves_names_out_but_nothing_else() -> None:
 @pytest.mark.parametrize(("passage", "name"), [("The Dogali comes in red. The Dogali is all silk.", "Dogali"), ("It rained. That is so.", "")])
 def test_the_subject_is_the_name_in_every_sentence(passage: str, name: str) -> None:
     assert answers.subject(passage) == name
+
+
+def test_a_lead_is_of_the_same_questions_and_its_error_of_their_differences() -> None:
+    assert answers.lead([True, False], [True, False]) == (0, 0)
+    by, error = answers.lead([True] * 3 + [False], [True] * 2 + [False] * 2)
+    assert by == 0.25 and error == pytest.approx((0.75**2 + 3 * 0.25**2) ** 0.5 / 4)

@@ -17,6 +17,7 @@ import math
 import random
 import re
 import urllib.request
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..questions import Example, make_example
@@ -41,8 +42,18 @@ ASIDES = (
 class Result:
     target_tokens: int
     mean_tokens: float
-    right: int
-    asked: int
+    right: list[bool]
+
+    @property
+    def share(self) -> float:
+        return sum(self.right) / len(self.right)
+
+
+def lead(first: Sequence[bool], other: Sequence[bool]) -> tuple[float, float]:
+    """By how much the first answers more of the same questions, and the standard error of that difference."""
+    differences = [int(a) - int(b) for a, b in zip(first, other, strict=True)]
+    mean = sum(differences) / len(differences)
+    return mean, math.sqrt(sum((each - mean) ** 2 for each in differences)) / len(differences)
 
 
 def post(url: str, body: dict) -> dict:
@@ -124,11 +135,11 @@ def is_right(answer: str, wanted: str) -> bool:
 def evaluate(url: str, examples: list[tuple[str, Example]], segmenter: str, wanted: float) -> Result:
     texts = [text for text, _ in examples[:40]]
     target, mean = target_for(url, texts, segmenter, wanted)
-    right = 0
+    right = []
     for text, example in examples:
         question = example.questions[0]
-        right += is_right(ask(url, text, question.question, segmenter, target), question.answer)
-    return Result(target, mean, right, len(examples))
+        right.append(is_right(ask(url, text, question.question, segmenter, target), question.answer))
+    return Result(target, mean, right)
 
 
 def main() -> None:
@@ -140,12 +151,15 @@ def main() -> None:
     parser.add_argument("--segmenters", default=",".join(SEGMENTERS))
     options = parser.parse_args()
     examples = draw(options.questions, options.subjects)
-    print("| segmenter | target | mean tokens | exact answers | standard error |\n| --- | --- | --- | --- | --- |")
+    print("| segmenter | target | mean tokens | exact answers | the first one's lead, points (standard error) |\n| --- | --- | --- | --- | --- |")
+    first: list[bool] = []
     for segmenter in options.segmenters.split(","):
         result = evaluate(options.url, examples, segmenter, options.tokens)
-        share = result.right / result.asked
-        error = math.sqrt(share * (1 - share) / result.asked)
-        print(f"| {segmenter} | {result.target_tokens} | {result.mean_tokens:.1f} | {100 * share:.1f}% of {result.asked} | {100 * error:.1f} |", flush=True)
+        first = first or result.right
+        by, error = lead(first, result.right)
+        said = f"{100 * by:+.1f} ({100 * error:.1f})" if first is not result.right else ""
+        print(f"| {segmenter} | {result.target_tokens} | {result.mean_tokens:.1f} | {100 * result.share:.1f}% of {len(result.right)} | {said} |", flush=True)
+
 
 
 if __name__ == "__main__":
