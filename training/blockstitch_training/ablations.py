@@ -40,11 +40,13 @@ class Size:
     documents: tuple[int, int]
     questions: int  # per evaluated set
     seeds: int  # of the main runs
+    compiled: bool = True
 
 
+RATES = {"learning_rate": 1e-3, "muon_rate": 5e-3}  # the demo model is trained from nothing at twice these
 SIZES = {
-    "smoke": Size(4, 1200, (1, 4), 8, 1),  # seconds: shows that everything runs
-    "tiny": Size(150, 4096, (1, 8), 200, 3),
+    "smoke": Size(4, 1200, (1, 4), 8, 1, compiled=False),  # seconds: shows that everything runs
+    "tiny": Size(150, 4096, (2, 8), 200, 3),
     "small": Size(600, 8192, (1, 16), 400, 3),
 }
 SETS = {"8 documents": (8, "mixed"), "8 documents, continued": (8, "continued")}
@@ -95,7 +97,7 @@ def run_one(name: str, changed: dict, seed: int, size: Size, teacher: Path, dire
     made: dict[str, object] = {"run": name, "seed": seed}
     checkpoint = teacher
     if name != "plain stitching":
-        settings = Settings(teacher=str(teacher), steps=size.steps, tokens_per_step=size.tokens, seed=seed, save_every=50, **changed)
+        settings = Settings(teacher=str(teacher), steps=size.steps, tokens_per_step=size.tokens, seed=seed, save_every=50, compile=size.compiled, **RATES, **changed)
         distiller = Distiller(settings, QuestionSource(load_tokenizer(teacher), seed, size.documents), directory)
         distiller.resume()
         distiller.train()

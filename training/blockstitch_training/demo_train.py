@@ -2,8 +2,8 @@
 
 Full causal attention; several questions per context, none of which sees another, loss on the answers and, lightly, on everything (so that copying is
 learnt early); a curriculum over documents per context that moves on when the answers come out right. In most contexts documents
-go on where the one before was cut, and all subjects share an initial: what an abbreviation stands for then has to be taken from
-the text before, which is what full attention can do and a block read by itself cannot. Matrices are trained by Muon, the rest by AdamW, in bfloat16 where the processor or GPU has it. What a prompt looks like is demo_tokens.py, what
+go on where the one before was cut, and all subjects share a stem: what an abbreviation stands for then has to be
+taken from the text before, which is what full attention can do and a block read by itself cannot. Matrices are trained by Muon, the rest by AdamW, in bfloat16 where the processor or GPU has it. What a prompt looks like is demo_tokens.py, what
 is asked is questions.py, the score is demo_score.py.
 """
 
@@ -46,7 +46,7 @@ class Stage:
         """One context; its questions grow with its documents."""
         questions = max(4, self.questions * documents // self.documents[1])
         cut = rng.random() < self.continued
-        return make_example(rng, documents, questions, entities, self.two_hop, continued=0.8 if cut else 0.0, shared_initials=cut)
+        return make_example(rng, documents, questions, entities, self.two_hop, continued=0.8 if cut else 0.0, shared_stems=cut)
 
 
 STAGES = (

@@ -3,15 +3,16 @@
 Every answer is one sentence that stands in exactly one document: a small model learns to find it by copying. Three sorts of question:
 
 - direct: the sentence stands in a document as it is asked for.
-- continued: the text was cut in the middle of its subject. The sentence is the first of the next document and names its subject by
-  the initial only ("K. lives in Bergo."), as texts do; the answer has the name ("Kalido lives in Bergo."). Who "K." is stands in the
-  document before. By itself such a document is ambiguous only where two subjects share an initial. Contexts with such documents
-  are about subjects of one kind and tell the same of each, so that what is asked for does not find the sentence without the name.
+- continued: the text was cut in the middle of its subject. The sentence is the first of the next document and has its subject
+  abbreviated, to the initial or the stem ("K. lives in Bergo.", "Kal. lives in Bergo."), as texts do; the answer has the name ("Kalido lives
+  in Bergo."). Who that is stands in the document before. By itself such a document is ambiguous only where two subjects begin alike.
+  Contexts with such documents are about subjects of one kind and tell the same of each, so that what is asked for does not find the
+  sentence without the name.
 - two-hop: "Where does the founder of Dogali live?"; the answer is the sentence about the second.
 
-Names are a stem and an ending, so a fresh seed gives entities that no earlier seed had (up to chance). Each attribute is stated and
-asked for in four ways; two of the sixteen pairs of statement and question are kept for `held_out=True`, and never trained.
-All is a function of the seed.
+Names are a stem and an ending, so a fresh seed gives entities that no earlier seed had (up to chance). Each attribute is stated in
+four ways and asked for in four ways behind six openers; for each way of asking one opener is kept for `held_out=True`, and never
+trained. All is a function of the seed.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ import random
 from dataclasses import dataclass, replace
 
 INITIALS = "BDFGKLMNPRSTVZ"
+SHORTENED = (1, 3)  # letters that may be left of an abbreviated name
 STEMS = [first + vowel + last for first in INITIALS for vowel in "aeiou" for last in "lnrsmk"]
 ENDINGS = [vowel + middle + last for vowel in "aeiou" for middle in "bdfgklmnprstvz" for last in "aio"]
 COLOURS = "red blue green amber violet silver black white golden grey orange purple yellow pink brown crimson".split()
 TRADES = "baker painter doctor pilot farmer teacher lawyer singer sailor chemist potter tailor miner judge nurse cook".split()
 MATERIALS = "glass steel cork linen copper oak clay wool paper stone leather marble bamboo silk rubber tin".split()
+OPENERS = ("", "Tell me.", "One question.", "Please help.", "Do you know?", "Good day.")
 MONTHS = "January February March April May June July August September October November December".split()
 
 
@@ -116,18 +119,18 @@ KINDS: dict[str, dict[str, Attribute]] = {
     "event": {
         "place": Attribute(
             "name",
-            ("The {e} fair takes place in {v}.", "The {e} fair is held in {v}.", "The {e} fair fills the streets of {v}.", "The {e} fair goes on in {v}."),
-            ("Where is the {e} fair held?", "Where does the {e} fair take place?", "In which city is the {e} fair?", "Whose streets does the {e} fair fill?"),
+            ("{e} takes place in {v}.", "{e} is held in {v}.", "{e} fills the streets of {v}.", "{e} goes on in {v}."),
+            ("Where is {e} held?", "Where does {e} take place?", "In which city is {e} held?", "Whose streets does {e} fill?"),
         ),
         "host": Attribute(
             "person",
-            ("The {e} fair is hosted by {v}.", "The {e} fair is run by {v}.", "The {e} fair has a host named {v}.", "The {e} fair is led by {v}."),
-            ("Who hosts the {e} fair?", "Who is the host of the {e} fair?", "Who runs the {e} fair?", "By whom is the {e} fair hosted?"),
+            ("{e} is hosted by {v}.", "{e} is run by {v}.", "{e} has a host named {v}.", "{e} is led by {v}."),
+            ("Who hosts {e}?", "Who is the host of {e}?", "Who runs {e}?", "By whom is {e} hosted?"),
         ),
         "month": Attribute(
             "month",
-            ("The {e} fair opens in {v}.", "The {e} fair starts in {v}.", "The {e} fair comes each {v}.", "The {e} fair begins in {v}."),
-            ("When does the {e} fair open?", "In which month does the {e} fair open?", "When is the start of the {e} fair?", "In which month does the {e} fair start?"),
+            ("{e} opens in {v}.", "{e} starts in {v}.", "{e} comes each {v}.", "{e} begins in {v}."),
+            ("When does {e} open?", "In which month does {e} open?", "When is the start of {e}?", "In which month does {e} start?"),
         ),
     },
 }  # fmt: skip
@@ -137,7 +140,7 @@ HOPS = {
     ("person", "friend"): "the friend of {e}",
     ("company", "founder"): "the founder of {e}",
     ("product", "maker"): "the maker of the {e}",
-    ("event", "host"): "the host of the {e} fair",
+    ("event", "host"): "the host of {e}",
 }
 
 
@@ -150,6 +153,7 @@ class Fact:
     phrasing: int  # which of the attribute's statements
     document: int  # that holds it
     introduced: int  # document that names the entity
+    shortened: int  # letters that are left of a name where it is abbreviated
 
     @property
     def described(self) -> Attribute:
@@ -162,28 +166,29 @@ class Fact:
     @property
     def statement(self) -> str:
         """As it stands in the document."""
-        subject = self.entity if self.document == self.introduced else f"{self.entity[0]}."
+        subject = self.entity if self.document == self.introduced else f"{self.entity[: self.shortened]}."
         return self.described.statements[self.phrasing].format(e=subject, v=self.value)
 
 
-def make_name(rng: random.Random) -> str:
-    return rng.choice(STEMS) + rng.choice(ENDINGS)
+def make_name(rng: random.Random, stem: str | None = None) -> str:
+    return (stem or rng.choice(STEMS)) + rng.choice(ENDINGS)
 
 
-def is_held_out(statement: int, question: int, phrasings: int) -> bool:
-    """Whether this pair of phrasings is kept from training: one question for every second statement."""
-    return statement % 2 == 0 and statement + question == phrasings - 1
+def is_held_out(opener: int, question: int) -> bool:
+    """Whether this way of asking is kept from training behind this opener (indexes into OPENERS and an attribute's questions)."""
+    return opener > 0 and opener - 1 == question % (len(OPENERS) - 1)
 
 
 class World:
     """The facts of one example: entities in documents, people who turn up in each other's facts."""
 
-    def __init__(self, rng: random.Random, documents: int, entities: int, held_out: bool, continued: float, shared_initials: bool):
+    def __init__(self, rng: random.Random, documents: int, entities: int, held_out: bool, continued: float, shared_stems: bool):
         self.rng = rng
         self.held_out = held_out
         self.used: set[str] = set()
         self.taken: set[tuple[str, str]] = set()  # initials by kind
-        self.shared = rng.sample(INITIALS, entities) if shared_initials else None
+        self.shared = [rng.choice([stem for stem in STEMS if stem[0] == initial]) for initial in rng.sample(INITIALS, entities)] if shared_stems else None
+        self.shortened = rng.choice(SHORTENED)
         self.kinds = [rng.choice(list(KINDS))] if continued > 0 else list(KINDS)
         alike = self.shuffled(KINDS[self.kinds[0]]) if continued > 0 else None
         self.places = [place for index in range(documents) for place in self.places_of(index, entities)]
@@ -198,28 +203,27 @@ class World:
             self.facts += of_place
 
     def places_of(self, document: int, entities: int) -> list[tuple[str, str, int]]:
-        initials = [None] * entities if self.shared is None else self.shuffled(self.shared)
-        return [(kind, self.subject(kind, initial), document) for initial in initials for kind in [self.rng.choice(self.kinds)]]
+        stems = [None] * entities if self.shared is None else self.shuffled(self.shared)
+        return [(kind, self.subject(kind, stem), document) for stem in stems for kind in [self.rng.choice(self.kinds)]]
 
     def shuffled(self, names) -> list[str]:
         names = list(names)
         self.rng.shuffle(names)
         return names
 
-    def subject(self, kind: str, initial: str | None) -> str:
-        """A new name: with the given initial, else with one that no other subject of this kind has, while there are such."""
+    def subject(self, kind: str, stem: str | None) -> str:
+        """A new name: with the given stem, else with an initial that no other subject of this kind has, while there are such."""
         free = [each for each in INITIALS if (kind, each) not in self.taken]
-        wanted = [initial] if initial else free or list(INITIALS)
-        name = self.fresh_name()
-        while name[0] not in wanted:
+        name = self.fresh_name(stem)
+        while stem is None and free and name[0] not in free:
             name = self.fresh_name()
         self.taken.add((kind, name[0]))
         return name
 
-    def fresh_name(self) -> str:
-        name = make_name(self.rng)
+    def fresh_name(self, stem: str | None = None) -> str:
+        name = make_name(self.rng, stem)
         while name in self.used:
-            name = make_name(self.rng)
+            name = make_name(self.rng, stem)
         self.used.add(name)
         return name
 
@@ -227,7 +231,7 @@ class World:
         kind, entity, document = place
         described = KINDS[kind][attribute]
         value = self.value(described.value, entity)
-        return Fact(kind, attribute, entity, value, self.rng.randrange(len(described.statements)), document, document)
+        return Fact(kind, attribute, entity, value, self.rng.randrange(len(described.statements)), document, document, self.shortened)
 
     def value(self, sort: str, entity: str) -> str:
         rng = self.rng
@@ -239,19 +243,16 @@ class World:
         lists = {"trade": TRADES, "colour": COLOURS, "material": MATERIALS, "month": MONTHS}
         return rng.choice(lists[sort]) if sort in lists else self.fresh_name()
 
-    def phrasings(self, fact: Fact) -> list[str]:
-        """The questions that may go with the fact's statement; none where all of them are trained and held-out ones are wanted."""
-        questions = fact.described.questions
-        return [each for at, each in enumerate(questions) if is_held_out(fact.phrasing, at, len(questions)) == self.held_out]
-
     def asked(self, fact: Fact, of: str) -> str:
-        return self.rng.choice(self.phrasings(fact)).format(e=of)
+        """A question that the fact answers, behind an opener: one of training, or one of those kept from it."""
+        at = self.rng.randrange(len(fact.described.questions))
+        opener = self.rng.choice([opener for number, opener in enumerate(OPENERS) if is_held_out(number, at) == self.held_out])
+        return f"{opener} {fact.described.questions[at]}".lstrip().format(e=of)
 
     def one_hop(self) -> list[Question]:
         return [
             Question(self.asked(fact, fact.entity), fact.answer, fact.document, None, fact.introduced if fact.introduced != fact.document else None)
             for fact in self.facts
-            if self.phrasings(fact)
         ]
 
     def two_hop(self) -> list[Question]:
@@ -259,7 +260,7 @@ class World:
         whole = [fact for fact in self.facts if fact.document == fact.introduced]
         of_person: dict[str, list[Fact]] = {}
         for fact in whole:
-            if fact.kind == "person" and self.phrasings(fact):
+            if fact.kind == "person":
                 of_person.setdefault(fact.entity, []).append(fact)
         asked = []
         for fact in whole:
@@ -274,19 +275,18 @@ class World:
 
 def make_example(
     rng: random.Random, documents: int, questions: int, entities: int = 1, two_hop: float = 0.0, held_out: bool = False,
-    continued: float = 0.0, shared_initials: bool = False,
+    continued: float = 0.0, shared_stems: bool = False,
 ) -> Example:
-    """`documents` texts about `entities` entities each, and up to `questions` different questions over them, all answerable. Among
-    few facts there may be none with a held-out pair.
+    """`documents` texts about `entities` entities each, and up to `questions` different questions over them, all answerable.
 
     two_hop: share of the questions, 0 to 1, that lead over two documents (fewer where the facts have no such pair).
-    held_out: questions in phrasings that training never shows together with their statements.
+    held_out: questions behind openers that training never shows with them.
     continued: share of the documents, 0 to 1, that begin with one or two sentences about the subject of the one before. Above 0
         all subjects are of one kind and told of in one order.
-    shared_initials: every document's subjects have the same initials, so that an abbreviation says nothing by itself; else
-        subjects of one kind have different ones, while the alphabet lasts.
+    shared_stems: every document's subjects begin with the same three letters, so that an abbreviation says nothing by itself; else
+        subjects of one kind have different initials, while the alphabet lasts.
     """  # fmt: skip
-    world = World(rng, documents, entities, held_out, continued, shared_initials)
+    world = World(rng, documents, entities, held_out, continued, shared_stems)
     texts = [" ".join(fact.statement for fact in world.facts if fact.document == index) for index in range(documents)]
     single, double = world.shuffled(world.one_hop()), world.shuffled(world.two_hop())
     wanted = sum(rng.random() < two_hop for _ in range(questions))
