@@ -4,8 +4,8 @@ Every answer is one sentence that stands in exactly one document: a small model 
 
 - direct: the sentence stands in a document as it is asked for.
 - continued: the text was cut in the middle of its subject. The sentence is the first of the next document and has its subject
-  abbreviated, to the initial or the stem ("K. lives in Bergo.", "Kal. lives in Bergo."), as texts do; the answer has the name ("Kalido lives
-  in Bergo."). Who that is stands in the document before. By itself such a document is ambiguous only where two subjects begin alike.
+  abbreviated to the stem ("Kal. lives in Bergo."), as texts do; the answer has the name ("Kalido lives in Bergo."). Who that is
+  stands in the document before. By itself such a document is ambiguous only where two subjects begin alike.
   Contexts with such documents are about subjects of one kind and tell the same of each, so that what is asked for does not find the
   sentence without the name.
 - two-hop: "Where does the founder of Dogali live?"; the answer is the sentence about the second.
@@ -21,7 +21,7 @@ import random
 from dataclasses import dataclass, replace
 
 INITIALS = "BDFGKLMNPRSTVZ"
-SHORTENED = (1, 3)  # letters that may be left of an abbreviated name
+SHORTENED = 3  # letters that are left of an abbreviated name: the stem
 STEMS = [first + vowel + last for first in INITIALS for vowel in "aeiou" for last in "lnrsmk"]
 ENDINGS = [vowel + middle + last for vowel in "aeiou" for middle in "bdfgklmnprstvz" for last in "aio"]
 COLOURS = "red blue green amber violet silver black white golden grey orange purple yellow pink brown crimson".split()
@@ -153,7 +153,6 @@ class Fact:
     phrasing: int  # which of the attribute's statements
     document: int  # that holds it
     introduced: int  # document that names the entity
-    shortened: int  # letters that are left of a name where it is abbreviated
 
     @property
     def described(self) -> Attribute:
@@ -166,7 +165,7 @@ class Fact:
     @property
     def statement(self) -> str:
         """As it stands in the document."""
-        subject = self.entity if self.document == self.introduced else f"{self.entity[: self.shortened]}."
+        subject = self.entity if self.document == self.introduced else f"{self.entity[:SHORTENED]}."
         return self.described.statements[self.phrasing].format(e=subject, v=self.value)
 
 
@@ -188,7 +187,6 @@ class World:
         self.used: set[str] = set()
         self.taken: set[tuple[str, str]] = set()  # initials by kind
         self.shared = [rng.choice([stem for stem in STEMS if stem[0] == initial]) for initial in rng.sample(INITIALS, entities)] if shared_stems else None
-        self.shortened = rng.choice(SHORTENED)
         self.kinds = [rng.choice(list(KINDS))] if continued > 0 else list(KINDS)
         alike = self.shuffled(KINDS[self.kinds[0]]) if continued > 0 else None
         self.places = [place for index in range(documents) for place in self.places_of(index, entities)]
@@ -231,7 +229,7 @@ class World:
         kind, entity, document = place
         described = KINDS[kind][attribute]
         value = self.value(described.value, entity)
-        return Fact(kind, attribute, entity, value, self.rng.randrange(len(described.statements)), document, document, self.shortened)
+        return Fact(kind, attribute, entity, value, self.rng.randrange(len(described.statements)), document, document)
 
     def value(self, sort: str, entity: str) -> str:
         rng = self.rng

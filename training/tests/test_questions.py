@@ -48,8 +48,7 @@ def test_a_continued_document_begins_with_the_subject_of_the_one_before(seed: in
         name = re.search(r"[A-Z][a-z]{4,}", question.answer).group()
         assert question.named_in == question.gold - 1
         assert name in example.documents[question.named_in] and question.answer not in example.documents[question.gold]
-        abbreviated = [question.answer.replace(name, f"{name[:letters]}.") for letters in SHORTENED]
-        assert any(sentence in example.documents[question.gold] for sentence in abbreviated)
+        assert question.answer.replace(name, f"{name[:SHORTENED]}.") in example.documents[question.gold]
 
 
 def test_an_initial_stands_for_one_subject_of_a_kind_unless_all_share_the_stem() -> None:

@@ -21,6 +21,7 @@ from .sources import Cutting, QuestionSource, ShuffledSource, chat_examples, tex
 from .trainer import Distiller
 
 HELP = {
+    "start": "checkpoint of an earlier student to begin from, with the sinks that it has",
     "loss": "kl = distillation, ce = block fine-tuning on the answers",
     "sinks": "learned sink tokens, 0 = off",
     "hide": "block dropout: probability that a block is hidden, 0 = off",

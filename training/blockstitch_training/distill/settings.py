@@ -11,7 +11,8 @@ from pathlib import Path
 
 @dataclass
 class Settings:
-    teacher: str  # Hugging Face directory of the frozen full-attention teacher; the student starts from the same weights
+    teacher: str  # Hugging Face directory of the frozen full-attention teacher
+    start: str = ""  # checkpoint of an earlier student, with its sinks, to begin from; empty: the teacher's weights and fresh sinks
 
     loss: str = "kl"  # "kl": distillation; "ce": block fine-tuning, cross-entropy on the answers
     sinks: int = 4  # learned sink tokens; 0 = off (sink_tokens.py)

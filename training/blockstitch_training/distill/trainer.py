@@ -21,6 +21,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedType, set_seed
 from tqdm import tqdm
+from transformers import AutoConfig
 
 from ..optimizers import Schedule, make_optimizers
 from .batches import Batch, assemble
@@ -51,10 +52,11 @@ class Distiller:
         self.out = out
         self.accelerator = accelerator or Accelerator(mixed_precision=settings.precision)
         set_seed(settings.seed)
-        self.tokenizer = load_tokenizer(settings.teacher)
-        student = load_model(settings.teacher)
-        self.teacher_sinks = base_sinks(student.config)
-        self.student_sinks = add_sink_tokens(student, self.tokenizer, settings.sinks, settings.seed)
+        self.tokenizer = load_tokenizer(settings.start or settings.teacher)
+        student = load_model(settings.start or settings.teacher)
+        self.teacher_sinks = base_sinks(AutoConfig.from_pretrained(settings.teacher))
+        fresh_sinks = 0 if settings.start else settings.sinks
+        self.student_sinks = add_sink_tokens(student, self.tokenizer, fresh_sinks, settings.seed)
         self.inv_freq = inverse_frequencies(student)
         use_block_attention(student)
         if settings.gradient_checkpointing:

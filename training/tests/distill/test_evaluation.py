@@ -48,8 +48,7 @@ def test_generated_sets_repeat_and_have_gold_documents_everywhere():
 def test_a_continued_answer_stands_abbreviated_where_the_text_goes_on():
     for each in generated(8, 20, "continued"):
         name = re.search(r"[A-Z][a-z]{4,}", each.accepted[0]).group()
-        abbreviated = [each.accepted[0].replace(name, f"{name[:letters]}.") for letters in SHORTENED]
-        assert any(sentence in each.documents[each.gold] for sentence in abbreviated)
+        assert each.accepted[0].replace(name, f"{name[:SHORTENED]}.") in each.documents[each.gold]
         assert name in each.documents[each.gold - 1] and each.accepted[0] not in each.documents[each.gold]
 
 

@@ -58,6 +58,17 @@ def test_a_resumed_run_ends_with_exactly_the_same_weights_and_log(teacher, tmp_p
     assert losses_in(tmp_path / "whole") == losses_in(tmp_path / "cut")
 
 
+def test_a_student_can_begin_where_an_earlier_one_ended(teacher, tmp_path):
+    earlier = run(teacher, tmp_path / "earlier", steps=2)
+    earlier.train(progress=False)
+    earlier.export(tmp_path / "student")
+    later = run(teacher, steps=2, start=str(tmp_path / "student"), sinks=4)
+    assert later.student_sinks == earlier.student_sinks and later.teacher_sinks == earlier.teacher_sinks
+    for left, right in zip(earlier.student.parameters(), later.student.parameters(), strict=True):
+        torch.testing.assert_close(left, right, rtol=0, atol=1e-2)  # stored in the teacher's type
+    assert later.train(progress=False)["loss"] > 0
+
+
 def test_a_run_of_other_settings_is_not_gone_on_with(teacher, tmp_path):
     run(teacher, tmp_path, steps=3).train(progress=False)
     with pytest.raises(ValueError, match="other settings"):
