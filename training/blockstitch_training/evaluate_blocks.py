@@ -171,7 +171,7 @@ def parser() -> argparse.ArgumentParser:
     add("--two-hop", type=int, nargs="*", default=[8], help="document counts of two-hop sets")
     add("--entities", type=int, default=1, help="entities per document")
     add("--continued", type=float, default=CONTINUED, help="share of the documents that go on where the one before was cut; 0: none, and mixed kinds")
-    add("--seen-phrasings", dest="held_out", action="store_false", help="ask in pairs of phrasings of training instead of held-out ones")
+    add("--seen-phrasings", dest="held_out", action="store_false", help="ask behind the openers of training instead of held-out ones")
     add("--no-full-student", dest="full_student", action="store_false")
     add("--orders", type=int, default=5, help="orders of the documents; 0 leaves this out")
     add("--orders-documents", type=int, default=8)

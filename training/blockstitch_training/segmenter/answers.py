@@ -161,6 +161,5 @@ def main() -> None:
         print(f"| {segmenter} | {result.target_tokens} | {result.mean_tokens:.1f} | {100 * result.share:.1f}% of {len(result.right)} | {said} |", flush=True)
 
 
-
 if __name__ == "__main__":
     main()

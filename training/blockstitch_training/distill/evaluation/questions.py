@@ -1,6 +1,6 @@
 """The questions asked: generated ones that training never saw, and rows of multi-document JSONL (../shared/data/rag).
 
-Generated: held-out entities (another seed space) and held-out phrasings; one question per context, every document but its own a
+Generated: held-out entities (another seed space) and held-out openers; one question per context, every document but its own a
 distractor; the gold document stands anywhere. A set is a function of its name and size alone.
 """
 
