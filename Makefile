@@ -18,7 +18,7 @@ $(STAMP)/npm: package.json package-lock.json .npmrc
 $(STAMP)/venv: training/requirements.txt training/requirements-train.txt
 	@mkdir -p $(STAMP)
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r training/requirements-train.txt
+	$(VENV)/bin/python -m pip install --quiet --no-cache-dir --disable-pip-version-check -r training/requirements-train.txt
 	@touch $@
 
 build: $(STAMP)/npm ## Compile TypeScript and the native kernels (both incremental)
@@ -36,7 +36,7 @@ redis: ## Make sure that redis-server is installed (the tests start their own on
 
 $(STAMP)/nvcc: kernels/cuda/requirements.txt $(STAMP)/venv
 	rm -rf kernels/build-nvcc
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --target kernels/build-nvcc -r kernels/cuda/requirements.txt
+	$(VENV)/bin/python -m pip install --quiet --no-cache-dir --disable-pip-version-check --no-deps --target kernels/build-nvcc -r kernels/cuda/requirements.txt
 	@touch $@
 
 cuda-toolkit: ## Make sure that there is a CUDA compiler: the one installed, or the package index's (250 MB, needs no GPU)
