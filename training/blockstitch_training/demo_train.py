@@ -31,6 +31,7 @@ from .optimizers import Schedule, make_optimizers
 from .questions import Example, make_example
 
 LONGEST_STEP = 10.0  # seconds that one step may count for: compiling and being paused are no training
+BY_STEM = 0.75  # share of the contexts of whole documents in which only the stems tell the subjects apart
 DECAY = 0.25  # share of the time, at the end, over which the learning rate falls to a twentieth
 
 
@@ -46,7 +47,10 @@ class Stage:
         """One context; its questions grow with its documents."""
         questions = max(4, self.questions * documents // self.documents[1])
         cut = rng.random() < self.continued
-        return make_example(rng, documents, questions, entities, self.two_hop, continued=0.8 if cut else 0.0, shared_stems=cut)
+        by_stem = not cut and rng.random() < BY_STEM
+        shared = "stem" if cut else "ending" if by_stem else None
+        alike = by_stem and rng.random() < 0.75
+        return make_example(rng, documents, questions, entities, self.two_hop, continued=0.8 if cut else 0.0, shared=shared, alike=alike)
 
 
 STAGES = (

@@ -169,8 +169,8 @@ class Fact:
         return self.described.statements[self.phrasing].format(e=subject, v=self.value)
 
 
-def make_name(rng: random.Random, stem: str | None = None) -> str:
-    return (stem or rng.choice(STEMS)) + rng.choice(ENDINGS)
+def make_name(rng: random.Random, stem: str | None = None, ending: str | None = None) -> str:
+    return (stem or rng.choice(STEMS)) + (ending or rng.choice(ENDINGS))
 
 
 def is_held_out(opener: int, question: int) -> bool:
@@ -181,19 +181,20 @@ def is_held_out(opener: int, question: int) -> bool:
 class World:
     """The facts of one example: entities in documents, people who turn up in each other's facts."""
 
-    def __init__(self, rng: random.Random, documents: int, entities: int, held_out: bool, continued: float, shared_stems: bool):
+    def __init__(self, rng: random.Random, documents: int, entities: int, held_out: bool, continued: float, shared: str | None, alike: bool):
         self.rng = rng
         self.held_out = held_out
         self.used: set[str] = set()
         self.taken: set[tuple[str, str]] = set()  # initials by kind
-        self.shared = [rng.choice([stem for stem in STEMS if stem[0] == initial]) for initial in rng.sample(INITIALS, entities)] if shared_stems else None
-        self.kinds = [rng.choice(list(KINDS))] if continued > 0 else list(KINDS)
-        alike = self.shuffled(KINDS[self.kinds[0]]) if continued > 0 else None
+        self.stems = [rng.choice([stem for stem in STEMS if stem[0] == each]) for each in rng.sample(INITIALS, entities)] if shared == "stem" else None
+        self.ending = rng.choice(ENDINGS) if shared == "ending" else None
+        self.kinds = [rng.choice(list(KINDS))] if alike else list(KINDS)
+        told = self.shuffled(KINDS[self.kinds[0]]) if alike else None
         self.places = [place for index in range(documents) for place in self.places_of(index, entities)]
         self.people = [name for kind, name, _ in self.places if kind == "person"]
         self.facts: list[Fact] = []
         for at, place in enumerate(self.places):
-            of_place = [self.fact(place, attribute) for attribute in alike or self.shuffled(KINDS[place[0]])]
+            of_place = [self.fact(place, attribute) for attribute in told or self.shuffled(KINDS[place[0]])]
             is_last = at + 1 < len(self.places) and self.places[at + 1][2] != place[2]
             if is_last and rng.random() < continued:
                 carried = rng.randint(1, 2)
@@ -201,7 +202,7 @@ class World:
             self.facts += of_place
 
     def places_of(self, document: int, entities: int) -> list[tuple[str, str, int]]:
-        stems = [None] * entities if self.shared is None else self.shuffled(self.shared)
+        stems = [None] * entities if self.stems is None else self.shuffled(self.stems)
         return [(kind, self.subject(kind, stem), document) for stem in stems for kind in [self.rng.choice(self.kinds)]]
 
     def shuffled(self, names) -> list[str]:
@@ -212,16 +213,16 @@ class World:
     def subject(self, kind: str, stem: str | None) -> str:
         """A new name: with the given stem, else with an initial that no other subject of this kind has, while there are such."""
         free = [each for each in INITIALS if (kind, each) not in self.taken]
-        name = self.fresh_name(stem)
+        name = self.fresh_name(stem, self.ending)
         while stem is None and free and name[0] not in free:
-            name = self.fresh_name()
+            name = self.fresh_name(ending=self.ending)
         self.taken.add((kind, name[0]))
         return name
 
-    def fresh_name(self, stem: str | None = None) -> str:
-        name = make_name(self.rng, stem)
+    def fresh_name(self, stem: str | None = None, ending: str | None = None) -> str:
+        name = make_name(self.rng, stem, ending)
         while name in self.used:
-            name = make_name(self.rng, stem)
+            name = make_name(self.rng, stem, ending)
         self.used.add(name)
         return name
 
@@ -273,18 +274,20 @@ class World:
 
 def make_example(
     rng: random.Random, documents: int, questions: int, entities: int = 1, two_hop: float = 0.0, held_out: bool = False,
-    continued: float = 0.0, shared_stems: bool = False,
+    continued: float = 0.0, shared: str | None = None, alike: bool = False,
 ) -> Example:
     """`documents` texts about `entities` entities each, and up to `questions` different questions over them, all answerable.
 
     two_hop: share of the questions, 0 to 1, that lead over two documents (fewer where the facts have no such pair).
     held_out: questions behind openers that training never shows with them.
     continued: share of the documents, 0 to 1, that begin with one or two sentences about the subject of the one before. Above 0
-        all subjects are of one kind and told of in one order.
-    shared_stems: every document's subjects begin with the same three letters, so that an abbreviation says nothing by itself; else
-        subjects of one kind have different initials, while the alphabet lasts.
+        the subjects are alike.
+    shared: part of their names that the subjects have in common. "stem": every document's subjects begin with the same three letters,
+        so that an abbreviation says nothing by itself. "ending": all subjects end alike. Else, and with "ending", subjects of one kind
+        have different initials, while the alphabet lasts.
+    alike: all subjects are of one kind and told of in one order.
     """  # fmt: skip
-    world = World(rng, documents, entities, held_out, continued, shared_stems)
+    world = World(rng, documents, entities, held_out, continued, shared, alike or continued > 0)
     texts = [" ".join(fact.statement for fact in world.facts if fact.document == index) for index in range(documents)]
     single, double = world.shuffled(world.one_hop()), world.shuffled(world.two_hop())
     wanted = sum(rng.random() < two_hop for _ in range(questions))

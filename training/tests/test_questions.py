@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from blockstitch_training.demo_tokens import DOCUMENT, FINAL, train_tokenizer
-from blockstitch_training.questions import OPENERS, SHORTENED, make_example
+from blockstitch_training.questions import OPENERS, SHORTENED, World, make_example
 from blockstitch_training.write_samples import write_samples
 
 
@@ -54,9 +54,22 @@ def test_a_continued_document_begins_with_the_subject_of_the_one_before(seed: in
 def test_an_initial_stands_for_one_subject_of_a_kind_unless_all_share_the_stem() -> None:
     subject = re.compile(r"(?:^|\. )(?:The )?([A-Z][a-z]{4,}) ")
     apart = make_example(random.Random(1), documents=12, questions=1, continued=0.5)
-    same = make_example(random.Random(1), documents=12, questions=1, continued=0.5, shared_stems=True)
+    same = make_example(random.Random(1), documents=12, questions=1, continued=0.5, shared="stem")
     assert len({name[:3] for text in same.documents for name in subject.findall(text)}) == 1
     assert len({name[0] for text in apart.documents for name in subject.findall(text)}) == 12
+
+
+def test_subjects_that_share_an_ending_are_told_apart_by_the_stem() -> None:
+    subject = re.compile(r"(?:^|\. )(?:The )?([A-Z][a-z]{4,}) ")
+    example = make_example(random.Random(2), documents=12, questions=1, shared="ending")
+    names = {name for text in example.documents for name in subject.findall(text)}
+    assert len(names) == 12 and len({name[3:] for name in names}) == 1 and len({name[:3] for name in names}) == 12
+
+
+def test_alike_subjects_are_of_one_kind_and_told_of_in_one_order() -> None:
+    facts = World(random.Random(3), 6, 1, held_out=False, continued=0.0, shared=None, alike=True).facts
+    told = [[(fact.kind, fact.attribute) for fact in facts if fact.document == document] for document in range(6)]
+    assert told[0] and told == [told[0]] * 6
 
 
 def openers_and_cores(held_out: bool) -> set[tuple[str, str]]:
