@@ -43,10 +43,10 @@ class Size:
     compiled: bool = True
 
 
-RATES = {"learning_rate": 1e-3, "muon_rate": 5e-3}  # the demo model is trained from nothing at twice these
+RATES = {"learning_rate": 2e-3, "muon_rate": 1e-2}  # those that the demo model is trained with from nothing
 SIZES = {
     "smoke": Size(4, 1200, (1, 4), 8, 1, compiled=False),  # seconds: shows that everything runs
-    "tiny": Size(150, 4096, (2, 8), 200, 3),
+    "tiny": Size(100, 4096, (2, 8), 200, 3),
     "small": Size(600, 8192, (1, 16), 400, 3),
 }
 SETS = {"8 documents": (8, "mixed"), "8 documents, continued": (8, "continued")}

@@ -1,10 +1,11 @@
 """Trains the demo model from scratch: `python -m blockstitch_training.demo_train --out DIR --minutes M` (resumes in DIR).
 
-Full causal attention; several questions per context, none of which sees another, loss on the answers and, lightly, on everything (so that copying is
-learnt early); a curriculum over documents per context that moves on when the answers come out right. In most contexts documents
-go on where the one before was cut, and all subjects share a stem: what an abbreviation stands for then has to be
-taken from the text before, which is what full attention can do and a block read by itself cannot. Matrices are trained by Muon, the rest by AdamW, in bfloat16 where the processor or GPU has it. What a prompt looks like is demo_tokens.py, what
-is asked is questions.py, the score is demo_score.py.
+Full causal attention; several questions per context, none of which sees another, loss on the answers and, lightly, on everything
+(so that copying is learnt early); a curriculum over documents per context that moves on when the answers come out right. In most
+contexts documents go on where the one before was cut, and all subjects share a stem: what an abbreviation stands for then has to be
+taken from the text before, which is what full attention can do and a block read by itself cannot. In most of the others all subjects
+end alike, so that names are read by their stems too. Matrices are trained by Muon, the rest by AdamW, in bfloat16 where the
+processor or GPU has it. What a prompt looks like is demo_tokens.py, what is asked is questions.py, the score is demo_score.py.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
     data.add_argument("--chat", type=Path, help="JSONL: messages (the last one the assistant's) and documents")
     data.add_argument("--text", type=Path, nargs="+", help="plain text files, or JSONL with `text`")
     data.add_argument("--documents", type=int, nargs=2, default=(1, 16), metavar=("FEWEST", "MOST"), help="generated documents per context")
-    data.add_argument("--two-hop", type=float, default=0.25, help="share of generated questions that lead over two documents")
+    data.add_argument("--two-hop", type=float, default=0.1, help="share of generated questions that lead over two documents")
     data.add_argument("--segmenter", default="auto", help="a segmenter of the server, or blank-lines (needs no Node)")
     data.add_argument("--target-tokens", type=int, default=200, help="wanted length of a block of text")
     data.add_argument("--max-block-tokens", type=int, default=512)

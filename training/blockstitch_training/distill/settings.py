@@ -17,12 +17,12 @@ class Settings:
     loss: str = "kl"  # "kl": distillation; "ce": block fine-tuning, cross-entropy on the answers
     sinks: int = 4  # learned sink tokens; 0 = off (sink_tokens.py)
     hide: float = 0.1  # block dropout: probability that a block is hidden; 0 = off (block_dropout.py)
-    act: float = 0.2  # block dropout: probability that a block also acts as a final block; 0 = off
+    act: float = 0.05  # block dropout: probability that a block also acts as a final block; 0 = off
     weighting: bool = True  # token weights by the teacher's gap; False = off (token_weights.py)
-    clip: float = 4.0  # nats, largest gap that counts
-    floor: float = 0.1  # nats, added to every gap
-    ramp: float = 0.1  # share of the steps over which the weights come in
-    full_share: float = 0.2  # share of the examples that the student sees under full attention
+    clip: float = 2.0  # nats, largest gap that counts
+    floor: float = 1.0  # nats, added to every gap
+    ramp: float = 0.1  # share of the steps over which the weights come in; over the others they go again
+    full_share: float = 0.1  # share of the examples that the student sees under full attention
 
     steps: int = 1000  # optimizer steps
     tokens_per_step: int = 8192  # about, per process and micro-batch: blocks and final blocks before dropout
@@ -72,8 +72,10 @@ class Settings:
 
     def progress(self, step: int) -> float:
         """a(s) of token_weights.py."""
-        ramp = self.ramp * self.steps
-        return 1.0 if ramp == 0 else min(1.0, step / ramp)
+        done = step / self.steps
+        coming = 1.0 if self.ramp == 0 else done / self.ramp
+        going = 1.0 if self.ramp == 1 else (1 - done) / (1 - self.ramp)
+        return min(coming, going)
 
     def digest(self) -> str:
         """Changes where a resumed run would not be the same run."""

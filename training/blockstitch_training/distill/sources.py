@@ -29,7 +29,7 @@ class QuestionSource:
     documents: tuple[int, int] = (1, 16)
     entities: tuple[int, int] = (1, 2)  # per document
     questions: int = 32  # per context, fewer where there are few documents
-    two_hop: float = 0.25
+    two_hop: float = 0.1
     continued: float = 0.8  # share of the documents that go on where the one before was cut
 
     def example(self, index: int) -> Example:

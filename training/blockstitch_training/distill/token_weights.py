@@ -5,7 +5,8 @@ For a trained token t with the frozen teacher's loss under full attention l_full
 
     g(t) = min(c, |l_block(t) - l_full(t)|)                         clipped gap, c = `clip`
     u(t) = (e + g(t)) / mean over the batch of (e + g)              normalized: mean 1, so that the step size stays; e = `floor`
-    w(t) = 1 + a(s) (u(t) - 1),   a(s) = min(1, s / ramp)           schedule: uniform at step 0, full after `ramp` steps
+    w(t) = 1 + a(s) (u(t) - 1)                                      schedule, s in 0..1 the share of the steps that is done:
+    a(s) = min(s / r, (1 - s) / (1 - r))                            uniform at first, full at r = `ramp`, uniform again at the end
 
 The gap counts in both directions: where block attention happens to guess better, it still is not what the teacher does. Tokens
 of examples that the student sees under full attention keep weight 1. Off: w(t) = 1.

@@ -77,9 +77,11 @@ def test_token_weights_follow_the_clipped_gap_and_have_mean_one():
     torch.testing.assert_close(half, (weights + 1) / 2)
 
 
-def test_weights_come_in_over_the_ramp():
+def test_weights_come_in_over_the_ramp_and_go_after_it():
     settings = Settings(teacher="t", steps=100, ramp=0.2)
-    assert [settings.progress(step) for step in (0, 10, 20, 90)] == [0.0, 0.5, 1.0, 1.0]
+    assert [settings.progress(step) for step in (0, 10, 20, 60, 100)] == [0.0, 0.5, 1.0, 0.5, 0.0]
+    assert Settings(teacher="t", steps=100, ramp=0).progress(0) == 1.0
+    assert Settings(teacher="t", steps=100, ramp=1).progress(50) == 0.5
 
 
 def test_the_loss_and_its_gradient_are_those_of_the_formula():
