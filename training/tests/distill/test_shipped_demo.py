@@ -1,0 +1,50 @@
+"""What the shipped demo model is for: under block attention it answers what its teacher, merely stitched, does not."""
+
+from pathlib import Path
+
+import pytest
+
+from blockstitch_training.distill.evaluation.questions import Asked, demo_prompts, generated, orders
+from blockstitch_training.distill.evaluation.systems import System
+
+MODELS = Path(__file__).parents[3] / "models"
+QUESTIONS = 24
+
+
+@pytest.fixture(scope="module")
+def student() -> System:
+    return System.load(MODELS / "demo")
+
+
+@pytest.fixture(scope="module")
+def teacher() -> System:
+    return System.load(MODELS / "demo-teacher")
+
+
+@pytest.fixture(scope="module")
+def asked() -> list[Asked]:
+    return generated(8, QUESTIONS, "continued")
+
+
+def right(system: System, asked: list[Asked], mode: str) -> int:
+    answers = system.answers(demo_prompts(asked, system.tokenizer), mode)
+    return sum(answer in each.accepted for answer, each in zip(answers, asked, strict=True))
+
+
+def test_the_student_answers_from_stitched_blocks_as_its_teacher_does_from_the_whole_text(student, teacher, asked):
+    assert right(teacher, asked, "full") >= 0.9 * QUESTIONS
+    assert right(student, asked, "block") >= 0.9 * QUESTIONS
+    assert right(teacher, asked, "block") <= 0.6 * QUESTIONS
+
+
+def test_the_student_keeps_full_attention(student, asked):
+    assert right(student, asked, "full") >= 0.9 * QUESTIONS
+
+
+def test_the_student_answers_in_any_order_of_the_documents(student, asked):
+    for turn in orders(asked, 2):
+        assert right(student, turn, "block") >= 0.9 * QUESTIONS
+
+
+def test_the_student_brings_its_own_sink_tokens(student, teacher):
+    assert student.sinks[: len(teacher.sinks)] == teacher.sinks and len(student.sinks) > len(teacher.sinks)
