@@ -8,7 +8,7 @@ from blockstitch_training.distill.evaluation.questions import Asked, demo_prompt
 from blockstitch_training.distill.evaluation.systems import System
 
 MODELS = Path(__file__).parents[3] / "models"
-QUESTIONS = 24
+QUESTIONS = 16
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +42,8 @@ def test_the_student_keeps_full_attention(student, asked):
 
 
 def test_the_student_answers_in_any_order_of_the_documents(student, asked):
-    for turn in orders(asked, 2):
-        assert right(student, turn, "block") >= 0.9 * QUESTIONS
+    [turned] = orders(asked, 1)
+    assert right(student, turned, "block") >= 0.9 * QUESTIONS
 
 
 def test_the_student_brings_its_own_sink_tokens(student, teacher):
