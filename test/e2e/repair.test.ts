@@ -1,4 +1,5 @@
 /** Repair over HTTP against the served demo model: documents, shares, usage, metrics, and no page left behind. */
+import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { askServer } from '../../src/cli/api-client.js';
 import type { RepairChoice } from '../../src/engine/repair-plan.js';
@@ -10,6 +11,7 @@ const DOCUMENTS = [
   'The Seli is built from oak. The maker of the Seli is Roga. The Seli comes in green.',
 ].map((text) => ({ text }));
 const QUESTION = { question: 'Who hosts the Zokego fair?', documents: DOCUMENTS, maxTokens: 8, temperature: 0 };
+const SINKS: number = JSON.parse(readFileSync('models/demo/config.json', 'utf8')).block_attention.sink_token_ids.length;
 let demo: DemoServer;
 
 const ask = (share: number, by: RepairChoice) =>
@@ -30,7 +32,7 @@ test.each(['first', 'deviation'] as const)('a repair by %s says what it computed
   const total = repaired.reduce((sum, tokens) => sum + tokens, 0);
   expect(total).toBeGreaterThan(0);
   const blocks = report.blocks.reduce((sum, { tokens }) => sum + tokens, 0);
-  expect(usage.prompt_tokens_details.cached_tokens).toBe(1 + blocks - total);
+  expect(usage.prompt_tokens_details.cached_tokens).toBe(SINKS + blocks - total);
   expect(await (await fetch(`${demo.url}/metrics`)).text()).toMatch(/blockstitch:repaired_tokens_total\{[^}]*\} [1-9]/);
 });
 
