@@ -14,6 +14,9 @@ the undistilled checkpoint: its `block_attention.sink_token_ids`, else BOS, else
 
 from __future__ import annotations
 
+from itertools import count as counter
+from itertools import islice
+
 import torch
 from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
@@ -34,11 +37,17 @@ def sink_name(index: int) -> str:
 
 
 def add_sink_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, count: int, seed: int) -> list[int]:
-    """Adds `count` tokens to the tokenizer and, where the matrix has no spare rows, to the embeddings. @returns all sink ids"""
+    """
+    Adds `count` tokens to the tokenizer and, where the matrix has no spare rows, to the embeddings. Those that an earlier
+    distillation left in the tokenizer stay as they are; the new ones take the next free names.
+
+    @returns all sink ids: the checkpoint's own, then the new ones
+    """
     base = base_sinks(model.config)
     if count == 0:
         return base
-    names = [sink_name(index) for index in range(count)]
+    known_tokens = tokenizer.get_vocab()
+    names = list(islice((name for name in map(sink_name, counter()) if name not in known_tokens), count))
     tokenizer.add_special_tokens({"extra_special_tokens": names}, replace_extra_special_tokens=False)
     added = [int(token) for token in tokenizer.convert_tokens_to_ids(names)]
     rows = model.get_input_embeddings().weight.shape[0]

@@ -22,7 +22,7 @@ FAMILIES = {"llama": (LlamaConfig, {}), "mistral": (MistralConfig, {"sliding_win
 
 
 def write_checkpoint(directory: Path, family: str = "llama", tied: bool = True) -> Path:
-    tokenizer = AutoTokenizer.from_pretrained(ROOT / "models" / "demo")
+    tokenizer = AutoTokenizer.from_pretrained(ROOT / "models" / "demo-teacher")
     made, more = FAMILIES[family]
     shape = {key: value for key, value in SHAPE.items() if family != "qwen2" or key != "head_dim"}
     if family == "qwen2":

@@ -112,3 +112,13 @@ def test_sink_tokens_stand_behind_bos_and_only_add_rows(teacher, count):
     if count:
         distance = (after[ids[1:]] - before[0]).std()
         assert 0 < distance < 0.2 * before.std()
+
+
+def test_a_student_as_teacher_keeps_its_sinks_and_gets_more(teacher):
+    model, tokenizer = load_model(teacher), load_tokenizer(teacher)
+    first = add_sink_tokens(model, tokenizer, 2, seed=1)
+    learned = model.get_input_embeddings().weight[first].detach().clone()
+    model.config.block_attention = {"mode": "block", "sink_token_ids": first}
+    both = add_sink_tokens(model, tokenizer, 2, seed=2)
+    assert both[: len(first)] == first and len(set(both)) == len(first) + 2
+    assert torch.equal(model.get_input_embeddings().weight[first], learned)
