@@ -120,7 +120,7 @@ def table(results: list[dict], size_name: str, size: Size) -> str:
     sets = list(plain)
     lines = [
         f"Size `{size_name}`: {size.steps} steps of about {size.tokens} tokens, {size.documents[0]} to {size.documents[1]} documents per context, "
-        f"{size.questions} held-out questions per set. Exact answers in %, mean over seeds (spread = largest - smallest); KL to the "
+        f"{size.questions} held-out questions per set. Exact answers in %, mean over seeds (± half of largest less smallest); KL to the "
         "teacher on the answers' tokens, in thousandths of a nat; recovery with its 95% bootstrap interval.",
         "",
         "| run | seeds | " + " | ".join(f"{name}: block" for name in sets) + " | 8 documents: full | KL, 8 documents | recovery, 8 documents | recovery, continued | minutes |",
