@@ -4,8 +4,7 @@ Runs one after another: plain stitching, block fine-tuning, and distillation wit
 off; the main ones with three seeds. Each run trains, exports and is scored; a run whose results.json is there is not run again,
 and one that was cut off goes on from its last state. At the end the table is written between the marks in --table.
 
-Sizes (two CPU cores with bfloat16 matrix units; one GPU takes minutes): see SIZES. Without --teacher a demo teacher is trained
-first (demo_train, --teacher-minutes).
+Sizes (two CPU cores with bfloat16 matrix units; one GPU takes minutes): see SIZES.
 """
 
 from __future__ import annotations
@@ -13,8 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +27,7 @@ from .distill.sources import QuestionSource
 from .distill.stitched import Prompt
 from .distill.trainer import Distiller
 
+SHIPPED_TEACHER = Path(__file__).parents[2] / "models" / "demo-teacher"
 BEGIN, END = "<!-- ablations: begin -->", "<!-- ablations: end -->"
 
 
@@ -164,21 +162,11 @@ def write_between_marks(file: Path, text: str) -> None:
     file.write_text(f"{before}{BEGIN}\n{text}{END}{rest.split(END, 1)[1]}")
 
 
-def make_teacher(out: Path, minutes: float) -> Path:
-    """Trains a demo teacher in a process of its own. @raise CalledProcessError where that fails"""
-    target = out / "teacher"
-    if not (target / "model.safetensors").exists():
-        command = [sys.executable, "-m", "blockstitch_training.demo_train", "--out", str(out / "teacher-state"), "--minutes", str(minutes), "--export", str(target)]
-        subprocess.run(command, check=True)
-    return target
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m blockstitch_training.ablations", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--size", choices=SIZES, default="tiny")
-    parser.add_argument("--teacher", type=Path, help="full-attention demo teacher; trained first where absent")
-    parser.add_argument("--teacher-minutes", type=float, default=90)
+    parser.add_argument("--teacher", type=Path, default=SHIPPED_TEACHER, help="full-attention demo teacher; the shipped one where absent")
     parser.add_argument("--only", nargs="*", help="run names; all where absent")
     parser.add_argument("--seeds", type=int, help="seeds of the main runs instead of the size's own")
     parser.add_argument("--table", type=Path, help="Markdown file with the marks, e.g. ../docs/results/distillation.md")
@@ -187,7 +175,6 @@ def main() -> None:
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     size = SIZES[arguments.size]
-    teacher = arguments.teacher or make_teacher(arguments.out, arguments.teacher_minutes)
     results = []
     # Seed by seed, so that a table with one seed of everything is there first.
     planned = [(name, changed, seed) for seed in range(1, 1 + (arguments.seeds or size.seeds)) for name, (changed, seeds) in runs(size).items() if seed <= max(seeds, 1)]
@@ -196,7 +183,7 @@ def main() -> None:
             continue
         started = time.monotonic()
         directory = arguments.out / arguments.size / f"{name.replace(' ', '-')}-{seed}"
-        made = run_one(name, changed, seed, size, teacher, directory)
+        made = run_one(name, changed, seed, size, arguments.teacher, directory)
         results.append(made)
         exact = {where: round(100 * mean(modes["block"]["exact"]), 1) for where, modes in made["scores"].items()}
         print(f"{name}, seed {seed}: block {exact} ({time.monotonic() - started:.0f} s)", flush=True)
