@@ -108,6 +108,23 @@ def test_training_goes_on_from_a_checkpoint_that_saw_fewer_features(tmp_path: Pa
     torch.testing.assert_close(levels[0], levels[1], atol=1e-5, rtol=1e-5)
 
 
+def test_training_goes_on_over_a_word_table_drawn_since(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    from blockstitch_training.segmenter.network import NetworkConfig, SegmenterNetwork
+    from blockstitch_training.segmenter.train import go_on_from, save
+
+    torch.manual_seed(0)
+    config = NetworkConfig(rows=20, features=4, hidden=16, scales=(1, 2), dilations=(1, 2))
+    old, new = SegmenterNetwork(config), SegmenterNetwork(config)
+    torch.nn.init.normal_(new.table.embedding.weight)
+    drawn = {name: value.clone() for name, value in new.state_dict().items()}
+    save(old, tmp_path / "old.pt")
+    go_on_from(new, tmp_path / "old.pt", new_table=True)
+    for name, value in new.state_dict().items():
+        source = drawn if name.startswith(("table.", "topic.")) else old.state_dict()
+        assert torch.equal(value, source[name]), name
+
+
 def test_checkpoints_of_one_shape_have_a_mean(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     from blockstitch_training.segmenter.average import average

@@ -2,6 +2,9 @@
 of the whole unit points, one by one and in the similarities of units near one another.
 
     python -m blockstitch_training.segmenter.distill --work DIR --minutes 4      # writes DIR/table.pt
+
+`--start CHECKPOINT` draws the table of a trained network instead of the teacher's vectors of words: what its network has learnt to
+make of the topic vectors stays near enough for `train --start CHECKPOINT --new-table` to go on.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from torch.nn import functional
 from .feature_stream import unpack
 from .network import NetworkConfig, WordTable
 from .teacher import principal_axes
+from .train import load_network
 
 BATCH_DOCUMENTS = 16
 NEAR = (1, 2, 3, 5, 8, 16)
@@ -49,12 +53,20 @@ def likeness_loss(student: Tensor, predicted: Tensor, teacher: Tensor) -> Tensor
     return loss
 
 
-def distill(work: Path, minutes: float, threads: int = 1) -> None:
+def table_of(checkpoint: Path) -> tuple[WordTable, nn.Linear]:
+    """Word table and topic projection of a trained network."""
+    network = load_network(checkpoint)
+    return network.table.requires_grad_(True), network.topic
+
+
+def distill(work: Path, minutes: float, threads: int = 1, start: Path | None = None) -> None:
     torch.set_num_threads(threads)
     torch.manual_seed(1)
     config = NetworkConfig(rows=0, features=0)
-    table = start_table(work, config.word_size)
-    topic = nn.Linear(config.word_size, config.topic_size, bias=False)
+    if start:
+        table, topic = table_of(start)
+    else:
+        table, topic = start_table(work, config.word_size), nn.Linear(config.word_size, config.topic_size, bias=False)
     outlet = nn.Linear(config.topic_size, 64)
     documents, vectors = unpack(work / "teacher.npz"), torch.from_numpy(np.load(work / "teacher-vectors.npy")).float()
     bounds = np.cumsum([0] + [d.units for d in documents])
@@ -97,8 +109,9 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="what prepare.py made with a teacher")
     parser.add_argument("--minutes", type=float, default=4)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--start", type=Path, help="checkpoint of a network whose table is to be drawn")
     options = parser.parse_args()
-    distill(options.work, options.minutes, options.threads)
+    distill(options.work, options.minutes, options.threads, options.start)
 
 
 if __name__ == "__main__":

@@ -91,17 +91,18 @@ class WordTable(nn.Module):
 class ConvolutionBlock(nn.Module):
     """x + gated convolution, normalized before. [B, U, C]"""
 
-    def __init__(self, size: int, dilation: int) -> None:
+    def __init__(self, size: int, dilation: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(size)
         self.convolution = nn.Conv1d(size, 2 * size, 3, padding=dilation, dilation=dilation)
         self.out = nn.Linear(size, size)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         h = (self.norm(x) * mask).transpose(1, 2)
         value, gate = self.convolution(h).chunk(2, dim=1)
         h = (value * torch.sigmoid(gate)).transpose(1, 2)
-        return x + self.out(h)
+        return x + self.dropout(self.out(h))
 
 
 class SegmenterNetwork(nn.Module):
@@ -116,7 +117,7 @@ class SegmenterNetwork(nn.Module):
         self.edges = nn.Linear((FIRST_WORDS + LAST_WORDS) * c.cue_size, EDGE_SIZE)
         similarities = 2 * len(c.scales)
         self.inlet = nn.Linear(c.word_size + c.cue_size + c.topic_size + EDGE_SIZE + c.features + similarities, c.hidden)
-        self.blocks = nn.ModuleList(ConvolutionBlock(c.hidden, d) for d in c.dilations)
+        self.blocks = nn.ModuleList(ConvolutionBlock(c.hidden, d, c.dropout) for d in c.dilations)
         self.norm = nn.LayerNorm(c.hidden)
         self.head = nn.Linear(2 * c.hidden + similarities, c.hidden)
         self.levels = nn.Linear(c.hidden, LEVELS)

@@ -42,10 +42,16 @@ def new_network(work: Path, features: int, config: NetworkConfig | None = None) 
     return network
 
 
-def go_on_from(network: SegmenterNetwork, checkpoint: Path) -> None:
-    """Takes over the weights of a checkpoint. It may have seen fewer features: what it did not see counts nothing at first."""
+def go_on_from(network: SegmenterNetwork, checkpoint: Path, new_table: bool = False) -> None:
+    """Takes over the weights of a checkpoint. It may have seen fewer features: what it did not see counts nothing at first.
+
+    new_table: keeps the network's own word table and topic projection, where distill.py has drawn them since.
+    """
     saved = torch.load(checkpoint)
     weights, c = saved["weights"], network.config
+    if new_table:
+        own = network.state_dict()
+        weights.update({name: own[name] for name in own if name.startswith(("table.", "topic."))})
     added = c.features - saved["config"]["features"]
     if added:
         inlet = weights["inlet.weight"]
@@ -64,9 +70,9 @@ def train(options: argparse.Namespace) -> None:
     torch.set_num_threads(options.threads)
     held_out = load(options.work, "dev")
     first = next(iter(held_out.documents.values()))[0]
-    network = new_network(options.work, first.values.shape[1])
+    network = new_network(options.work, first.values.shape[1], NetworkConfig(rows=0, features=0, dropout=options.dropout))
     if options.start:
-        go_on_from(network, options.start)
+        go_on_from(network, options.start, options.new_table)
     collection = load(options.work, "train", network.table, options.most)
     trained = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
     tables = [p for name, p in trained if name.startswith("cues.")]
@@ -139,6 +145,8 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=1 << 30, help="documents of each category")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--start", type=Path, help="checkpoint to go on from")
+    parser.add_argument("--new-table", action="store_true", help="with the word table of DIR, not the checkpoint's")
+    parser.add_argument("--dropout", type=float, default=0.0)
     parser.add_argument("--rate", type=float, default=1.0, help="of the usual learning rate")
     parser.add_argument("--show", type=float, default=90, help="seconds between reports")
     parser.add_argument("--bfloat16", action=argparse.BooleanOptionalAction, default=True)
