@@ -125,11 +125,39 @@ def test_training_goes_on_over_a_word_table_drawn_since(tmp_path: Path) -> None:
         assert torch.equal(value, source[name]), name
 
 
+def test_calibration_takes_back_log_odds_that_are_too_sure() -> None:
+    torch = pytest.importorskip("torch")
+    from blockstitch_training.segmenter.batches import Collection
+    from blockstitch_training.segmenter.calibration import calibrate
+    from blockstitch_training.segmenter.feature_stream import UnitDocument
+    from blockstitch_training.segmenter.network import NetworkConfig, SegmenterNetwork
+    from blockstitch_training.segmenter.scoring import logits_of
+
+    torch.manual_seed(0)
+    network = SegmenterNetwork(NetworkConfig(rows=20, features=4, hidden=16, scales=(1, 2), dilations=(1, 2))).eval()
+    torch.nn.init.normal_(network.levels.weight)
+    units, drawn = 4000, np.random.default_rng(0)
+    document = UnitDocument(
+        drawn.integers(0, 20, units), np.arange(units + 1), np.zeros(units, np.uint8), np.arange(units), drawn.normal(size=(units, 4)).astype(np.float32)
+    )
+    # Levels drawn as often as the network says at half its log-odds: at least level 1 alone, so that levels stay ordered.
+    network.levels.weight.data[1:] = 0
+    network.levels.bias.data[1:] = -60
+    chance = 1 / (1 + np.exp(-logits_of(network, document)[:, 0] / 2))
+    document.labels[: len(chance)] = drawn.random(len(chance)) < chance
+    before = logits_of(network, document)
+    factor = calibrate(network, Collection({"drawn": [document]}))
+    assert 0.4 <= factor <= 0.65
+    np.testing.assert_allclose(logits_of(network, document), factor * before, rtol=1e-4, atol=1e-4)
+    with pytest.raises(ValueError, match="held-out"):
+        calibrate(network, Collection({}))
+
+
 def test_checkpoints_of_one_shape_have_a_mean(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     from blockstitch_training.segmenter.average import average
 
-    for name, config, value in (("a", {"rows": 1}, 1.0), ("b", {"rows": 1}, 4.0), ("c", {"rows": 2}, 0.0)):
+    for name, config, value in (("a", {"rows": 1, "dropout": 0.0}, 1.0), ("b", {"rows": 1, "dropout": 0.1}, 4.0), ("c", {"rows": 2}, 0.0)):
         torch.save({"config": config, "weights": {"w": torch.full((2,), value)}}, tmp_path / f"{name}.pt")
     average([tmp_path / "a.pt", tmp_path / "b.pt"], tmp_path / "mean.pt")
     assert torch.load(tmp_path / "mean.pt")["weights"]["w"].tolist() == [2.5, 2.5]

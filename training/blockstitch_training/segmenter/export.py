@@ -14,6 +14,8 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from .batches import load
+from .calibration import calibrate
 from .network import Crops, SegmenterNetwork, WordTable
 from .train import load_network
 
@@ -75,6 +77,7 @@ class ExportedSegmenter(nn.Module):
 
 def export(checkpoint: Path, work: Path, out: Path) -> None:
     network = load_network(checkpoint)
+    print(f"log-odds times {calibrate(network, load(work, 'dev')):.2f}")
     config = network.config
     model = ExportedSegmenter(network).eval()
     out.mkdir(parents=True, exist_ok=True)
@@ -123,7 +126,7 @@ def halve_weights(path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True, help="with words.bin")
+    parser.add_argument("--work", type=Path, required=True, help="with words.bin and the held-out documents, on which the log-odds are calibrated")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     export(options.checkpoint, options.work, options.out)
