@@ -108,6 +108,44 @@ def test_training_goes_on_from_a_checkpoint_that_saw_fewer_features(tmp_path: Pa
     torch.testing.assert_close(levels[0], levels[1], atol=1e-5, rtol=1e-5)
 
 
+def test_a_word_table_is_drawn_to_what_the_teacher_says_of_units(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    from blockstitch_training.segmenter.distill import distill, table_of
+    from blockstitch_training.segmenter.feature_stream import UnitDocument
+    from blockstitch_training.segmenter.network import NetworkConfig, SegmenterNetwork
+    from blockstitch_training.segmenter.train import save
+
+    words, units, drawn = 40, 30, np.random.default_rng(0)
+    meanings = drawn.normal(size=(words, 64))
+    documents, vectors = [], []
+    for _ in range(24):
+        rows = drawn.integers(0, words, (units, 4))
+        sums = meanings[rows].sum(1)
+        vectors.append(sums / np.linalg.norm(sums, axis=1, keepdims=True))
+        documents.append(UnitDocument(rows.reshape(-1), np.arange(units + 1) * 4, np.zeros(units, np.uint8), np.arange(units), np.zeros((units, 4), np.float32)))
+    pack(documents, tmp_path / "teacher.npz")
+    np.save(tmp_path / "teacher-vectors.npy", np.concatenate(vectors).astype(np.float16))
+    torch.manual_seed(0)
+    network = SegmenterNetwork(NetworkConfig(rows=words, features=4, hidden=16, scales=(1, 2), dilations=(1, 2)))
+    torch.nn.init.normal_(network.table.embedding.weight)
+    save(network, tmp_path / "start.pt")
+
+    def likeness_error(table: torch.nn.Module, topic: torch.nn.Module) -> float:
+        held_out = documents[-1]
+        bounds = torch.from_numpy(held_out.offsets)
+        with torch.no_grad():
+            means = topic(table.means(torch.from_numpy(held_out.rows), bounds[:-1], bounds[1:], None)[:, :-1])
+        own = torch.nn.functional.normalize(means, dim=-1).numpy()
+        return float(np.abs((own[1:] * own[:-1]).sum(1) - (vectors[-1][1:] * vectors[-1][:-1]).sum(1)).mean())
+
+    before = likeness_error(*table_of(tmp_path / "start.pt"))
+    distill(tmp_path, minutes=0.02, start=tmp_path / "start.pt")
+    made = torch.load(tmp_path / "table.pt")
+    network.table.load_state_dict(made["table"])
+    network.topic.load_state_dict(made["topic"])
+    assert likeness_error(network.table, network.topic) < before / 3
+
+
 def test_training_goes_on_over_a_word_table_drawn_since(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     from blockstitch_training.segmenter.network import NetworkConfig, SegmenterNetwork
