@@ -4,10 +4,11 @@
  * Knows where the files are; what is measured on them is each bench's.
  */
 import { existsSync } from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openBlockRepository } from '../src/blocks/open-repository.js';
 import { loadConfig } from '../src/config.js';
+import { usableCpus } from '../src/cpu-quota.js';
 import { createEngine, type EngineOptions } from '../src/engine/create-engine.js';
 import { type Engine, type GenerateEvent, GREEDY, type SamplingParams } from '../src/engine/engine.js';
 import type { RepairOptions } from '../src/engine/repair-plan.js';
@@ -24,7 +25,7 @@ const DIRECTORY = join(tmpdir(), 'blockstitch-bench');
 export const IMPORT_CACHE = join(DIRECTORY, 'imports');
 
 /** Threads as a server would take them. */
-export const THREADS = loadConfig().threads || availableParallelism();
+export const THREADS = loadConfig().threads || usableCpus();
 
 /** What every bench asks for: tokens to the end, whatever they say. */
 export const SAMPLING: SamplingParams = { ...GREEDY, ignoreEos: true };

@@ -2,7 +2,6 @@
  * Makes the real services from the configuration: model, text, prompts, segmenters, stores, engine.
  * Knows the order of making and closing; what each does is its room's.
  */
-import { availableParallelism } from 'node:os';
 import type { BlockShape, ByteStore } from '../blocks/block-store.js';
 import { connectRedis } from '../blocks/connect-redis.js';
 import { DocumentRegistry, lmdbShelf, redisShelf } from '../blocks/document-registry.js';
@@ -10,6 +9,7 @@ import { LmdbStore } from '../blocks/lmdb-store.js';
 import { openBlockRepository } from '../blocks/open-repository.js';
 import { RedisStore } from '../blocks/redis-store.js';
 import { type Config, importedActivations } from '../config.js';
+import { usableCpus } from '../cpu-quota.js';
 import { createEngine } from '../engine/create-engine.js';
 import type { Engine } from '../engine/engine.js';
 import { EngineGroup } from '../engine/engine-group.js';
@@ -110,7 +110,7 @@ export async function openServices(
         kvDtype: config.kvDtype,
         kvMemoryBytes: config.kvMemoryBytes,
         ...(gpu === undefined ? {} : { device: { number: gpu, provider: 'cuda' } }),
-        threads: config.threads || availableParallelism(),
+        threads: config.threads || usableCpus(),
         policy: { maxBatchTokens: config.maxBatchTokens, maxRunning: config.maxRunning },
         maxQueue: config.maxQueue,
         ...(logger ? { logger } : {}),

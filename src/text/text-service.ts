@@ -3,8 +3,8 @@
  * thread, so that the event loop is never held for long. Refuses text that is not well-formed Unicode.
  * Knows neither prompts nor segments; their workers may run in the same pool (`run`).
  */
-import { availableParallelism } from 'node:os';
 import { Piscina } from 'piscina';
+import { usableCpus } from '../cpu-quota.js';
 import { BlockstitchError } from '../errors.js';
 import type { Detokenizer } from './detokenizer.js';
 import type { EncodeResult, EncodeTask } from './text-worker.js';
@@ -83,7 +83,7 @@ class ThreadedTextService implements TextService {
   ) {
     this.checkpointDir = options.checkpointDir;
     this.#inlineCharacters = options.inlineCharacters ?? INLINE_CHARACTERS;
-    const maxThreads = options.maxThreads ?? Math.min(4, Math.max(1, availableParallelism() - 1));
+    const maxThreads = options.maxThreads ?? Math.min(4, Math.max(1, usableCpus() - 1));
     this.#pool = new Piscina({ filename: WORKER, minThreads: 0, maxThreads, idleTimeout: IDLE_MS });
   }
 
