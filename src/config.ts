@@ -76,7 +76,7 @@ export const SETTINGS = {
     4096 * GiB,
     'size of the KV pool; 0 takes 1 GiB of host memory, or what the model leaves free on a GPU',
   ),
-  threads: integer('--threads', 'BLOCKSTITCH_THREADS', 0, 0, 1024, 'threads', 'compute threads; 0: every CPU it may use'),
+  threads: integer('--threads', 'BLOCKSTITCH_THREADS', 0, 0, 1024, 'threads', 'compute threads; 0: every usable CPU'),
   maxBatchTokens: integer(
     '--max-batch-tokens',
     'BLOCKSTITCH_MAX_BATCH_TOKENS',
