@@ -14,7 +14,7 @@ const project = (name: string, timeoutMs: number, options: object = {}) => ({
 
 export default defineConfig({
   test: {
-    globalSetup: './test/global-setup.ts',
+    globalSetup: './test/support/global-setup.ts',
     maxWorkers: 2,
     projects: [
       project('unit', 20_000),

@@ -6,18 +6,18 @@
 import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openBlockRepository } from '../src/blocks/open-repository.js';
+import { openBlockRepository } from '../src/cache/block-cache.js';
 import { loadConfig } from '../src/config.js';
 import { usableCpus } from '../src/cpu-quota.js';
 import { createEngine, type EngineOptions } from '../src/engine/create-engine.js';
 import { type Engine, type GenerateEvent, GREEDY, type SamplingParams } from '../src/engine/engine.js';
-import type { RepairOptions } from '../src/engine/repair-plan.js';
+import type { RepairOptions } from '../src/engine/repair/repair-plan.js';
 import { loadAddon } from '../src/kernels/load-addon.js';
 import { loadCuda } from '../src/kernels/load-cuda.js';
 import { importModel } from '../src/model/import-model.js';
 import type { ImportedModel, WeightFormat } from '../src/model/imported-model.js';
-import { type RANDOM_SHAPES, writeRandomCheckpoint } from '../src/model/random-checkpoint.js';
 import type { PlanBlock, PromptPlan } from '../src/prompt/prompt-plan.js';
+import { type RANDOM_SHAPES, writeRandomCheckpoint } from '../test/support/random-checkpoint.js';
 
 const DIRECTORY = join(tmpdir(), 'blockstitch-bench');
 

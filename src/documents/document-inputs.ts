@@ -2,13 +2,13 @@
  * From the documents of a request, given by id or as text, to documents cut into segments.
  * Knows limits, the registry and the segmenter; what a prompt makes of a document is src/prompt's business.
  */
-import { type Config, settingLabel } from '../../config.js';
-import { BlockstitchError } from '../../errors.js';
-import type { SegmentOptions } from '../../segment/segmenter.js';
-import { formatBytes } from '../../units.js';
-import type { DocumentInput } from '../schemas/chat-schema.js';
-import type { SegmentationBody } from '../schemas/sampling-schema.js';
-import type { PromptDocument, Services } from '../services.js';
+import { type Config, settingLabel } from '../config.js';
+import { BlockstitchError } from '../errors.js';
+import type { SegmentOptions } from '../segment/segmenter.js';
+import type { DocumentInput } from '../server/schemas/chat-schema.js';
+import type { SegmentationBody } from '../server/schemas/sampling-schema.js';
+import type { PromptDocument, Services } from '../server/services.js';
+import { formatBytes } from '../units.js';
 
 /** The wire's names to the segmenter's. */
 export function segmentOptions(body: SegmentationBody | undefined): SegmentOptions {

@@ -4,9 +4,9 @@
  */
 import { createHash } from 'node:crypto';
 import type { Cluster, Redis } from 'ioredis';
+import { askRedis } from '../cache/connect-redis.js';
+import type { LmdbStore } from '../cache/lmdb-store.js';
 import { BlockstitchError } from '../errors.js';
-import { askRedis } from './connect-redis.js';
-import type { LmdbStore } from './lmdb-store.js';
 
 export interface RegisteredDocument {
   id: string;

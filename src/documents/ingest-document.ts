@@ -5,10 +5,10 @@
 import { createHash } from 'node:crypto';
 import type { BlockReport } from '../engine/engine.js';
 import { BlockstitchError } from '../errors.js';
+import type { IngestBody } from '../server/schemas/document-schema.js';
+import type { Services } from '../server/services.js';
+import { checkDocumentText, segmentOptions } from './document-inputs.js';
 import type { DocumentRecord } from './document-record.js';
-import { checkDocumentText, segmentOptions } from './generation/document-inputs.js';
-import type { IngestBody } from './schemas/document-schema.js';
-import type { Services } from './services.js';
 
 const MAX_METADATA = 16;
 

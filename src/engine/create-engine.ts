@@ -3,18 +3,18 @@
  * onnxruntime-node (the addon must come first).
  * Knows how the parts fit; what they do is theirs.
  */
-import { blockKey } from '../blocks/block-key.js';
-import type { BlockRepository } from '../blocks/block-store.js';
+import { blockKey } from '../cache/block-key.js';
+import type { BlockRepository } from '../cache/block-store.js';
 import { loadAddon } from '../kernels/load-addon.js';
 import type { KvDtype } from '../kernels/native-addon.js';
 import type { ImportedModel } from '../model/imported-model.js';
 import type { EngineDevice } from '../model/session-options.js';
 import type { Engine } from './engine.js';
-import { EngineHost, type EngineLogger } from './engine-host.js';
-import { EnginePool } from './engine-pool.js';
-import type { SchedulerPolicy } from './scheduler.js';
-import { SharedCounters } from './shared-counters.js';
-import { workerStarter } from './worker-link.js';
+import { EngineHost, type EngineLogger } from './host/engine-host.js';
+import { EnginePool } from './host/engine-pool.js';
+import { workerStarter } from './host/worker-link.js';
+import type { SchedulerPolicy } from './schedule/scheduler.js';
+import { SharedCounters } from './wire/shared-counters.js';
 
 export interface EngineOptions {
   model: ImportedModel;

@@ -4,7 +4,7 @@
  * one that last served most of its blocks.
  * Knows engines; nothing of devices.
  */
-import type { BlockKey, CacheTier } from '../blocks/block-store.js';
+import type { BlockKey, CacheTier } from '../cache/block-store.js';
 import type { PlanBlock } from '../prompt/prompt-plan.js';
 import type { BlockReport, Engine, EngineStatistics, GenerateEvent, GenerateRequest } from './engine.js';
 

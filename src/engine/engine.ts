@@ -2,9 +2,9 @@
  * The engine as the HTTP thread sees it: requests in, events out, caches reported.
  * Knows prompt plans and sampling; text, templates and HTTP stay above, pages and graphs behind the worker.
  */
-import type { BlockKey, CacheTier, RepositoryStatistics } from '../blocks/block-store.js';
+import type { BlockKey, CacheTier, RepositoryStatistics } from '../cache/block-store.js';
 import type { PlanBlock, PromptPlan } from '../prompt/prompt-plan.js';
-import type { RepairOptions } from './repair-plan.js';
+import type { RepairOptions } from './repair/repair-plan.js';
 
 export interface SamplingParams {
   /** New tokens at most, >= 1. */

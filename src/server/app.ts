@@ -6,6 +6,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify';
 import type { Config } from '../config.js';
 import type { Lifecycle } from './lifecycle.js';
+import type { ServerMetrics } from './metrics/server-metrics.js';
 import { apiKeys } from './plugins/api-keys.js';
 import { clientLimits } from './plugins/client-limits.js';
 import { documentation } from './plugins/documentation.js';
@@ -24,7 +25,6 @@ import { health } from './routes/health.js';
 import { jobs } from './routes/jobs.js';
 import { models } from './routes/models.js';
 import { segment } from './routes/segment.js';
-import type { ServerMetrics } from './server-metrics.js';
 import { validatorCompiler } from './validator.js';
 
 export interface AppOptions {

@@ -2,14 +2,18 @@
  * Makes the real services from the configuration: model, text, prompts, segmenters, stores, engine.
  * Knows the order of making and closing; what each does is its room's.
  */
-import type { BlockShape, ByteStore } from '../blocks/block-store.js';
-import { connectRedis } from '../blocks/connect-redis.js';
-import { DocumentRegistry, lmdbShelf, redisShelf } from '../blocks/document-registry.js';
-import { LmdbStore } from '../blocks/lmdb-store.js';
-import { openBlockRepository } from '../blocks/open-repository.js';
-import { RedisStore } from '../blocks/redis-store.js';
+
+import { openBlockRepository } from '../cache/block-cache.js';
+import type { BlockShape, ByteStore } from '../cache/block-store.js';
+import { connectRedis } from '../cache/connect-redis.js';
+import { LmdbStore } from '../cache/lmdb-store.js';
+import { RedisStore } from '../cache/redis-store.js';
 import { type Config, importedActivations } from '../config.js';
 import { usableCpus } from '../cpu-quota.js';
+import type { DocumentRecord } from '../documents/document-record.js';
+import { DocumentRegistry, lmdbShelf, redisShelf } from '../documents/document-registry.js';
+import { IngestJobs } from '../documents/ingest-jobs.js';
+import { createSegmentation } from '../documents/segmentation.js';
 import { createEngine } from '../engine/create-engine.js';
 import type { Engine } from '../engine/engine.js';
 import { EngineGroup } from '../engine/engine-group.js';
@@ -22,10 +26,7 @@ import { PromptBuilder } from '../prompt/prompt-builder.js';
 import { StopMatcher } from '../text/stop-matcher.js';
 import { createTextService, type TextService } from '../text/text-service.js';
 import { parseDevice } from '../units.js';
-import type { DocumentRecord } from './document-record.js';
-import { IngestJobs } from './ingest-jobs.js';
-import { createSegmentation } from './segmentation.js';
-import type { ServerMetrics } from './server-metrics.js';
+import type { ServerMetrics } from './metrics/server-metrics.js';
 import type { Services, TextServices } from './services.js';
 
 export interface StartProgress {

@@ -2,7 +2,7 @@
 import { loadConfig } from '../config.js';
 import { buildApp } from './app.js';
 import { Lifecycle } from './lifecycle.js';
-import { ServerMetrics } from './server-metrics.js';
+import { ServerMetrics } from './metrics/server-metrics.js';
 
 /** @returns JSON text with a final line break; the same for the same routes, whatever the environment */
 export async function renderOpenApi(): Promise<string> {

@@ -6,7 +6,7 @@ import { homedir } from 'node:os';
 import { PACKAGE_DIR, SETTINGS, shownDefault } from '../config.js';
 import { ERRORS } from '../errors.js';
 import type { Setting } from '../setting-kinds.js';
-import { ServerMetrics } from './server-metrics.js';
+import { ServerMetrics } from './metrics/server-metrics.js';
 
 /** What of an OpenAPI document is read here. */
 export interface ApiDocument {

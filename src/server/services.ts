@@ -3,13 +3,13 @@
  * open-services.ts makes the real ones; tests make fakes. Knows no HTTP.
  */
 import type { Config } from '../config.js';
+import type { DocumentRecord, RecordPage } from '../documents/document-record.js';
+import type { IngestJobs } from '../documents/ingest-jobs.js';
 import type { Engine } from '../engine/engine.js';
 import type { ImportedModel } from '../model/imported-model.js';
 import type { AttentionMode, PlanBlock, PromptPlan } from '../prompt/prompt-plan.js';
 import type { Segment, SegmentOptions } from '../segment/segmenter.js';
-import type { DocumentRecord, RecordPage } from './document-record.js';
-import type { IngestJobs } from './ingest-jobs.js';
-import type { ServerMetrics } from './server-metrics.js';
+import type { ServerMetrics } from './metrics/server-metrics.js';
 
 export interface TextServices {
   encode(text: string): Promise<Int32Array>;

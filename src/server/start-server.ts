@@ -9,8 +9,8 @@ import type { Config } from '../config.js';
 import { BlockstitchError } from '../errors.js';
 import { buildApp } from './app.js';
 import { Lifecycle } from './lifecycle.js';
+import { ServerMetrics } from './metrics/server-metrics.js';
 import { openServices, type StartProgress } from './open-services.js';
-import { ServerMetrics } from './server-metrics.js';
 import type { Services } from './services.js';
 
 export interface StartOptions {

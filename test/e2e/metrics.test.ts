@@ -1,6 +1,6 @@
 /** /metrics of a served model after real work: hits, misses, bytes and load time by tier, and what one request cost. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type DemoServer, startDemoServer } from '../demo-server.js';
+import { type DemoServer, startDemoServer } from '../support/demo-server.js';
 
 const DOCUMENT = 'The Zokego fair is held in Lima. The host of the Zokego fair is Sobako. It opens in May.';
 const body = {

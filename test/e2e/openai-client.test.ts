@@ -5,7 +5,7 @@ import OpenAI, { APIError, BadRequestError, NotFoundError } from 'openai';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { PACKAGE_DIR } from '../../src/config.js';
 import type { Report } from '../../src/server/schemas/usage-schema.js';
-import { type DemoServer, startDemoServer } from '../demo-server.js';
+import { type DemoServer, startDemoServer } from '../support/demo-server.js';
 
 type ChatBody = OpenAI.Chat.ChatCompletionCreateParamsNonStreaming;
 type CompletionBody = OpenAI.CompletionCreateParamsNonStreaming;

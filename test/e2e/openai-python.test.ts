@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type DemoServer, pythonWithRequirements, startDemoServer } from '../demo-server.js';
+import { type DemoServer, pythonWithRequirements, startDemoServer } from '../support/demo-server.js';
 
 const python = pythonWithRequirements();
 let demo: DemoServer;

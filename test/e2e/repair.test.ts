@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { askServer } from '../../src/cli/api-client.js';
-import type { RepairChoice } from '../../src/engine/repair-plan.js';
-import { type DemoServer, startDemoServer } from '../demo-server.js';
+import type { RepairChoice } from '../../src/engine/repair/repair-plan.js';
+import { type DemoServer, startDemoServer } from '../support/demo-server.js';
 
 const DOCUMENTS = [
   'The Zokego fair is held in Lima. The host of the Zokego fair is Sobako. The Zokego fair opens in July.',

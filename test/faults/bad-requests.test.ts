@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { ERRORS, type ErrorCode } from '../../src/errors.js';
-import { type DemoServer, type ErrorAnswer, startDemoServer } from '../demo-server.js';
+import { type DemoServer, type ErrorAnswer, startDemoServer } from '../support/demo-server.js';
 
 const CHAT = '/v1/chat/completions';
 const question = { messages: [{ role: 'user', content: 'Who hosts the fair?' }], max_tokens: 2 };

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { afterAll, expect, test } from 'vitest';
-import { LmdbStore } from '../../src/blocks/lmdb-store.js';
+import { LmdbStore } from '../../src/cache/lmdb-store.js';
 import { loadConfig } from '../../src/config.js';
 import { type RunningServer, startServer } from '../../src/server/start-server.js';
 

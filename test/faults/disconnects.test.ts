@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { type DemoServer, startDemoServer } from '../demo-server.js';
+import { type DemoServer, startDemoServer } from '../support/demo-server.js';
 
 const CHAT = '/v1/chat/completions';
 const documents = [{ text: 'The Zokego fair is held in Lima. '.repeat(20) }];

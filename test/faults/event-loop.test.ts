@@ -1,8 +1,8 @@
 /** The largest and oddest requests that are let in, or refused, never hold the HTTP thread for 50 ms. */
 import { Worker } from 'node:worker_threads';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type DemoServer, startDemoServer } from '../demo-server.js';
-import { longestBlock } from '../loop-blocking.js';
+import { type DemoServer, startDemoServer } from '../support/demo-server.js';
+import { longestBlock } from '../support/loop-blocking.js';
 
 const LIMIT_MS = 50;
 /** The first may meet code that is not compiled yet, or a garbage collection. */

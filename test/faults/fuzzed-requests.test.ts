@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ERRORS, type ErrorCode } from '../../src/errors.js';
-import { type DemoServer, type ErrorAnswer, startDemoServer } from '../demo-server.js';
+import { type DemoServer, type ErrorAnswer, startDemoServer } from '../support/demo-server.js';
 
 const PATHS = ['/v1/chat/completions', '/v1/completions', '/v1/documents', '/v1/segment'] as const;
 const RUNS = 200;

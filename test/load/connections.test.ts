@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { Agent, request } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type DemoServer, type ErrorAnswer, startDemoServer } from '../demo-server.js';
+import { type DemoServer, type ErrorAnswer, startDemoServer } from '../support/demo-server.js';
 
 const CLIENTS = 1000;
 let demo: DemoServer;

@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { PACKAGE_DIR } from '../src/config.js';
+import { PACKAGE_DIR } from '../../src/config.js';
 
 export interface CliResult {
   code: number | null;

@@ -1,11 +1,11 @@
 /** An engine core over the paper model, with tiers below that answer when told to: what the unit tests drive. */
-import type { BlockKey } from '../../../src/blocks/block-store.js';
-import { type GenerateEvent, GREEDY, type SamplingParams } from '../../../src/engine/engine.js';
-import { EngineCore } from '../../../src/engine/engine-core.js';
-import type { SchedulerPolicy } from '../../../src/engine/scheduler.js';
-import type { BlockSpec, RequestSpec, SinkSpec } from '../../../src/engine/sequence.js';
-import { SharedCounters } from '../../../src/engine/shared-counters.js';
-import type { EngineNews, RequestEvent } from '../../../src/engine/worker-messages.js';
+import type { BlockKey } from '../../src/cache/block-store.js';
+import { type GenerateEvent, GREEDY, type SamplingParams } from '../../src/engine/engine.js';
+import type { SchedulerPolicy } from '../../src/engine/schedule/scheduler.js';
+import type { BlockSpec, RequestSpec, SinkSpec } from '../../src/engine/schedule/sequence.js';
+import type { EngineNews, RequestEvent } from '../../src/engine/wire/messages.js';
+import { SharedCounters } from '../../src/engine/wire/shared-counters.js';
+import { EngineCore } from '../../src/engine/worker/engine-core.js';
 import { PaperModel } from './paper-model.js';
 
 export const SAMPLING: SamplingParams = { ...GREEDY, maxTokens: 8 };

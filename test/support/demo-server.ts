@@ -2,9 +2,9 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { loadConfig, PACKAGE_DIR, type SettingName } from '../src/config.js';
-import type { Services } from '../src/server/services.js';
-import { type RunningServer, startServer } from '../src/server/start-server.js';
+import { loadConfig, PACKAGE_DIR, type SettingName } from '../../src/config.js';
+import type { Services } from '../../src/server/services.js';
+import { type RunningServer, startServer } from '../../src/server/start-server.js';
 
 export interface ErrorAnswer {
   error: { message: string; type: string; param: string | null; code: string; remedy: string };

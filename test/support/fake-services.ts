@@ -1,14 +1,14 @@
 /** Services over the fake engine: bytes for tokens, one segment per paragraph, documents in a map. */
-import { type Config, loadConfig, type SettingName } from '../../../src/config.js';
-import type { ImportedModel } from '../../../src/model/imported-model.js';
-import type { PlanBlock } from '../../../src/prompt/prompt-plan.js';
-import type { Segment } from '../../../src/segment/segmenter.js';
-import { buildApp } from '../../../src/server/app.js';
-import type { DocumentRecord } from '../../../src/server/document-record.js';
-import { IngestJobs } from '../../../src/server/ingest-jobs.js';
-import { Lifecycle } from '../../../src/server/lifecycle.js';
-import { ServerMetrics } from '../../../src/server/server-metrics.js';
-import type { DocumentStore, PromptServices, Services, TextServices } from '../../../src/server/services.js';
+import { type Config, loadConfig, type SettingName } from '../../src/config.js';
+import type { DocumentRecord } from '../../src/documents/document-record.js';
+import { IngestJobs } from '../../src/documents/ingest-jobs.js';
+import type { ImportedModel } from '../../src/model/imported-model.js';
+import type { PlanBlock } from '../../src/prompt/prompt-plan.js';
+import type { Segment } from '../../src/segment/segmenter.js';
+import { buildApp } from '../../src/server/app.js';
+import { Lifecycle } from '../../src/server/lifecycle.js';
+import { ServerMetrics } from '../../src/server/metrics/server-metrics.js';
+import type { DocumentStore, PromptServices, Services, TextServices } from '../../src/server/services.js';
 import { FakeEngine } from './fake-engine.js';
 
 export const MODEL: ImportedModel = {

@@ -1,5 +1,5 @@
 /** A real store whose calls fail in ways drawn or told: what the tests of the repository and of the engine break. */
-import type { ByteStore } from '../../../src/blocks/block-store.js';
+import type { ByteStore } from '../../src/cache/block-store.js';
 
 /** `hangs`: a call never answers. `damages`: values come back with a bit flipped. `slow`: after `delayMs`. */
 export type Fault = 'none' | 'throws' | 'hangs' | 'damages' | 'slow';

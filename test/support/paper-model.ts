@@ -4,11 +4,12 @@
  * page, a wrong delta, a stale slot or a missing segment changes the tokens that come out. `referenceTokens` computes
  * the same from the plan alone, without pages, batches or caches.
  */
-import type { StepRunner } from '../../../src/engine/engine-core.js';
-import type { ProbeStep } from '../../../src/engine/prompt-probe.js';
-import { chooseDeviating, chooseFirst, repairBudget } from '../../../src/engine/repair-plan.js';
-import type { RequestSpec } from '../../../src/engine/sequence.js';
-import type { ModelOutput, ModelStep } from '../../../src/engine/step-batch.js';
+
+import type { ProbeStep } from '../../src/engine/repair/prompt-probe.js';
+import { chooseDeviating, chooseFirst, repairBudget } from '../../src/engine/repair/repair-plan.js';
+import type { RequestSpec } from '../../src/engine/schedule/sequence.js';
+import type { StepRunner } from '../../src/engine/worker/engine-core.js';
+import type { ModelOutput, ModelStep } from '../../src/engine/worker/step-batch.js';
 
 const EMPTY = -1;
 

@@ -12,7 +12,7 @@ export interface KindGolden {
   decoded: Record<string, string>;
 }
 
-const ROOT = fileURLToPath(new URL('../../fixtures/tokenizers/', import.meta.url));
+const ROOT = fileURLToPath(new URL('../fixtures/tokenizers/', import.meta.url));
 
 export const KINDS = ['gpt2', 'prefix', 'smollm2', 'qwen2', 'llama3', 'tekken', 'llama2', 'mistral', 'metaspace'];
 

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { access, constants, mkdir, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { askRedis, connectRedis } from '../../blocks/connect-redis.js';
+import { askRedis, connectRedis } from '../../cache/connect-redis.js';
 import type { Config } from '../../config.js';
 import { loadAddon } from '../../kernels/load-addon.js';
 import { formatBytes } from '../../units.js';

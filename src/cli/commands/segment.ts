@@ -38,7 +38,7 @@ export function addSegment(program: Command): void {
   command.action(async (file: string | undefined, flags: SegmentFlags) => {
     const config = readSettings(command);
     const terminal = openTerminal({ colours: !flags.json && !flags.batch });
-    const { createSegmentation } = await import('../../server/segmentation.js');
+    const { createSegmentation } = await import('../../documents/segmentation.js');
     const { createTextService } = await import('../../text/text-service.js');
     const textService = await createTextService({ checkpointDir: config.model });
     try {

@@ -3,9 +3,9 @@
  * page copies run off the JS thread, and payloads never cross to the worker.
  * Knows pages and payloads; which blocks move is the worker's scheduler, where they are kept the repository's.
  */
-import type { BlockKey, BlockRepository, SaveOutcome } from '../blocks/block-store.js';
-import type { NativeAddon } from '../kernels/native-addon.js';
-import type { EngineCommand, PageTransfer, SaveOrder } from './worker-messages.js';
+import type { BlockKey, BlockRepository, SaveOutcome } from '../../cache/block-store.js';
+import type { NativeAddon } from '../../kernels/native-addon.js';
+import type { EngineCommand, PageTransfer, SaveOrder } from '../wire/messages.js';
 
 export interface BlockTrafficOptions {
   addon: Pick<NativeAddon, 'readPages' | 'writePages' | 'payloadBytes'>;

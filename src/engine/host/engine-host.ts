@@ -4,22 +4,22 @@
  * Knows messages and waiting; pages and steps are the worker's, bytes `block-traffic.ts`'s, threads `worker-link.ts`'s.
  */
 import { randomInt } from 'node:crypto';
-import type { BlockKey, BlockRepository, CacheTier } from '../blocks/block-store.js';
-import { BlockstitchError } from '../errors.js';
-import type { NativeAddon } from '../kernels/native-addon.js';
-import { type PlanBlock, promptTokens } from '../prompt/prompt-plan.js';
+import type { BlockKey, BlockRepository, CacheTier } from '../../cache/block-store.js';
+import { BlockstitchError } from '../../errors.js';
+import type { NativeAddon } from '../../kernels/native-addon.js';
+import { type PlanBlock, promptTokens } from '../../prompt/prompt-plan.js';
+import type { BlockReport, Engine, EngineStatistics, GenerateEvent, GenerateRequest } from '../engine.js';
+import type { IngestSpec } from '../schedule/ingest-queue.js';
+import type { EngineNews } from '../wire/messages.js';
+import type { SharedCounters } from '../wire/shared-counters.js';
 import { AdmissionGate } from './admission-gate.js';
 import { BlockTraffic } from './block-traffic.js';
-import type { BlockReport, Engine, EngineStatistics, GenerateEvent, GenerateRequest } from './engine.js';
 import type { EnginePool } from './engine-pool.js';
 import { IngestJob } from './ingest-job.js';
-import type { IngestSpec } from './ingest-queue.js';
 import { PrefillSpeed } from './prefill-speed.js';
 import { buildRequestSpec, pagesNeeded, sinkSpec } from './request-spec.js';
 import { RequestStream } from './request-stream.js';
-import type { SharedCounters } from './shared-counters.js';
 import type { StartWorker, WorkerLink } from './worker-link.js';
-import type { EngineNews } from './worker-messages.js';
 
 export interface HostOptions {
   addon: Pick<NativeAddon, 'readPages' | 'writePages' | 'payloadBytes'>;

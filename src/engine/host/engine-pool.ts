@@ -3,8 +3,8 @@
  * GPU without one, when the model is loaded, from the memory that it left free.
  * Knows sizes; what lies in the pages is the worker's.
  */
-import { BlockstitchError } from '../errors.js';
-import type { NativeAddon, PoolShape } from '../kernels/native-addon.js';
+import { BlockstitchError } from '../../errors.js';
+import type { NativeAddon, PoolShape } from '../../kernels/native-addon.js';
 
 const MIB = 1024 * 1024;
 

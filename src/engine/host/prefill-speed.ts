@@ -2,7 +2,7 @@
  * How fast blocks are prefilled, from what the worker counts: what a load from the store is weighed against.
  * Knows two counters; what is done with the answer is the block repository's.
  */
-import type { SharedCounters } from './shared-counters.js';
+import type { SharedCounters } from '../wire/shared-counters.js';
 
 /** Tokens that make a measure. */
 const LEAST_TOKENS = 64;

@@ -2,10 +2,10 @@
  * Turns a request of the HTTP thread into what the worker schedules: keys for blocks and sinks, the tail, the times.
  * Knows plans and keys; whether the request may run is the host's to say.
  */
-import type { Engine, GenerateRequest } from './engine.js';
-import { joined } from './int32-list.js';
-import { repairBudget } from './repair-plan.js';
-import type { RequestSpec, SinkSpec } from './sequence.js';
+import type { Engine, GenerateRequest } from '../engine.js';
+import { repairBudget } from '../repair/repair-plan.js';
+import type { RequestSpec, SinkSpec } from '../schedule/sequence.js';
+import { joined } from '../wire/int32-list.js';
 
 const NO_TOKENS = new Int32Array();
 

@@ -2,8 +2,8 @@
  * One request's events on their way from the worker to whoever awaits them: a queue that ends once.
  * Knows events; where they come from and who cancels is `engine-host.ts`'s.
  */
-import type { BlockstitchError } from '../errors.js';
-import type { GenerateEvent } from './engine.js';
+import type { BlockstitchError } from '../../errors.js';
+import type { GenerateEvent } from '../engine.js';
 
 export class RequestStream {
   #events: GenerateEvent[] = [];

@@ -10,7 +10,7 @@ import type {
   WorkerPool,
   WorkerReady,
   WorkerSetup,
-} from './worker-messages.js';
+} from '../wire/messages.js';
 
 export interface WorkerLink {
   /** Rows of a step are padded to this; undefined: results depend on the batch. */
@@ -82,6 +82,8 @@ export function workerStarter(setup: WorkerSetup, makePool: () => WorkerPool): S
 
 /** The compiled worker: beside this file, or, where tests run the sources, in dist/. */
 function compiledWorker(): URL {
-  const path = import.meta.url.endsWith('.ts') ? '../../dist/src/engine/engine-worker.js' : './engine-worker.js';
+  const path = import.meta.url.endsWith('.ts')
+    ? '../../../../dist/src/engine/worker/engine-worker.js'
+    : '../worker/engine-worker.js';
   return new URL(path, import.meta.url);
 }

@@ -4,9 +4,9 @@
  * compares with the blocks' pages as they lie in the engine's pool.
  * Knows rows, pages and sums; the graph and the comparison are `context-probe.ts`, which step it runs in the scheduler's.
  */
-import { encodeStepMetadata, type StepSequence } from '../kernels/step-metadata.js';
-import type { PoolBlock } from './block-table.js';
-import { joined } from './int32-list.js';
+import { encodeStepMetadata, type StepSequence } from '../../kernels/step-metadata.js';
+import type { PoolBlock } from '../schedule/block-table.js';
+import { joined } from '../wire/int32-list.js';
 
 /** One run of the probe. */
 export interface ProbeStep {

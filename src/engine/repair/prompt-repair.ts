@@ -8,9 +8,9 @@
  * prompt order. Cached blocks are only read: a part of one is a segment of some of its pages, with the block's delta.
  * Knows pages and positions; when to take pages and when to run is the scheduler's, which pages is `repair-plan.ts`.
  */
-import type { Segment } from '../kernels/step-metadata.js';
-import type { PoolBlock } from './block-table.js';
-import { joined } from './int32-list.js';
+import type { Segment } from '../../kernels/step-metadata.js';
+import type { PoolBlock } from '../schedule/block-table.js';
+import { joined } from '../wire/int32-list.js';
 import { PromptProbe } from './prompt-probe.js';
 import { chooseDeviating, chooseFirst, type RepairOptions, repairBudget } from './repair-plan.js';
 

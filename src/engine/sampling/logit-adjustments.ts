@@ -5,7 +5,7 @@
  * Repetition penalty (Keskar et al., CTRL, arXiv 1909.05858, section 4.1) counts the prompt and what was generated;
  * presence and frequency penalties count what was generated, as in OpenAI's API.
  */
-import type { SamplingParams } from './engine.js';
+import type { SamplingParams } from '../engine.js';
 
 export class LogitAdjustments {
   readonly #bias: ReadonlyMap<number, number>;

@@ -8,7 +8,7 @@
  * only when the best tokens do not settle the draw (`drawFromBest`).
  * Log-probabilities are those of the model: before penalties, bias and temperature.
  */
-import type { SamplingParams, TokenLogprob } from './engine.js';
+import type { SamplingParams, TokenLogprob } from '../engine.js';
 import { LogitAdjustments } from './logit-adjustments.js';
 import { argmax, type Candidates, drawFromBest, drawFromRow } from './token-distribution.js';
 import { uniform } from './token-random.js';

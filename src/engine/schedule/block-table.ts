@@ -6,7 +6,7 @@
  * block, a block being loaded or computed, a tail). A block's pages are taken once, when it enters, and the tail that
  * a prefill writes is these very pages: nothing is copied when the block becomes ready.
  */
-import type { BlockKey, CacheTier } from '../blocks/block-store.js';
+import type { BlockKey, CacheTier } from '../../cache/block-store.js';
 import type { PagePool } from './page-pool.js';
 
 /** `loading`: the tiers below are asked. `missing`: to be computed. `ready`: may be attended to. */

@@ -6,12 +6,12 @@
  * An admitted request can finish: what it needs at worst fits the pool (checked before it is submitted), the oldest
  * running request is never preempted, and pages held by page copies in flight come back on their own.
  */
-import type { CacheTier } from '../blocks/block-store.js';
+import type { CacheTier } from '../../cache/block-store.js';
+import type { PromptProbe } from '../repair/prompt-probe.js';
+import type { RepairRun } from '../repair/prompt-repair.js';
 import type { BlockTable, PoolBlock } from './block-table.js';
 import { Holdings } from './holdings.js';
 import { IngestQueue, type IngestSpec, type IngestTask } from './ingest-queue.js';
-import type { PromptProbe } from './prompt-probe.js';
-import type { RepairRun } from './prompt-repair.js';
 import { type RequestSpec, Sequence } from './sequence.js';
 
 export interface SchedulerPolicy {

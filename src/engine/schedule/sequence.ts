@@ -2,14 +2,14 @@
  * One request on its way through the engine: its tail (final block and generated tokens), the blocks it holds, its times.
  * Knows its own state; the scheduler moves it between waiting and running, the sampler reads its tokens.
  */
-import type { BlockKey, CacheTier } from '../blocks/block-store.js';
-import type { Segment } from '../kernels/step-metadata.js';
-import type { AttentionMode, PlanBlock } from '../prompt/prompt-plan.js';
+import type { BlockKey, CacheTier } from '../../cache/block-store.js';
+import type { Segment } from '../../kernels/step-metadata.js';
+import type { AttentionMode, PlanBlock } from '../../prompt/prompt-plan.js';
+import type { BlockReport, SamplingParams } from '../engine.js';
+import { PromptRepair } from '../repair/prompt-repair.js';
+import type { RepairOptions } from '../repair/repair-plan.js';
+import { Int32List } from '../wire/int32-list.js';
 import type { PoolBlock } from './block-table.js';
-import type { BlockReport, SamplingParams } from './engine.js';
-import { Int32List } from './int32-list.js';
-import { PromptRepair } from './prompt-repair.js';
-import type { RepairOptions } from './repair-plan.js';
 
 /** A block as a request names it. */
 export interface BlockSpec {

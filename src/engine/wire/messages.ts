@@ -2,14 +2,14 @@
  * What the HTTP thread and the worker say to one another. Plain data, structured-cloneable; typed arrays own their buffers.
  * Knows shapes only.
  */
-import type { BlockKey, CacheTier } from '../blocks/block-store.js';
-import type { ErrorCode } from '../errors.js';
-import type { ImportedModel } from '../model/imported-model.js';
-import type { EngineDevice } from '../model/session-options.js';
-import type { GenerateEvent } from './engine.js';
-import type { IngestSpec } from './ingest-queue.js';
-import type { SchedulerPolicy } from './scheduler.js';
-import type { RequestSpec } from './sequence.js';
+import type { BlockKey, CacheTier } from '../../cache/block-store.js';
+import type { ErrorCode } from '../../errors.js';
+import type { ImportedModel } from '../../model/imported-model.js';
+import type { EngineDevice } from '../../model/session-options.js';
+import type { GenerateEvent } from '../engine.js';
+import type { IngestSpec } from '../schedule/ingest-queue.js';
+import type { SchedulerPolicy } from '../schedule/scheduler.js';
+import type { RequestSpec } from '../schedule/sequence.js';
 
 /** What a worker is started with. */
 export interface WorkerSetup {

@@ -4,11 +4,11 @@
  * Knows tensors and the two pools; which rows run and what is chosen is `prompt-probe.ts` and above.
  */
 import type { InferenceSession } from 'onnxruntime-node';
-import type { NativeAddon } from '../kernels/native-addon.js';
-import type { ImportedModel } from '../model/imported-model.js';
-import { PROBE_LAYER, PROBE_OUTPUT } from '../model/probe-graph.js';
-import { sessionOptions } from '../model/session-options.js';
-import type { ProbeStep } from './prompt-probe.js';
+import type { NativeAddon } from '../../kernels/native-addon.js';
+import type { ImportedModel } from '../../model/imported-model.js';
+import { PROBE_LAYER, PROBE_OUTPUT } from '../../model/probe-graph.js';
+import { sessionOptions } from '../../model/session-options.js';
+import type { ProbeStep } from '../repair/prompt-probe.js';
 
 export class ContextProbe {
   readonly #model: ImportedModel;

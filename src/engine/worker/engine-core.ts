@@ -3,15 +3,16 @@
  * Knows scheduler, blocks and samplers; the graph is behind `StepRunner`, messages and waiting are `engine-worker.ts`'s,
  * page copies and stores are the HTTP thread's.
  */
-import { BlockTable } from './block-table.js';
-import { PagePool } from './page-pool.js';
-import type { ProbeLayout, ProbeStep } from './prompt-probe.js';
-import { type LogitRow, logitsNeeded, Sampler } from './sampler.js';
-import { Scheduler, type SchedulerPolicy, type StepPlan } from './scheduler.js';
-import type { RequestSpec, Sequence } from './sequence.js';
-import type { SharedCounters } from './shared-counters.js';
+
+import type { ProbeLayout, ProbeStep } from '../repair/prompt-probe.js';
+import { type LogitRow, logitsNeeded, Sampler } from '../sampling/sampler.js';
+import { BlockTable } from '../schedule/block-table.js';
+import { PagePool } from '../schedule/page-pool.js';
+import { Scheduler, type SchedulerPolicy, type StepPlan } from '../schedule/scheduler.js';
+import type { RequestSpec, Sequence } from '../schedule/sequence.js';
+import { type EngineCommand, type EngineNews, noNews, type RequestEvent } from '../wire/messages.js';
+import type { SharedCounters } from '../wire/shared-counters.js';
 import { type BatchLayout, buildStep, type ModelOutput, type ModelStep } from './step-batch.js';
-import { type EngineCommand, type EngineNews, noNews, type RequestEvent } from './worker-messages.js';
 
 /** Runs the graph. A rejection fails what was in the step, nothing else. */
 export interface StepRunner {

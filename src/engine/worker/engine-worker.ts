@@ -3,12 +3,7 @@
  * Knows the loop and its messages; what a step does is `engine-core.ts`.
  */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
-import { loadAddon } from '../kernels/load-addon.js';
-import { ContextProbe } from './context-probe.js';
-import { EngineCore } from './engine-core.js';
-import { ModelRunner } from './model-runner.js';
-import { measureRowMultiple } from './row-probe.js';
-import { SharedCounters } from './shared-counters.js';
+import { loadAddon } from '../../kernels/load-addon.js';
 import {
   type EngineCommand,
   hasNews,
@@ -16,7 +11,12 @@ import {
   type WorkerPool,
   type WorkerReady,
   type WorkerSetup,
-} from './worker-messages.js';
+} from '../wire/messages.js';
+import { SharedCounters } from '../wire/shared-counters.js';
+import { ContextProbe } from './context-probe.js';
+import { EngineCore } from './engine-core.js';
+import { ModelRunner } from './model-runner.js';
+import { measureRowMultiple } from './row-probe.js';
 
 /** Milliseconds of a clock that both threads share: monotonic, from the time origin on. */
 const now = () => performance.timeOrigin + performance.now();

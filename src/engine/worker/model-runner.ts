@@ -3,8 +3,8 @@
  * Knows tensors; what a step means is `step-batch.ts`, and keys and values never pass through here (they stay in the pool).
  */
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
-import type { ImportedModel } from '../model/imported-model.js';
-import { type EngineDevice, sessionOptions } from '../model/session-options.js';
+import type { ImportedModel } from '../../model/imported-model.js';
+import { type EngineDevice, sessionOptions } from '../../model/session-options.js';
 import type { StepRunner } from './engine-core.js';
 import type { ModelOutput, ModelStep } from './step-batch.js';
 

@@ -4,7 +4,7 @@
  * one of a pair, its int8 and float32 products do not. So it is measured, on the model at hand, when the worker starts.
  * Knows steps and outputs; docs/decisions/020-batch-invariant-steps.md has the reasons.
  */
-import { encodeStepMetadata, type StepSequence } from '../kernels/step-metadata.js';
+import { encodeStepMetadata, type StepSequence } from '../../kernels/step-metadata.js';
 import type { StepRunner } from './engine-core.js';
 import type { ModelOutput } from './step-batch.js';
 

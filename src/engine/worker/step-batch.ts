@@ -6,12 +6,12 @@
  * kernels may take another path, and round otherwise, for other row counts, and no token may depend on who else is
  * in the batch (docs/decisions/020-batch-invariant-steps.md).
  */
-import { encodeStepMetadata, type Segment, type StepSequence } from '../kernels/step-metadata.js';
-import type { PoolBlock } from './block-table.js';
-import type { RepairRun } from './prompt-repair.js';
-import { logitsNeeded } from './sampler.js';
-import type { PlannedRows, StepPlan } from './scheduler.js';
-import type { Sequence } from './sequence.js';
+import { encodeStepMetadata, type Segment, type StepSequence } from '../../kernels/step-metadata.js';
+import type { RepairRun } from '../repair/prompt-repair.js';
+import { logitsNeeded } from '../sampling/sampler.js';
+import type { PoolBlock } from '../schedule/block-table.js';
+import type { PlannedRows, StepPlan } from '../schedule/scheduler.js';
+import type { Sequence } from '../schedule/sequence.js';
 
 /** The inputs of one run of the graph. */
 export interface ModelStep {

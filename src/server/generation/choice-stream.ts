@@ -4,7 +4,7 @@
  */
 import type { GenerateEvent, GenerateRequest } from '../../engine/engine.js';
 import { BlockstitchError } from '../../errors.js';
-import type { RequestObserver } from '../server-metrics.js';
+import type { RequestObserver } from '../metrics/server-metrics.js';
 import type { Services, StopMatching } from '../services.js';
 
 export type Prefilled = Extract<GenerateEvent, { type: 'prefilled' }>;

@@ -3,10 +3,10 @@
  * Knows choices by index; text and stopping are `choice-stream.ts`, wording is the routes'.
  */
 import type { SamplingParams } from '../../engine/engine.js';
-import type { RepairOptions } from '../../engine/repair-plan.js';
+import type { RepairOptions } from '../../engine/repair/repair-plan.js';
 import { type PromptPlan, promptTokens } from '../../prompt/prompt-plan.js';
+import type { RequestObserver } from '../metrics/server-metrics.js';
 import type { Report, Usage } from '../schemas/usage-schema.js';
-import type { RequestObserver } from '../server-metrics.js';
 import type { Services } from '../services.js';
 import { type ChoiceEvent, type Prefilled, streamChoice, type TokenEntry } from './choice-stream.js';
 

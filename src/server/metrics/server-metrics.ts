@@ -3,9 +3,9 @@
  * Counts what passes the HTTP thread; what the engine and the tiers count themselves is read from them at scrape time.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { TierStatistics } from '../blocks/block-store.js';
-import type { Engine, EngineStatistics } from '../engine/engine.js';
-import type { Prefilled } from './generation/choice-stream.js';
+import type { TierStatistics } from '../../cache/block-store.js';
+import type { Engine, EngineStatistics } from '../../engine/engine.js';
+import type { Prefilled } from '../generation/choice-stream.js';
 
 const SHORT_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const LONG_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320];

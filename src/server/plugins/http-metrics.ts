@@ -1,7 +1,7 @@
 /** Counts responses by method, route pattern and status. The pattern, never the path: paths hold ids without end. */
 import type { FastifyInstance } from 'fastify';
 import fp from 'fastify-plugin';
-import type { ServerMetrics } from '../server-metrics.js';
+import type { ServerMetrics } from '../metrics/server-metrics.js';
 
 export const httpMetrics = fp<{ metrics: ServerMetrics }>(
   (app: FastifyInstance, { metrics }, done) => {

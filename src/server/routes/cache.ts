@@ -1,6 +1,6 @@
 /** /v1/blocks/{hash} and /v1/cache: what is cached in which tier, and dropping it. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import type { CacheTier, TierStatistics } from '../../blocks/block-store.js';
+import type { CacheTier, TierStatistics } from '../../cache/block-store.js';
 import type { EngineStatistics } from '../../engine/engine.js';
 import { BlockstitchError } from '../../errors.js';
 import type { Lifecycle } from '../lifecycle.js';

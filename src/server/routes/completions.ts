@@ -1,11 +1,11 @@
 /** POST /v1/completions: a plain prompt, with cached blocks in front of it where given. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { checkDocumentCount, checkDocumentText } from '../../documents/document-inputs.js';
 import { BlockstitchError } from '../../errors.js';
 import { promptTokens } from '../../prompt/prompt-plan.js';
 import { type ServerEvent, sendEventStream } from '../event-stream.js';
 import type { TokenEntry } from '../generation/choice-stream.js';
 import { Choices } from '../generation/choices.js';
-import { checkDocumentCount, checkDocumentText } from '../generation/document-inputs.js';
 import { checkPromptSize } from '../generation/prompt-limits.js';
 import { attentionMode, checkModel, repairOptions, streamError, unixSeconds } from '../generation/request-basics.js';
 import { choiceCount, samplingParams, stopStrings } from '../generation/sampling-params.js';

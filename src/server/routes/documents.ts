@@ -1,10 +1,10 @@
 /** /v1/documents: ingest, read, list and delete documents; /v1/jobs: ingestions that run in the background. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from '@fastify/type-provider-typebox';
+import type { DocumentRecord } from '../../documents/document-record.js';
+import { checkIngest, documentId, forgetDocument, ingestDocument } from '../../documents/ingest-document.js';
 import type { BlockReport } from '../../engine/engine.js';
 import { BlockstitchError } from '../../errors.js';
-import { checkIngest, documentId, forgetDocument, ingestDocument } from '../document-ingest.js';
-import type { DocumentRecord } from '../document-record.js';
 import type { Lifecycle } from '../lifecycle.js';
 import {
   DeletedSchema,

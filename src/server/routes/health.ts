@@ -2,10 +2,10 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from '@fastify/type-provider-typebox';
 import type { Lifecycle } from '../lifecycle.js';
+import type { ServerMetrics } from '../metrics/server-metrics.js';
 import { HealthSchema, ReadySchema } from '../schemas/cache-schema.js';
 import { responsesFor } from '../schemas/error-schema.js';
 import { json } from '../schemas/response-forms.js';
-import type { ServerMetrics } from '../server-metrics.js';
 
 const tags = ['operations'];
 const healthSchema = {

@@ -1,10 +1,10 @@
 /** /v1/jobs/{id}: how far a background ingestion is, as JSON or as a stream of events. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from '@fastify/type-provider-typebox';
+import type { IngestJobs, JobState } from '../../documents/ingest-jobs.js';
 import { BlockstitchError } from '../../errors.js';
 import { type ServerEvent, sendEventStream } from '../event-stream.js';
 import { streamError } from '../generation/request-basics.js';
-import type { IngestJobs, JobState } from '../ingest-jobs.js';
 import type { Lifecycle } from '../lifecycle.js';
 import { JobSchema } from '../schemas/document-schema.js';
 import { errorResponses } from '../schemas/error-schema.js';

@@ -1,6 +1,6 @@
 /** POST /v1/segment: how a text would be cut into blocks, without computing any. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { checkDocumentText, segmentOptions } from '../generation/document-inputs.js';
+import { checkDocumentText, segmentOptions } from '../../documents/document-inputs.js';
 import type { Lifecycle } from '../lifecycle.js';
 import { SegmentAnswerSchema, SegmentBodySchema } from '../schemas/document-schema.js';
 import { errorResponses } from '../schemas/error-schema.js';

@@ -1,6 +1,6 @@
 /** The sampling fields that /v1/chat/completions and /v1/completions share, with OpenAI's names and ranges. */
 import { type Static, Type } from '@fastify/type-provider-typebox';
-import { DEFAULT_REPAIR_CHOICE, REPAIR_CHOICES } from '../../engine/repair-plan.js';
+import { DEFAULT_REPAIR_CHOICE, REPAIR_CHOICES } from '../../engine/repair/repair-plan.js';
 
 /** A string that is one of `values`, as JSON Schema's `enum`. */
 export function oneOf<const V extends string>(values: readonly V[], options: object = {}) {

@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Cluster, Redis } from 'ioredis';
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
-import { connectRedis } from '../../../src/blocks/connect-redis.js';
-import { DocumentRegistry, redisShelf } from '../../../src/blocks/document-registry.js';
-import { RedisStore } from '../../../src/blocks/redis-store.js';
+import { connectRedis } from '../../../src/cache/connect-redis.js';
+import { RedisStore } from '../../../src/cache/redis-store.js';
 import { loadConfig } from '../../../src/config.js';
-import { freePort, startCluster, startRedis, startSentinel } from '../../redis-server.js';
+import { DocumentRegistry, redisShelf } from '../../../src/documents/document-registry.js';
+import { freePort, startCluster, startRedis, startSentinel } from '../../support/redis-server.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'blockstitch-redis-'));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));

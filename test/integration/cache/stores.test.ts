@@ -3,12 +3,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { BlockShape, ByteStore } from '../../../src/blocks/block-store.js';
-import { DocumentRegistry, type DocumentShelf, lmdbShelf, redisShelf } from '../../../src/blocks/document-registry.js';
-import { LmdbStore } from '../../../src/blocks/lmdb-store.js';
-import { openBlockRepository } from '../../../src/blocks/open-repository.js';
-import { RedisStore } from '../../../src/blocks/redis-store.js';
-import { startRedis, type TestRedis } from '../../redis-server.js';
+import { openBlockRepository } from '../../../src/cache/block-cache.js';
+import type { BlockShape, ByteStore } from '../../../src/cache/block-store.js';
+import { LmdbStore } from '../../../src/cache/lmdb-store.js';
+import { RedisStore } from '../../../src/cache/redis-store.js';
+import {
+  DocumentRegistry,
+  type DocumentShelf,
+  lmdbShelf,
+  redisShelf,
+} from '../../../src/documents/document-registry.js';
+import { startRedis, type TestRedis } from '../../support/redis-server.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'blockstitch-stores-'));
 const SHAPE: BlockShape = { fingerprint: 'ab'.repeat(32), layers: 1, kvHeads: 1, headDim: 8, dtype: 'float16' };

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { PACKAGE_DIR, SETTINGS } from '../../../src/config.js';
 import type { Setting } from '../../../src/setting-kinds.js';
-import { type CliResult, runCli } from '../../cli-process.js';
+import { type CliResult, runCli } from '../../support/cli-process.js';
 
 const COMMANDS = ['serve', 'ask', 'demo', 'segment', 'import', 'pull', 'bench', 'doctor', 'openapi'];
 const home = mkdtempSync(join(tmpdir(), 'blockstitch-cli-'));

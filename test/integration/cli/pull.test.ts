@@ -13,8 +13,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { PACKAGE_DIR } from '../../../src/config.js';
-import { runCli } from '../../cli-process.js';
-import { type HubServer, startHub } from '../../hub-server.js';
+import { runCli } from '../../support/cli-process.js';
+import { type HubServer, startHub } from '../../support/hub-server.js';
 
 const REPOSITORY = 'someone/tiny-model';
 const WEIGHTS = 'model.safetensors';

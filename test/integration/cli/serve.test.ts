@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { PACKAGE_DIR } from '../../../src/config.js';
-import { type CliProcess, startCli } from '../../cli-process.js';
+import { type CliProcess, startCli } from '../../support/cli-process.js';
 
 const home = mkdtempSync(join(tmpdir(), 'blockstitch-serve-'));
 const started: CliProcess[] = [];

@@ -7,9 +7,9 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { BlockRepository } from '../../../src/blocks/block-store.js';
-import { LmdbStore } from '../../../src/blocks/lmdb-store.js';
-import { openBlockRepository } from '../../../src/blocks/open-repository.js';
+import { openBlockRepository } from '../../../src/cache/block-cache.js';
+import type { BlockRepository } from '../../../src/cache/block-store.js';
+import { LmdbStore } from '../../../src/cache/lmdb-store.js';
 import { createEngine } from '../../../src/engine/create-engine.js';
 import { type Engine, GREEDY, type SamplingParams } from '../../../src/engine/engine.js';
 import { EngineGroup } from '../../../src/engine/engine-group.js';

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { acquireImportLock } from '../../../src/model/import-lock.js';
 import { type ImportProgress, importModel } from '../../../src/model/import-model.js';
 import type { WeightFormat } from '../../../src/model/imported-model.js';
-import { type RandomShape, writeRandomCheckpoint } from '../../../src/model/random-checkpoint.js';
+import { type RandomShape, writeRandomCheckpoint } from '../../support/random-checkpoint.js';
 
 const root = mkdtempSync(join(tmpdir(), 'blockstitch-import-'));
 const tiny = join(root, 'tiny');

@@ -4,15 +4,15 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { blockKey } from '../../../src/blocks/block-key.js';
-import type { ByteStore } from '../../../src/blocks/block-store.js';
-import { LmdbStore } from '../../../src/blocks/lmdb-store.js';
-import { openBlockRepository } from '../../../src/blocks/open-repository.js';
-import { RedisStore } from '../../../src/blocks/redis-store.js';
+import { openBlockRepository } from '../../../src/cache/block-cache.js';
+import { blockKey } from '../../../src/cache/block-key.js';
+import type { ByteStore } from '../../../src/cache/block-store.js';
+import { LmdbStore } from '../../../src/cache/lmdb-store.js';
+import { RedisStore } from '../../../src/cache/redis-store.js';
 import type { KvDtype } from '../../../src/kernels/native-addon.js';
 import type { Segment } from '../../../src/kernels/step-metadata.js';
-import { startRedis, type TestRedis } from '../../redis-server.js';
-import { type GoldenPlan, readGolden, relativeDifference, StepModel } from './step-model.js';
+import { startRedis, type TestRedis } from '../../support/redis-server.js';
+import { type GoldenPlan, readGolden, relativeDifference, StepModel } from '../../support/step-model.js';
 
 const CHECKPOINTS = join(import.meta.dirname, '../../fixtures/checkpoints');
 const NAMES = readdirSync(CHECKPOINTS, { withFileTypes: true })

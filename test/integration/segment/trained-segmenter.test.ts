@@ -3,11 +3,11 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PACKAGE_DIR } from '../../../src/config.js';
+import { createSegmentation } from '../../../src/documents/segmentation.js';
 import { createSegmenter } from '../../../src/segment/create-segmenter.js';
 import type { Segment, Segmenter, SegmentOptions } from '../../../src/segment/segmenter.js';
-import { createSegmentation } from '../../../src/server/segmentation.js';
 import { createTextService, type TextService } from '../../../src/text/text-service.js';
-import { directoryOf } from '../../unit/text/tokenizer-fixtures.js';
+import { directoryOf } from '../../support/tokenizer-fixtures.js';
 
 const MODEL_DIR = `${PACKAGE_DIR}models/segmenter`;
 let service: TextService;

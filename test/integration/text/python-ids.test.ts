@@ -10,7 +10,7 @@ import { expect, test } from 'vitest';
 import { PACKAGE_DIR } from '../../../src/config.js';
 import { Tokenizer } from '../../../src/text/tokenizer.js';
 import { readTokenizerDefinition } from '../../../src/text/tokenizer-file.js';
-import { pythonWithRequirements } from '../../demo-server.js';
+import { pythonWithRequirements } from '../../support/demo-server.js';
 
 const MODEL = join(PACKAGE_DIR, 'models', 'demo');
 const CORPUS = join(PACKAGE_DIR, 'test', 'fixtures', 'tokenizers', 'texts.json');

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { decodeBlock, encodeBlock, payloadBytes } from '../../../src/blocks/block-codec.js';
-import { blockKey } from '../../../src/blocks/block-key.js';
-import type { BlockShape } from '../../../src/blocks/block-store.js';
-import { HostTier } from '../../../src/blocks/host-tier.js';
+import { decodeBlock, encodeBlock, payloadBytes } from '../../../src/cache/block-codec.js';
+import { blockKey } from '../../../src/cache/block-key.js';
+import type { BlockShape } from '../../../src/cache/block-store.js';
+import { HostTier } from '../../../src/cache/host-tier.js';
 
 const SHAPE: BlockShape = { fingerprint: 'cd'.repeat(32), layers: 2, kvHeads: 1, headDim: 8, dtype: 'int8' };
 const value = { tokens: 3, payload: Uint8Array.from({ length: payloadBytes(SHAPE, 3) }, (_, index) => index) };

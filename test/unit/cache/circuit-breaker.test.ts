@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { CircuitBreaker } from '../../../src/blocks/circuit-breaker.js';
+import { CircuitBreaker } from '../../../src/cache/circuit-breaker.js';
 
 const fails = () => Promise.reject(new Error('gone'));
 const works = () => Promise.resolve(7);

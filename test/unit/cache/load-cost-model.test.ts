@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { LoadCostModel } from '../../../src/blocks/load-cost-model.js';
+import { LoadCostModel } from '../../../src/cache/load-cost-model.js';
 
 /** A model on a clock that moves when told to, and a load of a size that takes so long. */
 function bench(options: ConstructorParameters<typeof LoadCostModel>[0] = {}) {

@@ -8,7 +8,7 @@ import { parser } from '@prometheus-io/lezer-promql';
 import { describe, expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { loadConfig, PACKAGE_DIR, SETTINGS } from '../../../src/config.js';
-import { ServerMetrics } from '../../../src/server/server-metrics.js';
+import { ServerMetrics } from '../../../src/server/metrics/server-metrics.js';
 import { parseMilliseconds } from '../../../src/units.js';
 
 const ROOT = join(PACKAGE_DIR, 'docker');

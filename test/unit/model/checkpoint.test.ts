@@ -8,7 +8,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { readCheckpointConfig } from '../../../src/model/checkpoint-config.js';
 import { readCheckpointTensors } from '../../../src/model/checkpoint-tensors.js';
 import { findDecoderWeights } from '../../../src/model/decoder-weights.js';
-import { writeRandomCheckpoint } from '../../../src/model/random-checkpoint.js';
+import { writeRandomCheckpoint } from '../../support/random-checkpoint.js';
 
 const SHARDED = join(import.meta.dirname, '../../fixtures/checkpoints/llama-linear-sharded');
 const root = mkdtempSync(join(tmpdir(), 'blockstitch-checkpoint-'));

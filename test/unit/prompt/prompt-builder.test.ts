@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PromptBuilder } from '../../../src/prompt/prompt-builder.js';
 import type { PlanBlock } from '../../../src/prompt/prompt-plan.js';
 import { createTextService, type TextService } from '../../../src/text/text-service.js';
-import { directoryOf } from '../text/tokenizer-fixtures.js';
+import { directoryOf } from '../../support/tokenizer-fixtures.js';
 
 const CHATML =
   "{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}{% endfor %}" +

@@ -6,7 +6,7 @@ import { CUTS, type CutName } from '../../../src/segment/cuts.js';
 import { readLimits } from '../../../src/segment/segment-limits.js';
 import type { Segment, SegmentOptions } from '../../../src/segment/segmenter.js';
 import { createTextService, type TextService } from '../../../src/text/text-service.js';
-import { directoryOf } from '../text/tokenizer-fixtures.js';
+import { directoryOf } from '../../support/tokenizer-fixtures.js';
 
 const NAMES = Object.keys(CUTS) as CutName[];
 let service: TextService;

@@ -5,8 +5,8 @@ import { ERRORS, type ErrorCode } from '../../../src/errors.js';
 import { buildApp } from '../../../src/server/app.js';
 import { JSON_LIMITS } from '../../../src/server/json-measure.js';
 import { Lifecycle } from '../../../src/server/lifecycle.js';
-import { ServerMetrics } from '../../../src/server/server-metrics.js';
-import { fakeApp } from './fake-services.js';
+import { ServerMetrics } from '../../../src/server/metrics/server-metrics.js';
+import { fakeApp } from '../../support/fake-services.js';
 
 const url = '/v1/chat/completions';
 const json = { 'content-type': 'application/json' };

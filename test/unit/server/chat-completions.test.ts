@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { BlockstitchError } from '../../../src/errors.js';
-import { fakeApp } from './fake-services.js';
+import { fakeApp } from '../../support/fake-services.js';
 
 const question = { messages: [{ role: 'user', content: 'What is the answer?' }] };
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { fakeApp } from './fake-services.js';
+import { fakeApp } from '../../support/fake-services.js';
 
 async function complete(payload: object, settings = {}) {
   const { app } = await fakeApp(settings);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { fakeApp } from './fake-services.js';
+import { fakeApp } from '../../support/fake-services.js';
 
 const chat = {
   messages: [{ role: 'user', content: 'What is the answer?' }],

@@ -5,7 +5,7 @@ import { splitSentences } from '../../../src/text/split-sentences.js';
 import { StopMatcher } from '../../../src/text/stop-matcher.js';
 import { Tokenizer } from '../../../src/text/tokenizer.js';
 import { readTokenizerDefinition } from '../../../src/text/tokenizer-file.js';
-import { directoryOf } from './tokenizer-fixtures.js';
+import { directoryOf } from '../../support/tokenizer-fixtures.js';
 
 describe.each(['qwen2', 'llama2', 'metaspace'])('the detokenizer of %s', (kind) => {
   let tokenizer: Tokenizer;

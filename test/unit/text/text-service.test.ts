@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createTextService, type TextService } from '../../../src/text/text-service.js';
-import { directoryOf, GOLDEN, summary } from './tokenizer-fixtures.js';
+import { directoryOf, GOLDEN, summary } from '../../support/tokenizer-fixtures.js';
 
 let directory: string;
 let service: TextService;

@@ -2,7 +2,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { Tokenizer } from '../../../src/text/tokenizer.js';
 import { readTokenizerDefinition } from '../../../src/text/tokenizer-file.js';
-import { directoryOf, GOLDEN, KINDS, longTexts, summary, TEXTS } from './tokenizer-fixtures.js';
+import { directoryOf, GOLDEN, KINDS, longTexts, summary, TEXTS } from '../../support/tokenizer-fixtures.js';
 
 describe.each(KINDS)('the tokenizer kind %s', (kind) => {
   const golden = GOLDEN[kind];

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { createNormalizer } from '../../../src/text/normalizer.js';
 import { createPreTokenizer } from '../../../src/text/pre-tokenizer.js';
 import type { JsonObject } from '../../../src/text/tokenizer-file.js';
-import { SWEEP } from './tokenizer-fixtures.js';
+import { SWEEP } from '../../support/tokenizer-fixtures.js';
 
 const QWEN2 =
   "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import type { BlockRepository, LoadOutcome, SaveOutcome } from '../../../src/blocks/block-store.js';
-import { BlockTraffic } from '../../../src/engine/block-traffic.js';
-import type { EngineCommand, SaveOrder } from '../../../src/engine/worker-messages.js';
+import type { BlockRepository, LoadOutcome, SaveOutcome } from '../../../../src/cache/block-store.js';
+import { BlockTraffic } from '../../../../src/engine/host/block-traffic.js';
+import type { EngineCommand, SaveOrder } from '../../../../src/engine/wire/messages.js';
 
 /** Something that is answered when the test says so. */
 function later<T>() {

@@ -1,16 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { GenerateRequest } from '../../../src/engine/engine.js';
+import type { GenerateRequest } from '../../../../src/engine/engine.js';
+import { buildRequestSpec, pagesNeeded } from '../../../../src/engine/host/request-spec.js';
 import {
   chooseDeviating,
   chooseFirst,
   firstPages,
   type RepairChoice,
   repairBudget,
-} from '../../../src/engine/repair-plan.js';
-import { buildRequestSpec, pagesNeeded } from '../../../src/engine/request-spec.js';
-import { block, CoreBench, request, SAMPLING, tokensOf } from './core-bench.js';
-import { referenceTokens } from './paper-model.js';
+} from '../../../../src/engine/repair/repair-plan.js';
+import { block, CoreBench, request, SAMPLING, tokensOf } from '../../../support/core-bench.js';
+import { referenceTokens } from '../../../support/paper-model.js';
 
 const repair = (share: number, by: RepairChoice = 'first') => ({ share, by });
 

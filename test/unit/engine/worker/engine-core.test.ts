@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { block, CoreBench, POLICY, request, SAMPLING, SINKS, tokensOf } from './core-bench.js';
-import { referenceTokens } from './paper-model.js';
+import { block, CoreBench, POLICY, request, SAMPLING, SINKS, tokensOf } from '../../../support/core-bench.js';
+import { referenceTokens } from '../../../support/paper-model.js';
 
 describe('a stitched request', () => {
   it('gives the tokens that its plan alone determines', async () => {
