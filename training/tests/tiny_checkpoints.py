@@ -1,18 +1,13 @@
 """Tiny random checkpoints with the demo model's tokenizer: large weights, so that attention is far from uniform."""
 
-import sys
 from pathlib import Path
 
-import pytest
 import torch
+from make_checkpoints import default_rope, randomize
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config
 
-ROOT = Path(__file__).parents[3]
-sys.path.insert(0, str(ROOT / "training" / "fixtures"))
-
-from make_checkpoints import default_rope, randomize  # noqa: E402
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config  # noqa: E402
-
-torch.set_num_threads(1)
+ROOT = Path(__file__).parents[2]
+torch.set_num_threads(1)  # shared machines: more threads would wait for each other
 
 SHAPE = dict(
     hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=32,
@@ -33,8 +28,3 @@ def write_checkpoint(directory: Path, family: str = "llama", tied: bool = True) 
     model.save_pretrained(directory)
     tokenizer.save_pretrained(directory)
     return directory
-
-
-@pytest.fixture(scope="session")
-def teacher(tmp_path_factory) -> Path:
-    return write_checkpoint(tmp_path_factory.mktemp("teacher"))

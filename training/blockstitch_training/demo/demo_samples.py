@@ -7,7 +7,7 @@ import json
 import random
 from pathlib import Path
 
-from .questions import make_example
+from .question_generator import make_example
 
 HELD_OUT_SAMPLE_SEED = 1_000_000_007
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import torch
 from transformers import LlamaForCausalLM
 
-from .demo_tokens import Prompts
-from .distill.evaluation.questions import generated
+from .demo_prompts import Prompts
+from .question_sets import generated
 
 LONGEST_ANSWER = 24  # tokens
 

@@ -26,10 +26,10 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from ..optimization.optimizers import Schedule, make_optimizers
+from .demo_prompts import Prompts, TrainingRow, save_tokenizer, train_tokenizer
 from .demo_score import score
-from .demo_tokens import Prompts, TrainingRow, save_tokenizer, train_tokenizer
-from .optimizers import Schedule, make_optimizers
-from .questions import Example, make_example
+from .question_generator import Example, make_example
 
 LONGEST_STEP = 10.0  # seconds that one step may count for: compiling and being paused are no training
 BY_STEM = 0.75  # share of the contexts of whole documents in which only the stems tell the subjects apart

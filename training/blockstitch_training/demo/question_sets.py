@@ -1,23 +1,15 @@
-"""The questions asked: generated ones that training never saw, and rows of multi-document JSONL (../shared/data/rag).
+"""Sets of generated questions that training never saw, for every evaluation.
 
-Generated: held-out entities (another seed space) and held-out openers; one question per context, every document but its own a
-distractor; the gold document stands anywhere. A set is a function of its name and size alone.
+The entities are held out (another seed space) and so are the openers. Each context gets one question. All documents but one are
+distractors, and the gold document can stand anywhere. A set depends on its name and size alone. It knows no prompts and no models.
 """
 
 from __future__ import annotations
 
-import json
 import random
 from dataclasses import dataclass
-from pathlib import Path
 
-from transformers import PreTrainedTokenizerBase
-
-from ...demo_tokens import DOCUMENT, FINAL
-from ...questions import make_example
-from ..chat_prompt import ChatPrompt, Document
-from ..segmenting import cut_texts
-from ..stitched import Prompt
+from .question_generator import make_example
 
 HELD_OUT_SEED = 1_000_000_000
 MOST_TRIES = 400  # contexts tried for one that has the wanted question
@@ -84,36 +76,3 @@ def orders(asked: list[Asked], count: int) -> list[list[Asked]]:
             turn.append(each.reordered(order))
         shuffled.append(turn)
     return shuffled
-
-
-def read_rag(file: Path, most: int) -> list[Asked]:
-    """JSONL rows `{question, answers, documents: [{title, text}], gold: [index]}`, the first `most`."""
-    rows = [json.loads(line) for line in file.read_text().splitlines()[:most] if line.strip()]
-    return [
-        Asked(
-            tuple(document["text"] for document in row["documents"]), tuple(document.get("title", "") for document in row["documents"]),
-            row["question"], tuple(row["answers"]), row["gold"][0],
-        )
-        for row in rows
-    ]  # fmt: skip
-
-
-def demo_prompts(asked: list[Asked], tokenizer: PreTrainedTokenizerBase) -> list[Prompt]:
-    """In the demo model's prompt: one block per document."""
-
-    def ids(text: str) -> list[int]:
-        return tokenizer.encode(text, add_special_tokens=False)
-
-    return [Prompt([ids(DOCUMENT.format(text=text)) for text in each.documents], ids(FINAL.format(question=each.question))) for each in asked]
-
-
-def chat_prompts(asked: list[Asked], tokenizer: PreTrainedTokenizerBase, sinks: list[int], checkpoint: Path, segmenter: str) -> list[Prompt]:
-    """In the checkpoint's own chat template, documents cut by the segmenter, as the server does."""
-    texts = list(dict.fromkeys(text for each in asked for text in each.documents))
-    cuts = dict(zip(texts, cut_texts(texts, checkpoint, segmenter), strict=True))
-    prompt = ChatPrompt(tokenizer, sinks)
-    made = []
-    for each in asked:
-        documents = [Document(tuple(cuts[text]), title) for text, title in zip(each.documents, each.titles, strict=True)]
-        made.append(Prompt(*prompt.plan([{"role": "user", "content": each.question}], documents)))
-    return made

@@ -13,12 +13,12 @@ import torch
 from transformers import AutoConfig
 
 from .checkpoint import load_tokenizer
+from .distill_settings import Settings
+from .distiller import Distiller
 from .estimate import estimate
+from .example_sources import Cutting, QuestionSource, ShuffledSource, chat_examples, text_examples
 from .examples import Source
-from .settings import Settings
 from .sink_tokens import base_sinks
-from .sources import Cutting, QuestionSource, ShuffledSource, chat_examples, text_examples
-from .trainer import Distiller
 
 HELP = {
     "start": "checkpoint of an earlier student to begin from, with the sinks that it has",

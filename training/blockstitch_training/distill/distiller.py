@@ -23,14 +23,14 @@ from accelerate.utils import DistributedType, set_seed
 from tqdm import tqdm
 from transformers import AutoConfig
 
-from ..optimizers import Schedule, make_optimizers
-from .batches import Batch, assemble
+from ..optimization.optimizers import Schedule, make_optimizers
 from .block_attention import inverse_frequencies, packed_logits, use_block_attention
 from .block_dropout import draw
 from .checkpoint import export_checkpoint, load_model, load_tokenizer, stored_dtype
+from .distill_settings import Settings
 from .examples import Source, packs
 from .objectives import weighted_cross_entropy, weighted_kl
-from .settings import Settings
+from .packed_batch import Batch, assemble
 from .sink_tokens import add_sink_tokens, base_sinks
 from .token_weights import token_losses, token_weights
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from .batches import Batch
 from .checkpoint import stored_dtype
+from .distill_settings import Settings
+from .distiller import Distiller
 from .examples import Source
-from .settings import Settings
-from .trainer import Distiller
+from .packed_batch import Batch
 
 GIB = 2**30
 TIMED_STEPS = 3

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from transformers import PreTrainedTokenizerBase
 
-from ..demo_tokens import DOCUMENT, FINAL
-from ..questions import make_example
+from ..demo.demo_prompts import DOCUMENT, FINAL
+from ..demo.question_generator import make_example
 from .chat_prompt import ChatPrompt, Document
 from .examples import Example, Final
 from .segmenting import cut_texts

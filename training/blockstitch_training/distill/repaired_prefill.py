@@ -22,8 +22,7 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from .block_attention import NAME
-from .stitched import KeysValues, Prompt, implementation, prefill
-
+from .stitched_generation import KeysValues, Prompt, implementation, prefill
 
 CHOICES = ("first", "deviation")
 PROBE = 1  # layer whose values are compared; layer 0 has seen no other token yet

@@ -20,12 +20,12 @@ import torch
 
 from .block_attention import inverse_frequencies
 from .checkpoint import load_model, load_tokenizer
+from .distill_settings import Settings
+from .distiller import Distiller
+from .example_sources import QuestionSource
 from .examples import Example, packs
 from .objectives import weighted_cross_entropy
-from .settings import Settings
 from .sink_tokens import base_sinks
-from .sources import QuestionSource
-from .trainer import Distiller
 
 
 def masked_batch(examples: list[Example], sinks: list[int]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -18,16 +18,17 @@ from pathlib import Path
 
 import torch
 
-from .distill.checkpoint import load_tokenizer
-from .distill.evaluation.questions import demo_prompts, generated
-from .distill.evaluation.scores import mean, recovery
-from .distill.evaluation.systems import System, score, text_figures
-from .distill.settings import Settings
-from .distill.sources import QuestionSource
-from .distill.stitched import Prompt
-from .distill.trainer import Distiller
+from ..demo.question_sets import generated
+from ..distill.checkpoint import load_tokenizer
+from ..distill.distill_settings import Settings
+from ..distill.distiller import Distiller
+from ..distill.example_sources import QuestionSource
+from ..distill.stitched_generation import Prompt
+from .answer_scores import mean, recovery
+from .asked_prompts import demo_prompts
+from .systems import System, score, text_figures
 
-SHIPPED_TEACHER = Path(__file__).parents[2] / "models" / "demo-teacher"
+SHIPPED_TEACHER = Path(__file__).parents[3] / "models" / "demo-teacher"
 BEGIN, END = "<!-- ablations: begin -->", "<!-- ablations: end -->"
 
 

@@ -14,14 +14,15 @@ from pathlib import Path
 
 import torch
 
-from .distill.evaluation.questions import CONTINUED, chat_prompts, demo_prompts, generated, orders, read_rag
-from .distill.evaluation.scores import contains, exact, mean, mean_interval, recovery
-from .distill.evaluation.served import Served, agreement
-from .distill.evaluation.systems import LONGEST_ANSWER, System, score, text_figures
-from .distill.repair import CHOICES, Repair
-from .distill.segmenting import cut_texts
-from .distill.sources import read_texts
-from .distill.stitched import Prompt
+from ..demo.question_sets import CONTINUED, generated, orders
+from ..distill.example_sources import read_texts
+from ..distill.repaired_prefill import CHOICES, Repair
+from ..distill.segmenting import cut_texts
+from ..distill.stitched_generation import Prompt
+from .answer_scores import contains, exact, mean, mean_interval, recovery
+from .asked_prompts import chat_prompts, demo_prompts, read_rag
+from .served import Served, agreement
+from .systems import LONGEST_ANSWER, System, score, text_figures
 
 SYSTEMS = {  # name: (checkpoint, attention)
     "teacher full": ("teacher", "full"),

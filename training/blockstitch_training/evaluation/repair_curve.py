@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .distill.evaluation.questions import SORTS, Asked, generated
-from .distill.evaluation.scores import exact, mean, mean_interval
-from .distill.evaluation.served import Served
+from ..demo.question_sets import SORTS, Asked, generated
+from .answer_scores import exact, mean, mean_interval
+from .served import Served
 
 SHARES = (0.05, 0.15, 0.3, 0.5, 0.8)
 CHOICES = ("first", "deviation")

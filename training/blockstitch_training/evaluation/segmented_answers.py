@@ -20,7 +20,7 @@ import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..questions import Example, make_example
+from ..demo.question_generator import Example, make_example
 
 SEGMENTERS = ("semantic", "recursive", "fixed", "paragraphs", "texttiling", "embedding")
 HELD_OUT_SEED = 1_000_000_307

@@ -13,17 +13,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .segmenter_evaluation.cases import Case, make_cases, read_labelled
-from .segmenter_evaluation.node_segmenters import NodeSegmenters
-from .segmenter_evaluation.plots import draw_plots
-from .segmenter_evaluation.report import comparisons, tables
-from .segmenter_evaluation.tuning import OBJECTIVES, DocumentScore, best_setting, cross_tuned, micro_f1, score_document, summarize
+from .labelled_cases import Case, make_cases, read_labelled
+from .node_segmenters import NodeSegmenters
+from .segmenter_plots import draw_plots
+from .segmenter_report import comparisons, tables
+from .setting_choice import OBJECTIVES, DocumentScore, best_setting, cross_tuned, micro_f1, score_document, summarize
 
 SEGMENTERS = ("semantic", "structural", "fixed", "paragraphs", "recursive", "texttiling", "embedding")
 TARGETS = (32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
 #: Above every target: the comparison is of where segmenters cut, not of a cap that real segments would break.
 MOST_TOKENS = 32_768
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 
 # Segmenter, cases and target lengths to cuts by target and case.
 Cut = Callable[[str, Sequence[Case], Sequence[int]], list[list[list[int]]]]

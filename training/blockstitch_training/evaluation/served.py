@@ -18,8 +18,8 @@ import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..segmenting import COMMAND, ROOT
-from .questions import Asked
+from ..demo.question_sets import Asked
+from ..distill.segmenting import COMMAND, ROOT
 
 READY_SECONDS = 300
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from ..segmentation_metrics import Counts, bootstrap_interval, boundary_similarity, match_counts, pk, window_diff
-from .cases import Case
+from .labelled_cases import Case
+from .segmentation_metrics import Counts, bootstrap_interval, boundary_similarity, match_counts, pk, window_diff
 
 OBJECTIVES = ("f1", "pk", "both")
 

@@ -10,14 +10,14 @@ import torch
 from torch.nn import functional
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from ..block_attention import NAME, inverse_frequencies, packed_logits
-from ..checkpoint import load_model, load_tokenizer
-from ..layout import Segment, build_layout
-from ..repair import Repair, repaired
-from ..sink_tokens import base_sinks
-from ..stitched import Prompt, decode, generate, implementation
-from .questions import Asked
-from .scores import exact, f1
+from ..demo.question_sets import Asked
+from ..distill.block_attention import NAME, inverse_frequencies, packed_logits
+from ..distill.checkpoint import load_model, load_tokenizer
+from ..distill.layout import Segment, build_layout
+from ..distill.repaired_prefill import Repair, repaired
+from ..distill.sink_tokens import base_sinks
+from ..distill.stitched_generation import Prompt, decode, generate, implementation
+from .answer_scores import exact, f1
 
 LONGEST_ANSWER = 24  # tokens
 

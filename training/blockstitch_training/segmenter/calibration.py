@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from .batches import Collection
+from .crop_batches import Collection
+from .held_out_f1 import logits_of
 from .network import LEVELS, SegmenterNetwork
-from .scoring import logits_of
 
 DOCUMENTS = 10
 FACTORS = tuple(step / 20 for step in range(8, 31))

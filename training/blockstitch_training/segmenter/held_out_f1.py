@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from .batches import collate, crop
+from .crop_batches import collate, crop
 from .feature_stream import UnitDocument
 from .network import SegmenterNetwork
 

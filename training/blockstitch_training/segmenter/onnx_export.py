@@ -14,10 +14,10 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from .batches import load
 from .calibration import calibrate
+from .crop_batches import load
 from .network import Crops, SegmenterNetwork, WordTable
-from .train import load_network
+from .segmenter_training import load_network
 
 #: Must equal FEATURE_VERSION of src/segment/unit-features.ts.
 FEATURE_VERSION = 2

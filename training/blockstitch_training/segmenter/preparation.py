@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ..semanticseg.build_settings import load_settings
 from ..semanticseg.long_meetings import long_meeting_rows
 from ..semanticseg.pool import Pool, read_pool
-from ..semanticseg.settings import load_settings
+from .chat_grammar import draw_chat
 from .feature_stream import document_row, pack, read_documents, utf16_length
-from .small_talk import draw_chat
 from .vocabulary import build_vocabulary
 
 WORDS = 44_000
@@ -136,7 +136,7 @@ def main() -> None:
 
 
 def teach(options: argparse.Namespace, train: dict[str, list[dict]], words_path: Path) -> None:
-    from .teacher import SentenceTeacher, principal_axes
+    from .sentence_teacher import SentenceTeacher, principal_axes
 
     teacher = SentenceTeacher(options.teacher)
     np.save(options.work / "word-vectors.npy", teacher.vectors(json.loads((options.work / "words.json").read_text()), 512).astype(np.float16))

@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .batches import Collection, Sampler, load
+from .crop_batches import Collection, Sampler, load
+from .held_out_f1 import top_f1
 from .network import NetworkConfig, SegmenterNetwork, level_loss
-from .scoring import top_f1
-from .teacher import principal_axes
+from .sentence_teacher import principal_axes
 
 BUDGET_UNITS = 2560
 LONGEST_STEP = 8.0

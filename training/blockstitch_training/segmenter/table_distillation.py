@@ -22,8 +22,8 @@ from torch.nn import functional
 
 from .feature_stream import unpack
 from .network import NetworkConfig, WordTable
-from .teacher import principal_axes
-from .train import load_network
+from .segmenter_training import load_network
+from .sentence_teacher import principal_axes
 
 BATCH_DOCUMENTS = 16
 NEAR = (1, 2, 3, 5, 8, 16)

@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 from .build import build
+from .build_settings import BuildSettings, load_settings
 from .card import write_card
 from .document import CATEGORIES
 from .label_endpoint import Endpoint, label_file
 from .sample import write_sample
-from .settings import BuildSettings, load_settings
 
 
 def main(arguments: list[str] | None = None) -> int:

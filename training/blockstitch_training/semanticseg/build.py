@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from .build_settings import BuildSettings
 from .chats import compose_chat, compose_mail, compose_social
 from .compose import compose
 from .document import CATEGORIES, Instance, Piece, SourceDocument, seeded
@@ -14,7 +15,6 @@ from .finance import compose_finance
 from .meetings import compose_lecture, compose_meeting
 from .pool import SPLITS, Pool, fill_pool, read_pool
 from .render import draw_layout, render_code, render_prose
-from .settings import BuildSettings
 from .shards import shard_path, write_shard
 
 # Tries before an instance is given up (a drawn document may have nothing to say aloud).

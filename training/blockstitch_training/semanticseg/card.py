@@ -7,9 +7,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .build_settings import BuildSettings
 from .document import CATEGORIES
 from .pool import SPLITS, split_of
-from .settings import BuildSettings
 from .shards import read_shards
 
 _LENGTHS = (0, 2_000, 4_000, 8_000, 16_000, 32_000, 1 << 30)

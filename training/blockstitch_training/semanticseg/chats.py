@@ -7,11 +7,11 @@ import re
 
 from .adapters.conversation import Turn
 from .document import CHAPTER, DOCUMENT, FINEST, SECTION, Piece, SourceDocument, generated
+from .invented_talk import small_talk
 from .pool import Pool
-from .small_talk import small_talk
-from .small_talk_topics import BRIDGES
-from .sources import UNIT
+from .source_documents import UNIT
 from .speech import FIRST_NAMES, Convention, draw_speakers, sentences, write
+from .talk_topics import BRIDGES
 
 _ANAPHORIC = re.compile(
     r"^(?:yes|yeah|yep|yup|no|nope|oh|ok|okay|haha|lol|ha|that|thats|it|its|they|he|she|true|same|me too|thanks|thank|wow|nice|cool|really|sure|why|right"

@@ -7,7 +7,7 @@ import re
 
 from .adapters.conversation import Topic, Turn
 from .document import CHAPTER, SECTION
-from .small_talk_topics import BRIDGES, CATCH_ALLS, FAREWELLS, GREETING_REPLIES, GREETINGS, REACTIONS, TOPICS, TalkTopic
+from .talk_topics import BRIDGES, CATCH_ALLS, FAREWELLS, GREETING_REPLIES, GREETINGS, REACTIONS, TOPICS, TalkTopic
 
 
 def small_talk(rng: random.Random, topics: int, mean_turns: float) -> list[Topic]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from .adapters.conversation import Turn
 from .document import CHAPTER, FINEST, SECTION, Piece, SourceDocument
 from .pool import Pool
-from .sources import UNIT
+from .source_documents import UNIT
 from .speech import BACKCHANNELS, Convention, clauses, draw_convention, draw_speakers, key_phrase, sentences, spoken, topic_words, write
 
 MATERIAL = ("books", "email", "manuals", "papers", "web", "encyclopedia", "specifications", "legal", "news", "qa", "lectures", "conversations")

@@ -12,10 +12,10 @@ from pathlib import Path
 from random import Random
 
 from .boilerplate import repeated_lines, without_lines
+from .build_settings import BuildSettings, SourceSettings
 from .document import Piece, SourceDocument
 from .near_duplicates import NearDuplicates
-from .settings import BuildSettings, SourceSettings
-from .sources import read_documents
+from .source_documents import read_documents
 
 SPLITS = ("train", "dev", "test")
 

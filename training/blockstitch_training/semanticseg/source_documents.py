@@ -25,8 +25,8 @@ from .adapters.marked_text import (
 )
 from .adapters.rfc import rfc_sections
 from .adapters.roff import man_sections
+from .build_settings import SourceSettings
 from .document import CATEGORIES, CHAPTER, FINEST, SECTION, Piece, Section, SourceDocument, pieces_from_sections
-from .settings import SourceSettings
 
 LARGEST_FILE_BYTES = 8_000_000
 UNIT = "\x1f"  # between speaker and text in the pieces of conversations

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from blockstitch_training.demo_score import answer, block_mask
-from blockstitch_training.demo_tokens import Prompts, train_tokenizer
-from blockstitch_training.demo_train import STAGES, Rows, Settings, export, make_model, train, warm_start
-from blockstitch_training.questions import make_example
+from blockstitch_training.demo.demo_prompts import Prompts, train_tokenizer
+from blockstitch_training.demo.demo_score import answer, block_mask
+from blockstitch_training.demo.demo_training import STAGES, Rows, Settings, export, make_model, train, warm_start
+from blockstitch_training.demo.question_generator import make_example
 
 TINY = Settings(hidden=64, intermediate=64, layers=2, heads=2, kv_heads=1, batch_tokens=1024)
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from blockstitch_training.demo_tokens import DOCUMENT, FINAL, train_tokenizer
-from blockstitch_training.questions import OPENERS, SHORTENED, World, make_example
-from blockstitch_training.write_samples import write_samples
+from blockstitch_training.demo.demo_prompts import DOCUMENT, FINAL, train_tokenizer
+from blockstitch_training.demo.demo_samples import write_samples
+from blockstitch_training.demo.question_generator import OPENERS, SHORTENED, World, make_example
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -112,5 +112,5 @@ def test_the_tokenizer_gives_back_every_text() -> None:
 
 def test_the_shipped_samples_are_what_the_generator_writes(tmp_path) -> None:
     write_samples(tmp_path, documents=8, entities=3, questions=5)
-    shipped = Path(__file__).parents[2] / "models" / "demo" / "samples"
+    shipped = Path(__file__).parents[3] / "models" / "demo" / "samples"
     assert {path.name: path.read_text() for path in shipped.iterdir()} == {path.name: path.read_text() for path in tmp_path.iterdir()}

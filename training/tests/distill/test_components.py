@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch.nn import functional
 
-from blockstitch_training.distill.batches import assemble
 from blockstitch_training.distill.block_dropout import Drawn, draw
 from blockstitch_training.distill.checkpoint import load_model, load_tokenizer
+from blockstitch_training.distill.distill_settings import Settings
 from blockstitch_training.distill.examples import Example, Final
 from blockstitch_training.distill.objectives import WeightedKL, weighted_kl
-from blockstitch_training.distill.settings import Settings
+from blockstitch_training.distill.packed_batch import assemble
 from blockstitch_training.distill.sink_tokens import add_sink_tokens
 from blockstitch_training.distill.token_weights import token_weights
 

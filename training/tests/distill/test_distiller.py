@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from blockstitch_training.distill.checkpoint import load_tokenizer
-from blockstitch_training.distill.settings import Settings
-from blockstitch_training.distill.sources import QuestionSource, ShuffledSource
-from blockstitch_training.distill.trainer import Distiller
+from blockstitch_training.distill.distill_settings import Settings
+from blockstitch_training.distill.distiller import Distiller
+from blockstitch_training.distill.example_sources import QuestionSource, ShuffledSource
 
 
 def run(teacher, out=None, source=None, **changed):

@@ -6,9 +6,9 @@ import pytest
 
 from blockstitch_training.distill.chat_prompt import ChatPrompt, Document
 from blockstitch_training.distill.checkpoint import load_tokenizer
+from blockstitch_training.distill.example_sources import Cutting, QuestionSource, ShuffledSource, chat_examples, text_examples
 from blockstitch_training.distill.examples import packs
 from blockstitch_training.distill.segmenting import cut_at, cut_at_blank_lines
-from blockstitch_training.distill.sources import Cutting, QuestionSource, ShuffledSource, chat_examples, text_examples
 
 CHATML = (
     "{% for m in messages %}{{ '<|user|>' if m['role'] == 'user' else '<|assistant|>' }}{{ m['content'] }}\n{% endfor %}"

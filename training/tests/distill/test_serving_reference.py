@@ -5,8 +5,8 @@ import torch
 from make_checkpoints import SINKS, block_logits, checkpoints, full_logits, plan_tokens, randomize
 from transformers import AutoModelForCausalLM
 
-from blockstitch_training.distill.repair import Repair, first_pages, repaired
-from blockstitch_training.distill.stitched import Prompt, generate, prefill
+from blockstitch_training.distill.repaired_prefill import Repair, first_pages, repaired
+from blockstitch_training.distill.stitched_generation import Prompt, generate, prefill
 
 CASES = {each.name: (seed, each) for seed, each in enumerate(checkpoints())}
 

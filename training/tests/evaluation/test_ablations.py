@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from blockstitch_training.ablations import OFF, SETS, SIZES, runs, table, write_between_marks
-from blockstitch_training.distill.evaluation.questions import generated, orders
-from blockstitch_training.distill.evaluation.scores import contains, exact, f1, interval, recovery
-from blockstitch_training.questions import SHORTENED
+from blockstitch_training.demo.question_generator import SHORTENED
+from blockstitch_training.demo.question_sets import generated, orders
+from blockstitch_training.evaluation.ablation_runs import OFF, SETS, SIZES, runs, table, write_between_marks
+from blockstitch_training.evaluation.answer_scores import contains, exact, f1, interval, recovery
 
 
 def test_answers_are_compared_without_case_articles_and_punctuation():

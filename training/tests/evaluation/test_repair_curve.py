@@ -4,7 +4,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from blockstitch_training.repair_curve import FULL, PLAIN, Point, draw, summarize, table
+from blockstitch_training.evaluation.repair_curve import FULL, PLAIN, Point, draw, summarize, table
 
 
 def point(name: str, right: list[float], answers: list[str], ttft_ms: float, share: float, by: str | None = None) -> Point:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from blockstitch_training.segmentation_metrics import (
+from blockstitch_training.evaluation.segmentation_metrics import (
     Counts,
     bootstrap_interval,
     boundary_similarity,

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from blockstitch_training.segmenter import answers
+from blockstitch_training.evaluation import segmented_answers as answers
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from blockstitch_training import evaluate_segmenters
-from blockstitch_training.segmenter_evaluation.cases import Case, LabelledText, make_cases, read_labelled
-from blockstitch_training.segmenter_evaluation.node_segmenters import NodeSegmenters, SegmenterFailed
-from blockstitch_training.segmenter_evaluation.report import comparisons, tables
-from blockstitch_training.segmenter_evaluation.tuning import best_setting, cross_tuned, score_document
+from blockstitch_training.evaluation import segmenter_comparison
+from blockstitch_training.evaluation.labelled_cases import Case, LabelledText, make_cases, read_labelled
+from blockstitch_training.evaluation.node_segmenters import NodeSegmenters, SegmenterFailed
+from blockstitch_training.evaluation.segmenter_report import comparisons, tables
+from blockstitch_training.evaluation.setting_choice import best_setting, cross_tuned, score_document
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 
 
 class LineSplitter(NodeSegmenters):
@@ -98,7 +98,7 @@ def test_a_granularity_without_boundaries_says_nothing(tmp_path):
 
 def test_the_trained_segmenter_stands_beside_the_best_baseline(tmp_path):
     cases = line_cases(write_rows(tmp_path / "a.jsonl"))
-    found = evaluate_segmenters.evaluate("talk", cases, cases[:2], perfect_at(64), ("semantic", "never"), (32, 64), (1, 2), rounds=50)
+    found = segmenter_comparison.evaluate("talk", cases, cases[:2], perfect_at(64), ("semantic", "never"), (32, 64), (1, 2), rounds=50)
     by = {(row["segmenter"], row["level"]): row for row in found.results}
     assert by["semantic", 1]["settings"] == ["64"]
     assert by["semantic", 1]["f1"] == 1 and by["semantic", 1]["pk"] == 0
@@ -114,7 +114,7 @@ def test_the_trained_segmenter_stands_beside_the_best_baseline(tmp_path):
 
 def test_without_a_tuning_split_halves_tune_each_other(tmp_path):
     cases = line_cases(write_rows(tmp_path / "a.jsonl"))
-    found = evaluate_segmenters.evaluate("talk", cases, [], perfect_at(64), ("semantic",), (32, 64), (1,), rounds=20)
+    found = segmenter_comparison.evaluate("talk", cases, [], perfect_at(64), ("semantic",), (32, 64), (1,), rounds=20)
     assert found.results[0]["settings"] == ["64", "64"] and found.results[0]["f1"] == 1
 
 
@@ -122,10 +122,10 @@ def test_rows_of_an_earlier_run_are_taken_over_for_other_segmenters_only(tmp_pat
     rows = [{"segmenter": "semantic", "f1": 0.1}, {"segmenter": "fixed", "f1": 0.2}]
     path = tmp_path / "results.json"
     path.write_text(json.dumps({"objective": "both", "results": rows, "curves": rows}))
-    found = evaluate_segmenters.taken_over(path, ["semantic"], "both")
+    found = segmenter_comparison.taken_over(path, ["semantic"], "both")
     assert found.results == found.curves == rows[1:]
     with pytest.raises(ValueError, match="tuned by both"):
-        evaluate_segmenters.taken_over(path, ["semantic"], "pk")
+        segmenter_comparison.taken_over(path, ["semantic"], "pk")
 
 
 def test_a_command_that_fails_says_why(tmp_path):
@@ -153,7 +153,7 @@ def test_the_whole_comparison_runs_over_the_real_segmenters(tmp_path):
         "--targets",
         "64",
     ]
-    assert evaluate_segmenters.main(arguments) == 0
+    assert segmenter_comparison.main(arguments) == 0
     result = json.loads((tmp_path / "out" / "results.json").read_text())
     assert {row["segmenter"] for row in result["results"]} == {"fixed", "paragraphs"}
     assert result["comparisons"][0]["best_f1_by"] == "fixed"

@@ -5,18 +5,18 @@ import subprocess
 
 import pytest
 import torch
-from conftest import FAMILIES, write_checkpoint
+from tiny_checkpoints import FAMILIES, write_checkpoint
 
+from blockstitch_training.demo.question_sets import Asked
 from blockstitch_training.distill.chat_prompt import ChatPrompt, Document
-from blockstitch_training.distill.evaluation.questions import Asked
-from blockstitch_training.distill.evaluation.served import Served
-from blockstitch_training.distill.evaluation.systems import System
-from blockstitch_training.distill.repair import Repair, repaired
+from blockstitch_training.distill.distill_settings import Settings
+from blockstitch_training.distill.distiller import Distiller
+from blockstitch_training.distill.example_sources import QuestionSource
+from blockstitch_training.distill.repaired_prefill import Repair, repaired
 from blockstitch_training.distill.segmenting import COMMAND
-from blockstitch_training.distill.settings import Settings
-from blockstitch_training.distill.sources import QuestionSource
-from blockstitch_training.distill.stitched import Prompt, prefill
-from blockstitch_training.distill.trainer import Distiller
+from blockstitch_training.distill.stitched_generation import Prompt, prefill
+from blockstitch_training.evaluation.served import Served
+from blockstitch_training.evaluation.systems import System
 
 ASKED = Asked(("Ada lives in Rome. " * 6, "Bo was born in 1900. Bo trusts Ada. " * 5, "The fair is in May."), ("", "", ""), "Where does Ada live?", ("",), 0)
 

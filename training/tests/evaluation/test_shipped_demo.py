@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from blockstitch_training.distill.evaluation.questions import Asked, demo_prompts, generated, orders
-from blockstitch_training.distill.evaluation.systems import System
+from blockstitch_training.demo.question_sets import Asked, generated, orders
+from blockstitch_training.evaluation.asked_prompts import demo_prompts
+from blockstitch_training.evaluation.systems import System
 
 MODELS = Path(__file__).parents[3] / "models"
 QUESTIONS = 16

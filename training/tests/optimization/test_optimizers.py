@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from blockstitch_training.optimizers import Schedule, make_optimizers
+from blockstitch_training.optimization.optimizers import Schedule, make_optimizers
 
 
 def model() -> "torch.nn.Module":

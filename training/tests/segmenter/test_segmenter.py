@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from blockstitch_training.segmenter.chat_grammar import draw_chat
 from blockstitch_training.segmenter.feature_stream import WRITER, document_row, pack, read_documents, unpack
-from blockstitch_training.segmenter.small_talk import draw_chat
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 WORDS = ROOT / "models" / "segmenter" / "words.bin"
 needs_writer = pytest.mark.skipif(not WRITER.exists() or not WORDS.exists() or not shutil.which("node"), reason="needs make build and node")
 
@@ -93,7 +93,7 @@ def test_training_goes_on_from_a_checkpoint_that_saw_fewer_features(tmp_path: Pa
     from dataclasses import replace
 
     from blockstitch_training.segmenter.network import Crops, NetworkConfig, SegmenterNetwork
-    from blockstitch_training.segmenter.train import go_on_from, save
+    from blockstitch_training.segmenter.segmenter_training import go_on_from, save
 
     torch.manual_seed(0)
     config = NetworkConfig(rows=20, features=4, hidden=16, scales=(1, 2), dilations=(1, 2))
@@ -110,10 +110,10 @@ def test_training_goes_on_from_a_checkpoint_that_saw_fewer_features(tmp_path: Pa
 
 def test_a_word_table_is_drawn_to_what_the_teacher_says_of_units(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
-    from blockstitch_training.segmenter.distill import distill, table_of
     from blockstitch_training.segmenter.feature_stream import UnitDocument
     from blockstitch_training.segmenter.network import NetworkConfig, SegmenterNetwork
-    from blockstitch_training.segmenter.train import save
+    from blockstitch_training.segmenter.segmenter_training import save
+    from blockstitch_training.segmenter.table_distillation import distill, table_of
 
     words, units, drawn = 40, 30, np.random.default_rng(0)
     meanings = drawn.normal(size=(words, 64))
@@ -149,7 +149,7 @@ def test_a_word_table_is_drawn_to_what_the_teacher_says_of_units(tmp_path: Path)
 def test_training_goes_on_over_a_word_table_drawn_since(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     from blockstitch_training.segmenter.network import NetworkConfig, SegmenterNetwork
-    from blockstitch_training.segmenter.train import go_on_from, save
+    from blockstitch_training.segmenter.segmenter_training import go_on_from, save
 
     torch.manual_seed(0)
     config = NetworkConfig(rows=20, features=4, hidden=16, scales=(1, 2), dilations=(1, 2))
@@ -165,11 +165,11 @@ def test_training_goes_on_over_a_word_table_drawn_since(tmp_path: Path) -> None:
 
 def test_calibration_takes_back_log_odds_that_are_too_sure() -> None:
     torch = pytest.importorskip("torch")
-    from blockstitch_training.segmenter.batches import Collection
     from blockstitch_training.segmenter.calibration import calibrate
+    from blockstitch_training.segmenter.crop_batches import Collection
     from blockstitch_training.segmenter.feature_stream import UnitDocument
+    from blockstitch_training.segmenter.held_out_f1 import logits_of
     from blockstitch_training.segmenter.network import NetworkConfig, SegmenterNetwork
-    from blockstitch_training.segmenter.scoring import logits_of
 
     torch.manual_seed(0)
     network = SegmenterNetwork(NetworkConfig(rows=20, features=4, hidden=16, scales=(1, 2), dilations=(1, 2))).eval()
@@ -193,7 +193,7 @@ def test_calibration_takes_back_log_odds_that_are_too_sure() -> None:
 
 def test_checkpoints_of_one_shape_have_a_mean(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
-    from blockstitch_training.segmenter.average import average
+    from blockstitch_training.segmenter.weight_average import average
 
     for name, config, value in (("a", {"rows": 1, "dropout": 0.0}, 1.0), ("b", {"rows": 1, "dropout": 0.1}, 4.0), ("c", {"rows": 2}, 0.0)):
         torch.save({"config": config, "weights": {"w": torch.full((2,), value)}}, tmp_path / f"{name}.pt")

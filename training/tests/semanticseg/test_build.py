@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from blockstitch_training.segmenter_evaluation.cases import read_labelled
+from blockstitch_training.evaluation.labelled_cases import read_labelled
 from blockstitch_training.semanticseg.__main__ import main
 from blockstitch_training.semanticseg.build import build, plan_shards
+from blockstitch_training.semanticseg.build_settings import load_settings
 from blockstitch_training.semanticseg.document import CATEGORIES
 from blockstitch_training.semanticseg.pool import split_of
-from blockstitch_training.semanticseg.settings import load_settings
 from blockstitch_training.semanticseg.shards import read_shards
-from blockstitch_training.semanticseg.sources import ADAPTERS
+from blockstitch_training.semanticseg.source_documents import ADAPTERS
 
 from .corpus import write_corpus
 

@@ -11,13 +11,13 @@ from blockstitch_training.semanticseg.chats import compose_chat, compose_mail, c
 from blockstitch_training.semanticseg.compose import compose
 from blockstitch_training.semanticseg.document import Piece, SourceDocument, seeded, token_estimate
 from blockstitch_training.semanticseg.finance import compose_finance
+from blockstitch_training.semanticseg.invented_talk import small_talk
 from blockstitch_training.semanticseg.long_meetings import compose_long_meeting, long_meeting_rows
 from blockstitch_training.semanticseg.meetings import compose_lecture, compose_meeting
 from blockstitch_training.semanticseg.near_duplicates import NearDuplicates
 from blockstitch_training.semanticseg.pool import Pool
 from blockstitch_training.semanticseg.render import Layout, is_prose, render_code, render_prose
-from blockstitch_training.semanticseg.small_talk import small_talk
-from blockstitch_training.semanticseg.sources import UNIT
+from blockstitch_training.semanticseg.source_documents import UNIT
 from blockstitch_training.semanticseg.speech import draw_convention, draw_speakers, sentences, spoken
 
 from .corpus import THEMES, passage, sentence

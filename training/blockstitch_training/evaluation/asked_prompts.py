@@ -1,0 +1,50 @@
+"""Turns asked questions into prompts of token ids, and reads asked questions from rows of multi-document JSONL.
+
+It knows the demo model's prompt and chat templates. How a prompt is answered is systems.py.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from transformers import PreTrainedTokenizerBase
+
+from ..demo.demo_prompts import DOCUMENT, FINAL
+from ..demo.question_sets import Asked
+from ..distill.chat_prompt import ChatPrompt, Document
+from ..distill.segmenting import cut_texts
+from ..distill.stitched_generation import Prompt
+
+
+def read_rag(file: Path, most: int) -> list[Asked]:
+    """JSONL rows `{question, answers, documents: [{title, text}], gold: [index]}`, the first `most`."""
+    rows = [json.loads(line) for line in file.read_text().splitlines()[:most] if line.strip()]
+    return [
+        Asked(
+            tuple(document["text"] for document in row["documents"]), tuple(document.get("title", "") for document in row["documents"]),
+            row["question"], tuple(row["answers"]), row["gold"][0],
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def demo_prompts(asked: list[Asked], tokenizer: PreTrainedTokenizerBase) -> list[Prompt]:
+    """In the demo model's prompt: one block per document."""
+
+    def ids(text: str) -> list[int]:
+        return tokenizer.encode(text, add_special_tokens=False)
+
+    return [Prompt([ids(DOCUMENT.format(text=text)) for text in each.documents], ids(FINAL.format(question=each.question))) for each in asked]
+
+
+def chat_prompts(asked: list[Asked], tokenizer: PreTrainedTokenizerBase, sinks: list[int], checkpoint: Path, segmenter: str) -> list[Prompt]:
+    """In the checkpoint's own chat template, documents cut by the segmenter, as the server does."""
+    texts = list(dict.fromkeys(text for each in asked for text in each.documents))
+    cuts = dict(zip(texts, cut_texts(texts, checkpoint, segmenter), strict=True))
+    prompt = ChatPrompt(tokenizer, sinks)
+    made = []
+    for each in asked:
+        documents = [Document(tuple(cuts[text]), title) for text, title in zip(each.documents, each.titles, strict=True)]
+        made.append(Prompt(*prompt.plan([{"role": "user", "content": each.question}], documents)))
+    return made
