@@ -13,8 +13,6 @@ import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -24,22 +22,14 @@ from tqdm import tqdm
 from transformers import AutoConfig
 
 from ..optimization.optimizers import Schedule, make_optimizers
-from .block_attention import inverse_frequencies, packed_logits, use_block_attention
+from .block_attention import inverse_frequencies, use_block_attention
 from .block_dropout import draw
 from .checkpoint import export_checkpoint, load_model, load_tokenizer, stored_dtype
 from .distill_settings import Settings
 from .examples import Source, packs
-from .objectives import weighted_cross_entropy, weighted_kl
 from .packed_batch import Batch, assemble
 from .sink_tokens import add_sink_tokens, base_sinks
-from .token_weights import token_losses, token_weights
-
-
-@dataclass
-class Losses:
-    total: torch.Tensor  # scalar with gradient
-    targets: int
-    figures: dict[str, float]
+from .step_loss import Losses, StepLoss
 
 
 class Distiller:
@@ -72,6 +62,7 @@ class Distiller:
             for model in (self.student, self.teacher):
                 if model is not None:
                     model.compile(dynamic=True)
+        self.step_loss = StepLoss(settings, self.accelerator, self.student, self.teacher, self.inv_freq)
         self.step = 0
         self.cursor = 0  # number of this process's next example
         self.seconds = 0.0
@@ -104,29 +95,8 @@ class Distiller:
             yield batch.thinned(settings.most_targets, rng), cursor
 
     def losses(self, batch: Batch) -> Losses:
-        """Both forward passes and the loss of one micro-batch, a mean over its trained tokens."""
-        settings = self.settings
-        count = len(batch.labels)
-        weights = torch.ones(count, device=batch.labels.device)
-        figures: dict[str, float] = {}
-        teacher_logits = None
-        if self.teacher is not None:
-            with torch.no_grad(), self.accelerator.autocast():
-                keep = batch.teacher_keep if batch.teacher_block_keep is None else torch.cat((batch.teacher_keep, batch.teacher_block_keep))
-                teacher_logits = packed_logits(self.teacher, batch.teacher, keep, self.inv_freq, settings.attention)
-            if batch.teacher_block_keep is not None:
-                teacher_logits, split = teacher_logits[:count], teacher_logits[count:]
-                whole, apart = token_losses(teacher_logits, batch.labels), token_losses(split, batch.labels)
-                weights = token_weights(whole, apart, batch.in_block, settings.progress(self.step), settings.clip, settings.floor)
-                figures["teacher_gap"] = float((apart - whole)[batch.in_block].mean()) if bool(batch.in_block.any()) else 0.0
-                figures["weight_max"] = float(weights.max())
-        logits = packed_logits(self.student, batch.student, batch.student_keep, self.inv_freq, settings.attention)
-        if settings.loss == "kl":
-            summed = weighted_kl(logits, teacher_logits, weights)
-        else:
-            summed = weighted_cross_entropy(logits, batch.labels, weights)
-        figures["token_accuracy"] = float((logits.detach().argmax(-1) == batch.labels).float().mean())
-        return Losses(summed / weights.sum(), count, figures)
+        """Both forward passes and the loss of one micro-batch, as if it were a whole step of this process."""
+        return self.step_loss.alone(batch, self.settings.progress(self.step))
 
     def train(self, until: int | None = None, progress: bool = True) -> dict[str, float]:
         """Trains to `until` (default: the settings' steps), saving states on the way. @returns the last logged figures"""
@@ -141,16 +111,12 @@ class Distiller:
         since = self.step
         while self.step < last:
             self.optimizer.scale(settings.rate(self.step) / settings.learning_rate)
-            for micro in range(settings.accumulate):
+            batches = []
+            for _ in range(settings.accumulate):
                 batch, cursor = next(stream)
-                batch = batch.to(self.accelerator.device)
-                with self._syncing(micro == settings.accumulate - 1):
-                    losses = self.losses(batch)
-                    self.accelerator.backward(losses.total / settings.accumulate)
-                for name, value in {"loss": float(losses.total.detach()), **losses.figures}.items():
-                    sums[name] = sums.get(name, 0.0) + value / settings.accumulate
-                for name, value in {"targets": losses.targets, "tokens": batch.student.tokens}.items():
-                    sums[name] = sums.get(name, 0) + value
+                batches.append(batch.to(self.accelerator.device))
+            for name, value in self.step_loss.backward(batches, settings.progress(self.step)).items():
+                sums[name] = sums.get(name, 0.0) + value
             norm = self.accelerator.clip_grad_norm_(self.student.parameters(), settings.clip_norm)
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
@@ -174,9 +140,6 @@ class Distiller:
         if writer:
             writer.close()
         return logged
-
-    def _syncing(self, last: bool):
-        return nullcontext() if last else self.accelerator.no_sync(self.student)
 
     def _writer(self):
         if not self.out or not self.accelerator.is_main_process:

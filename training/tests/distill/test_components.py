@@ -13,7 +13,7 @@ from blockstitch_training.distill.examples import Example, Final
 from blockstitch_training.distill.objectives import WeightedKL, weighted_kl
 from blockstitch_training.distill.packed_batch import assemble
 from blockstitch_training.distill.sink_tokens import add_sink_tokens
-from blockstitch_training.distill.token_weights import token_weights
+from blockstitch_training.distill.token_weights import token_gaps, token_weights
 
 EXAMPLE = Example(
     tuple(tuple(range(10 * at, 10 * at + 5)) for at in range(1, 9)),
@@ -68,12 +68,14 @@ def test_token_weights_follow_the_clipped_gap_and_have_mean_one():
     full = torch.tensor([0.0, 1.0, 2.0, 0.5])
     block = torch.tensor([0.0, 1.5, 12.0, 0.5])
     in_block = torch.tensor([True, True, True, False])
-    weights = token_weights(full, block, in_block, progress=1.0, clip=4.0, floor=0.1)
+    gaps = token_gaps(full, block, clip=4.0, floor=0.1)
+    mean = gaps[in_block].mean()
+    weights = token_weights(gaps, in_block, mean, progress=1.0)
     raw = torch.tensor([0.1, 0.6, 4.1])
     torch.testing.assert_close(weights[:3], raw / raw.mean())
     assert weights[3] == 1
-    assert token_weights(full, block, in_block, 0.0, 4.0, 0.1).tolist() == [1.0] * 4
-    half = token_weights(full, block, in_block, 0.5, 4.0, 0.1)
+    assert token_weights(gaps, in_block, mean, 0.0).tolist() == [1.0] * 4
+    half = token_weights(gaps, in_block, mean, 0.5)
     torch.testing.assert_close(half, (weights + 1) / 2)
 
 

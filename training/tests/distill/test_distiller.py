@@ -97,10 +97,21 @@ def test_the_first_and_the_last_step_see_every_weight_as_one_and_those_between_d
     batch, _ = next(distiller._assemble_all())
     heaviest = {}
     for distiller.step in (0, distiller.settings.steps // 2, distiller.settings.steps):
-        heaviest[distiller.step] = distiller.losses(batch).figures["weight_max"]
+        heaviest[distiller.step] = distiller.losses(batch).weight_max
     first, between, last = heaviest.values()
     assert first == pytest.approx(1.0) and last == pytest.approx(1.0)
     assert between > 1.2
+
+
+def test_a_step_of_several_micro_batches_logs_means_over_its_tokens(teacher):
+    distiller = run(teacher, steps=1, accumulate=3, weighting=False)
+    stream = distiller._assemble_all()
+    alone = [distiller.losses(next(stream)[0]) for _ in range(3)]
+    sums = {name: sum(each.sums[name] for each in alone) for name in ("loss", "right", "targets")}
+    logged = distiller.train(progress=False)
+    assert logged["targets"] == sums["targets"]
+    assert logged["loss"] == pytest.approx(sums["loss"] / sums["targets"], rel=1e-5)
+    assert logged["token_accuracy"] == pytest.approx(sums["right"] / sums["targets"])
 
 
 def test_gradient_checkpointing_changes_nothing(teacher):
