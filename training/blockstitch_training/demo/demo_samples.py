@@ -1,8 +1,7 @@
-"""Writes the documents and questions of `make demo`: `python -m blockstitch_training.write_samples --out models/demo/samples`."""
+"""The documents and questions of `make demo`: one text file per document and questions.json."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 from pathlib import Path
@@ -21,17 +20,3 @@ def write_samples(out: Path, documents: int, entities: int, questions: int) -> N
         (out / name).write_text(text + "\n")
     rows = [{"question": each.question, "answer": each.answer, "gold": names[each.gold], "documents": names} for each in example.questions]
     (out / "questions.json").write_text(json.dumps(rows, indent=2) + "\n")
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--documents", type=int, default=8)
-    parser.add_argument("--entities", type=int, default=3, help="entities per document")
-    parser.add_argument("--questions", type=int, default=5)
-    arguments = parser.parse_args()
-    write_samples(arguments.out, arguments.documents, arguments.entities, arguments.questions)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,9 +1,11 @@
-"""Scores the demo model on freshly generated held-out questions: exact answers, greedy, under full or block attention.
+"""Scores the demo model on fresh held-out questions: exact answers, greedy, under full or block attention.
 
-Block attention here is the 4-D mask over the whole prompt (the reference, not the fast way).
+Block attention here is a 4-D mask over the whole prompt. That is the reference and not the fast way.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import torch
 from transformers import LlamaForCausalLM
@@ -43,8 +45,20 @@ def answer(model: LlamaForCausalLM, prompts: Prompts, documents: list[str], ques
 
 
 def score(model: LlamaForCausalLM, prompts: Prompts, documents: int, attention: str, examples: int, sort: str = "direct") -> float:
-    """Share of exact answers on fresh entities in phrasings of training, one question per context. @param sort of question: questions.py"""
+    """Share of exact answers about fresh entities in phrasings of training. Each context gets one question.
+
+    @param sort of question, as question_generator.py names them
+    """
     asked = generated(documents, examples, sort, held_out=False)
     model.eval()
     right = [answer(model, prompts, list(each.documents), each.question, attention) in each.accepted for each in asked]
     return sum(right) / examples
+
+
+def score_lines(model: LlamaForCausalLM, prompts: Prompts, examples: int) -> Iterator[str]:
+    """A line for each number of documents, sort of question and kind of attention."""
+    for documents in (1, 4, 8):
+        for attention in ("full", "block"):
+            for sort in ("direct", "continued") if documents > 1 else ("direct",):
+                share = score(model, prompts, documents, attention, examples, sort=sort)
+                yield f"{documents} documents, {sort}, {attention} attention: {share:.1%} exact of {examples}"
