@@ -1,55 +1,69 @@
-"""`python -m blockstitch_training.distill --teacher DIR --out DIR [--questions | --chat FILE | --text FILE...]`: one run, from data to
-an exported checkpoint. The same command goes on where a run was cut off. For several GPUs put `accelerate launch --config_file
-training/accelerate-configs/fsdp.yaml -m` in place of `python -m`.
+"""The commands of block distillation.
+
+    python -m blockstitch_training.distill train --teacher DIR --out DIR [--questions | --chat FILE | --text FILE...]
+    python -m blockstitch_training.distill speed --teacher DIR
+
+`train` goes from data to an exported checkpoint. The same command goes on where a run was cut off. For several GPUs put
+`accelerate launch --config_file accelerate-configs/fsdp.yaml -m` in place of `python -m`.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import sys
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
-import torch
-from transformers import AutoConfig
-
-from .checkpoint import load_tokenizer
 from .distill_settings import Settings
-from .distiller import Distiller
-from .estimate import estimate
-from .example_sources import Cutting, QuestionSource, ShuffledSource, chat_examples, text_examples
-from .examples import Source
-from .sink_tokens import base_sinks
 
 HELP = {
-    "start": "checkpoint of an earlier student to begin from, with the sinks that it has",
+    "start": "checkpoint of an earlier student to begin with; it brings its own sinks",
     "loss": "kl = distillation, ce = block fine-tuning on the answers",
     "sinks": "learned sink tokens, 0 = off",
     "hide": "block dropout: probability that a block is hidden, 0 = off",
     "act": "block dropout: probability that a block also acts as a final block, 0 = off",
-    "weighting": "token weights by the teacher's full-against-block loss gap",
+    "weighting": "weight each token by the teacher's full-against-block loss gap",
+    "clip": "nats, largest gap that counts",
+    "floor": "nats, added to every gap",
+    "ramp": "share of the steps over which the weights come in; they go over the others",
     "full_share": "share of the examples seen under full attention",
+    "steps": "optimizer steps",
     "tokens_per_step": "about, per process and micro-batch",
+    "accumulate": "micro-batches per step; all tokens of a step count alike",
+    "most_targets": "trained tokens of one micro-batch; more are thinned out at random",
+    "muon_rate": "learning rate of Muon for the layers' matrices; 0 leaves them to AdamW",
+    "warmup": "share of the steps",
+    "final_rate": "share of the learning rate that is left at the end",
     "attention": "auto, grouped, flex or dense",
+    "precision": "bf16 or no",
+    "compile": "compile the layers, all but the attention",
+    "log_every": "steps between two lines of the log",
+    "save_every": "steps between two saved states",
 }
 
 
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="python -m blockstitch_training.distill", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--out", type=Path, required=True, help="the run's directory; a run in it is gone on with")
-    made.add_argument("--export", type=Path, help="where the checkpoint goes; OUT/export where absent")
-    made.add_argument("--dry-run", action="store_true", help="print memory and time estimates and a few timed steps, write nothing")
-    made.add_argument("--threads", type=int, default=0)
-    data = made.add_argument_group("data (one of them)")
+    commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    train = commands.add_parser("train", help="train a student and export its checkpoint")
+    train.set_defaults(run=_train, fail=train.error)
+    train.add_argument("--out", type=Path, required=True, help="the run's directory; a run that is there goes on")
+    train.add_argument("--export", type=Path, help="where the checkpoint goes; OUT/export unless given")
+    train.add_argument("--dry-run", action="store_true", help="print estimates of memory and time after a few timed steps, write nothing")
+    train.add_argument("--threads", type=int, default=0, help="threads of the processor; 0 leaves the choice to PyTorch")
+    data = train.add_argument_group("data (one of them)")
     data.add_argument("--questions", action="store_true", help="generated documents and questions, in the demo model's prompt (the default)")
-    data.add_argument("--chat", type=Path, help="JSONL: messages (the last one the assistant's) and documents")
+    data.add_argument("--chat", type=Path, help="JSONL with messages (the assistant's comes last) and documents")
     data.add_argument("--text", type=Path, nargs="+", help="plain text files, or JSONL with `text`")
     data.add_argument("--documents", type=int, nargs=2, default=(1, 16), metavar=("FEWEST", "MOST"), help="generated documents per context")
     data.add_argument("--two-hop", type=float, default=0.1, help="share of generated questions that lead over two documents")
     data.add_argument("--segmenter", default="auto", help="a segmenter of the server, or blank-lines (needs no Node)")
     data.add_argument("--target-tokens", type=int, default=200, help="wanted length of a block of text")
     data.add_argument("--max-block-tokens", type=int, default=512)
-    data.add_argument("--longest", type=int, default=8192, help="tokens of one example; longer chats are left out, longer texts cut")
-    group = made.add_argument_group("settings (settings.py says more)")
+    data.add_argument("--longest", type=int, default=8192, help="tokens of one example; longer chats are left out, longer texts are cut")
+    group = train.add_argument_group("settings (distill_settings.py says more)")
     for each in fields(Settings):
         flag = "--" + each.name.replace("_", "-")
         if each.name == "teacher":
@@ -58,57 +72,64 @@ def parser() -> argparse.ArgumentParser:
             group.add_argument(flag, action=argparse.BooleanOptionalAction, default=each.default, help=HELP.get(each.name, " "))
         else:
             group.add_argument(flag, type=type(each.default), default=each.default, help=HELP.get(each.name, " ") + " (%(default)s)")
+    speed = commands.add_parser("speed", help="compare the speed of three ways to train, in one run")
+    speed.set_defaults(run=_speed)
+    speed.add_argument("--teacher", required=True)
+    speed.add_argument("--turns", type=int, default=5)
+    speed.add_argument("--tokens", type=int, default=2048, help="per step, before dropout; the masked rows take 11 GB at 8192")
+    speed.add_argument("--documents", type=int, nargs=2, default=(8, 8), metavar=("FEWEST", "MOST"))
     return made
 
 
-def settings_of(arguments: argparse.Namespace) -> Settings:
-    settings = Settings(**{each.name: getattr(arguments, each.name) for each in fields(Settings)})
+def settings_of(options: argparse.Namespace) -> Settings:
+    settings = Settings(**{each.name: getattr(options, each.name) for each in fields(Settings)})
     if settings.loss == "ce":
-        settings.weighting = False  # nobody to ask
+        settings.weighting = False  # there is no teacher to ask
     return settings
 
 
-def source_of(arguments: argparse.Namespace, settings: Settings) -> Source:
-    tokenizer = load_tokenizer(settings.teacher)
-    cutting = Cutting(Path(settings.teacher), arguments.segmenter, arguments.target_tokens, arguments.max_block_tokens)
-    if arguments.chat:
-        sinks = base_sinks(AutoConfig.from_pretrained(settings.teacher))
-        examples, left_out = chat_examples(arguments.chat, tokenizer, sinks, cutting, arguments.longest)
-        print(f"{len(examples)} conversations, {left_out} longer than {arguments.longest} tokens left out", flush=True)
-        return ShuffledSource(examples, settings.seed)
-    if arguments.text:
-        examples = text_examples(arguments.text, tokenizer, cutting, arguments.longest)
-        print(f"{len(examples)} runs of blocks", flush=True)
-        return ShuffledSource(examples, settings.seed)
-    return QuestionSource(tokenizer, settings.seed, tuple(arguments.documents), two_hop=arguments.two_hop)
-
-
-def main() -> None:
-    made = parser()
-    arguments = made.parse_args()
-    settings = settings_of(arguments)
+def _train(options: argparse.Namespace) -> None:
+    settings = settings_of(options)
     try:
         settings.check()
     except ValueError as error:
-        made.error(str(error))
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
-    source = source_of(arguments, settings)
-    if arguments.dry_run:
+        options.fail(str(error))
+    import torch
+
+    from .distiller import Distiller
+    from .estimate import estimate
+    from .training_data import TrainingData, source_of
+
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    source = source_of(TrainingData(**{each.name: getattr(options, each.name) for each in fields(TrainingData)}), settings)
+    if options.dry_run:
         print(estimate(settings, source))
         return
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    distiller = Distiller(settings, source, arguments.out)
-    if distiller.resume() and distiller.accelerator.is_main_process:
-        print(f"going on at step {distiller.step}", flush=True)
-    if distiller.accelerator.is_main_process:
-        settings.save(arguments.out / "settings.json")
+    options.out.mkdir(parents=True, exist_ok=True)
+    distiller = Distiller(settings, source, options.out)
+    is_main = distiller.accelerator.is_main_process
+    if distiller.resume() and is_main:
+        print(f"the run goes on at step {distiller.step}", flush=True)
+    if is_main:
+        settings.save(options.out / "settings.json")
     distiller.train()
-    target = arguments.export or arguments.out / "export"
+    target = options.export or options.out / "export"
     distiller.export(target)
-    if distiller.accelerator.is_main_process:
+    if is_main:
         print(f"wrote {target}; serve it: blockstitch serve --model {target}")
 
 
+def _speed(options: argparse.Namespace) -> None:
+    from .speed_comparison import measure
+
+    print(json.dumps(measure(options.teacher, options.turns, options.tokens, tuple(options.documents)), indent=2))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parser().parse_args(arguments)
+    return options.run(options) or 0
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

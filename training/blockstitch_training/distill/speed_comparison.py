@@ -1,18 +1,16 @@
-"""Training speed in one run: `python -m blockstitch_training.distill.speed --teacher DIR`. The same examples, turn by turn, as
+"""Compares the training speed of three ways in one run. The same examples go through each of them, turn by turn:
 
-    masked fine-tuning   block fine-tuning as it is usually done: each question a row of its own with all its documents, one
-                         [S, S] mask per row (cost grows with the square, documents are computed once per question)
+    masked fine-tuning   block fine-tuning as it is usually done: each question is a row of its own with all its documents and one
+                         [S, S] mask. The cost grows with the square, and documents are computed once per question.
     packed fine-tuning   block fine-tuning over packed layouts: each block once, however many questions follow it
     distillation         the same with the frozen teacher's two forward passes, block dropout and token weights
 
-Prints seconds per example (median over turns) and ratios.
+The figures are seconds per example (median over turns) and ratios.
 """
 
 from __future__ import annotations
 
-import argparse
 import itertools
-import json
 import statistics
 import time
 
@@ -103,17 +101,3 @@ def measure(teacher: str, turns: int, tokens: int, documents: tuple[int, int]) -
         "speed_of_distillation_to_masked_fine_tuning": median["masked fine-tuning"] / median["distillation"],
         "speed_of_distillation_to_packed_fine_tuning": median["packed fine-tuning"] / median["distillation"],
     }  # fmt: skip
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m blockstitch_training.distill.speed", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--teacher", required=True)
-    parser.add_argument("--turns", type=int, default=5)
-    parser.add_argument("--tokens", type=int, default=2048, help="per step, before dropout; the masked rows take 11 GB at 8192")
-    parser.add_argument("--documents", type=int, nargs=2, default=(8, 8))
-    arguments = parser.parse_args()
-    print(json.dumps(measure(arguments.teacher, arguments.turns, arguments.tokens, tuple(arguments.documents)), indent=2))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,10 +1,9 @@
 """Writes a trained segmenter as the server reads it: segmenter.onnx (word table in int8, the rest in float32), words.bin and
-segmenter.json. `python -m blockstitch_training.segmenter.export --checkpoint FILE --work DIR --out models/segmenter`
+segmenter.json.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 from pathlib import Path
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 from .calibration import calibrate
 from .crop_batches import load
 from .network import Crops, SegmenterNetwork, WordTable
-from .segmenter_training import load_network
+from .segmenter_checkpoint import load_network
 
 #: Must equal FEATURE_VERSION of src/segment/unit-features.ts.
 FEATURE_VERSION = 2
@@ -121,18 +120,3 @@ def halve_weights(path: Path) -> None:
     del graph.node[:]
     graph.node.extend(casts + nodes)
     onnx.save(model, path)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--checkpoint", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True, help="with words.bin and the held-out documents, on which the log-odds are calibrated")
-    parser.add_argument("--out", type=Path, required=True)
-    options = parser.parse_args()
-    export(options.checkpoint, options.work, options.out)
-    size = sum((options.out / name).stat().st_size for name in ("segmenter.onnx", "words.bin"))
-    print(f"{options.out}: {size / 1e6:.1f} MB")
-
-
-if __name__ == "__main__":
-    main()

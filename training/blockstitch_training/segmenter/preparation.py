@@ -1,16 +1,15 @@
-"""Makes what training reads, in one directory: the word table, packed features of SemanticSeg's documents, of small talk and
-(with SemanticSeg's settings) of long meetings, and (with a teacher) vectors of words and of the units of some documents.
+"""Makes what training reads, in one directory: the word table and the packed features of SemanticSeg's documents and of small talk.
 
-    python -m blockstitch_training.segmenter.prepare --shards SEMANTICSEG --work DIR [--settings TOML] [--teacher ENCODER]
+With SemanticSeg's settings long meetings are added. With a teacher its vectors of words and of the units of some documents are added.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,12 +22,28 @@ from .feature_stream import document_row, pack, read_documents, utf16_length
 from .vocabulary import build_vocabulary
 
 WORDS = 44_000
+STAGES = ("vocabulary", "features", "teacher")
 #: Share of prose documents whose line breaks become spaces: text need not come in lines.
 JOINED = 0.12
 TEACHER_UNITS = 160
 DEV_DOCUMENTS = 40
 DEV_MEETINGS = 60
 _ENDS = re.compile(r"[.!?…。！？][\"'”’)\]]*$")
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What is made, from what."""
+
+    shards: Path  # a build of SemanticSeg
+    work: Path  # directory that everything is written to
+    teacher: Path | None  # a sentence encoder in Hugging Face form
+    per_category: int  # training documents
+    small_talk: int  # invented chats
+    settings: Path | None  # of the build; with it long meetings are composed too
+    long_meetings: int
+    teacher_documents: int  # per category; small talk and chats count four times
+    only: list[str] | None  # of STAGES; None for all
 
 
 def shard_rows(shards: Path, split: str, category: str, most: int) -> list[dict]:
@@ -65,7 +80,7 @@ def small_talk_rows(count: int, rng: random.Random) -> list[dict]:
     return rows
 
 
-def pack_long_meetings(options: argparse.Namespace, words: Path) -> None:
+def pack_long_meetings(options: Preparation, words: Path) -> None:
     """Composed from the build's pool, so that its splits hold here too."""
     settings = load_settings(options.settings)
     for split, count in (("train", options.long_meetings), ("dev", DEV_MEETINGS)):
@@ -97,19 +112,9 @@ def unit_texts(row: dict, starts: np.ndarray) -> list[str]:
     return [data[2 * a : 2 * b].decode("utf-16-le", "replace").strip() for a, b in zip(starts, ends, strict=True)]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shards", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--teacher", type=Path)
-    parser.add_argument("--per-category", type=int, default=400)
-    parser.add_argument("--small-talk", type=int, default=3000)
-    parser.add_argument("--settings", type=Path, help="of SemanticSeg's build, such as semanticseg/debian.toml: long meetings are composed too")
-    parser.add_argument("--long-meetings", type=int, default=1800)
-    parser.add_argument("--teacher-documents", type=int, default=40, help="per category; small talk and chats count four times")
-    parser.add_argument("--only", choices=("vocabulary", "features", "teacher"), action="append")
-    options = parser.parse_args()
-    stages = options.only or ["vocabulary", "features", "teacher"]
+def prepare(options: Preparation) -> None:
+    """Writes words.bin, one packed file per split and category, and with a teacher its vectors."""
+    stages = options.only or STAGES
     rng = random.Random(7)
     options.work.mkdir(parents=True, exist_ok=True)
     words_path = options.work / "words.bin"
@@ -135,7 +140,7 @@ def main() -> None:
         teach(options, train, words_path)
 
 
-def teach(options: argparse.Namespace, train: dict[str, list[dict]], words_path: Path) -> None:
+def teach(options: Preparation, train: dict[str, list[dict]], words_path: Path) -> None:
     from .sentence_teacher import SentenceTeacher, principal_axes
 
     teacher = SentenceTeacher(options.teacher)
@@ -161,6 +166,3 @@ def teach(options: argparse.Namespace, train: dict[str, list[dict]], words_path:
     pack(kept, options.work / "teacher.npz")
     np.save(options.work / "teacher-vectors.npy", reduced.astype(np.float16))
 
-
-if __name__ == "__main__":
-    main()

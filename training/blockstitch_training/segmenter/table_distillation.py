@@ -1,15 +1,12 @@
-"""First step of training: the word table alone, drawn so that the mean of a unit's words points where the teacher's vector
-of the whole unit points, one by one and in the similarities of units near one another.
+"""The first step of training: the word table alone.
 
-    python -m blockstitch_training.segmenter.distill --work DIR --minutes 4      # writes DIR/table.pt
-
-`--start CHECKPOINT` draws the table of a trained network instead of the teacher's vectors of words: what its network has learnt to
-make of the topic vectors stays near enough for `train --start CHECKPOINT --new-table` to go on.
+The table is drawn so that the mean of a unit's words points where the teacher's vector of the whole unit points, one by one and in
+the similarities of units near one another. It can begin with the teacher's vectors of words, or with the table of a trained network.
+In that case the topic vectors stay near enough to what the network has learnt for its training to go on over the new table.
 """
 
 from __future__ import annotations
 
-import argparse
 import random
 import struct
 import time
@@ -22,7 +19,7 @@ from torch.nn import functional
 
 from .feature_stream import unpack
 from .network import NetworkConfig, WordTable
-from .segmenter_training import load_network
+from .segmenter_checkpoint import load_network
 from .sentence_teacher import principal_axes
 
 BATCH_DOCUMENTS = 16
@@ -102,17 +99,3 @@ def distill(work: Path, minutes: float, threads: int = 1, start: Path | None = N
             with torch.no_grad():
                 print(f"step {step} {spent:.0f} s  loss {float(loss.detach()):.4f}  held out {float(run(list(held_out))):.4f}", flush=True)
     torch.save({"table": table.state_dict(), "topic": topic.state_dict()}, work / "table.pt")
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, required=True, help="what prepare.py made with a teacher")
-    parser.add_argument("--minutes", type=float, default=4)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--start", type=Path, help="checkpoint of a network whose table is to be drawn")
-    options = parser.parse_args()
-    distill(options.work, options.minutes, options.threads, options.start)
-
-
-if __name__ == "__main__":
-    main()

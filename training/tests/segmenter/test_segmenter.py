@@ -93,7 +93,7 @@ def test_training_goes_on_from_a_checkpoint_that_saw_fewer_features(tmp_path: Pa
     from dataclasses import replace
 
     from blockstitch_training.segmenter.network import Crops, NetworkConfig, SegmenterNetwork
-    from blockstitch_training.segmenter.segmenter_training import go_on_from, save
+    from blockstitch_training.segmenter.segmenter_checkpoint import go_on_from, save
 
     torch.manual_seed(0)
     config = NetworkConfig(rows=20, features=4, hidden=16, scales=(1, 2), dilations=(1, 2))
@@ -112,7 +112,7 @@ def test_a_word_table_is_drawn_to_what_the_teacher_says_of_units(tmp_path: Path)
     torch = pytest.importorskip("torch")
     from blockstitch_training.segmenter.feature_stream import UnitDocument
     from blockstitch_training.segmenter.network import NetworkConfig, SegmenterNetwork
-    from blockstitch_training.segmenter.segmenter_training import save
+    from blockstitch_training.segmenter.segmenter_checkpoint import save
     from blockstitch_training.segmenter.table_distillation import distill, table_of
 
     words, units, drawn = 40, 30, np.random.default_rng(0)
@@ -149,7 +149,7 @@ def test_a_word_table_is_drawn_to_what_the_teacher_says_of_units(tmp_path: Path)
 def test_training_goes_on_over_a_word_table_drawn_since(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     from blockstitch_training.segmenter.network import NetworkConfig, SegmenterNetwork
-    from blockstitch_training.segmenter.segmenter_training import go_on_from, save
+    from blockstitch_training.segmenter.segmenter_checkpoint import go_on_from, save
 
     torch.manual_seed(0)
     config = NetworkConfig(rows=20, features=4, hidden=16, scales=(1, 2), dilations=(1, 2))

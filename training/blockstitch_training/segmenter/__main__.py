@@ -1,0 +1,106 @@
+"""The commands of the trained segmenter, in the order in which they run.
+
+    python -m blockstitch_training.segmenter prepare    --shards SEMANTICSEG --work DIR [--settings TOML] [--teacher ENCODER]
+    python -m blockstitch_training.segmenter draw-table --work DIR
+    python -m blockstitch_training.segmenter train      --work DIR --out FILE --minutes 30
+    python -m blockstitch_training.segmenter average    A.pt B.pt --out FILE
+    python -m blockstitch_training.segmenter export     --checkpoint FILE --work DIR --out models/segmenter
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(prog="python -m blockstitch_training.segmenter", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    prepare = commands.add_parser("prepare", help="make the word table, the features and the teacher's vectors")
+    prepare.set_defaults(run=_prepare)
+    prepare.add_argument("--shards", type=Path, required=True, help="a build of SemanticSeg")
+    prepare.add_argument("--work", type=Path, required=True, help="directory that everything is written to")
+    prepare.add_argument("--teacher", type=Path, help="a sentence encoder in Hugging Face form")
+    prepare.add_argument("--per-category", type=int, default=400, help="training documents")
+    prepare.add_argument("--small-talk", type=int, default=3000, help="invented chats")
+    prepare.add_argument("--settings", type=Path, help="settings of SemanticSeg's build, such as semanticseg/debian.toml; with them long meetings are composed too")
+    prepare.add_argument("--long-meetings", type=int, default=1800)
+    prepare.add_argument("--teacher-documents", type=int, default=40, help="per category; small talk and chats count four times")
+    prepare.add_argument("--only", choices=("vocabulary", "features", "teacher"), action="append", help="one stage; can be given again")
+    table = commands.add_parser("draw-table", help="draw the word table to the teacher's vectors; writes DIR/table.pt")
+    table.set_defaults(run=_draw_table)
+    table.add_argument("--work", type=Path, required=True, help="directory that `prepare` made with a teacher")
+    table.add_argument("--minutes", type=float, default=4)
+    table.add_argument("--threads", type=int, default=1)
+    table.add_argument("--start", type=Path, help="checkpoint of a network; its table is drawn instead of the teacher's vectors of words")
+    train = commands.add_parser("train", help="train the network over the word table")
+    train.set_defaults(run=_train)
+    train.add_argument("--work", type=Path, required=True, help="directory that `prepare` and `draw-table` made")
+    train.add_argument("--out", type=Path, required=True, help="checkpoint, written again and again")
+    train.add_argument("--minutes", type=float, default=30)
+    train.add_argument("--threads", type=int, default=1)
+    train.add_argument("--most", type=int, default=1 << 30, help="documents of each category")
+    train.add_argument("--seed", type=int, default=1)
+    train.add_argument("--start", type=Path, help="checkpoint to begin with")
+    train.add_argument("--new-table", action="store_true", help="keep the word table of DIR instead of the checkpoint's")
+    train.add_argument("--dropout", type=float, default=0.0)
+    train.add_argument("--rate", type=float, default=1.0, help="factor on the usual learning rate")
+    train.add_argument("--show", type=float, default=90, help="seconds between reports")
+    train.add_argument("--bfloat16", action=argparse.BooleanOptionalAction, default=True)
+    average = commands.add_parser("average", help="take the mean of the weights of checkpoints")
+    average.set_defaults(run=_average)
+    average.add_argument("checkpoints", nargs="+", type=Path)
+    average.add_argument("--out", type=Path, required=True)
+    export = commands.add_parser("export", help="calibrate a checkpoint and write the files that the server reads")
+    export.set_defaults(run=_export)
+    export.add_argument("--checkpoint", type=Path, required=True)
+    export.add_argument("--work", type=Path, required=True, help="directory with words.bin and the held-out documents, which calibrate the log-odds")
+    export.add_argument("--out", type=Path, required=True)
+    return made
+
+
+def _prepare(options: argparse.Namespace) -> None:
+    from .preparation import Preparation, prepare
+
+    prepare(Preparation(**{each.name: getattr(options, each.name) for each in fields(Preparation)}))
+
+
+def _draw_table(options: argparse.Namespace) -> None:
+    from .table_distillation import distill
+
+    distill(options.work, options.minutes, options.threads, options.start)
+
+
+def _train(options: argparse.Namespace) -> None:
+    from .segmenter_training import TrainingOptions, train
+
+    given = TrainingOptions(**{each.name: getattr(options, each.name) for each in fields(TrainingOptions)})
+    print(json.dumps({each.name: str(getattr(given, each.name)) for each in fields(given)}))
+    train(given)
+
+
+def _average(options: argparse.Namespace) -> None:
+    from .weight_average import average
+
+    average(options.checkpoints, options.out)
+
+
+def _export(options: argparse.Namespace) -> None:
+    from .onnx_export import export
+
+    export(options.checkpoint, options.work, options.out)
+    size = sum((options.out / name).stat().st_size for name in ("segmenter.onnx", "words.bin"))
+    print(f"{options.out}: {size / 1e6:.1f} MB")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parser().parse_args(arguments)
+    return options.run(options) or 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
