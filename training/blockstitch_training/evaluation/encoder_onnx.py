@@ -1,12 +1,11 @@
-"""Writes a sentence encoder in Hugging Face form as the server's `embedding` segmenter reads it (src/segment/onnx-encoder.ts):
-model.onnx with the hidden states of every token, and the tokenizer's files beside it. For the comparison of segmenters; nothing else needs it.
+"""Writes a sentence encoder in Hugging Face form as the server's `embedding` segmenter reads it (src/segment/onnx-encoder.ts).
 
-    python -m blockstitch_training.segmenter.encoder_onnx --encoder DIR --out DIR
+The folder gets model.onnx, which gives the hidden states of every token, and the tokenizer's files. The comparison of segmenters needs
+it; nothing else does.
 """
 
 from __future__ import annotations
 
-import argparse
 import shutil
 from pathlib import Path
 
@@ -49,15 +48,3 @@ def export_encoder(encoder: Path, out: Path) -> None:
     program.save(str(out / "model.onnx"), external_data=False)
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copy(encoder / name, out / name)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--encoder", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    options = parser.parse_args()
-    export_encoder(options.encoder, options.out)
-
-
-if __name__ == "__main__":
-    main()

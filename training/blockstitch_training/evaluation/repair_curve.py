@@ -1,26 +1,22 @@
-"""Quality and time to first token against the share of cached tokens that is repaired, through the served path, in one plot.
+"""Quality and time to first token against the share of cached tokens that is repaired, through the server, in one plot.
 
-    python -m blockstitch_training.repair_curve --model CHECKPOINT --documents 8 --questions 100 --out ../docs/results/repair
-
-Each question is asked over cached blocks once per point, the points in turns, so that all see the same machine. Quality: exact
-answers, and answers equal to those of full attention (which, other than the first, says what the repair itself does). Time: the
-server's own, from the parsed request to the first token. Writes OUT.json and OUT.png and prints the table.
+Each question is asked over cached blocks once per point, and the points take turns, so that all see the same machine. Quality has two
+measures: exact answers, and answers equal to those of full attention. The second one alone says what the repair itself does. Time is
+the server's own, from the parsed request to the first token.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..demo.question_sets import SORTS, Asked, generated
+from ..demo.question_sets import Asked
 from .answer_scores import exact, mean, mean_interval
 from .served import Served
 
-SHARES = (0.05, 0.15, 0.3, 0.5, 0.8)
 CHOICES = ("first", "deviation")
 FULL, PLAIN = "full", "plain"
 LONGEST_ANSWER = 24  # tokens
@@ -40,7 +36,7 @@ class Point:
     recomputed: list[float] = field(default_factory=list)  # repaired tokens over tokens of all blocks
 
 
-def make_points(shares: Sequence[float] = SHARES) -> list[Point]:
+def make_points(shares: Sequence[float]) -> list[Point]:
     points = [Point(FULL, "full", 1.0), Point(PLAIN, "block", 0.0)]
     for by in CHOICES:
         points += [Point(f"{by} {share}", {"mode": "block", "repair": {"share": share, "by": by}}, share, by) for share in shares]
@@ -134,29 +130,16 @@ def draw(rows: list[dict[str, object]], file: Path, title: str) -> None:
     pyplot.close(figure)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, required=True, help="a checkpoint that was not trained for block attention")
-    parser.add_argument("--documents", type=int, default=8)
-    parser.add_argument("--entities", type=int, default=1, help="entities per document")
-    parser.add_argument("--questions", type=int, default=100)
-    parser.add_argument("--sort", choices=SORTS, default="continued", help="of question (questions.py)")
-    parser.add_argument("--phrasing", choices=("held-out", "seen"), default="held-out")
-    parser.add_argument("--shares", type=float, nargs="+", default=SHARES, help="between 0 and 1; both ends are always asked")
-    parser.add_argument("--weights", default="fp32")
-    parser.add_argument("--out", type=Path, required=True, help="without ending")
-    arguments = parser.parse_args()
-    questions = generated(arguments.documents, arguments.questions, arguments.sort, arguments.phrasing == "held-out", arguments.entities)
-    points = make_points(arguments.shares)
-    with Served(arguments.model, weights=arguments.weights, kv_dtype="float16") as served:
-        measure(served, questions, points)
-    rows = summarize(points)
-    settings = {name: str(value) for name, value in vars(arguments).items()}
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.with_suffix(".json").write_text(json.dumps({"settings": settings, "points": rows}, indent=1) + "\n")
-    draw(rows, arguments.out.with_suffix(".png"), f"{arguments.questions} {arguments.sort} questions over {arguments.documents} documents")
-    print(table(rows))
+def curve(asked: list[Asked], shares: Sequence[float], model: Path, weights: str) -> list[dict[str, object]]:
+    """Starts the server with `model` and asks. @returns a row per point"""
+    points = make_points(shares)
+    with Served(model, weights=weights, kv_dtype="float16") as served:
+        measure(served, asked, points)
+    return summarize(points)
 
 
-if __name__ == "__main__":
-    main()
+def write_curve(rows: list[dict[str, object]], settings: dict[str, str], out: Path, title: str) -> None:
+    """Writes OUT.json and OUT.png. @param out without ending"""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.with_suffix(".json").write_text(json.dumps({"settings": settings, "points": rows}, indent=1) + "\n")
+    draw(rows, out.with_suffix(".png"), title)

@@ -1,23 +1,19 @@
-"""Does it matter to the answers where a text is cut? Asks a running server freshly drawn questions, each text cut by every
-segmenter at the same mean block length (the target is searched for each), and prints a table of exact answers.
+"""Does it matter to the answers where a text is cut? A running server answers freshly drawn questions over texts cut by each segmenter.
 
-A text runs on as texts do: what is said of one subject takes some sentences, after the first of them it is mostly called by its
-initial ("K. lives in Bergo."), a paragraph holds several subjects, and sentences that are beside the point stand between. A cut
-inside a subject takes the name from what is said of it, so blocks that keep subjects whole answer better.
-
-    blockstitch serve &
-    python -m blockstitch_training.segmenter.answers --url http://127.0.0.1:8080 --questions 400 --tokens 60
+All segmenters cut at the same mean block length: the target that gives it is searched for each. A text runs on as texts do. What is
+said of one subject takes some sentences, and after the first of them it is mostly called by its initial ("K. lives in Bergo."). A
+paragraph holds several subjects, and sentences beside the point stand between. A cut inside a subject takes the name from what is said
+of it, so blocks that keep subjects whole answer better. It knows the HTTP interface and nothing of models.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import random
 import re
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..demo.question_generator import Example, make_example
@@ -142,24 +138,19 @@ def evaluate(url: str, examples: list[tuple[str, Example]], segmenter: str, want
     return Result(target, mean, right)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--url", default="http://127.0.0.1:8080")
-    parser.add_argument("--questions", type=int, default=400)
-    parser.add_argument("--tokens", type=float, default=60, help="mean block length, the same for every segmenter")
-    parser.add_argument("--subjects", type=int, default=9, help="in one text")
-    parser.add_argument("--segmenters", default=",".join(SEGMENTERS))
-    options = parser.parse_args()
-    examples = draw(options.questions, options.subjects)
-    print("| segmenter | target | mean tokens | exact answers | the first one's lead, points (standard error) |\n| --- | --- | --- | --- | --- |")
+def table_lines(url: str, questions: int, subjects: int, wanted: float, segmenters: Sequence[str]) -> Iterator[str]:
+    """
+    A Markdown table of exact answers, line by line.
+
+    @param subjects in one text
+    @param wanted   mean block length in tokens, the same for every segmenter
+    """
+    examples = draw(questions, subjects)
+    yield "| segmenter | target | mean tokens | exact answers | the first one's lead, points (standard error) |\n| --- | --- | --- | --- | --- |"
     first: list[bool] = []
-    for segmenter in options.segmenters.split(","):
-        result = evaluate(options.url, examples, segmenter, options.tokens)
+    for segmenter in segmenters:
+        result = evaluate(url, examples, segmenter, wanted)
         first = first or result.right
         by, error = lead(first, result.right)
         said = f"{100 * by:+.1f} ({100 * error:.1f})" if first is not result.right else ""
-        print(f"| {segmenter} | {result.target_tokens} | {result.mean_tokens:.1f} | {100 * result.share:.1f}% of {len(result.right)} | {said} |", flush=True)
-
-
-if __name__ == "__main__":
-    main()
+        yield f"| {segmenter} | {result.target_tokens} | {result.mean_tokens:.1f} | {100 * result.share:.1f}% of {len(result.right)} | {said} |"

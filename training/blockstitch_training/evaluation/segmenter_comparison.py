@@ -1,14 +1,12 @@
-"""Compares segmenters on labelled documents: `python -m blockstitch_training.evaluate_segmenters --set NAME=FILE --out FOLDER`.
+"""Compares segmenters on labelled documents.
 
-Every segmenter cuts every document at every target length; a setting is chosen on other documents than those it is judged on:
-on the tuning split where one is given (`--set NAME=TEST,TUNING`), else by halves (even documents by the odd ones' best).
+Every segmenter cuts every document at every target length. A setting is chosen on other documents than those it is judged on: on the
+tuning split where there is one, else by halves (even documents at the odd ones' best setting, and the other way round).
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +15,7 @@ from .labelled_cases import Case, make_cases, read_labelled
 from .node_segmenters import NodeSegmenters
 from .segmenter_plots import draw_plots
 from .segmenter_report import comparisons, tables
-from .setting_choice import OBJECTIVES, DocumentScore, best_setting, cross_tuned, micro_f1, score_document, summarize
+from .setting_choice import DocumentScore, best_setting, cross_tuned, micro_f1, score_document, summarize
 
 SEGMENTERS = ("semantic", "structural", "fixed", "paragraphs", "recursive", "texttiling", "embedding")
 TARGETS = (32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
@@ -27,6 +25,22 @@ REPOSITORY = Path(__file__).parents[3]
 
 # Segmenter, cases and target lengths to cuts by target and case.
 Cut = Callable[[str, Sequence[Case], Sequence[int]], list[list[list[int]]]]
+
+
+@dataclass(frozen=True)
+class SegmenterComparison:
+    """Which segmenters are compared on what."""
+
+    sets: list[str]  # NAME=PATH[,TUNING] each: a JSONL file or folder of shards, and the tuning split where there is one
+    segmenters: list[str]
+    trained: str  # the segmenter that the others are compared with
+    targets: list[int]  # target lengths in tokens from which every segmenter chooses
+    levels: list[int]  # granularities: boundaries of at least this strength count
+    objective: str  # of OBJECTIVES: what a setting is chosen by
+    most: int  # documents per category and split, 0 for all
+    beside: Path | None  # results.json of an earlier run; its rows of other segmenters are taken over
+    repository: Path
+    arguments: list[str]  # passed on to the segment command
 
 
 @dataclass(frozen=True)
@@ -91,65 +105,34 @@ def taken_over(path: Path, segmenters: Sequence[str], objective: str) -> Evaluat
     return Evaluation(*([row for row in earlier[part] if row["segmenter"] not in segmenters] for part in ("results", "curves")))
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--set",
-        action="append",
-        required=True,
-        metavar="NAME=PATH[,TUNING]",
-        help="JSONL file or folder of shards, and the tuning split where there is one",
-    )
-    parser.add_argument("--out", type=Path, required=True, help="folder for results.json, results.md and the plots")
-    parser.add_argument("--segmenters", default=",".join(SEGMENTERS))
-    parser.add_argument("--trained", default="semantic", help="the segmenter that the others are compared with")
-    parser.add_argument("--targets", default=",".join(map(str, TARGETS)), help="target lengths in tokens from which every segmenter chooses")
-    parser.add_argument("--levels", default="1", help="granularities: boundaries of at least this strength count")
-    parser.add_argument("--objective", choices=OBJECTIVES, default="both", help="what a setting is chosen by")
-    parser.add_argument("--most", type=int, default=0, help="documents a category and split, 0 for all")
-    parser.add_argument("--beside", type=Path, help="results.json of a run over the same sets with the same options; its other segmenters' rows are taken over")
-    parser.add_argument("--repository", type=Path, default=REPOSITORY)
-    parser.add_argument("--argument", action="append", default=[], help="passed on to the segment command, such as --argument=--model=DIR")
-    options = parser.parse_args(arguments)
-    node = NodeSegmenters(options.repository, tuple(options.argument))
+def compare(asked: SegmenterComparison, progress: Callable[[str], None] = lambda _: None) -> Evaluation:
+    """Runs the TypeScript segmenters over every set. @raises SegmenterFailed where a segmenter cannot cut a document"""
+    node = NodeSegmenters(asked.repository, tuple(asked.arguments))
 
     def cut(segmenter: str, cases: Sequence[Case], targets: Sequence[int]) -> list[list[list[int]]]:
         settings = [{"target_tokens": target, "min_tokens": 1, "max_tokens": max(MOST_TOKENS, target)} for target in targets]
         return node.cut(segmenter, [(case.labelled.id, case.labelled.text) for case in cases], settings)
 
-    results: list[dict] = []
-    curves: list[dict] = []
-    for entry in options.set:
+    whole = Evaluation([], [])
+    for entry in asked.sets:
         name, _, paths = entry.partition("=")
         test, _, tuning = paths.partition(",")
-        cases = make_cases(read_labelled(Path(test), name, options.most), node)
-        others = make_cases(read_labelled(Path(tuning), name, options.most), node) if tuning else []
-        found = evaluate(
-            name,
-            cases,
-            others,
-            cut,
-            options.segmenters.split(","),
-            [int(each) for each in options.targets.split(",")],
-            [int(each) for each in options.levels.split(",")],
-            options.objective,
-            progress=lambda text: print(text, file=sys.stderr, flush=True),
-        )
-        results += found.results
-        curves += found.curves
-    if options.beside:
-        earlier = taken_over(options.beside, options.segmenters.split(","), options.objective)
-        results += earlier.results
-        curves += earlier.curves
-    options.out.mkdir(parents=True, exist_ok=True)
-    summary = {"objective": options.objective, "results": results, "curves": curves, "comparisons": comparisons(results, options.trained)}
-    (options.out / "results.json").write_text(json.dumps(summary, indent=1) + "\n")
-    report = tables(results, options.trained)
-    (options.out / "results.md").write_text(report)
-    draw_plots(options.out, results, curves)
-    print(report)
-    return 0
+        cases = make_cases(read_labelled(Path(test), name, asked.most), node)
+        others = make_cases(read_labelled(Path(tuning), name, asked.most), node) if tuning else []
+        found = evaluate(name, cases, others, cut, asked.segmenters, asked.targets, asked.levels, asked.objective, progress=progress)
+        whole = Evaluation(whole.results + found.results, whole.curves + found.curves)
+    if asked.beside:
+        earlier = taken_over(asked.beside, asked.segmenters, asked.objective)
+        whole = Evaluation(whole.results + earlier.results, whole.curves + earlier.curves)
+    return whole
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def write_comparison(found: Evaluation, asked: SegmenterComparison, out: Path) -> str:
+    """Writes results.json, results.md and the plots into the folder `out`. @returns the tables in Markdown"""
+    out.mkdir(parents=True, exist_ok=True)
+    summary = {"objective": asked.objective, "results": found.results, "curves": found.curves, "comparisons": comparisons(found.results, asked.trained)}
+    (out / "results.json").write_text(json.dumps(summary, indent=1) + "\n")
+    report = tables(found.results, asked.trained)
+    (out / "results.md").write_text(report)
+    draw_plots(out, found.results, found.curves)
+    return report

@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from blockstitch_training.demo.demo_prompts import Prompts
-from blockstitch_training.demo.demo_tokenizer import train_tokenizer
-from blockstitch_training.demo.demo_score import answer, block_mask
 from blockstitch_training.demo.curriculum import STAGES
 from blockstitch_training.demo.demo_checkpoint import export, make_model, warm_start
+from blockstitch_training.demo.demo_prompts import Prompts
 from blockstitch_training.demo.demo_rows import Rows
+from blockstitch_training.demo.demo_score import answer, block_mask
 from blockstitch_training.demo.demo_settings import Settings
+from blockstitch_training.demo.demo_tokenizer import train_tokenizer
 from blockstitch_training.demo.demo_training import train
 from blockstitch_training.demo.question_generator import make_example
 

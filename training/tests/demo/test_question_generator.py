@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from blockstitch_training.demo.demo_prompts import DOCUMENT, FINAL
-from blockstitch_training.demo.demo_tokenizer import train_tokenizer
 from blockstitch_training.demo.demo_samples import write_samples
+from blockstitch_training.demo.demo_tokenizer import train_tokenizer
 from blockstitch_training.demo.question_generator import OPENERS, SHORTENED, World, make_example
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from blockstitch_training.demo.question_generator import SHORTENED
 from blockstitch_training.demo.question_sets import generated, orders
-from blockstitch_training.evaluation.ablation_runs import OFF, SETS, SIZES, runs, table, write_between_marks
+from blockstitch_training.evaluation.ablation_plan import OFF, SETS, SIZES, planned, runs
+from blockstitch_training.evaluation.ablation_table import table, write_between_marks
 from blockstitch_training.evaluation.answer_scores import contains, exact, f1, interval, recovery
 
 
@@ -74,11 +75,16 @@ def test_other_orders_ask_the_same_with_the_gold_document_elsewhere():
 
 
 def test_the_ablations_hold_every_choice_of_the_three_components():
-    planned = runs(SIZES["tiny"])
-    distilled = {name: changed for name, (changed, _) in planned.items() if name != "plain stitching" and changed.get("loss") != "ce"}
+    of_size = runs(SIZES["tiny"])
+    distilled = {name: changed for name, (changed, _) in of_size.items() if name != "plain stitching" and changed.get("loss") != "ce"}
     choices = {tuple(all(changed.get(key) == value for key, value in off.items()) for off in OFF.values()) for changed in distilled.values()}
     assert len(distilled) == len(choices) == 8
-    assert planned["distillation"] == ({}, 3)
+    assert of_size["distillation"] == ({}, 3)
+
+
+def test_runs_come_seed_by_seed_and_plain_stitching_is_always_among_them():
+    order = planned(SIZES["tiny"], seeds=2, only=["distillation", "only sinks"])
+    assert [(name, seed) for name, _, seed in order] == [("plain stitching", 1), ("distillation", 1), ("only sinks", 1), ("distillation", 2)]
 
 
 def test_the_table_puts_seeds_together_and_replaces_the_old_one(tmp_path):

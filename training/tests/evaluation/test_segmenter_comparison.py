@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from blockstitch_training.evaluation import segmenter_comparison
+from blockstitch_training.evaluation.__main__ import main
 from blockstitch_training.evaluation.labelled_cases import Case, LabelledText, make_cases, read_labelled
 from blockstitch_training.evaluation.node_segmenters import NodeSegmenters, SegmenterFailed
 from blockstitch_training.evaluation.segmenter_report import comparisons, tables
@@ -142,6 +143,7 @@ def test_a_command_that_fails_says_why(tmp_path):
 def test_the_whole_comparison_runs_over_the_real_segmenters(tmp_path):
     path = write_rows(tmp_path / "a.jsonl", 3)
     arguments = [
+        "segmenters",
         "--set",
         f"talk={path}",
         "--out",
@@ -153,7 +155,7 @@ def test_the_whole_comparison_runs_over_the_real_segmenters(tmp_path):
         "--targets",
         "64",
     ]
-    assert segmenter_comparison.main(arguments) == 0
+    assert main(arguments) == 0
     result = json.loads((tmp_path / "out" / "results.json").read_text())
     assert {row["segmenter"] for row in result["results"]} == {"fixed", "paragraphs"}
     assert result["comparisons"][0]["best_f1_by"] == "fixed"

@@ -1,0 +1,204 @@
+"""The commands of evaluation.
+
+    python -m blockstitch_training.evaluation blocks       --teacher DIR --student DIR --out FILE
+    python -m blockstitch_training.evaluation ablations    --out DIR --size tiny
+    python -m blockstitch_training.evaluation repair-curve --model CHECKPOINT --out ../docs/results/repair
+    python -m blockstitch_training.evaluation segmenters   --set NAME=FILE --out FOLDER
+    python -m blockstitch_training.evaluation answers      --url http://127.0.0.1:8080 --tokens 60
+    python -m blockstitch_training.evaluation encoder      --encoder DIR --out DIR
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+
+from ..demo.question_sets import CONTINUED, SORTS, generated
+from .ablation_plan import SHIPPED_TEACHER, SIZES, planned
+from .segmented_answers import SEGMENTERS as ASKED_SEGMENTERS
+from .segmented_answers import table_lines
+from .segmenter_comparison import REPOSITORY, SEGMENTERS, TARGETS, SegmenterComparison, compare, write_comparison
+from .setting_choice import OBJECTIVES
+
+SHARES = (0.05, 0.15, 0.3, 0.5, 0.8)
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(prog="python -m blockstitch_training.evaluation", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_blocks(commands.add_parser("blocks", help="score a distilled student against its teacher"))
+    _add_ablations(commands.add_parser("ablations", help="train and score every choice of the components, and write the table"))
+    _add_repair_curve(commands.add_parser("repair-curve", help="plot quality and time against the share that is repaired"))
+    _add_segmenters(commands.add_parser("segmenters", help="compare segmenters on labelled documents"))
+    _add_answers(commands.add_parser("answers", help="ask a running server questions over texts cut by each segmenter"))
+    _add_encoder(commands.add_parser("encoder", help="write a sentence encoder for the `embedding` segmenter"))
+    return made
+
+
+def _add_blocks(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(run=_blocks)
+    add = command.add_argument
+    add("--teacher", type=Path, required=True)
+    add("--student", type=Path, help="without it only the teacher is asked: full against plain blocks")
+    add("--out", type=Path, help="results as JSON")
+    add("--questions", type=int, default=300, help="generated questions per set")
+    add("--documents", type=int, nargs="*", default=[1, 2, 4, 8, 16, 32])
+    add("--sorts", type=int, nargs="*", default=[8], help="document counts of the sets of direct questions only and of continued questions only")
+    add("--two-hop", type=int, nargs="*", default=[8], help="document counts of two-hop sets")
+    add("--entities", type=int, default=1, help="entities per document")
+    add("--continued", type=float, default=CONTINUED, help="share of the documents that go on where the one before was cut; 0 means none, and mixed kinds")
+    add("--seen-phrasings", dest="held_out", action="store_false", help="ask behind the openers of training instead of held-out ones")
+    add("--no-full-student", dest="full_student", action="store_false")
+    add("--orders", type=int, default=5, help="orders of the documents; 0 leaves this out")
+    add("--orders-documents", type=int, default=8)
+    add("--repair", type=float, nargs="*", default=[], help="shares of repair of the plain teacher, such as 0.05 0.15 1")
+    add("--text", type=Path, nargs="*", default=[], help="real text: plain files, or JSONL with `text`")
+    add("--texts", type=int, default=40)
+    add("--text-characters", type=int, default=6000)
+    add("--rag", type=Path, nargs="*", default=[], help="JSONL rows with question, answers, documents")
+    add("--rag-rows", type=int, default=50)
+    add("--rag-tokens", type=int, default=48)
+    add("--segmenter", default="auto", help="a segmenter of the server, or blank-lines")
+    add("--served", action="store_true", help="ask the server too (needs `make build`)")
+    add("--served-questions", type=int, default=50)
+    add("--device", default="cpu")
+    add("--threads", type=int, default=0, help="threads of the processor; 0 leaves the choice to PyTorch")
+
+
+def _add_ablations(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(run=_ablations)
+    command.add_argument("--out", type=Path, required=True)
+    command.add_argument("--size", choices=SIZES, default="tiny")
+    command.add_argument("--teacher", type=Path, default=SHIPPED_TEACHER, help="full-attention demo teacher; the shipped one unless given")
+    command.add_argument("--only", nargs="*", help="names of the runs to do; all unless given")
+    command.add_argument("--seeds", type=int, help="seeds of the main runs in place of the size's own")
+    command.add_argument("--table", type=Path, help="Markdown file with the marks, such as ../docs/results/distillation.md")
+    command.add_argument("--threads", type=int, default=0, help="threads of the processor; 0 leaves the choice to PyTorch")
+
+
+def _add_repair_curve(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(run=_repair_curve)
+    command.add_argument("--model", type=Path, required=True, help="a checkpoint that was not trained for block attention")
+    command.add_argument("--documents", type=int, default=8)
+    command.add_argument("--entities", type=int, default=1, help="entities per document")
+    command.add_argument("--questions", type=int, default=100)
+    command.add_argument("--sort", choices=SORTS, default="continued", help="sort of question")
+    command.add_argument("--phrasing", choices=("held-out", "seen"), default="held-out")
+    command.add_argument("--shares", type=float, nargs="+", default=SHARES, help="between 0 and 1; both ends are always asked")
+    command.add_argument("--weights", default="fp32")
+    command.add_argument("--out", type=Path, required=True, help="OUT.json and OUT.png are written")
+
+
+def _add_segmenters(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(run=_segmenters)
+    sets = "JSONL file or folder of shards, and the tuning split where there is one"
+    command.add_argument("--set", dest="sets", action="append", required=True, metavar="NAME=PATH[,TUNING]", help=sets)
+    command.add_argument("--out", type=Path, required=True, help="folder for results.json, results.md and the plots")
+    command.add_argument("--segmenters", type=_words, default=list(SEGMENTERS))
+    command.add_argument("--trained", default="semantic", help="the segmenter that the others are compared with")
+    command.add_argument("--targets", type=_numbers, default=list(TARGETS), help="target lengths in tokens from which every segmenter chooses")
+    command.add_argument("--levels", type=_numbers, default=[1], help="granularities: boundaries of at least this strength count")
+    command.add_argument("--objective", choices=OBJECTIVES, default="both", help="what a setting is chosen by")
+    command.add_argument("--most", type=int, default=0, help="documents per category and split, 0 for all")
+    beside = "results.json of a run over the same sets with the same options; its rows of other segmenters are taken over"
+    command.add_argument("--beside", type=Path, help=beside)
+    command.add_argument("--repository", type=Path, default=REPOSITORY)
+    command.add_argument("--argument", dest="arguments", action="append", default=[], help="passed on to the segment command, such as --argument=--model=DIR")
+
+
+def _add_answers(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(run=_answers)
+    command.add_argument("--url", default="http://127.0.0.1:8080", help="of a running `blockstitch serve`")
+    command.add_argument("--questions", type=int, default=400)
+    command.add_argument("--tokens", type=float, default=60, help="mean block length, the same for every segmenter")
+    command.add_argument("--subjects", type=int, default=9, help="subjects of one text")
+    command.add_argument("--segmenters", type=_words, default=list(ASKED_SEGMENTERS))
+
+
+def _add_encoder(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(run=_encoder)
+    command.add_argument("--encoder", type=Path, required=True, help="a sentence encoder in Hugging Face form")
+    command.add_argument("--out", type=Path, required=True)
+
+
+def _words(text: str) -> list[str]:
+    return text.split(",")
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(each) for each in text.split(",")]
+
+
+def _given(options: argparse.Namespace, kind: type):
+    """The options as a dataclass whose fields have their names."""
+    return kind(**{each.name: getattr(options, each.name) for each in fields(kind)})
+
+
+def _blocks(options: argparse.Namespace) -> None:
+    import torch
+
+    from .block_comparison import BlockComparison, evaluate
+
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    results = evaluate(_given(options, BlockComparison))
+    if options.out:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(json.dumps(results, indent=2) + "\n")
+
+
+def _ablations(options: argparse.Namespace) -> None:
+    import torch
+
+    from .ablation_runs import run_all
+    from .ablation_table import table, write_between_marks
+
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    size = SIZES[options.size]
+    results = run_all(planned(size, options.seeds, options.only), size, options.teacher, options.out / options.size)
+    text = table(results, options.size, size)
+    (options.out / f"table-{options.size}.md").write_text(text)
+    print(text)
+    if options.table:
+        write_between_marks(options.table, text)
+
+
+def _repair_curve(options: argparse.Namespace) -> None:
+    from .repair_curve import curve, table, write_curve
+
+    asked = generated(options.documents, options.questions, options.sort, options.phrasing == "held-out", options.entities)
+    rows = curve(asked, options.shares, options.model, options.weights)
+    settings = {name: str(value) for name, value in vars(options).items() if name not in ("run", "command")}
+    write_curve(rows, settings, options.out, f"{options.questions} {options.sort} questions over {options.documents} documents")
+    print(table(rows))
+
+
+def _segmenters(options: argparse.Namespace) -> None:
+    asked = _given(options, SegmenterComparison)
+    found = compare(asked, progress=lambda text: print(text, file=sys.stderr, flush=True))
+    print(write_comparison(found, asked, options.out))
+
+
+def _answers(options: argparse.Namespace) -> None:
+    for line in table_lines(options.url, options.questions, options.subjects, options.tokens, options.segmenters):
+        print(line, flush=True)
+
+
+def _encoder(options: argparse.Namespace) -> None:
+    from .encoder_onnx import export_encoder
+
+    export_encoder(options.encoder, options.out)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parser().parse_args(arguments)
+    return options.run(options) or 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
