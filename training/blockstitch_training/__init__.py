@@ -1,1 +1,6 @@
-"""Training for Blockstitch: generated multi-document questions and the demo model. Knows PyTorch; the server reads what it writes."""
+"""Training for Blockstitch, one folder per capability; the server reads what is written here.
+
+optimization: optimizers. semanticseg: documents with known boundaries. segmenter: the trained segmenter. demo: the demo model and its
+questions. distill: block distillation. evaluation: how good all of these are. Each folder's `__init__.py` says what it knows, and
+`python -m blockstitch_training.FOLDER --help` lists its commands.
+"""

@@ -19,6 +19,7 @@ from ..semanticseg.long_meetings import long_meeting_rows
 from ..semanticseg.pool import Pool, read_pool
 from .chat_grammar import draw_chat
 from .feature_stream import document_row, pack, read_documents, utf16_length
+from .sentence_teacher import SentenceTeacher, principal_axes
 from .vocabulary import build_vocabulary
 
 WORDS = 44_000
@@ -141,8 +142,6 @@ def prepare(options: Preparation) -> None:
 
 
 def teach(options: Preparation, train: dict[str, list[dict]], words_path: Path) -> None:
-    from .sentence_teacher import SentenceTeacher, principal_axes
-
     teacher = SentenceTeacher(options.teacher)
     np.save(options.work / "word-vectors.npy", teacher.vectors(json.loads((options.work / "words.json").read_text()), 512).astype(np.float16))
     print("word vectors", flush=True)

@@ -1,4 +1,10 @@
-"""`python -m blockstitch_training.semanticseg build|card|sample|label`: builds (or goes on with) the data set, describes it, labels more."""
+"""The commands of SemanticSeg.
+
+    python -m blockstitch_training.semanticseg build  --config semanticseg/debian.toml --out OUT --folder NAME=PATH
+    python -m blockstitch_training.semanticseg card   --config semanticseg/debian.toml --out OUT
+    python -m blockstitch_training.semanticseg sample --shards OUT/test --out semanticseg/sample
+    python -m blockstitch_training.semanticseg label  --input FILE --out FILE --endpoint URL --model NAME --category NAME
+"""
 
 from __future__ import annotations
 
@@ -6,6 +12,7 @@ import argparse
 import dataclasses
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from .build import build
@@ -16,34 +23,36 @@ from .label_endpoint import Endpoint, label_file
 from .sample import write_sample
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="blockstitch_training.semanticseg", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    for name, text in (
-        ("build", "read the sources, write shards and the card; a second call goes on where the first stopped"),
-        ("card", "write CARD.md of a build anew"),
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(prog="python -m blockstitch_training.semanticseg", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, run, text in (
+        ("build", _build, "read the sources, write the shards and the card; a second call goes on where the first stopped"),
+        ("card", _card, "write the card of a build again"),
     ):
         command = commands.add_parser(name, help=text)
+        command.set_defaults(run=run)
         command.add_argument("--config", type=Path, required=True, help="TOML file, see docs/semanticseg.md")
         command.add_argument("--out", type=Path, required=True)
-        command.add_argument("--instances", type=int, help="in place of the file's")
-        command.add_argument("--seed", type=int, help="in place of the file's")
+        command.add_argument("--instances", type=int, help="in place of the file's number")
+        command.add_argument("--seed", type=int, help="in place of the file's seed")
         command.add_argument("--folder", action="append", default=[], metavar="NAME=PATH", help="what {NAME} stands for in the file's patterns")
     sample = commands.add_parser("sample", help="copy a few short rows of each category")
+    sample.set_defaults(run=_sample)
     sample.add_argument("--shards", type=Path, required=True)
     sample.add_argument("--out", type=Path, required=True)
-    sample.add_argument("--rows", type=int, default=2, help="a category")
-    sample.add_argument("--without", default="", help="sources whose rows must not be in it, with commas between")
+    sample.add_argument("--rows", type=int, default=2, help="rows per category")
+    sample.add_argument("--without", default="", help="sources whose rows are left out, with commas between")
     label = commands.add_parser("label", help="label plain documents by a model behind an OpenAI-compatible endpoint")
+    label.set_defaults(run=_label)
     label.add_argument("--input", type=Path, required=True, help="JSONL of {id, text}")
-    label.add_argument("--out", type=Path, required=True, help="JSONL, appended to")
+    label.add_argument("--out", type=Path, required=True, help="JSONL; rows are added at its end")
     label.add_argument("--endpoint", required=True, help="base address, such as http://127.0.0.1:8080/v1")
     label.add_argument("--model", required=True)
     label.add_argument("--key-variable", default="OPENAI_API_KEY", help="environment variable that holds the key")
     label.add_argument("--category", choices=CATEGORIES, required=True)
     label.add_argument("--license", default="unknown")
-    options = parser.parse_args(arguments)
-    return {"build": _build, "card": _card, "sample": _sample, "label": _label}[options.command](options)
+    return made
 
 
 def _settings(options: argparse.Namespace) -> BuildSettings:
@@ -82,6 +91,11 @@ def _progress(what: str, done: int, total: int) -> None:
     filled = width * done // max(1, total)
     end = "\r" if sys.stderr.isatty() and done < total else "\n"
     print(f"[{'#' * filled}{'.' * (width - filled)}] {done}/{total} {what:40.40}", end=end, file=sys.stderr, flush=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parser().parse_args(arguments)
+    return options.run(options)
 
 
 if __name__ == "__main__":

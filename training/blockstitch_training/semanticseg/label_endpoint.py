@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from .document import Instance
+
 _LONG_LINE = 240
 _SENTENCE_END = re.compile(r"(?<=[.!?。！？])[\"')\]”’]*\s+")
 _PROMPT = (
@@ -122,8 +124,6 @@ def label_file(
 
     @returns {"labelled", "there", "failed"}; a document that fails is reported and left out, so that a later call tries it again
     """
-    from .document import Instance
-
     done = {json.loads(line)["id"] for line in out.read_text().splitlines() if line.strip()} if out.exists() else set()
     counts = {"labelled": 0, "there": 0, "failed": 0}
     with source.open() as lines, out.open("a") as rows:
