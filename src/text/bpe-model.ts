@@ -4,7 +4,7 @@
  * and differs for bytes and characters that have no token (docs/decisions on the tokenizer has the list).
  */
 import { BYTE_CHARACTERS, bytesOfToken } from './byte-alphabet.js';
-import type { IdBuffer } from './id-buffer.js';
+import type { IdSink } from './id-buffer.js';
 import { MergeHeap } from './merge-heap.js';
 import { MergeTable } from './merge-table.js';
 import type { BpeDefinition } from './tokenizer-file.js';
@@ -45,7 +45,7 @@ export class BpeModel {
   }
 
   /** Appends the ids of one word (as the pre-tokenizer made it) to `output`. */
-  encodeWord(word: string, output: IdBuffer): void {
+  encodeWord(word: string, output: IdSink): void {
     const whole = this.#wholeWords?.get(word);
     if (whole !== undefined) {
       output.push(whole);

@@ -1,13 +1,18 @@
 /**
- * The tokenizer of a checkpoint as the servers' threads use it: asynchronous, short texts here, long ones in a worker
- * thread, so that the event loop is never held for long. Refuses text that is not well-formed Unicode.
- * Knows neither prompts nor segments; their workers may run in the same pool (`run`).
+ * The tokenizer of a checkpoint as the servers' threads use it: asynchronous, short texts here, long ones in a text
+ * thread, so that the event loop is never held for long. Refuses text that is not well-formed Unicode, and text with
+ * tokens that the model does not have. Knows neither prompts nor segments; their workers may run in the same threads
+ * (`run`).
+ *
+ * Words: token = an entry of the vocabulary, id = its number; added token = one that tokenizer.json lists beside the
+ * vocabulary; control token = an added token that steers the model; word = what byte-pair encoding works on.
  */
-import { Piscina } from 'piscina';
 import { usableCpus } from '../cpu-quota.js';
 import { BlockstitchError } from '../errors.js';
 import type { Detokenizer } from './detokenizer.js';
-import type { EncodeResult, EncodeTask } from './text-worker.js';
+import { apart, type IdLists } from './id-buffer.js';
+import { type RunOptions, TextThreads } from './text-threads.js';
+import type { EncodeTask } from './text-worker.js';
 import { type EncodeOptions, Tokenizer } from './tokenizer.js';
 import { type JsonObject, readTokenizerDefinition, TokenizerFormatError } from './tokenizer-file.js';
 import { workerFile } from './worker-file.js';
@@ -15,16 +20,25 @@ import { workerFile } from './worker-file.js';
 export interface TextServiceOptions {
   /** Hugging Face directory with tokenizer.json. */
   checkpointDir: string;
+  /** Rows of the model's embedding table. Text that spells a token beyond them is refused. Default: no limit. */
+  vocabSize?: number;
   /** Worker threads at most, >= 1; each holds a tokenizer of its own. Default: processors less one, 1 to 4. */
   maxThreads?: number;
+  /** Requests that may wait for a thread, >= 0; one more is `queue_full`. Default: no limit. */
+  maxQueue?: number;
   /** Texts (or batches) longer than this, in UTF-16 units, go to a worker. Default 8192, some milliseconds of work. */
   inlineCharacters?: number;
 }
 
-export interface TextOptions extends EncodeOptions {
+export interface TextOptions extends Pick<EncodeOptions, 'parseControl'>, RunOptions {
   /** Names the text in error messages, e.g. `documents[2].text`. */
   param?: string;
-  signal?: AbortSignal;
+}
+
+/** A token of tokenizer.json that the model has no row for. */
+export interface OutsideToken {
+  content: string;
+  id: number;
 }
 
 export interface TextService {
@@ -35,9 +49,16 @@ export interface TextService {
   readonly chatTemplate: string | undefined;
   /** tokenizer_config.json; empty where there is none. */
   readonly config: JsonObject;
+  /** Tokens whose id is not below `vocabSize`, ascending: a text that spells one is refused. */
+  readonly outside: readonly OutsideToken[];
+  /** Ids from here on are refused: the model's rows, or the tokenizer's ids where those are fewer. */
+  readonly idLimit: number;
+  /** Tasks that run at the same time at most. */
+  readonly threads: number;
   /**
    * Token ids without special tokens added. Control tokens in the text stay text unless `parseControl` is set.
-   * @throws BlockstitchError `text_not_encodable` for lone surrogates
+   * @throws BlockstitchError `text_not_encodable` for lone surrogates, `invalid_request` for a token that the model does
+   *   not have, `queue_full` and `shutting_down`
    */
   encode(text: string, options?: TextOptions): Promise<Int32Array>;
   /** As `encode`, for each text on its own, in one go. */
@@ -46,15 +67,20 @@ export interface TextService {
   countAll(texts: readonly string[], options?: TextOptions): Promise<Int32Array>;
   decode(ids: Iterable<number>, options?: { skipControl?: boolean }): string;
   detokenizer(options?: { skipControl?: boolean }): Detokenizer;
-  /** Runs the export `name` of a worker file (see `workerFile`) in the pool of text threads. */
-  run<Result>(file: string, name: string, task: unknown, signal?: AbortSignal): Promise<Result>;
+  /** @throws BlockstitchError `invalid_request` naming a token among `ids` that the model does not have */
+  assertInside(ids: Int32Array, param?: string): void;
+  /**
+   * Runs the export `name` of a worker file (see `workerFile`) in a text thread, with a stop flag in `task.stop`.
+   * @throws BlockstitchError `queue_full`, `shutting_down`; the signal's reason; what the worker throws
+   */
+  run<Result>(file: string, name: string, task: object, options?: RunOptions): Promise<Result>;
+  /** Ends what waits and what runs, and waits for native work to end. */
   close(): Promise<void>;
 }
 
 const INLINE_CHARACTERS = 8192;
 /** After this much work on this thread, the event loop gets a turn. */
 const TURN_MS = 8;
-const IDLE_MS = 60_000;
 const WORKER = workerFile('./text-worker.js', import.meta.url);
 
 /** @throws BlockstitchError `checkpoint_invalid` for tokenizer files that cannot be used, with the reason */
@@ -71,8 +97,10 @@ export async function createTextService(options: TextServiceOptions): Promise<Te
 
 class ThreadedTextService implements TextService {
   readonly checkpointDir: string;
+  readonly outside: readonly OutsideToken[];
+  readonly idLimit: number;
   readonly #inlineCharacters: number;
-  readonly #pool: Piscina;
+  readonly #threads: TextThreads;
   #busyMs = 0;
 
   constructor(
@@ -81,10 +109,17 @@ class ThreadedTextService implements TextService {
     readonly chatTemplate: string | undefined,
     readonly config: JsonObject,
   ) {
+    const { vocabSize = Number.POSITIVE_INFINITY, maxQueue = Number.POSITIVE_INFINITY } = options;
     this.checkpointDir = options.checkpointDir;
+    this.idLimit = Math.min(tokenizer.vocabSize, vocabSize);
+    this.outside = tokenizer.tokensFrom(this.idLimit);
     this.#inlineCharacters = options.inlineCharacters ?? INLINE_CHARACTERS;
-    const maxThreads = options.maxThreads ?? Math.min(4, Math.max(1, usableCpus() - 1));
-    this.#pool = new Piscina({ filename: WORKER, minThreads: 0, maxThreads, idleTimeout: IDLE_MS });
+    const threads = options.maxThreads ?? Math.min(4, Math.max(1, usableCpus() - 1));
+    this.#threads = new TextThreads({ threads, maxQueue });
+  }
+
+  get threads(): number {
+    return this.#threads.threads;
   }
 
   async encode(text: string, options: TextOptions = {}): Promise<Int32Array> {
@@ -94,14 +129,11 @@ class ThreadedTextService implements TextService {
 
   async encodeAll(texts: readonly string[], options: TextOptions = {}): Promise<Int32Array[]> {
     const task = this.#prepare(texts, options);
-    if (this.#isShort(texts)) return this.#inline(() => texts.map((text) => this.tokenizer.encode(text, task.options)));
-    const { ids, lengths } = await this.run<EncodeResult>(WORKER, 'encodeAll', task, options.signal);
-    let offset = 0;
-    return Array.from(lengths, (length) => {
-      const part = ids.slice(offset, offset + length);
-      offset += length;
-      return part;
-    });
+    const encoded = this.#isShort(texts)
+      ? await this.#inline(() => texts.map((text) => this.tokenizer.encode(text, task.options)))
+      : apart(await this.run<IdLists>(WORKER, 'encodeAll', task, options));
+    for (const ids of encoded) this.assertInside(ids, options.param);
+    return encoded;
   }
 
   async count(text: string, options: TextOptions = {}): Promise<number> {
@@ -111,8 +143,8 @@ class ThreadedTextService implements TextService {
 
   async countAll(texts: readonly string[], options: TextOptions = {}): Promise<Int32Array> {
     const task = this.#prepare(texts, options);
-    if (!this.#isShort(texts)) return this.run<Int32Array>(WORKER, 'countAll', task, options.signal);
-    return this.#inline(() => Int32Array.from(texts, (text) => this.tokenizer.encode(text, task.options).length));
+    if (!this.#isShort(texts)) return this.run<Int32Array>(WORKER, 'countAll', task, options);
+    return this.#inline(() => Int32Array.from(texts, (text) => this.tokenizer.count(text, task.options)));
   }
 
   decode(ids: Iterable<number>, options: { skipControl?: boolean } = {}): string {
@@ -123,12 +155,21 @@ class ThreadedTextService implements TextService {
     return this.tokenizer.detokenizer(options);
   }
 
-  async run<Result>(file: string, name: string, task: unknown, signal?: AbortSignal): Promise<Result> {
-    return (await this.#pool.run(task, { filename: file, name, ...(signal ? { signal } : {}) })) as Result;
+  assertInside(ids: Int32Array, param?: string): void {
+    if (this.outside.length === 0) return;
+    const id = ids.find((id) => id >= this.idLimit);
+    if (id === undefined) return;
+    const token = this.tokenizer.token(id);
+    const reason = `${param ?? 'The text'} spells the token ${token} with id ${id}, but the model's vocabulary has ${this.idLimit} rows.`;
+    throw new BlockstitchError('invalid_request', { reason }, param === undefined ? {} : { param });
   }
 
-  async close(): Promise<void> {
-    await this.#pool.destroy();
+  run<Result>(file: string, name: string, task: object, options?: RunOptions): Promise<Result> {
+    return this.#threads.run<Result>(file, name, task, options);
+  }
+
+  close(): Promise<void> {
+    return this.#threads.close();
   }
 
   #prepare(texts: readonly string[], { param, parseControl }: TextOptions): EncodeTask {
@@ -154,6 +195,21 @@ class ThreadedTextService implements TextService {
     this.#busyMs += performance.now() - start;
     return result;
   }
+}
+
+/** Tokens of `outside` that are named at start. */
+const MOST_NAMED = 8;
+
+/** What to say at start of tokens that the model has no row for: a line for each, and one for those that are left. */
+export function outsideNotices({ outside }: Pick<TextService, 'outside'>, vocabSize: number): string[] {
+  const lines = outside
+    .slice(0, MOST_NAMED)
+    .map(
+      ({ content, id }) =>
+        `tokenizer.json names the token ${content} with id ${id}, but the model's vocabulary has ${vocabSize} rows: a text that spells it is refused`,
+    );
+  if (outside.length > MOST_NAMED) lines.push(`and ${outside.length - MOST_NAMED} more such tokens`);
+  return lines;
 }
 
 /** @throws BlockstitchError `text_not_encodable` for a lone surrogate, which has no UTF-8 and so no tokens */

@@ -1,7 +1,11 @@
 /**
  * Tokenizes long texts in a worker thread, so that the HTTP thread stays free. Each thread keeps the tokenizers that
- * it has read; other rooms' workers in the same pool share them through `tokenizerOf`.
+ * it has read; workers of other rooms that run in the same pool share them through `tokenizerOf`.
  */
+import { move, transferableSymbol, valueSymbol } from 'piscina';
+import { type IdLists, joined } from './id-buffer.js';
+import { paceUntil } from './pace.js';
+import type { Stoppable } from './text-threads.js';
 import { type EncodeOptions, Tokenizer } from './tokenizer.js';
 import { readTokenizerDefinition } from './tokenizer-file.js';
 
@@ -17,32 +21,33 @@ export function tokenizerOf(checkpointDir: string): Promise<Tokenizer> {
   return tokenizer;
 }
 
-export interface EncodeTask {
+export interface EncodeTask extends Stoppable {
   checkpointDir: string;
   texts: readonly string[];
   options: EncodeOptions;
 }
 
-/** @returns the ids of all texts one after another, and how many each text has */
-export interface EncodeResult {
-  ids: Int32Array;
-  lengths: Int32Array;
-}
-
-export async function encodeAll(task: EncodeTask): Promise<EncodeResult> {
+export async function encodeAll(task: EncodeTask): Promise<IdLists> {
   const tokenizer = await tokenizerOf(task.checkpointDir);
-  const encoded = task.texts.map((text) => tokenizer.encode(text, task.options));
-  const lengths = Int32Array.from(encoded, (ids) => ids.length);
-  const ids = new Int32Array(lengths.reduce((sum, length) => sum + length, 0));
-  let offset = 0;
-  for (const part of encoded) {
-    ids.set(part, offset);
-    offset += part.length;
-  }
-  return { ids, lengths };
+  const options = { ...task.options, pace: paceUntil(task.stop) };
+  return moved(joined(task.texts.map((text) => tokenizer.encode(text, options))));
 }
 
 export async function countAll(task: EncodeTask): Promise<Int32Array> {
   const tokenizer = await tokenizerOf(task.checkpointDir);
-  return Int32Array.from(task.texts, (text) => tokenizer.encode(text, task.options).length);
+  const options = { ...task.options, pace: paceUntil(task.stop) };
+  return Int32Array.from(task.texts, (text) => tokenizer.count(text, options));
+}
+
+/** Hands the arrays of a result over to the thread that asked, in place of copies. */
+export function moved<Result extends object>(result: Result): Result {
+  const buffers = Object.values(result).flatMap((value) => (ArrayBuffer.isView(value) ? [value.buffer] : []));
+  return move({
+    get [transferableSymbol]() {
+      return buffers;
+    },
+    get [valueSymbol]() {
+      return result;
+    },
+  }) as unknown as Result;
 }

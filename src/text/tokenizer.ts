@@ -1,13 +1,14 @@
 /**
  * The tokenizer of one checkpoint, synchronous: text to ids as the Python `tokenizers` library gives them without
- * special tokens added, and ids to text. Runs in any thread; who runs long texts elsewhere is TextService.
+ * special tokens added, and ids to text. Runs in any thread; TextService sends long texts to a thread.
  * Control tokens (`<|im_end|>` and the like) are parsed only where the caller says so.
  */
 import { AddedTokenSplitter } from './added-tokens.js';
 import { BpeModel } from './bpe-model.js';
 import { Detokenizer } from './detokenizer.js';
-import { IdBuffer } from './id-buffer.js';
+import { IdBuffer, IdCount, type IdSink } from './id-buffer.js';
 import { createNormalizer, type Normalize } from './normalizer.js';
+import { type Pace, unhurried } from './pace.js';
 import { createPreTokenizer, type PreTokenizer } from './pre-tokenizer.js';
 import { createPieceDecoder, type PieceDecoder, type TokenPiece } from './token-pieces.js';
 import { type AddedToken, isObject, type Json, type TokenizerDefinition } from './tokenizer-file.js';
@@ -18,7 +19,12 @@ const CONTROL_SHAPE = /^<\|[^|]*\|>$/;
 export interface EncodeOptions {
   /** Take control tokens in the text as such: for template text only, never for what a user sent. Default false. */
   parseControl?: boolean;
+  /** Told of the characters as they are read; may throw to end the work. */
+  pace?: Pace;
 }
+
+/** Words between two reports to the pace. */
+const WORDS_PER_REPORT = 1024;
 
 export class Tokenizer {
   readonly #model: BpeModel;
@@ -79,15 +85,25 @@ export class Tokenizer {
     return this.#tokens[id];
   }
 
+  /** Tokens with an id of at least `first`, ascending. */
+  tokensFrom(first: number): { content: string; id: number }[] {
+    return this.#tokens
+      .slice(first)
+      .flatMap((content, at) => (content === undefined ? [] : { content, id: first + at }));
+  }
+
   /** @param text well-formed Unicode (the caller has checked) */
   encode(text: string, options: EncodeOptions = {}): Int32Array {
     const output = new IdBuffer(Math.max(16, text.length >> 2));
-    const parseControl = options.parseControl === true;
-    for (const stretch of this.#original.split(text, parseControl)) {
-      if ('id' in stretch) output.push(stretch.id);
-      else this.#encodeStretch(stretch.text, stretch.start === 0, parseControl, output);
-    }
+    this.#read(text, options, output);
     return output.toArray();
+  }
+
+  /** How many ids `encode` gives, without making them. */
+  count(text: string, options: EncodeOptions = {}): number {
+    const output = new IdCount();
+    this.#read(text, options, output);
+    return output.length;
   }
 
   /** Ids to text at once. Unknown ids are skipped; control tokens too where `skipControl` says so. */
@@ -113,16 +129,31 @@ export class Tokenizer {
     });
   }
 
-  #encodeStretch(text: string, atStart: boolean, parseControl: boolean, output: IdBuffer): void {
+  #read(text: string, { parseControl = false, pace = unhurried }: EncodeOptions, output: IdSink): void {
+    for (const stretch of this.#original.split(text, parseControl)) {
+      if ('id' in stretch) output.push(stretch.id);
+      else this.#readStretch(stretch.text, stretch.start === 0, parseControl, pace, output);
+    }
+  }
+
+  #readStretch(text: string, atStart: boolean, parseControl: boolean, pace: Pace, output: IdSink): void {
     const normalized = this.#normalize ? this.#normalize(text) : text;
     for (const stretch of this.#normalized.split(normalized, parseControl)) {
       if ('id' in stretch) {
         output.push(stretch.id);
         continue;
       }
+      let words = 0;
+      let characters = 0;
       for (const word of this.#preTokenizer.split(stretch.text, atStart && stretch.start === 0)) {
         this.#model.encodeWord(word, output);
+        words += 1;
+        characters += word.length;
+        if (words % WORDS_PER_REPORT !== 0) continue;
+        pace(characters);
+        characters = 0;
       }
+      pace(characters);
     }
   }
 
