@@ -4,11 +4,15 @@
  */
 import { type Config, settingLabel } from '../config.js';
 import { BlockstitchError } from '../errors.js';
-import type { SegmentOptions } from '../segment/segmenter.js';
+import type { SegmentContext, SegmentOptions } from '../segment/segmenter.js';
 import type { DocumentInput } from '../server/schemas/chat-schema.js';
 import type { SegmentationBody } from '../server/schemas/sampling-schema.js';
 import type { PromptDocument, Services } from '../server/services.js';
+import { QueuePlace } from '../text/text-threads.js';
 import { formatBytes } from '../units.js';
+
+/** Documents of one request that are cut at the same time; all of them have one place in the queue. */
+const SIDE_BY_SIDE = 4;
 
 /** The wire's names to the segmenter's. */
 export function segmentOptions(body: SegmentationBody | undefined): SegmentOptions {
@@ -22,11 +26,13 @@ export function segmentOptions(body: SegmentationBody | undefined): SegmentOptio
 }
 
 /**
- * Resolves and segments a request's documents, in order. Stops at the one with which they no longer fit the context.
+ * Resolves and segments a request's documents, some side by side. Stops at the one with which they no longer fit the
+ * context.
  *
+ * @param cacheSalt the tenant, whose documents these are and for whom what is made of them is remembered
  * @param signal the client's; its reason is thrown when it aborts
  * @throws BlockstitchError `payload_too_large`, `empty_input`, `document_not_found`, `invalid_request`, `segmentation_invalid`,
- *   `context_exceeded`
+ *   `context_exceeded`, `queue_full`
  */
 export async function promptDocuments(
   services: Services,
@@ -41,18 +47,47 @@ export async function promptDocuments(
     checkForm(input, `documents[${index}]`, config);
   });
   const documents: PromptDocument[] = [];
+  const place = new QueuePlace();
+  const ended = new AbortController();
+  const context = { tenant: cacheSalt ?? '', signal: AbortSignal.any([signal, ended.signal]), place };
   let tokens = 0;
-  for (const [index, input] of inputs.entries()) {
-    const { document, tokens: added } =
-      input.text === undefined
-        ? await registeredDocument(services, input, segmentation, cacheSalt, `documents[${index}].id`)
-        : await sentDocument(services, input, input.text, segmentation);
-    documents.push(document);
-    tokens += added;
-    if (tokens > services.model.config.maxPositions) throw overContext(tokens, services, index);
-    signal.throwIfAborted();
+  const cut = (input: DocumentInput, index: number) => {
+    const path = `documents[${index}]`;
+    return input.text === undefined
+      ? registeredDocument(services, input, segmentation, cacheSalt, { ...context, param: `${path}.id` })
+      : sentDocument(services, input, input.text, segmentation, { ...context, param: `${path}.text` });
+  };
+  try {
+    for await (const { document, tokens: added } of inOrder(inputs, cut, SIDE_BY_SIDE)) {
+      documents.push(document);
+      tokens += added;
+      if (tokens > services.model.config.maxPositions) throw overContext(tokens, services, documents.length - 1);
+      signal.throwIfAborted();
+    }
+    return documents;
+  } finally {
+    // Whatever is still being cut is no longer wanted.
+    ended.abort();
+    place.leave();
   }
-  return documents;
+}
+
+/** Results in the order of the items, of which `atOnce` are worked on at the same time. */
+async function* inOrder<Item, Result>(
+  items: readonly Item[],
+  work: (item: Item, index: number) => Promise<Result>,
+  atOnce: number,
+): AsyncGenerator<Result> {
+  const begun: Promise<Result>[] = [];
+  for (let at = 0; at < items.length; at += 1) {
+    for (let next = begun.length; next < Math.min(items.length, at + atOnce); next += 1) {
+      const result = work(items[next] as Item, next);
+      // Its turn comes later, or never.
+      result.catch(() => undefined);
+      begun.push(result);
+    }
+    yield await (begun[at] as Promise<Result>);
+  }
 }
 
 /**
@@ -113,8 +148,9 @@ async function sentDocument(
   { title }: DocumentInput,
   text: string,
   segmentation: SegmentationBody | undefined,
+  context: SegmentContext,
 ): Promise<CutDocument> {
-  const segments = await services.segment(text, segmentOptions(segmentation));
+  const segments = await services.segment(text, segmentOptions(segmentation), context);
   return { document: { ...(title === undefined ? {} : { title }), text, segments }, tokens: tokensOf(segments) };
 }
 
@@ -123,12 +159,14 @@ async function registeredDocument(
   { id = '' }: DocumentInput,
   segmentation: SegmentationBody | undefined,
   cacheSalt: string | undefined,
-  param: string,
+  context: SegmentContext & { param: string },
 ): Promise<CutDocument> {
   const record = await services.documents.get(id, cacheSalt);
-  if (!record) throw new BlockstitchError('document_not_found', { id }, { param });
+  if (!record) throw new BlockstitchError('document_not_found', { id }, { param: context.param });
   const segments =
-    segmentation === undefined ? record.segments : await services.segment(record.text, segmentOptions(segmentation));
+    segmentation === undefined
+      ? record.segments
+      : await services.segment(record.text, segmentOptions(segmentation), context);
   const title = record.title === undefined ? {} : { title: record.title };
   return { document: { id, ...title, text: record.text, segments }, tokens: tokensOf(segments) };
 }

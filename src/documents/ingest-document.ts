@@ -51,9 +51,9 @@ export async function ingestDocument(
   const salt = body.cache_salt === undefined ? {} : { cacheSalt: body.cache_salt };
   const title = body.title === undefined ? {} : { title: body.title };
   const segmentation = segmentOptions(body.segmentation);
-  const segments = await services.segment(body.text, segmentation);
-  progress.signal.throwIfAborted();
-  const blocks = await prompts.documentBlocks({ id, ...title, text: body.text, segments });
+  const context = { tenant: body.cache_salt ?? '', signal: progress.signal };
+  const segments = await services.segment(body.text, segmentation, context);
+  const blocks = await prompts.documentBlocks({ id, ...title, text: body.text, segments }, context);
   progress.total?.(blocks.length);
   const reports = await engine.ingest(
     blocks,

@@ -1,12 +1,15 @@
 /**
  * The server's segmentation: its defaults under a request's options, segmenters made once, and a memory of what was
- * cut lately, so that a document sent again costs one hash. Knows which segmenters exist, not how they cut.
+ * cut lately, so that a document sent again costs one hash. Equal texts that come at the same time are cut once.
+ * Knows which segmenters exist, not how they cut.
  */
 import { createHash } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
 import { type Config, settingLabel } from '../config.js';
 import { BlockstitchError } from '../errors.js';
 import { automaticName, createSegmenter } from '../segment/create-segmenter.js';
-import type { Segment, Segmenter, SegmenterName, SegmentOptions } from '../segment/segmenter.js';
+import type { Segment, SegmentContext, Segmenter, SegmenterName, SegmentOptions } from '../segment/segmenter.js';
+import { SharedWork } from '../text/shared-work.js';
 import type { TextService } from '../text/text-service.js';
 
 type Defaults = Pick<
@@ -14,21 +17,26 @@ type Defaults = Pick<
   'segmenter' | 'segmenterDir' | 'sentenceEncoder' | 'targetTokens' | 'maxBlockTokens' | 'maxBlocks'
 >;
 
-/** Segments remembered over all texts. */
-const MEMORY_SEGMENTS = 200_000;
+/** Memory for segments and their token ids, over all texts. */
+const MEMORY_BYTES = 64 * 2 ** 20;
+/** A segment without its ids: an object, an array and its buffer. */
+const SEGMENT_BYTES = 256;
+
+/** Cuts a text under the server's defaults. */
+export type Segmentation = (text: string, options: SegmentOptions, context?: SegmentContext) => Promise<Segment[]>;
 
 /**
  * @param notice told in one line where the default segmenter is not the trained one for want of its files
- * @returns a function that cuts a text; it throws BlockstitchError `segmentation_invalid`, `payload_too_large`
+ * @returns a function that cuts a text; it throws what Segmenter.segment throws, and `payload_too_large`
  */
 export function createSegmentation(
   textService: TextService,
   defaults: Defaults,
   notice: (line: string) => void = () => undefined,
-): (text: string, options: SegmentOptions) => Promise<Segment[]> {
+): Segmentation {
   const segmenters = new Map<SegmenterName, Promise<Segmenter>>();
-  const memory = new Map<string, Segment[]>();
-  let remembered = 0;
+  const memory = new LRUCache<string, Segment[]>({ maxSize: MEMORY_BYTES, sizeCalculation: sizeOf });
+  const running = new SharedWork<Segment[]>();
   const dependencies = { textService, modelDir: defaults.segmenterDir, encoderDir: defaults.sentenceEncoder };
   if (defaults.segmenter === 'auto' && automaticName(defaults.segmenterDir) !== 'semantic') {
     notice(`no trained segmenter in ${defaults.segmenterDir}: texts are cut by the structural one`);
@@ -40,30 +48,25 @@ export function createSegmentation(
     known.catch(() => segmenters.delete(name));
     return known;
   };
-  const remember = (key: string, segments: Segment[]): void => {
-    memory.set(key, segments);
-    remembered += segments.length;
-    for (const [oldest, { length }] of memory) {
-      if (remembered <= MEMORY_SEGMENTS) break;
-      memory.delete(oldest);
-      remembered -= length;
-    }
-  };
-
-  return async (text, given) => {
+  return async (text, given, { signal, ...context } = {}) => {
+    const { tenant = '' } = context;
     const { segmenter = 'auto', ...options } = withDefaults(given, defaults);
-    const key = memoryKey(text, segmenter, options);
+    const key = memoryKey(tenant, text, segmenter, options);
     const known = memory.get(key);
-    if (known) {
-      memory.delete(key);
-      memory.set(key, known);
-      return known;
-    }
-    const segments = await (await segmenterOf(segmenter)).segment(text, options);
-    if (segments.length > defaults.maxBlocks) throw tooMany(segments.length, defaults.maxBlocks);
-    if (!memory.has(key)) remember(key, segments);
-    return segments;
+    if (known) return known;
+    const cut = async (stillWanted: AbortSignal) => {
+      const found = await segmenterOf(segmenter);
+      const segments = await found.segment(text, options, { ...context, signal: stillWanted });
+      if (segments.length > defaults.maxBlocks) throw tooMany(segments.length, defaults.maxBlocks);
+      memory.set(key, segments);
+      return segments;
+    };
+    return running.run(key, cut, signal);
   };
+}
+
+function sizeOf(segments: readonly Segment[]): number {
+  return segments.reduce((bytes, { tokens }) => bytes + SEGMENT_BYTES + tokens * Int32Array.BYTES_PER_ELEMENT, 1);
 }
 
 function tooMany(blocks: number, limit: number): BlockstitchError {
@@ -89,10 +92,10 @@ function withDefaults(given: SegmentOptions, defaults: Defaults): SegmentOptions
   };
 }
 
-function memoryKey(text: string, segmenter: string, options: SegmentOptions): string {
+function memoryKey(tenant: string, text: string, segmenter: string, options: SegmentOptions): string {
   const { targetTokens, minTokens, maxTokens, granularity } = options;
   return createHash('sha256')
-    .update(JSON.stringify([segmenter, targetTokens, minTokens, maxTokens, granularity]))
+    .update(JSON.stringify([tenant, segmenter, targetTokens, minTokens, maxTokens, granularity]))
     .update(Buffer.from(text, 'utf16le'))
     .digest('base64');
 }

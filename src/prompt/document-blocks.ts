@@ -1,10 +1,13 @@
 /**
  * The blocks of one document: its segments, the first one behind the template's prefix (with the title), the last one
- * before its suffix. Equal documents give equal blocks wherever they stand, so ingestion and chat make the same ones.
- * Remembers what it has tokenized lately: a cached document then costs one hash.
+ * before its suffix. A document with the same segments and frame gives the same blocks wherever it stands, so ingestion
+ * and chat make the same ones. Segments that bring their token ids are not tokenized again.
+ * Remembers what it has made lately, so that a document that comes again costs one hash.
  */
 import { createHash } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
 import { BlockstitchError } from '../errors.js';
+import { SharedWork } from '../text/shared-work.js';
 import type { TextService } from '../text/text-service.js';
 import { type DocumentFrame, framePrefix, TITLE_MARK } from './document-frame.js';
 import type { PlanBlock } from './prompt-plan.js';
@@ -22,8 +25,16 @@ export interface PromptDocument {
   id?: string;
   title?: string;
   text: string;
-  /** Spans that cover the text in order. Without them the text is one block, or is cut by the builder's segmenter. */
+  /** Spans that cover the text in order. Without them the text is one block. */
   segments?: readonly DocumentSegment[];
+}
+
+/** For whom a plan is made, and until when it is wanted. */
+export interface PromptContext {
+  /** What is remembered for one tenant is never used for another, so times tell nothing. Default ''. */
+  tenant?: string;
+  /** The client's. Its reason is thrown as soon as it aborts. */
+  signal?: AbortSignal;
 }
 
 /** Token ids remembered over all documents, 4 bytes each. */
@@ -32,8 +43,12 @@ const MEMORY_TOKENS = 4 * 2 ** 20;
 export class DocumentBlocks {
   readonly #text: TextService;
   readonly #control: RegExp | undefined;
-  readonly #memory = new Map<string, Int32Array[]>();
-  #memoryTokens = 0;
+  readonly #memory = new LRUCache<string, Int32Array[]>({
+    maxSize: MEMORY_TOKENS,
+    maxEntrySize: MEMORY_TOKENS / 4,
+    sizeCalculation: (ids) => Math.max(1, countTokens(ids)),
+  });
+  readonly #running = new SharedWork<Int32Array[]>();
 
   /** @param control matches control tokens' spellings (see `controlPattern`) */
   constructor(text: TextService, control: RegExp | undefined) {
@@ -45,13 +60,19 @@ export class DocumentBlocks {
    * @param index position in the request's documents, for error messages and block sources
    * @returns at least one block
    * @throws BlockstitchError `empty_input`, `text_not_encodable`, `invalid_request` for spans that do not cover the text
+   *   and for tokens that the model does not have
    */
-  async blocks(document: PromptDocument, frame: DocumentFrame, index: number): Promise<PlanBlock[]> {
+  async blocks(
+    document: PromptDocument,
+    frame: DocumentFrame,
+    index: number,
+    context: PromptContext,
+  ): Promise<PlanBlock[]> {
     const param = `documents[${index}].text`;
     if (document.text.trim() === '') throw new BlockstitchError('empty_input', { what: param }, { param });
     const segments = document.segments ?? [{ start: 0, end: document.text.length }];
     assertCover(segments, document.text.length, `documents[${index}].segments`);
-    const ids = await this.#tokenize(document, segments, frame, param);
+    const ids = await this.#tokenize(document, segments, frame, param, context);
     const blocks: PlanBlock[] = [];
     for (const [at, segment] of segments.entries()) {
       const tokenIds = ids[at];
@@ -75,18 +96,18 @@ export class DocumentBlocks {
     segments: readonly DocumentSegment[],
     frame: DocumentFrame,
     param: string,
+    { tenant = '', signal }: PromptContext,
   ): Promise<Int32Array[]> {
     const prefix = framePrefix(frame, document.title ?? '');
-    const key = memoryKey(document.text, segments, prefix, frame.suffix);
+    const key = memoryKey(tenant, document.text, segments, prefix, frame.suffix);
     const known = this.#memory.get(key);
-    if (known) {
-      this.#memory.delete(key);
-      this.#memory.set(key, known);
-      return known;
-    }
-    const ids = await this.#encode(document, segments, frame, param);
-    this.#remember(key, ids);
-    return ids;
+    if (known) return known;
+    const encode = async (stillWanted: AbortSignal) => {
+      const ids = await this.#encode(document, segments, frame, param, stillWanted);
+      this.#memory.set(key, ids);
+      return ids;
+    };
+    return this.#running.run(key, encode, signal);
   }
 
   async #encode(
@@ -94,6 +115,7 @@ export class DocumentBlocks {
     segments: readonly DocumentSegment[],
     frame: DocumentFrame,
     param: string,
+    signal: AbortSignal,
   ): Promise<Int32Array[]> {
     const last = segments.length - 1;
     const ids: Int32Array[] = new Array(segments.length);
@@ -109,11 +131,11 @@ export class DocumentBlocks {
       else plain.push(at);
     }
     const texts = plain.map((at) => document.text.slice(segments[at]?.start, segments[at]?.end));
-    const encoded = await this.#text.encodeAll(texts, { param });
+    const encoded = await this.#text.encodeAll(texts, { param, signal });
     for (const [order, at] of plain.entries()) ids[at] = encoded[order] ?? new Int32Array();
     const pieces = await this.#text.encodeAll(
       framed.flatMap((entry) => entry.pieces),
-      { param, parseControl: true },
+      { param, parseControl: true, signal },
     );
     let taken = 0;
     for (const entry of framed) {
@@ -139,18 +161,6 @@ export class DocumentBlocks {
     append(cutControl(body, this.#control));
     append([after]);
     return pieces;
-  }
-
-  #remember(key: string, ids: Int32Array[]): void {
-    const tokens = countTokens(ids);
-    if (tokens > MEMORY_TOKENS / 4) return;
-    this.#memory.set(key, ids);
-    this.#memoryTokens += tokens;
-    for (const [oldest, forgotten] of this.#memory) {
-      if (this.#memoryTokens <= MEMORY_TOKENS) break;
-      this.#memory.delete(oldest);
-      this.#memoryTokens -= countTokens(forgotten);
-    }
   }
 }
 
@@ -186,9 +196,15 @@ function assertCover(segments: readonly DocumentSegment[], length: number, param
   }
 }
 
-function memoryKey(text: string, segments: readonly DocumentSegment[], prefix: string, suffix: string): string {
+function memoryKey(
+  tenant: string,
+  text: string,
+  segments: readonly DocumentSegment[],
+  prefix: string,
+  suffix: string,
+): string {
   const hash = createHash('sha256');
-  hash.update(JSON.stringify([prefix, suffix, segments.map((segment) => segment.end)]));
+  hash.update(JSON.stringify([tenant, prefix, suffix, segments.map((segment) => segment.end)]));
   hash.update('\0');
   // UTF-16, because UTF-8 would make lone surrogates equal to U+FFFD.
   hash.update(Buffer.from(text, 'utf16le'));

@@ -1,7 +1,7 @@
 /**
  * Makes prompt plans: the chat template's stretches and the documents' segments become blocks, each tokenized on its
- * own, and what follows the last document becomes the final block (design section 3). Where documents stand is
- * ChatRendering's; how a document becomes blocks, DocumentBlocks'; which blocks are cached, the engine's.
+ * own, and what follows the last document becomes the final block. ChatRendering decides where documents stand,
+ * DocumentBlocks how a document becomes blocks, the engine which blocks are cached.
  */
 import { BlockstitchError } from '../errors.js';
 import type { TextService } from '../text/text-service.js';
@@ -9,8 +9,8 @@ import { isObject, type JsonObject } from '../text/tokenizer-file.js';
 import { type ChatMessage, readMessages } from './chat-messages.js';
 import { ChatRendering } from './chat-rendering.js';
 import { ChatTemplate } from './chat-template.js';
-import { concatenate, DocumentBlocks, type DocumentSegment, type PromptDocument } from './document-blocks.js';
-import { type DocumentFrame, EMPTY_FRAME } from './document-frame.js';
+import { concatenate, DocumentBlocks, type PromptContext, type PromptDocument } from './document-blocks.js';
+import { EMPTY_FRAME } from './document-frame.js';
 import type { AttentionMode, PlanBlock, PromptPlan } from './prompt-plan.js';
 import { controlPattern } from './template-markers.js';
 
@@ -18,11 +18,11 @@ export interface PromptBuilderOptions {
   textService: TextService;
   /** Ids that every prompt begins with; taken off the template's text where that begins with them (or the first few). */
   sinkTokenIds: Int32Array;
-  /** Cuts documents that come without segments; by default such a document is one block. */
-  segment?: (text: string) => Promise<readonly DocumentSegment[]>;
 }
 
-export interface ChatInput {
+export type { PromptContext };
+
+export interface ChatInput extends PromptContext {
   /** OpenAI's messages; checked here. */
   messages: unknown;
   documents?: readonly PromptDocument[];
@@ -30,7 +30,7 @@ export interface ChatInput {
   attention?: AttentionMode;
 }
 
-export interface CompletionInput {
+export interface CompletionInput extends PromptContext {
   /** The final block: text, in which control tokens are taken as such, or token ids. */
   prompt: string | readonly number[];
   /** Texts that become cached blocks; control tokens in them stay text. */
@@ -46,7 +46,6 @@ export class PromptBuilder {
   readonly #text: TextService;
   readonly #rendering: ChatRendering;
   readonly #documents: DocumentBlocks;
-  readonly #segment: PromptBuilderOptions['segment'];
 
   /** @throws BlockstitchError `checkpoint_invalid` for a chat template that does not parse */
   constructor(options: PromptBuilderOptions) {
@@ -55,14 +54,13 @@ export class PromptBuilder {
     const template = chatTemplate === undefined ? undefined : new ChatTemplate(chatTemplate, checkpointDir);
     this.#text = options.textService;
     this.sinkTokenIds = options.sinkTokenIds;
-    this.#segment = options.segment;
     this.#rendering = new ChatRendering(template, specialTokens(config), control);
     this.#documents = new DocumentBlocks(options.textService, control);
   }
 
   /**
-   * @throws BlockstitchError `invalid_request` (messages, or what the template says of them), `empty_input`,
-   *   `text_not_encodable`
+   * @throws BlockstitchError `invalid_request` (messages, what the template says of them, tokens that the model does not
+   *   have), `empty_input`, `text_not_encodable`, `queue_full`
    */
   async chat(input: ChatInput): Promise<PromptPlan> {
     const messages = readMessages(input.messages);
@@ -70,11 +68,11 @@ export class PromptBuilder {
     const attention = input.attention ?? 'block';
     const titles = documents.map((document) => document.title);
     const { stretches, order, frames } = this.#rendering.render(messages, titles);
-    const encoded = await this.#encodeStretches(stretches);
+    const encoded = await this.#encodeStretches(stretches, input.signal);
     const final = encoded.pop() ?? new Int32Array();
     if (documents.length === 0) return this.#withoutDocuments(messages, final, attention);
     const ofDocuments = await Promise.all(
-      documents.map((document, index) => this.#blocksOf(document, frames[index] ?? EMPTY_FRAME, index)),
+      documents.map((document, index) => this.#documents.blocks(document, frames[index] ?? EMPTY_FRAME, index, input)),
     );
     const blocks: PlanBlock[] = [];
     for (const [at, stretch] of encoded.entries()) {
@@ -92,24 +90,18 @@ export class PromptBuilder {
     for (const [index, text] of texts.entries()) {
       const param = `blocks[${index}]`;
       if (text === '') throw new BlockstitchError('empty_input', { what: param }, { param });
-      const tokenIds = await this.#text.encode(text, { param });
+      const tokenIds = await this.#text.encode(text, { param, signal: input.signal });
       const source = { documentIndex: index, start: 0, end: text.length };
       if (tokenIds.length > 0) blocks.push({ tokenIds, kind: 'document', source });
     }
-    const prompt = await this.#readPrompt(input.prompt);
+    const prompt = await this.#readPrompt(input.prompt, input.signal);
     const final = blocks.length === 0 ? this.#withoutSinks(prompt) : prompt;
     return this.#plan(input.attention ?? 'block', blocks, final, 'prompt');
   }
 
   /** The blocks that `chat` makes of one document wherever it stands: what ingestion must cache. */
-  async documentBlocks(document: PromptDocument): Promise<PlanBlock[]> {
-    return this.#blocksOf(document, this.#rendering.frameOf(document.title), 0);
-  }
-
-  async #blocksOf(document: PromptDocument, frame: DocumentFrame, index: number): Promise<PlanBlock[]> {
-    if (document.segments || !this.#segment) return this.#documents.blocks(document, frame, index);
-    const segments = await this.#segment(document.text);
-    return this.#documents.blocks({ ...document, segments }, frame, index);
+  async documentBlocks(document: PromptDocument, context: PromptContext = {}): Promise<PlanBlock[]> {
+    return this.#documents.blocks(document, this.#rendering.frameOf(document.title), 0, context);
   }
 
   /**
@@ -137,8 +129,8 @@ export class PromptBuilder {
     return Math.max(end, 0);
   }
 
-  async #encodeStretches(stretches: readonly string[][]): Promise<Int32Array[]> {
-    const ids = await this.#text.encodeAll(stretches.flat(), { parseControl: true, param: 'messages' });
+  async #encodeStretches(stretches: readonly string[][], signal: AbortSignal | undefined): Promise<Int32Array[]> {
+    const ids = await this.#text.encodeAll(stretches.flat(), { parseControl: true, param: 'messages', signal });
     let taken = 0;
     return stretches.map((pieces) => {
       taken += pieces.length;
@@ -146,9 +138,9 @@ export class PromptBuilder {
     });
   }
 
-  async #readPrompt(prompt: string | readonly number[]): Promise<Int32Array> {
-    if (typeof prompt === 'string') return this.#text.encode(prompt, { parseControl: true, param: 'prompt' });
-    const limit = this.#text.tokenizer.vocabSize;
+  async #readPrompt(prompt: string | readonly number[], signal: AbortSignal | undefined): Promise<Int32Array> {
+    if (typeof prompt === 'string') return this.#text.encode(prompt, { parseControl: true, param: 'prompt', signal });
+    const limit = this.#text.idLimit;
     const wrong = prompt.findIndex((id) => !Number.isInteger(id) || id < 0 || id >= limit);
     if (wrong < 0) return Int32Array.from(prompt);
     const param = `prompt[${wrong}]`;
@@ -160,8 +152,8 @@ export class PromptBuilder {
   }
 
   /**
-   * The sinks stand at the front already: where the text begins with them too, they are taken off. A template knows
-   * nothing of learned sinks, so its text may begin with the first few only (BOS).
+   * The sinks stand at the front already. Where the text begins with them too, they are taken off. A template does not
+   * know learned sinks, so its text may begin with the first few only (BOS).
    */
   #withoutSinks(ids: Int32Array): Int32Array {
     let same = 0;

@@ -1,13 +1,14 @@
 /**
  * The trained segmenter's network: from the features of units to the strength of the boundary behind each. Loads
- * segmenter.json, words.bin and segmenter.onnx; runs on the thread that calls it, so call it in a worker.
- * Long texts go through in windows that overlap by all that the network can see, so a strength hangs on its
+ * segmenter.json, words.bin and segmenter.onnx; runs on the thread that calls it, so call it in a text thread.
+ * Long texts go through in windows that overlap by all that the network can see, so a strength depends on its
  * surroundings alone, however long the text.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { BlockstitchError } from '../errors.js';
+import { type Pace, unhurried } from '../text/pace.js';
 import { slidingCohesion, type UnitBags } from './lexical-cohesion.js';
 import { splitUnits, type TextUnit } from './text-units.js';
 import { FEATURE_VERSION, FEATURES, type UnitFeatures, unitFeatures } from './unit-features.js';
@@ -79,8 +80,10 @@ export class BoundaryModel {
     }
   }
 
-  async strengths(text: string): Promise<BoundaryStrengths> {
+  /** @param pace told of the units as they go through the network */
+  async strengths(text: string, pace: Pace = unhurried): Promise<BoundaryStrengths> {
     const units = splitUnits(text);
+    pace(units.length);
     const features = unitFeatures(text, units, this.#vocabulary);
     const levelCount = this.#card.level_characters.length;
     const levels = new Float32Array(units.length * levelCount);
@@ -89,6 +92,7 @@ export class BoundaryModel {
       const stop = Math.min(start + WINDOW, units.length);
       const from = Math.max(0, start - context);
       const to = Math.min(units.length, stop + context);
+      pace(to - from);
       const part = await this.#run(features, from, to);
       levels.set(part.subarray((start - from) * levelCount, (stop - from) * levelCount), start * levelCount);
     }

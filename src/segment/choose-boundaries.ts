@@ -3,7 +3,7 @@
  * and by how near the piece comes to the target. Looks ahead no further than the maximum, so text added at the end
  * moves only the boundaries near the old end.
  */
-
+import { type Pace, unhurried } from '../text/pace.js';
 import type { SegmentLimits } from './segment-limits.js';
 import type { Atom } from './text-atoms.js';
 
@@ -24,12 +24,20 @@ const LENGTH_WEIGHT = 0.5;
 /** Pieces longer than this multiple of the target are not looked at, unless nothing else fits. */
 const REACH = 2.5;
 
-/** @param atoms in order, each within the maximum @returns spans in order that cover the atoms */
-export function chooseBoundaries(atoms: readonly CountedAtom[], limits: SegmentLimits): ChosenSpan[] {
+/**
+ * @param atoms in order, each within the maximum
+ * @param pace told of each atom that is looked at
+ * @returns spans in order that cover the atoms
+ */
+export function chooseBoundaries(
+  atoms: readonly CountedAtom[],
+  limits: SegmentLimits,
+  pace: Pace = unhurried,
+): ChosenSpan[] {
   const spans: ChosenSpan[] = [];
   let first = 0;
   while (first < atoms.length) {
-    const last = nextBoundary(atoms, first, limits);
+    const last = nextBoundary(atoms, first, limits, pace);
     let tokens = 0;
     for (let at = first; at <= last; at += 1) tokens += atoms[at]?.tokens ?? 0;
     spans.push({
@@ -44,14 +52,15 @@ export function chooseBoundaries(atoms: readonly CountedAtom[], limits: SegmentL
 }
 
 /** @returns index of the atom that ends the piece beginning with atom `first` */
-function nextBoundary(atoms: readonly CountedAtom[], first: number, limits: SegmentLimits): number {
+function nextBoundary(atoms: readonly CountedAtom[], first: number, limits: SegmentLimits, pace: Pace): number {
   const { minTokens, targetTokens, maxTokens } = limits;
   const reach = Math.min(maxTokens, Math.ceil(targetTokens * REACH));
   const rest = tokensWithin(atoms, first, reach + minTokens);
   let best = first;
   let bestValue = Number.NEGATIVE_INFINITY;
   let tokens = 0;
-  for (let at = first; at < atoms.length; at += 1) {
+  let at = first;
+  for (; at < atoms.length; at += 1) {
     const atom = atoms[at] as CountedAtom;
     tokens += atom.tokens;
     if (tokens > reach && at > first) break;
@@ -66,6 +75,7 @@ function nextBoundary(atoms: readonly CountedAtom[], first: number, limits: Segm
       best = at;
     }
   }
+  pace(at - first);
   return best;
 }
 

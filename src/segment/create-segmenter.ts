@@ -8,12 +8,14 @@ import { assertWellFormed, type TextService } from '../text/text-service.js';
 import { workerFile } from '../text/worker-file.js';
 import { hasModel } from './boundary-model.js';
 import { CUTS, type CutName } from './cuts.js';
+import { type PackedSegments, unpacked } from './packed-segments.js';
 import { readLimits } from './segment-limits.js';
-import type { CutTask, EmbeddingTask, SegmentTask, SemanticTask } from './segment-worker.js';
-import type { Segment, Segmenter, SegmenterName, SegmentOptions } from './segmenter.js';
+import type { SegmentTask } from './segment-worker.js';
+import type { Segment, SegmentContext, Segmenter, SegmenterName, SegmentOptions } from './segmenter.js';
+import { SpanTokens } from './span-tokens.js';
 
 export interface SegmenterDependencies {
-  /** Counts tokens and lends its threads. */
+  /** Makes tokens and lends its threads. */
   textService: TextService;
   /** Directory of the trained segmenter; empty where there is none. */
   modelDir?: string;
@@ -34,64 +36,57 @@ export function automaticName(modelDir = ''): 'semantic' | 'structural' {
 export async function createSegmenter(name: SegmenterName, dependencies: SegmenterDependencies): Promise<Segmenter> {
   const { textService, modelDir = '', encoderDir = '' } = dependencies;
   const wanted = name === 'auto' ? automaticName(modelDir) : name;
-  if (Object.hasOwn(CUTS, wanted)) return new CutSegmenter(wanted as CutName, textService);
+  if (Object.hasOwn(CUTS, wanted)) {
+    const cut = wanted as CutName;
+    return new TextSegmenter(cut, textService, { run: 'segment', fields: { name: cut }, inline: CUTS[cut] });
+  }
   if (wanted === 'embedding') {
-    return new ThreadSegmenter(wanted, textService, (task) => {
-      const embedding: EmbeddingTask = { ...task, encoderDir };
-      return textService.run(WORKER, 'segmentEmbedding', embedding);
-    });
+    return new TextSegmenter(wanted, textService, { run: 'segmentEmbedding', fields: { encoderDir } });
   }
   if (wanted === 'semantic') {
     if (!hasModel(modelDir)) throw invalid(`there is no trained segmenter in "${modelDir}".`);
-    return new ThreadSegmenter(wanted, textService, (task) => {
-      const semantic: SemanticTask = { ...task, modelDir };
-      return textService.run(WORKER, 'segmentSemantic', semantic);
-    });
+    return new TextSegmenter(wanted, textService, { run: 'segmentSemantic', fields: { modelDir } });
   }
   const known = ['auto', ...Object.keys(CUTS), 'embedding', 'semantic'].join(', ');
   throw invalid(`there is no segmenter "${name}"; known: ${known}.`);
 }
 
-/** A heuristic segmenter behind the interface. */
-export class CutSegmenter implements Segmenter {
-  readonly name: CutName;
-  readonly #text: TextService;
-
-  constructor(name: CutName, text: TextService) {
-    this.name = name;
-    this.#text = text;
-  }
-
-  async segment(text: string, options: SegmentOptions = {}): Promise<Segment[]> {
-    const limits = readLimits(options);
-    assertWellFormed(text, 'text');
-    if (text === '') return [];
-    const { tokenizer, checkpointDir } = this.#text;
-    if (text.length <= INLINE_CHARACTERS) {
-      return CUTS[this.name](text, limits, (texts) => texts.map((part) => tokenizer.encode(part).length));
-    }
-    const task: CutTask = { checkpointDir, name: this.name, text, limits };
-    return this.#text.run<Segment[]>(WORKER, 'segment', task);
-  }
+/** Where a segmenter's work is done. */
+interface Work {
+  /** The worker's function and what it takes beside the fields of every task. */
+  run: string;
+  fields: object;
+  /** The same on this thread, for short texts. */
+  inline?: (typeof CUTS)[CutName];
 }
 
-/** A segmenter that runs in a text thread, whatever the text's length. */
-class ThreadSegmenter implements Segmenter {
-  readonly name: 'embedding' | 'semantic';
+class TextSegmenter implements Segmenter {
+  readonly name: Segmenter['name'];
   readonly #text: TextService;
-  readonly #run: (task: SegmentTask) => Promise<Segment[]>;
+  readonly #work: Work;
 
-  constructor(name: 'embedding' | 'semantic', text: TextService, run: (task: SegmentTask) => Promise<Segment[]>) {
+  constructor(name: Segmenter['name'], text: TextService, work: Work) {
     this.name = name;
     this.#text = text;
-    this.#run = run;
+    this.#work = work;
   }
 
-  async segment(text: string, options: SegmentOptions = {}): Promise<Segment[]> {
+  async segment(text: string, options: SegmentOptions = {}, context: SegmentContext = {}): Promise<Segment[]> {
     const limits = readLimits(options);
-    assertWellFormed(text, 'text');
+    const { tenant = '', param = 'text' } = context;
+    assertWellFormed(text, param);
     if (text === '') return [];
-    return this.#run({ checkpointDir: this.#text.checkpointDir, text, limits });
+    const { inline, run, fields } = this.#work;
+    if (inline && text.length <= INLINE_CHARACTERS) {
+      const segments = inline(new SpanTokens(text, this.#text.tokenizer), limits);
+      for (const { tokenIds } of segments) if (tokenIds) this.#text.assertInside(tokenIds, param);
+      return segments;
+    }
+    const { checkpointDir } = this.#text;
+    const task: SegmentTask = { ...fields, checkpointDir, text, limits, tenant };
+    const cut = await this.#text.run<PackedSegments>(WORKER, run, task, context);
+    this.#text.assertInside(cut.ids, param);
+    return unpacked(cut);
   }
 }
 

@@ -4,54 +4,41 @@
  */
 import type { Cut } from './cut-structural.js';
 import { exactSegments } from './exact-segments.js';
+import type { CountedSpan, TextSpan } from './span-tokens.js';
 import { splitOversize } from './split-oversize.js';
 
-interface Piece {
-  start: number;
-  end: number;
-  tokens: number;
-}
-
 /** Pieces of the target length at most, as near to it as whole words allow. */
-export const cutFixed: Cut = (text, limits, count) => {
-  const words = countPieces(text, splitBehind(text, 0, text.length, ' '), count);
-  const pieces = splitOversize(text, words, limits.targetTokens, count);
-  return exactSegments(
-    text,
-    withScore(merge(pieces, limits.targetTokens, limits.targetTokens)),
-    limits.maxTokens,
-    count,
-  );
+export const cutFixed: Cut = (tokens, { targetTokens, maxTokens }) => {
+  const words = tokens.counted(splitBehind(tokens.text, 0, tokens.text.length, ' '));
+  const pieces = splitOversize(tokens, words, targetTokens);
+  return exactSegments(tokens, withScore(merge(pieces, targetTokens, targetTokens)), maxTokens);
 };
 
 /** Pieces between empty lines; paragraphs below the minimum join the next one. */
-export const cutParagraphs: Cut = (text, limits, count) => {
-  const paragraphs = splitBehind(text, 0, text.length, '\n\n');
-  const merged = merge(countPieces(text, paragraphs, count), limits.minTokens, limits.maxTokens);
-  return exactSegments(text, withScore(merged), limits.maxTokens, count);
+export const cutParagraphs: Cut = (tokens, { minTokens, maxTokens }) => {
+  const paragraphs = tokens.counted(splitBehind(tokens.text, 0, tokens.text.length, '\n\n'));
+  return exactSegments(tokens, withScore(merge(paragraphs, minTokens, maxTokens)), maxTokens);
 };
 
 const SEPARATORS = ['\n\n', '\n', '. ', ' '];
 
 /** Splits at the first separator that helps, what is still too long at the next, then merges up to the target. */
-export const cutRecursive: Cut = (text, limits, count) => {
-  let pieces = countPieces(text, text === '' ? [] : [{ start: 0, end: text.length }], count);
+export const cutRecursive: Cut = (tokens, { targetTokens, maxTokens }) => {
+  const { text } = tokens;
+  let pieces = tokens.counted(text === '' ? [] : [{ start: 0, end: text.length }]);
   for (const separator of SEPARATORS) {
-    const large = pieces.filter((piece) => piece.tokens > limits.targetTokens);
-    if (large.length === 0) break;
-    const split = large.flatMap((piece) => splitBehind(text, piece.start, piece.end, separator));
-    const counted = countPieces(text, split, count);
-    const small = pieces.filter((piece) => piece.tokens <= limits.targetTokens);
-    pieces = [...small, ...counted].sort((a, b) => a.start - b.start);
+    if (pieces.every((piece) => piece.tokens <= targetTokens)) break;
+    pieces = pieces.flatMap((piece) =>
+      piece.tokens <= targetTokens ? [piece] : tokens.counted(splitBehind(text, piece.start, piece.end, separator)),
+    );
   }
-  pieces = splitOversize(text, pieces, limits.targetTokens, count);
-  const merged = merge(pieces, limits.targetTokens, limits.targetTokens);
-  return exactSegments(text, withScore(merged), limits.maxTokens, count);
+  const fitting = splitOversize(tokens, pieces, targetTokens);
+  return exactSegments(tokens, withScore(merge(fitting, targetTokens, targetTokens)), maxTokens);
 };
 
 /** Joins neighbours from the left while the sum stays below `enough` and within `most`. */
-function merge(pieces: readonly Piece[], enough: number, most: number): Piece[] {
-  const merged: Piece[] = [];
+function merge(pieces: readonly CountedSpan[], enough: number, most: number): CountedSpan[] {
+  const merged: CountedSpan[] = [];
   for (const piece of pieces) {
     const last = merged.at(-1);
     if (last && last.tokens < enough && last.tokens + piece.tokens <= most) {
@@ -63,8 +50,8 @@ function merge(pieces: readonly Piece[], enough: number, most: number): Piece[] 
 }
 
 /** Spans that end behind each run of `separator`. */
-function splitBehind(text: string, start: number, end: number, separator: string): { start: number; end: number }[] {
-  const spans: { start: number; end: number }[] = [];
+function splitBehind(text: string, start: number, end: number, separator: string): TextSpan[] {
+  const spans: TextSpan[] = [];
   let from = start;
   while (from < end) {
     let at = text.indexOf(separator, from);
@@ -78,16 +65,7 @@ function splitBehind(text: string, start: number, end: number, separator: string
   return spans;
 }
 
-function countPieces(
-  text: string,
-  spans: readonly { start: number; end: number }[],
-  count: (texts: readonly string[]) => ArrayLike<number>,
-): Piece[] {
-  const counts = count(spans.map((span) => text.slice(span.start, span.end)));
-  return spans.map((span, index) => ({ ...span, tokens: counts[index] ?? 0 }));
-}
-
 /** Baselines do not weigh boundaries: all have the same strength. */
-function withScore(pieces: readonly Piece[]): { start: number; end: number; boundaryScore: number }[] {
+function withScore(pieces: readonly TextSpan[]): (TextSpan & { boundaryScore: number })[] {
   return pieces.map(({ start, end }) => ({ start, end, boundaryScore: 0.5 }));
 }

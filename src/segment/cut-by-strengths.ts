@@ -7,7 +7,7 @@ import { fittingUnits } from './fitting-units.js';
 import { coarsestTarget, finestTarget, type SegmentLimits } from './segment-limits.js';
 import type { Segment } from './segmenter.js';
 import { selectBoundaries, selectNested } from './select-boundaries.js';
-import type { CountTokens } from './split-oversize.js';
+import type { SpanTokens, TextSpan } from './span-tokens.js';
 
 /** Strength of a boundary that no unit ends at: only the maximum forces one there. */
 const INSIDE_UNIT = -12;
@@ -18,19 +18,18 @@ const INSIDE_UNIT = -12;
  * @param believed where strengths mean the same in every text: that from which a boundary is believed in (ScoredUnits)
  */
 export function cutByStrengths(
-  text: string,
-  units: readonly { start: number; end: number }[],
+  spanTokens: SpanTokens,
+  units: readonly TextSpan[],
   strengthsOf: (targetTokens: number) => ArrayLike<number>,
   limits: SegmentLimits,
-  count: CountTokens,
   believed?: number,
 ): Segment[] {
-  const { ends, tokens, units: owners } = fittingUnits(text, units, limits.maxTokens, count);
+  const { ends, tokens, units: owners } = fittingUnits(spanTokens, units, limits.maxTokens);
   const strengthsAt = (targetTokens: number) => {
     const strengths = strengthsOf(targetTokens);
     return Float64Array.from(owners, (unit) => (unit < 0 ? INSIDE_UNIT : (strengths[unit] as number)));
   };
-  const scored = { tokens, strengthsAt, ...(believed === undefined ? {} : { believed }) };
+  const scored = { tokens, strengthsAt, pace: spanTokens.pace, ...(believed === undefined ? {} : { believed }) };
   const { granularity, maxTokens } = limits;
   const chosen =
     granularity === undefined
@@ -43,7 +42,7 @@ export function cutByStrengths(
     start = span.end;
     return span;
   });
-  return exactSegments(text, spans, maxTokens, count);
+  return exactSegments(spanTokens, spans, maxTokens);
 }
 
 /** Scores of any range as log-odds of unit spread, so that lengths weigh equally against them. */

@@ -1,7 +1,8 @@
 /**
  * Semantic chunking by embedding similarity: each unit is encoded with its neighbours, and the distance between the
- * vectors on both sides of a boundary is its strength. The encoder is whatever the user points at.
+ * vectors on both sides of a boundary is its strength. The user names the encoder.
  */
+import { type Pace, unhurried } from '../text/pace.js';
 import { standardized } from './cut-by-strengths.js';
 import type { SentenceEncoder } from './sentence-encoder.js';
 import { splitUnits, type TextUnit } from './text-units.js';
@@ -15,13 +16,14 @@ const LONGEST_WINDOW = 2000;
 export async function embeddingStrengths(
   text: string,
   encoder: SentenceEncoder,
+  pace: Pace = unhurried,
 ): Promise<{ units: TextUnit[]; strengths: Float64Array }> {
   const units = splitUnits(text);
   const windows = units.map((unit, index) => {
     const last = units[Math.min(index + WINDOW, units.length) - 1] ?? unit;
     return text.slice(unit.start, Math.min(last.end, unit.start + LONGEST_WINDOW)).trim();
   });
-  const vectors = await encoder.encode(windows);
+  const vectors = await encoder.encode(windows, pace);
   const distances = units.map((_, index) => {
     const left = vectors[Math.max(0, index + 1 - WINDOW)];
     const right = vectors[index + 1];

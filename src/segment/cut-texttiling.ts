@@ -2,7 +2,6 @@
  * TextTiling (Hearst 1997) over the units of the text: shared words of the windows before and behind each boundary,
  * smoothed, and how deep each valley lies below the peaks beside it (section 4). Windows reach half a target length.
  */
-
 import { cutByStrengths, standardized } from './cut-by-strengths.js';
 import type { Cut } from './cut-structural.js';
 import { slidingCohesion } from './lexical-cohesion.js';
@@ -16,12 +15,13 @@ const MOST_WORDS = 4096;
 /** UTF-16 units of a token, about. */
 const TOKEN_CHARACTERS = 4;
 
-export const cutTextTiling: Cut = (text, limits, count) => {
+export const cutTextTiling: Cut = (tokens, limits) => {
+  const { text } = tokens;
   const units = splitUnits(text);
   const width = Math.max(2, Math.round((limits.targetTokens * TOKEN_CHARACTERS * units.length) / (2 * text.length)));
   const scores = smooth(slidingCohesion(bagsOf(text, units), width));
   const strengths = standardized(depths(scores));
-  return cutByStrengths(text, units, () => strengths, limits, count);
+  return cutByStrengths(tokens, units, () => strengths, limits);
 };
 
 function bagsOf(text: string, units: readonly TextUnit[]) {

@@ -1,24 +1,29 @@
 /**
- * From spans to segments: counts each span's tokens exactly, cuts those that came out above the maximum, and gives the
- * boundaries inside them no strength. What every segmenter that works with estimates ends with.
+ * From spans to segments: makes the ids of each span, cuts those that came out above the maximum, and gives the
+ * boundaries inside them no strength. Every segmenter ends with this.
  */
 import type { Segment } from './segmenter.js';
-import { type CountTokens, splitOversize } from './split-oversize.js';
+import type { SpanTokens, TextSpan } from './span-tokens.js';
+import { splitOversize } from './split-oversize.js';
 
 /** @param spans in order, covering the text @returns segments in order, each within the maximum */
 export function exactSegments(
-  text: string,
-  spans: readonly { start: number; end: number; boundaryScore: number }[],
+  tokens: SpanTokens,
+  spans: readonly (TextSpan & { boundaryScore: number })[],
   maxTokens: number,
-  count: CountTokens,
 ): Segment[] {
-  const counts = count(spans.map((span) => text.slice(span.start, span.end)));
   const segments: Segment[] = [];
-  for (const [index, span] of spans.entries()) {
-    const counted = { start: span.start, end: span.end, tokens: counts[index] ?? 0 };
-    const pieces = counted.tokens > maxTokens ? splitOversize(text, [counted], maxTokens, count) : [counted];
+  const add = ({ start, end }: TextSpan, tokenIds: Int32Array, boundaryScore: number) =>
+    segments.push({ start, end, tokens: tokenIds.length, tokenIds, boundaryScore });
+  for (const span of spans) {
+    const ids = tokens.encode(span);
+    if (ids.length <= maxTokens) {
+      add(span, ids, span.boundaryScore);
+      continue;
+    }
+    const pieces = splitOversize(tokens, [{ start: span.start, end: span.end, tokens: ids.length }], maxTokens);
     for (const [at, piece] of pieces.entries()) {
-      segments.push({ ...piece, boundaryScore: at === pieces.length - 1 ? span.boundaryScore : 0 });
+      add(piece, tokens.encode(piece), at === pieces.length - 1 ? span.boundaryScore : 0);
     }
   }
   const last = segments.at(-1);

@@ -1,5 +1,6 @@
 /** Units with their token counts, those above the maximum cut further, so that any choice of boundaries can keep it. */
-import { type CountTokens, splitOversize } from './split-oversize.js';
+import type { SpanTokens, TextSpan } from './span-tokens.js';
+import { splitOversize } from './split-oversize.js';
 
 export interface FittingUnits {
   /** Where each piece ends. [pieces] */
@@ -11,19 +12,11 @@ export interface FittingUnits {
 }
 
 /** @param units in order, covering the text */
-export function fittingUnits(
-  text: string,
-  units: readonly { start: number; end: number }[],
-  maxTokens: number,
-  count: CountTokens,
-): FittingUnits {
-  const counts = count(units.map((unit) => text.slice(unit.start, unit.end)));
+export function fittingUnits(tokens: SpanTokens, units: readonly TextSpan[], maxTokens: number): FittingUnits {
   const fitting: FittingUnits = { ends: [], tokens: [], units: [] };
   for (const [index, { start, end }] of units.entries()) {
-    const tokens = counts[index] ?? 0;
-    const pieces =
-      tokens <= maxTokens ? [{ end, tokens }] : splitOversize(text, [{ start, end, tokens }], maxTokens, count);
-    for (const piece of pieces) {
+    const unit = { start, end, tokens: tokens.count({ start, end }) };
+    for (const piece of splitOversize(tokens, [unit], maxTokens)) {
       fitting.ends.push(piece.end);
       fitting.tokens.push(piece.tokens);
       fitting.units.push(piece.end === end ? index : -1);

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { Tokenizer } from '@huggingface/tokenizers';
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { BlockstitchError } from '../errors.js';
+import { type Pace, unhurried } from '../text/pace.js';
 import { normalized, type SentenceEncoder } from './sentence-encoder.js';
 
 const MOST_TOKENS = 256;
@@ -42,11 +43,15 @@ class OnnxEncoder implements SentenceEncoder {
     this.#tensor = tensor;
   }
 
-  async encode(texts: readonly string[]): Promise<Float32Array[]> {
-    const ids = texts.map((text) => this.#tokenizer.encode(text).ids.slice(0, MOST_TOKENS));
+  async encode(texts: readonly string[], pace: Pace = unhurried): Promise<Float32Array[]> {
+    const ids = texts.map((text) => {
+      pace(1);
+      return this.#tokenizer.encode(text).ids.slice(0, MOST_TOKENS);
+    });
     const order = ids.map((_, index) => index).sort((a, b) => (ids[a]?.length ?? 0) - (ids[b]?.length ?? 0));
     const vectors: Float32Array[] = new Array(texts.length);
     for (let at = 0; at < order.length; at += BATCH) {
+      pace(BATCH);
       const batch = order.slice(at, at + BATCH);
       const encoded = await this.#run(batch.map((index) => ids[index] ?? []));
       for (const [row, index] of batch.entries()) vectors[index] = encoded[row] as Float32Array;

@@ -18,6 +18,8 @@ export interface SegmentLimits {
 
 export const DEFAULT_TARGET_TOKENS = 200;
 export const DEFAULT_MAX_TOKENS = 512;
+/** No option is larger: no model's context is, and a slip of the hand is told. */
+export const MOST_BLOCK_TOKENS = 1_048_576;
 /** Below this a single character (up to four bytes, and a prefix) might not fit. */
 export const LEAST_MAX_TOKENS = 16;
 const FINEST_TARGET_TOKENS = 48;
@@ -30,8 +32,8 @@ export function readLimits(options: SegmentOptions): SegmentLimits {
   const { granularity } = options;
   for (const name of ['targetTokens', 'minTokens', 'maxTokens'] as const) {
     const value = options[name];
-    if (value !== undefined && (!Number.isSafeInteger(value) || value < 1)) {
-      throw invalid(`${snake(name)} must be a whole number of at least 1, not ${value}.`);
+    if (value !== undefined && !(Number.isInteger(value) && value >= 1 && value <= MOST_BLOCK_TOKENS)) {
+      throw invalid(`${snake(name)} must be a whole number of 1 to ${MOST_BLOCK_TOKENS}, not ${value}.`);
     }
   }
   if (granularity !== undefined && !(granularity >= 0 && granularity <= 1)) {
@@ -40,7 +42,8 @@ export function readLimits(options: SegmentOptions): SegmentLimits {
   if (granularity !== undefined && options.targetTokens !== undefined) {
     throw invalid('granularity and target_tokens exclude one another.');
   }
-  const maxTokens = options.maxTokens ?? Math.max(DEFAULT_MAX_TOKENS, 2 * (options.targetTokens ?? 0));
+  const roomy = Math.max(DEFAULT_MAX_TOKENS, 2 * (options.targetTokens ?? 0));
+  const maxTokens = options.maxTokens ?? Math.min(MOST_BLOCK_TOKENS, roomy);
   if (maxTokens < LEAST_MAX_TOKENS) throw invalid(`max_tokens must be at least ${LEAST_MAX_TOKENS}, not ${maxTokens}.`);
   const targetTokens = options.targetTokens ?? targetOf(granularity, maxTokens, options.minTokens ?? 1);
   if (targetTokens > maxTokens) throw invalid(`target_tokens ${targetTokens} is above max_tokens ${maxTokens}.`);

@@ -2,21 +2,25 @@
  * Runs segmenters in a text thread (see TextService.run), with that thread's tokenizer; each thread keeps the networks
  * that it has loaded, and the strengths of the last text, since one text is often cut at several lengths.
  */
-import { tokenizerOf } from '../text/text-worker.js';
+import { paceUntil } from '../text/pace.js';
+import type { Stoppable } from '../text/text-threads.js';
+import { moved, tokenizerOf } from '../text/text-worker.js';
 import { BELIEVED_STRENGTH, BoundaryModel, type BoundaryStrengths } from './boundary-model.js';
 import { cutByStrengths } from './cut-by-strengths.js';
 import { embeddingStrengths } from './cut-embedding.js';
 import { CUTS, type CutName } from './cuts.js';
 import { openOnnxEncoder } from './onnx-encoder.js';
+import { type PackedSegments, packed } from './packed-segments.js';
 import type { SegmentLimits } from './segment-limits.js';
-import type { Segment } from './segmenter.js';
 import { hashedNgramEncoder, type SentenceEncoder } from './sentence-encoder.js';
-import type { CountTokens } from './split-oversize.js';
+import { SpanTokens } from './span-tokens.js';
 
-export interface SegmentTask {
+export interface SegmentTask extends Stoppable {
   checkpointDir: string;
   text: string;
   limits: SegmentLimits;
+  /** What is kept of a text serves this tenant alone. */
+  tenant: string;
 }
 
 export interface CutTask extends SegmentTask {
@@ -39,58 +43,67 @@ const SAMPLE_CHARACTERS = 4096;
 /** Strengths of longer texts are not kept. */
 const MOST_KEPT_CHARACTERS = 1 << 20;
 
+/** Strengths that a thread keeps of the last text: of which text, of which network, for whom. */
+interface Kept<Strengths> {
+  text: string;
+  directory: string;
+  tenant: string;
+  strengths: Strengths;
+}
+
 const models = new Map<string, Promise<BoundaryModel>>();
 const encoders = new Map<string, Promise<SentenceEncoder>>();
-let semantic: { modelDir: string; text: string; strengths: BoundaryStrengths } | undefined;
-let embedding: { encoderDir: string; text: string; strengths: EmbeddingStrengths } | undefined;
+let semantic: Kept<BoundaryStrengths> | undefined;
+let embedding: Kept<Awaited<ReturnType<typeof embeddingStrengths>>> | undefined;
 
-type EmbeddingStrengths = Awaited<ReturnType<typeof embeddingStrengths>>;
-
-export async function segment(task: CutTask): Promise<Segment[]> {
-  return CUTS[task.name](task.text, task.limits, await counter(task));
+export async function segment(task: CutTask): Promise<PackedSegments> {
+  return moved(packed(CUTS[task.name](await spanTokens(task), task.limits)));
 }
 
-export async function segmentSemantic(task: SemanticTask): Promise<Segment[]> {
+export async function segmentSemantic(task: SemanticTask): Promise<PackedSegments> {
   const { text, limits, modelDir } = task;
-  if (text === '') return [];
-  const count = await counter(task);
-  const model = await kept(models, modelDir, BoundaryModel.open);
-  if (semantic?.text !== text || semantic.modelDir !== modelDir) {
-    semantic = { modelDir, text, strengths: await model.strengths(text) };
-  }
+  const tokens = await spanTokens(task);
+  const model = await opened(models, modelDir, BoundaryModel.open);
+  semantic = await keptOf(task, modelDir, semantic, () => model.strengths(text, tokens.pace));
   const { strengths } = semantic;
   if (text.length > MOST_KEPT_CHARACTERS) semantic = undefined;
-  const characters = charactersPerToken(text, count);
+  const characters = charactersPerToken(tokens);
   const strengthsOf = (targetTokens: number) => model.forTarget(strengths, targetTokens * characters);
-  return cutByStrengths(text, strengths.units, strengthsOf, limits, count, BELIEVED_STRENGTH);
+  return moved(packed(cutByStrengths(tokens, strengths.units, strengthsOf, limits, BELIEVED_STRENGTH)));
 }
 
-export async function segmentEmbedding(task: EmbeddingTask): Promise<Segment[]> {
+export async function segmentEmbedding(task: EmbeddingTask): Promise<PackedSegments> {
   const { text, limits, encoderDir } = task;
-  if (text === '') return [];
-  const count = await counter(task);
-  if (embedding?.text !== text || embedding.encoderDir !== encoderDir) {
-    const encoder = encoderDir === '' ? hashedNgramEncoder : await kept(encoders, encoderDir, openOnnxEncoder);
-    embedding = { encoderDir, text, strengths: await embeddingStrengths(text, encoder) };
-  }
+  const tokens = await spanTokens(task);
+  const encoder = encoderDir === '' ? hashedNgramEncoder : await opened(encoders, encoderDir, openOnnxEncoder);
+  embedding = await keptOf(task, encoderDir, embedding, () => embeddingStrengths(text, encoder, tokens.pace));
   const { units, strengths } = embedding.strengths;
   if (text.length > MOST_KEPT_CHARACTERS) embedding = undefined;
-  return cutByStrengths(text, units, () => strengths, limits, count);
+  return moved(packed(cutByStrengths(tokens, units, () => strengths, limits)));
+}
+
+async function keptOf<Strengths>(
+  { text, tenant }: SegmentTask,
+  directory: string,
+  last: Kept<Strengths> | undefined,
+  make: () => Promise<Strengths>,
+): Promise<Kept<Strengths>> {
+  if (last?.text === text && last.directory === directory && last.tenant === tenant) return last;
+  return { text, directory, tenant, strengths: await make() };
 }
 
 /** From the beginning of the text, so that what is added at its end changes nothing. */
-function charactersPerToken(text: string, count: CountTokens): number {
-  const sample = text.slice(0, SAMPLE_CHARACTERS);
-  return sample.length / Math.max(1, count([sample])[0] ?? 1);
+function charactersPerToken(tokens: SpanTokens): number {
+  const end = Math.min(SAMPLE_CHARACTERS, tokens.text.length);
+  return end / Math.max(1, tokens.count({ start: 0, end }));
 }
 
-async function counter({ checkpointDir }: SegmentTask): Promise<CountTokens> {
-  const tokenizer = await tokenizerOf(checkpointDir);
-  return (texts) => texts.map((text) => tokenizer.encode(text).length);
+async function spanTokens({ checkpointDir, text, stop }: SegmentTask): Promise<SpanTokens> {
+  return new SpanTokens(text, await tokenizerOf(checkpointDir), paceUntil(stop));
 }
 
 /** What `open` made of a directory, made once; a failure is tried again. */
-function kept<Value>(
+function opened<Value>(
   cache: Map<string, Promise<Value>>,
   directory: string,
   open: (directory: string) => Promise<Value>,

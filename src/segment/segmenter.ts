@@ -1,7 +1,13 @@
 /**
- * The one interface behind which every segmenter stands (trained or heuristic): text in, spans out.
- * Knows characters and token counts; what is done with the spans is the caller's.
+ * The one interface behind which every segmenter stands (trained or heuristic): text in, spans with their tokens out.
+ * Knows characters and tokens. The caller decides what is done with the spans.
+ *
+ * Words: unit = a sentence, line or fence between which the text may be cut; atom = the same for the structural
+ * segmenter; strength = how much speaks for a boundary, as log-odds; stretch = the part of a text that one search for
+ * boundaries looks at; target = the wanted mean length of blocks in tokens.
  */
+
+import type { RunOptions } from '../text/text-threads.js';
 
 export type SegmenterName =
   | 'auto'
@@ -29,12 +35,24 @@ export interface Segment {
   start: number;
   end: number;
   tokens: number;
+  /** Ids of exactly this text, control tokens as text. */
+  tokenIds?: Int32Array;
   /** Strength of the boundary at `end`, 0..1 (1 at the end of the text). */
   boundaryScore: number;
 }
 
+export interface SegmentContext extends RunOptions {
+  /** Who asks. What is remembered for one tenant is never used for another, so times tell nothing. Default ''. */
+  tenant?: string;
+  /** Names the text in error messages. Default `text`. */
+  param?: string;
+}
+
 export interface Segmenter {
   readonly name: Exclude<SegmenterName, 'auto'>;
-  /** @throws BlockstitchError `segmentation_invalid` for options that contradict one another */
-  segment(text: string, options: SegmentOptions): Promise<Segment[]>;
+  /**
+   * @throws BlockstitchError `segmentation_invalid` for options that contradict one another, `text_not_encodable`,
+   *   `invalid_request` for a token that the model does not have, `queue_full`
+   */
+  segment(text: string, options: SegmentOptions, context?: SegmentContext): Promise<Segment[]>;
 }

@@ -2,8 +2,12 @@
  * Picks boundaries by dynamic programming: as many as the target length asks for, at the places of the highest sum of
  * strengths less what unusual lengths cost. Works through the text in stretches and keeps the first half of each, so a
  * boundary depends on nothing further behind it than HORIZON targets: text added at the end leaves the rest alone.
- * Knows token counts and strengths; where they come from is the caller's.
+ * Knows token counts and strengths; the caller decides where they come from.
+ *
+ * Work grows with the text alone: no table is longer than the text has tokens, and no stretch has more than
+ * MOST_CANDIDATES places to cut, however large the target or the maximum.
  */
+import { type Pace, unhurried } from '../text/pace.js';
 import { leastTokens, type SegmentLimits } from './segment-limits.js';
 
 export interface ScoredUnits {
@@ -16,6 +20,8 @@ export interface ScoredUnits {
    * it has more such boundaries, and fewer if it has fewer, within FREEDOM.
    */
   believed?: number;
+  /** Told of each pair of boundaries that is weighed. */
+  pace?: Pace;
 }
 
 /** A boundary depends on at most this many target lengths behind it. */
@@ -27,6 +33,8 @@ const CRUMB_COST = 25;
 /** Blocks longer than this multiple of the target are not looked at, unless nothing else fits. */
 const REACH = 8;
 const PRICE_STEPS = 14;
+/** Places to cut that are weighed in one stretch: 128 in the length of a target, more than texts have. */
+const MOST_CANDIDATES = 3072;
 /** The count may differ from what the target asks for by this factor. */
 const FREEDOM = 1.2;
 const HIGHEST_STRENGTH = 12;
@@ -62,6 +70,8 @@ export function selectNested(
   let ends: ArrayLike<number> = Int32Array.from({ length: units.tokens.length }, (_, unit) => unit);
   for (let step = 0; step <= wanted; step += 1) {
     const target = Math.max(1, Math.round(finest * (coarsest / finest) ** (step / steps)));
+    // One block is left: coarser targets cannot have fewer.
+    if (ends.length <= 1) break;
     // The same at every granularity asked for: else coarser ones would not nest.
     const minTokens = Math.min(limits.givenMinTokens ?? leastTokens(target), target);
     ends = selectAmong(ends, units, { ...limits, minTokens }, target);
@@ -72,7 +82,7 @@ export function selectNested(
 /** @param candidates units that may end a block, ascending, the last unit among them */
 function selectAmong(
   candidates: ArrayLike<number>,
-  { tokens, strengthsAt, believed }: ScoredUnits,
+  { tokens, strengthsAt, believed, pace = unhurried }: ScoredUnits,
   limits: SegmentLimits,
   target: number,
 ): number[] {
@@ -93,7 +103,8 @@ function selectAmong(
     const strength = strengths[end] as number;
     scores[at] = Math.max(-HIGHEST_STRENGTH, Math.min(HIGHEST_STRENGTH, strength));
   }
-  const search = new StretchSearch(sums, scores, limits, target, believed);
+  pace(unit);
+  const search = new StretchSearch(sums, scores, limits, target, believed, pace);
   const chosen: number[] = [];
   let first = 0;
   while (first < count) {
@@ -118,10 +129,14 @@ class StretchSearch {
   readonly #reach: number;
   readonly #target: number;
   readonly #believed: number | undefined;
-  /** Cost of each length in tokens. */
+  readonly #pace: Pace;
+  /** Cost of each length in tokens. [reach + 1] */
   readonly #costs: Float64Array;
-  readonly #value: Float64Array;
-  readonly #from: Int32Array;
+  /** Places to cut in this stretch: candidates, tokens before each and behind the last, best worth up to each. */
+  #places: Int32Array = new Int32Array();
+  #tokens: Float64Array = new Float64Array();
+  #value: Float64Array = new Float64Array();
+  #from: Int32Array = new Int32Array();
 
   constructor(
     sums: Float64Array,
@@ -129,30 +144,33 @@ class StretchSearch {
     { minTokens, maxTokens }: SegmentLimits,
     target: number,
     believed: number | undefined,
+    pace: Pace,
   ) {
     this.#sums = sums;
     this.#scores = scores;
     this.#target = target;
     this.#believed = believed;
-    this.#reach = Math.min(maxTokens, Math.ceil(target * REACH));
+    this.#pace = pace;
+    // No block is longer than the text.
+    this.#reach = Math.min(maxTokens, Math.ceil(target * REACH), sums.at(-1) as number);
     this.#costs = Float64Array.from({ length: this.#reach + 1 }, (_, length) => {
       const cost = LENGTH_WEIGHT * Math.log(Math.max(length, 1) / target) ** 2;
       return length < minTokens ? cost + CRUMB_COST : cost;
     });
-    this.#value = new Float64Array(sums.length);
-    this.#from = new Int32Array(sums.length);
+    pace(this.#reach);
   }
 
   /** @returns candidates in first..stop-1 that end blocks, the last among them */
   best(first: number, stop: number): number[] {
+    this.#enter(first, stop);
     const total = (this.#sums[stop] as number) - (this.#sums[first] as number);
     const asked = Math.max(1, Math.round(total / this.#target));
     let wanted = asked;
     if (this.#believed !== undefined) {
-      this.#run(first, stop, this.#believed);
-      const count = this.#count(first, stop);
+      this.#run(this.#believed);
+      const count = this.#count();
       wanted = Math.max(1, Math.round(asked / FREEDOM), Math.min(count, Math.round(asked * FREEDOM)));
-      if (wanted === count) return this.#path(first, stop);
+      if (wanted === count) return this.#path();
     }
     let low = -2 * HIGHEST_STRENGTH - 4;
     let high = -low;
@@ -160,11 +178,11 @@ class StretchSearch {
     let bestMiss = Number.POSITIVE_INFINITY;
     for (let step = 0; step < PRICE_STEPS; step += 1) {
       const price = (low + high) / 2;
-      this.#run(first, stop, price);
-      const count = this.#count(first, stop);
+      this.#run(price);
+      const count = this.#count();
       if (Math.abs(count - wanted) < bestMiss) {
         bestMiss = Math.abs(count - wanted);
-        best = this.#path(first, stop);
+        best = this.#path();
       }
       if (count === wanted) break;
       if (count > wanted) low = price;
@@ -173,18 +191,30 @@ class StretchSearch {
     return best;
   }
 
-  #run(first: number, stop: number, price: number): void {
+  #enter(first: number, stop: number): void {
     const sums = this.#sums;
+    const places = placesToCut(sums, this.#scores, first, stop);
+    this.#places = places;
+    this.#tokens = new Float64Array(places.length + 1);
+    this.#tokens[0] = sums[first] as number;
+    for (let at = 0; at < places.length; at += 1) this.#tokens[at + 1] = sums[(places[at] as number) + 1] as number;
+    this.#value = new Float64Array(places.length + 1);
+    this.#from = new Int32Array(places.length + 1);
+  }
+
+  #run(price: number): void {
+    const places = this.#places;
+    const tokens = this.#tokens;
     const value = this.#value;
     const costs = this.#costs;
     const reach = this.#reach;
-    value[first] = 0;
-    for (let end = first; end < stop; end += 1) {
-      const sum = sums[end + 1] as number;
+    for (let end = 0; end < places.length; end += 1) {
+      const sum = tokens[end + 1] as number;
       let best = Number.NEGATIVE_INFINITY;
       let from = end;
-      for (let start = end; start >= first; start -= 1) {
-        const length = sum - (sums[start] as number);
+      let start = end;
+      for (; start >= 0; start -= 1) {
+        const length = sum - (tokens[start] as number);
         if (length > reach && start < end) break;
         const worth = (value[start] as number) - (length > reach ? 0 : (costs[length] as number));
         if (worth > best) {
@@ -192,20 +222,48 @@ class StretchSearch {
           from = start;
         }
       }
-      value[end + 1] = best + (this.#scores[end] as number) - price;
+      this.#pace(end - start);
+      value[end + 1] = best + (this.#scores[places[end] as number] as number) - price;
       this.#from[end + 1] = from;
     }
   }
 
-  #count(first: number, stop: number): number {
+  #count(): number {
     let count = 0;
-    for (let at = stop; at > first; at = this.#from[at] as number) count += 1;
+    for (let at = this.#places.length; at > 0; at = this.#from[at] as number) count += 1;
     return count;
   }
 
-  #path(first: number, stop: number): number[] {
+  #path(): number[] {
     const ends: number[] = [];
-    for (let at = stop; at > first; at = this.#from[at] as number) ends.push(at - 1);
+    for (let at = this.#places.length; at > 0; at = this.#from[at] as number) ends.push(this.#places[at - 1] as number);
     return ends.reverse();
   }
+}
+
+/**
+ * The candidates of a stretch, thinned where they lie far closer together than blocks are long: of each window the
+ * first, the strongest and the last stay. No gap between two that stay is then longer than a window or a unit.
+ *
+ * @returns candidates in first..stop-1, ascending, the last among them; at most MOST_CANDIDATES
+ */
+function placesToCut(sums: Float64Array, scores: Float64Array, first: number, stop: number): Int32Array {
+  if (stop - first <= MOST_CANDIDATES) return Int32Array.from({ length: stop - first }, (_, at) => first + at);
+  const begin = sums[first] as number;
+  const width = ((sums[stop] as number) - begin) / (MOST_CANDIDATES / 3 - 1);
+  const kept: number[] = [];
+  for (let at = first; at < stop; ) {
+    const window = Math.floor(((sums[at + 1] as number) - begin) / width);
+    let end = at;
+    let strongest = at;
+    while (end + 1 < stop && Math.floor(((sums[end + 2] as number) - begin) / width) === window) {
+      end += 1;
+      if ((scores[end] as number) > (scores[strongest] as number)) strongest = end;
+    }
+    kept.push(at);
+    if (strongest > at) kept.push(strongest);
+    if (end > strongest) kept.push(end);
+    at = end + 1;
+  }
+  return Int32Array.from(kept);
 }

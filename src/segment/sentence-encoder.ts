@@ -2,11 +2,15 @@
  * Vectors of sentences, behind one interface: any encoder will do for the embedding segmenter. The one that is always
  * there hashes words and character trigrams into a bag; it needs no model and knows no language.
  */
+import { type Pace, unhurried } from '../text/pace.js';
 import { visitWords } from './text-words.js';
 
 export interface SentenceEncoder {
-  /** @returns one vector of unit length (or zero) for each text, all of one dimension */
-  encode(texts: readonly string[]): Promise<Float32Array[]>;
+  /**
+   * @param pace told of the texts as they are encoded
+   * @returns one vector of unit length (or zero) for each text, all of one dimension
+   */
+  encode(texts: readonly string[], pace?: Pace): Promise<Float32Array[]>;
 }
 
 const DIMENSIONS = 512;
@@ -29,7 +33,11 @@ export function hashedNgrams(text: string): Float32Array {
 }
 
 export const hashedNgramEncoder: SentenceEncoder = {
-  encode: async (texts) => texts.map(hashedNgrams),
+  encode: async (texts, pace = unhurried) =>
+    texts.map((text) => {
+      pace(1);
+      return hashedNgrams(text);
+    }),
 };
 
 /** Scales a vector to unit length, in place; a zero vector stays. */

@@ -4,15 +4,7 @@
  * no other place). Linear in the span's length, for a fixed maximum.
  */
 import { isSpace } from '../text/split-sentences.js';
-
-/** Token counts of texts, each on its own. */
-export type CountTokens = (texts: readonly string[]) => ArrayLike<number>;
-
-export interface CountedSpan {
-  start: number;
-  end: number;
-  tokens: number;
-}
+import type { CountedSpan, SpanTokens, TextSpan } from './span-tokens.js';
 
 /** Pieces are aimed at this share of the maximum, so that most fit at once. */
 const AIM = 0.75;
@@ -22,32 +14,31 @@ const AIM = 0.75;
  * @returns spans covering the same characters in order, each within the maximum
  */
 export function splitOversize(
-  text: string,
+  tokens: SpanTokens,
   spans: readonly CountedSpan[],
   maxTokens: number,
-  count: CountTokens,
-): CountedSpan[] {
+): readonly CountedSpan[] {
+  if (spans.every((span) => span.tokens <= maxTokens)) return spans;
   const result: CountedSpan[] = [];
   let current = spans;
   // Every round at least halves what does not fit, so there are few rounds.
   for (;;) {
-    const cut: { start: number; end: number }[] = [];
+    const cut: TextSpan[] = [];
     for (const span of current) {
-      if (span.tokens > maxTokens && span.end - span.start > 1) cut.push(...cutEvenly(text, span, maxTokens));
+      if (span.tokens > maxTokens && span.end - span.start > 1) cut.push(...cutEvenly(tokens.text, span, maxTokens));
       else result.push(span);
     }
     if (cut.length === 0) break;
-    const counts = count(cut.map((span) => text.slice(span.start, span.end)));
-    current = cut.map((span, index) => ({ ...span, tokens: counts[index] ?? 0 }));
+    current = tokens.counted(cut);
   }
   return result.sort((a, b) => a.start - b.start);
 }
 
-function cutEvenly(text: string, span: CountedSpan, maxTokens: number): { start: number; end: number }[] {
+function cutEvenly(text: string, span: CountedSpan, maxTokens: number): TextSpan[] {
   const characters = span.end - span.start;
   const aim = Math.floor((characters * maxTokens * AIM) / span.tokens);
   const size = Math.max(1, Math.min(aim, Math.ceil(characters / 2)));
-  const pieces: { start: number; end: number }[] = [];
+  const pieces: TextSpan[] = [];
   let start = span.start;
   while (span.end - start > size) {
     const end = findCut(text, start, start + size, span.end);

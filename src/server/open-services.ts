@@ -24,7 +24,7 @@ import { importModel } from '../model/import-model.js';
 import type { ImportedModel } from '../model/imported-model.js';
 import { PromptBuilder } from '../prompt/prompt-builder.js';
 import { StopMatcher } from '../text/stop-matcher.js';
-import { createTextService, type TextService } from '../text/text-service.js';
+import { createTextService, outsideNotices, type TextService } from '../text/text-service.js';
 import { parseDevice } from '../units.js';
 import type { ServerMetrics } from './metrics/server-metrics.js';
 import type { Services, TextServices } from './services.js';
@@ -85,7 +85,12 @@ export async function openServices(
         onProgress?.({ doing: `importing the model (${phase})`, done: doneBytes, total: totalBytes }),
     });
     onProgress?.({ doing: 'loading the tokenizer', done: 0, total: 1 });
-    const text = await createTextService({ checkpointDir: config.model });
+    const text = await createTextService({
+      checkpointDir: config.model,
+      vocabSize: model.config.vocabSize,
+      maxQueue: config.maxQueue,
+    });
+    for (const line of outsideNotices(text, model.config.vocabSize)) options.onNotice?.(line);
     closers.push(() => text.close());
     const stores = openStores(config);
     const { layers, kvHeads, headDim } = model.config;
@@ -122,11 +127,7 @@ export async function openServices(
     }
     const engine = engines.length === 1 ? (engines[0] as Engine) : new EngineGroup(engines);
     const segment = createSegmentation(text, config, options.onNotice);
-    const prompts = new PromptBuilder({
-      textService: text,
-      sinkTokenIds: sinksOf(model),
-      segment: (document) => segment(document, {}),
-    });
+    const prompts = new PromptBuilder({ textService: text, sinkTokenIds: sinksOf(model) });
     return {
       config,
       model,

@@ -8,7 +8,8 @@ import type { IngestJobs } from '../documents/ingest-jobs.js';
 import type { Engine } from '../engine/engine.js';
 import type { ImportedModel } from '../model/imported-model.js';
 import type { AttentionMode, PlanBlock, PromptPlan } from '../prompt/prompt-plan.js';
-import type { Segment, SegmentOptions } from '../segment/segmenter.js';
+import type { PromptContext } from '../prompt/prompt-builder.js';
+import type { Segment, SegmentContext, SegmentOptions } from '../segment/segmenter.js';
 import type { ServerMetrics } from './metrics/server-metrics.js';
 
 export interface TextServices {
@@ -41,25 +42,29 @@ export interface PromptDocument {
   id?: string;
   title?: string;
   text: string;
-  /** Spans that cover the text. */
-  segments: readonly { start: number; end: number }[];
+  /** Spans that cover the text, with the ids of exactly their text where they are known. */
+  segments: readonly { start: number; end: number; tokenIds?: Int32Array }[];
 }
 
 export interface PromptServices {
   readonly sinkTokenIds: Int32Array;
-  chat(input: {
-    messages: readonly ChatMessage[];
-    documents: readonly PromptDocument[];
-    attention: AttentionMode;
-  }): Promise<PromptPlan>;
+  chat(
+    input: {
+      messages: readonly ChatMessage[];
+      documents: readonly PromptDocument[];
+      attention: AttentionMode;
+    } & PromptContext,
+  ): Promise<PromptPlan>;
   /** `blocks` become cached blocks, `prompt` the final block. */
-  completion(input: {
-    prompt: string | readonly number[];
-    blocks: readonly string[];
-    attention: AttentionMode;
-  }): Promise<PromptPlan>;
+  completion(
+    input: {
+      prompt: string | readonly number[];
+      blocks: readonly string[];
+      attention: AttentionMode;
+    } & PromptContext,
+  ): Promise<PromptPlan>;
   /** The blocks that `chat` makes of one document: what ingestion must cache. */
-  documentBlocks(document: PromptDocument): Promise<PlanBlock[]>;
+  documentBlocks(document: PromptDocument, context?: PromptContext): Promise<PlanBlock[]>;
 }
 
 /** Documents by id and tenant. A rejected write is `store_failed`; what `put` acknowledged is durable. */
@@ -79,7 +84,7 @@ export interface Services {
   text: TextServices;
   prompts: PromptServices;
   /** Options absent from `options` come from the configuration. */
-  segment(text: string, options: SegmentOptions): Promise<Segment[]>;
+  segment(text: string, options: SegmentOptions, context?: SegmentContext): Promise<Segment[]>;
   documents: DocumentStore;
   jobs: IngestJobs;
   metrics: ServerMetrics;

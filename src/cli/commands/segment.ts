@@ -55,12 +55,16 @@ export function addSegment(program: Command): void {
       }
       const value = file === undefined ? await readAll(process.stdin) : await readText(file);
       const segments = await segment(value, options);
-      if (flags.json) terminal.print(JSON.stringify(segments, null, 2));
+      if (flags.json) terminal.print(JSON.stringify(segments.map(withoutIds), null, 2));
       else show(value, segments, terminal);
     } finally {
       await textService.close();
     }
   });
+}
+
+function withoutIds({ start, end, tokens, boundaryScore }: Segment): Omit<Segment, 'tokenIds'> {
+  return { start, end, tokens, boundaryScore };
 }
 
 function show(value: string, segments: readonly Segment[], terminal: Terminal): void {

@@ -100,7 +100,13 @@ async function startChat(
     body.cache_salt,
     clientSignal,
   );
-  const plan = await services.prompts.chat({ messages, documents, attention: attentionMode(services, body) });
+  const plan = await services.prompts.chat({
+    messages,
+    documents,
+    attention: attentionMode(services, body),
+    tenant: body.cache_salt ?? '',
+    signal: clientSignal,
+  });
   const maxTokens = newTokenLimit(body);
   const sampling = samplingParams(
     {

@@ -22,7 +22,7 @@ export const segment: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }> = asyn
     const services = lifecycle.services();
     const { text, segmentation, include_text: includeText } = request.body;
     checkDocumentText(text, 'text', services.config);
-    const segments = await services.segment(text, segmentOptions(segmentation));
+    const segments = await services.segment(text, segmentOptions(segmentation), { signal: request.clientSignal });
     return {
       object: 'list',
       characters: text.length,

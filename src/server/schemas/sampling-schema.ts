@@ -1,11 +1,15 @@
 /** The sampling fields that /v1/chat/completions and /v1/completions share, with OpenAI's names and ranges. */
 import { type Static, Type } from '@fastify/type-provider-typebox';
 import { DEFAULT_REPAIR_CHOICE, REPAIR_CHOICES } from '../../engine/repair/repair-plan.js';
+import { MOST_BLOCK_TOKENS } from '../../segment/segment-limits.js';
 
 /** A string that is one of `values`, as JSON Schema's `enum`. */
 export function oneOf<const V extends string>(values: readonly V[], options: object = {}) {
   return Type.Unsafe<V>({ type: 'string', enum: [...values], ...options });
 }
+
+const blockTokens = (description: string) =>
+  Type.Optional(Type.Integer({ minimum: 1, maximum: MOST_BLOCK_TOKENS, description }));
 
 const tokenCount = (description: string) => Type.Optional(Type.Integer({ minimum: 1, description }));
 
@@ -41,9 +45,9 @@ export const SegmentationSchema = Type.Object(
     segmenter: Type.Optional(
       oneOf(['auto', 'structural', 'fixed', 'paragraphs', 'recursive', 'texttiling', 'embedding', 'semantic']),
     ),
-    target_tokens: tokenCount('Wanted mean length of a block.'),
-    min_tokens: tokenCount('No block shorter than this where the text allows.'),
-    max_tokens: tokenCount('Hard maximum of a block.'),
+    target_tokens: blockTokens('Wanted mean length of a block.'),
+    min_tokens: blockTokens('No block shorter than this where the text allows.'),
+    max_tokens: blockTokens('Hard maximum of a block.'),
     granularity: Type.Optional(
       Type.Number({ minimum: 0, maximum: 1, description: '0 = finest, 1 = coarsest; instead of `target_tokens`.' }),
     ),

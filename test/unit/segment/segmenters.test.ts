@@ -5,6 +5,7 @@ import { createSegmenter } from '../../../src/segment/create-segmenter.js';
 import { CUTS, type CutName } from '../../../src/segment/cuts.js';
 import { readLimits } from '../../../src/segment/segment-limits.js';
 import type { Segment, SegmentOptions } from '../../../src/segment/segmenter.js';
+import { SpanTokens } from '../../../src/segment/span-tokens.js';
 import { createTextService, type TextService } from '../../../src/text/text-service.js';
 import { directoryOf } from '../../support/tokenizer-fixtures.js';
 
@@ -18,7 +19,7 @@ beforeAll(async () => {
 afterAll(() => service.close());
 
 function cut(name: CutName, text: string, options: SegmentOptions = {}): Segment[] {
-  return CUTS[name](text, readLimits(options), (texts) => texts.map((part) => service.tokenizer.encode(part).length));
+  return CUTS[name](new SpanTokens(text, service.tokenizer), readLimits(options));
 }
 
 function check(text: string, segments: readonly Segment[], maxTokens: number): void {
@@ -27,7 +28,8 @@ function check(text: string, segments: readonly Segment[], maxTokens: number): v
   for (const segment of segments) {
     expect(segment.start).toBe(reached);
     expect(segment.end).toBeGreaterThan(segment.start);
-    expect(segment.tokens).toBe(service.tokenizer.encode(text.slice(segment.start, segment.end)).length);
+    expect(segment.tokenIds).toEqual(service.tokenizer.encode(text.slice(segment.start, segment.end)));
+    expect(segment.tokens).toBe(segment.tokenIds?.length);
     expect(segment.tokens).toBeLessThanOrEqual(maxTokens);
     reached = segment.end;
   }
