@@ -4,6 +4,7 @@
  * one that last served most of its blocks.
  * Knows engines; nothing of devices.
  */
+import { LRUCache } from 'lru-cache';
 import type { BlockKey, CacheTier } from '../cache/block-store.js';
 import type { PlanBlock } from '../prompt/prompt-plan.js';
 import type { BlockReport, Engine, EngineStatistics, GenerateEvent, GenerateRequest } from './engine.js';
@@ -15,8 +16,8 @@ export class EngineGroup implements Engine {
   readonly #engines: readonly Engine[];
   /** Requests that each engine has taken and not finished. */
   readonly #outstanding: number[];
-  /** Engine that last used a block, in order of use. */
-  readonly #lastEngine = new Map<BlockKey, number>();
+  /** Engine that last used a block. */
+  readonly #lastEngine = new LRUCache<BlockKey, number>({ max: REMEMBERED_BLOCKS });
 
   /** @param engines over the same model, kv dtype and repository; at least one */
   constructor(engines: readonly Engine[]) {
@@ -100,14 +101,7 @@ export class EngineGroup implements Engine {
   }
 
   #remember(keys: readonly BlockKey[], index: number): void {
-    for (const key of keys) {
-      this.#lastEngine.delete(key);
-      this.#lastEngine.set(key, index);
-    }
-    for (const key of this.#lastEngine.keys()) {
-      if (this.#lastEngine.size <= REMEMBERED_BLOCKS) break;
-      this.#lastEngine.delete(key);
-    }
+    for (const key of keys) this.#lastEngine.set(key, index);
   }
 
   /** A request counts from the call on, whether or not its events are read. */
