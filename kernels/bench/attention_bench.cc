@@ -84,16 +84,17 @@ double timeAttention(ThreadTeam& team, KvPool& pool, const Step& step, size_t gr
   const AttentionInputs inputs{query.data(), key.data(), value.data(), cos.data(), sin.data()};
   const auto begin = std::chrono::steady_clock::now();
   for (size_t layer = 0; layer < pool.shape().layers; layer++) {
-    // Reading the metadata is part of what the op does at every layer.
-    StepView view;
-    const std::string wrong = readStepMetadata(step.metadata.data(), step.metadata.size(),
-                                               {1, pool.shape().pages, kPageTokens, positions}, &view);
-    if (!wrong.empty()) {
+    // As the op does it: the first layer reads and plans, the others find the plan.
+    std::string wrong;
+    const AttentionPlan* plan = PlanCache::ofThread().find(step.metadata.data(), step.metadata.size(),
+                                                           {1, pool.shape().pages, kPageTokens, positions},
+                                                           {heads, kKvHeads, kHeadDim}, &wrong);
+    if (plan == nullptr) {
       std::fprintf(stderr, "%s\n", wrong.c_str());
       std::exit(1);
     }
     const AttentionShape shape{layer, heads, kKvHeads, kHeadDim, kHeadDim, false, 0.125f, 0, 0};
-    blockAttention(shape, inputs, view, pool, output.data(),
+    blockAttention(shape, inputs, *plan, pool, output.data(),
                    [&](size_t count, const std::function<void(size_t)>& task) { team.parallelFor(count, task); });
   }
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();

@@ -1,259 +1,74 @@
-// Plans one layer of one step: what is appended, which work items attend to which tiles, how splits are combined.
-// Knows sequences and pages; the arithmetic of a tile is attend_tile.h.
+// Runs one layer of one step: appends new tokens, attends item by item, joins the splits.
+// Knows tensors and pool memory; the items are attention_plan.h, the arithmetic of a tile is attend_tile.h.
 #include "attention.h"
 
 #include <algorithm>
-#include <atomic>
+#include <cassert>
 #include <cfloat>
 #include <cmath>
 #include <vector>
 
+#include "append_token.h"
 #include "attention_kernels.h"
+#include "line_buffer.h"
 
 namespace blockstitch {
 
 namespace {
 
-/// Tokens between split boundaries, counted in whole tiles from the sequence's first token. Fixed, so that a row's
-/// arithmetic never depends on the number of threads or on the rest of the batch.
-constexpr size_t kSplitTokens = 2048;
 /// Pairs of a token and a query vector, or states to be joined, that one thread does in the time another takes to wake.
 constexpr size_t kSerialWork = 512;
-/// Query vectors of one work item at most (rows * group, at least one row).
-constexpr size_t kItemVectors = 56;
-
-std::atomic<int>& levelStore() {
-  static std::atomic<int> level{static_cast<int>(detectKernelLevel())};
-  return level;
-}
-
-/// Sixteen lanes need heads of whole sixteens; others take the path of eight.
-const KernelTable& kernels(size_t headDim) {
-#if defined(__x86_64__)
-  switch (kernelLevel()) {
-    case KernelLevel::kAvx512: return headDim % 16 == 0 ? avx512Kernels() : avx2Kernels();
-    case KernelLevel::kAvx2: return avx2Kernels();
-    case KernelLevel::kPortable: break;
-  }
-#else
-  static_cast<void>(headDim);
-#endif
-  return portableKernels();
-}
-
-/// RoPE of `heads` heads, one after another (arXiv 2104.09864): each pair turned by the angle of `position`, times `scale`.
-/// @param to rows kQueryStride apart
-void rotate(const KernelTable& kernels, const AttentionShape& shape, const AttentionInputs& inputs, size_t position,
-            const float* from, size_t heads, float scale, float* to) {
-  const size_t half = shape.rotaryDim / 2;
-  const float* cos = inputs.cos + position * half;
-  const float* sin = inputs.sin + position * half;
-  if (!shape.interleaved) kernels.rotateHalves(from, shape.headDim, cos, sin, half, heads, scale, to, kQueryStride);
-  for (size_t head = 0; head < heads; head++, from += shape.headDim, to += kQueryStride) {
-    for (size_t i = 0; shape.interleaved && i < half; i++) {
-      const float x = from[2 * i] * scale;
-      const float y = from[2 * i + 1] * scale;
-      to[2 * i] = x * cos[i] - y * sin[i];
-      to[2 * i + 1] = y * cos[i] + x * sin[i];
-    }
-    for (size_t d = shape.rotaryDim; d < shape.headDim; d++) to[d] = from[d] * scale;
-  }
-}
-
-/// Stores a vector as int8 with one scale: amax / 127.
-float quantize(const float* from, size_t count, int8_t* to, size_t stride) {
-  float amax = 0;
-  for (size_t d = 0; d < count; d++) amax = std::max(amax, std::fabs(from[d]));
-  const float scale = amax / 127.0f;
-  const float inverse = amax > 0 ? 127.0f / amax : 0.0f;
-  for (size_t d = 0; d < count; d++) to[d * stride] = static_cast<int8_t>(std::lrint(from[d] * inverse));
-  return scale;
-}
-
-template <typename Element>
-void storeRow(const float* from, size_t count, Element* to, size_t stride) {
-  for (size_t d = 0; d < count; d++) store(from[d], to + d * stride);
-}
-
-template <typename Element>
-void appendAs(const AttentionShape& shape, KvPool& pool, size_t page, size_t head, size_t slot, const float* key,
-              const float* value) {
-  const size_t dim = shape.headDim;
-  Element* keyLane = reinterpret_cast<Element*>(pool.keys(shape.layer, page, head)) +
-                     (slot / kCellTokens) * dim * kCellTokens + slot % kCellTokens;
-  Element* valueRow = reinterpret_cast<Element*>(pool.values(shape.layer, page, head)) + slot * dim;
-  storeRow(key, dim, keyLane, kCellTokens);
-  storeRow(value, dim, valueRow, 1);
-}
-
-void appendToken(const KernelTable& kernels, const AttentionShape& shape, const AttentionInputs& inputs,
-                 const SequenceView& sequence, size_t row, KvPool& pool) {
-  const size_t dim = shape.headDim;
-  const size_t place = sequence.tailPast + row;
-  const size_t page = static_cast<size_t>(sequence.tailPages[place / pool.shape().pageTokens]);
-  const size_t slot = place % pool.shape().pageTokens;
-  float rotated[kMaxHeadDim];
-  for (size_t head = 0; head < shape.kvHeads; head++) {
-    const size_t at = ((sequence.firstRow + row) * shape.kvHeads + head) * dim;
-    rotate(kernels, shape, inputs, static_cast<size_t>(sequence.tailPosition) + place, inputs.key + at, 1, 1.0f, rotated);
-    const float* value = inputs.value + at;
-    switch (pool.shape().dtype) {
-      case KvDtype::kFloat32: appendAs<float>(shape, pool, page, head, slot, rotated, value); break;
-      case KvDtype::kFloat16: appendAs<Half>(shape, pool, page, head, slot, rotated, value); break;
-      case KvDtype::kBfloat16: appendAs<Bfloat16>(shape, pool, page, head, slot, rotated, value); break;
-      case KvDtype::kInt8: {
-        int8_t* lane = reinterpret_cast<int8_t*>(pool.keys(shape.layer, page, head)) +
-                       (slot / kCellTokens) * dim * kCellTokens + slot % kCellTokens;
-        int8_t* valueRow = reinterpret_cast<int8_t*>(pool.values(shape.layer, page, head)) + slot * dim;
-        pool.keyScales(shape.layer, page, head)[slot] = quantize(rotated, dim, lane, kCellTokens);
-        pool.valueScales(shape.layer, page, head)[slot] = quantize(value, dim, valueRow, 1);
-        break;
-      }
-    }
-  }
-}
-
-/// A run of tiles of one segment or of the tail, within one split.
-struct TileRun {
-  const int32_t* pages;
-  size_t firstToken;  ///< within the segment, multiple of kTileTokens
-  size_t endToken;
-  size_t start;       ///< global position of the segment's first token
-  int32_t delta;
-};
-
-/// Cuts a sequence's segments and tail into splits of about kSplitTokens. The tail's own boundaries depend on its start
-/// only, so a chunked prefill meets the same splits as decode.
-std::vector<std::vector<TileRun>> planSplits(const SequenceView& sequence) {
-  std::vector<std::vector<TileRun>> splits(1);
-  size_t filled = 0;
-  const auto add = [&](const int32_t* pages, size_t length, size_t start, int32_t delta) {
-    for (size_t first = 0; first < length;) {
-      if (filled >= kSplitTokens) {
-        splits.emplace_back();
-        filled = 0;
-      }
-      const size_t room = (kSplitTokens - filled + kTileTokens - 1) / kTileTokens * kTileTokens;
-      const size_t end = std::min(length, first + room);
-      splits.back().push_back({pages, first, end, start, delta});
-      filled += end - first;
-      first = end;
-    }
-  };
-  for (const SegmentView& segment : sequence.segments) add(segment.pages, segment.length, segment.start, segment.delta);
-  add(sequence.tailPages, sequence.tailPast + sequence.rows, sequence.cachedTokens, 0);
-  return splits;
-}
-
-constexpr size_t kLineFloats = ReadAhead::kLine / sizeof(float);
-
-/// Floats that begin at a cache line, so that vectors are not read and written across two. Contents are not kept.
-class LineBuffer {
- public:
-  float* reserve(size_t floats) {
-    if (floats + kLineFloats > memory_.size()) memory_.resize(floats + kLineFloats);
-    const size_t past = reinterpret_cast<uintptr_t>(memory_.data()) / sizeof(float) % kLineFloats;
-    return memory_.data() + (kLineFloats - past) % kLineFloats;
-  }
-
- private:
-  std::vector<float> memory_;
-};
-
-struct WorkItem {
-  const SequenceView* sequence;
-  const std::vector<TileRun>* runs;
-  size_t head;
-  size_t firstRow;  ///< within the sequence
-  size_t rows;
-  float* state;     ///< [vectors] maximum, [vectors] sum, then, from a cache line on, [vectors, headDim]
-};
+/// Rows that are appended sooner than another thread wakes.
+constexpr size_t kSerialRows = 32;
+/// State memory that a thread keeps from layer to layer; what a large step needs beyond it is given back (16 MiB).
+constexpr size_t kKeptFloats = 4 << 20;
 
 class LayerStep {
  public:
-  LayerStep(const AttentionShape& shape, const AttentionInputs& inputs, const StepView& step, KvPool& pool)
-      : shape_(shape), inputs_(inputs), step_(step), pool_(pool), kernels_(kernels(shape.headDim)),
+  LayerStep(const AttentionShape& shape, const AttentionInputs& inputs, const AttentionPlan& plan, KvPool& pool)
+      : shape_(shape), inputs_(inputs), plan_(plan), pool_(pool), kernels_(kernelsFor(shape.headDim)),
         group_(shape.heads / shape.kvHeads) {}
 
-  void append(const ParallelFor& parallelFor) {
-    const size_t chunk = 16;
-    std::vector<std::pair<const SequenceView*, size_t>> chunks;
-    for (const SequenceView& sequence : step_.sequences) {
-      for (size_t row = 0; row < sequence.rows; row += chunk) chunks.emplace_back(&sequence, row);
-    }
-    const std::function<void(size_t)> task = [&](size_t index) {
-      const SequenceView& sequence = *chunks[index].first;
-      const size_t end = std::min(sequence.rows, chunks[index].second + chunk);
-      for (size_t row = chunks[index].second; row < end; row++) appendToken(kernels_, shape_, inputs_, sequence, row, pool_);
-    };
-    if (step_.rows <= 2 * chunk) {
-      for (size_t index = 0; index < chunks.size(); index++) task(index);
-    } else {
-      parallelFor(chunks.size(), task);
-    }
-  }
-
-  void attend(float* output, const ParallelFor& parallelFor) {
-    const size_t rowsPerItem = std::max<size_t>(1, kItemVectors / group_);
-    std::vector<std::vector<std::vector<TileRun>>> splits;
-    splits.reserve(step_.sequences.size());
-    std::vector<WorkItem> items;
-    size_t floats = 0;
-    struct Place {
-      size_t offset;
-      size_t firstItem;
-      size_t splits;
-    };
-    std::vector<Place> places;
-    std::vector<size_t> offsets;
-    for (const SequenceView& sequence : step_.sequences) {
-      splits.push_back(planSplits(sequence));
-      for (size_t head = 0; head < shape_.kvHeads; head++) {
-        for (size_t row = 0; row < sequence.rows; row += rowsPerItem) {
-          const size_t rows = std::min(rowsPerItem, sequence.rows - row);
-          places.push_back({floats, items.size(), splits.back().size()});
-          for (const auto& runs : splits.back()) {
-            items.push_back({&sequence, &runs, head, row, rows, nullptr});
-            offsets.push_back(floats);
-            floats += stateFloats(rows * group_);
-          }
-        }
+  void append(const ParallelFor& parallelFor) const {
+    const std::vector<AppendChunk>& chunks = plan_.chunks();
+    const bool isSerial = plan_.step().rows <= kSerialRows;
+    spread(chunks.size(), isSerial, parallelFor, [&](size_t index) {
+      const AppendChunk& chunk = chunks[index];
+      for (size_t row = chunk.firstRow; row < chunk.endRow; row++) {
+        appendToken(kernels_, shape_, inputs_, *chunk.sequence, row, pool_);
       }
-    }
-    float* memory = states_.reserve(floats);
-    size_t pairs = 0, states = 0;
-    for (size_t i = 0; i < items.size(); i++) {
-      items[i].state = memory + offsets[i];
-      states += items[i].rows * group_;
-      for (const TileRun& each : *items[i].runs) pairs += (each.endToken - each.firstToken) * items[i].rows * group_;
-    }
-    // Waking threads costs some microseconds: small work is done here, with the same result.
-    const auto spread = [&](size_t count, size_t work, const std::function<void(size_t)>& task) {
-      if (work > kSerialWork) return parallelFor(count, task);
-      for (size_t index = 0; index < count; index++) task(index);
-    };
-    spread(items.size(), pairs, [&](size_t index) { run(items[index]); });
-    spread(places.size(), states, [&](size_t index) {
-      combine(&items[places[index].firstItem], places[index].splits, output);
     });
   }
 
- private:
-  static SoftmaxState stateOf(const WorkItem& item, size_t group) {
-    const size_t vectors = item.rows * group;
-    float* accumulator = item.state + (2 * vectors + kLineFloats - 1) / kLineFloats * kLineFloats;
-    return {item.state, item.state + vectors, accumulator};
+  void attend(float* output, const ParallelFor& parallelFor) {
+    static thread_local LineBuffer buffer;
+    states_ = buffer.reserve(plan_.stateFloats());
+    const std::vector<WorkItem>& items = plan_.items();
+    const std::vector<ItemGroup>& groups = plan_.groups();
+    spread(items.size(), plan_.pairs() <= kSerialWork, parallelFor, [&](size_t index) { run(items[index]); });
+    spread(groups.size(), plan_.states() <= kSerialWork, parallelFor, [&](size_t index) {
+      combine(&items[groups[index].firstItem], groups[index].splits, output);
+    });
+    buffer.trim(kKeptFloats);
   }
 
-  /// Room for the state of `vectors` vectors, a whole number of cache lines.
-  size_t stateFloats(size_t vectors) const {
-    const auto lines = [](size_t floats) { return (floats + kLineFloats - 1) / kLineFloats * kLineFloats; };
-    return lines(2 * vectors) + lines(vectors * shape_.headDim);
+ private:
+  /// Small work is done here, with the same result: waking threads costs some microseconds.
+  static void spread(size_t count, bool isSerial, const ParallelFor& parallelFor, const std::function<void(size_t)>& task) {
+    if (!isSerial) return parallelFor(count, task);
+    for (size_t index = 0; index < count; index++) task(index);
+  }
+
+  /// [vectors] maximum, [vectors] sum, then, from a cache line on, [vectors, headDim]
+  SoftmaxState stateOf(const WorkItem& item) const {
+    const size_t vectors = item.rows * group_;
+    float* state = states_ + item.stateAt;
+    return {state, state + vectors, state + wholeLines(2 * vectors)};
   }
 
   void run(const WorkItem& item) const {
     const size_t vectors = item.rows * group_;
-    const SoftmaxState state = stateOf(item, group_);
+    const SoftmaxState state = stateOf(item);
     std::fill(state.maximum, state.maximum + vectors, -FLT_MAX);
     std::fill(state.sum, state.sum + vectors, 0.0f);
     std::fill(state.accumulator, state.accumulator + vectors * shape_.headDim, 0.0f);
@@ -371,13 +186,13 @@ class LayerStep {
     const size_t dim = shape_.headDim;
     for (size_t vector = 0; vector < first.rows * group_; vector++) {
       float maximum = -FLT_MAX;
-      for (size_t s = 0; s < count; s++) maximum = std::max(maximum, stateOf(items[s], group_).maximum[vector]);
+      for (size_t s = 0; s < count; s++) maximum = std::max(maximum, stateOf(items[s]).maximum[vector]);
       const size_t row = first.sequence->firstRow + first.firstRow + vector / group_;
       float* to = output + (row * shape_.heads + first.head * group_ + vector % group_) * dim;
       std::fill(to, to + dim, 0.0f);
       float sum = 0;
       for (size_t s = 0; s < count; s++) {
-        const SoftmaxState state = stateOf(items[s], group_);
+        const SoftmaxState state = stateOf(items[s]);
         if (state.maximum[vector] == -FLT_MAX) continue;
         const float weight = std::exp(state.maximum[vector] - maximum);
         sum += weight * state.sum[vector];
@@ -390,38 +205,19 @@ class LayerStep {
 
   const AttentionShape& shape_;
   const AttentionInputs& inputs_;
-  const StepView& step_;
+  const AttentionPlan& plan_;
   KvPool& pool_;
   const KernelTable& kernels_;
   const size_t group_;
-  LineBuffer states_;
+  float* states_ = nullptr;
 };
 
 }  // namespace
 
-KernelLevel detectKernelLevel() {
-#if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) {
-    return KernelLevel::kAvx512;
-  }
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c")) {
-    return KernelLevel::kAvx2;
-  }
-#endif
-  return KernelLevel::kPortable;
-}
-
-KernelLevel kernelLevel() { return static_cast<KernelLevel>(levelStore().load(std::memory_order_relaxed)); }
-
-bool setKernelLevel(KernelLevel level) {
-  if (static_cast<int>(level) > static_cast<int>(detectKernelLevel())) return false;
-  levelStore().store(static_cast<int>(level), std::memory_order_relaxed);
-  return true;
-}
-
-void blockAttention(const AttentionShape& shape, const AttentionInputs& inputs, const StepView& step, KvPool& pool,
+void blockAttention(const AttentionShape& shape, const AttentionInputs& inputs, const AttentionPlan& plan, KvPool& pool,
                     float* output, const ParallelFor& parallelFor) {
-  LayerStep layer(shape, inputs, step, pool);
+  assert((plan.shape() == HeadShape{shape.heads, shape.kvHeads, shape.headDim}));
+  LayerStep layer(shape, inputs, plan, pool);
   layer.append(parallelFor);
   layer.attend(output, parallelFor);
 }

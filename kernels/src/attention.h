@@ -1,16 +1,15 @@
 // BlockAttention on the CPU: appends new keys and values to the pool, then attends over segments and tail.
-// Knows one layer of one step; the ONNX Runtime op around it is block_attention_op.cc.
+// Knows one layer of one step; the plan of the step is attention_plan.h, the ONNX Runtime op is block_attention_op.cc.
 #pragma once
 
 #include <cstddef>
 #include <functional>
 
+#include "attention_plan.h"
+#include "kernel_level.h"
 #include "kv_pool.h"
-#include "step_metadata.h"
 
 namespace blockstitch {
-
-enum class KernelLevel : int { kPortable = 0, kAvx2 = 1, kAvx512 = 2 };
 
 /// One layer's shape and the op's attributes.
 struct AttentionShape {
@@ -33,21 +32,18 @@ struct AttentionInputs {
   const float* sin;    ///< [positions, rotaryDim / 2]
 };
 
-/// Runs `task(i)` for i in 0 .. count-1, in any order, on any threads; returns when all are done.
+/// Runs `task(i)` for i in 0 .. count-1, in any order, on any threads; returns when no task runs any more.
+/// Where a task throws, tasks that have not begun may be left out, and the first exception is thrown again here.
 using ParallelFor = std::function<void(size_t count, const std::function<void(size_t)>& task)>;
-
-/// Best level this processor has.
-KernelLevel detectKernelLevel();
-KernelLevel kernelLevel();
-/// @returns false where the processor lacks the level
-bool setKernelLevel(KernelLevel level);
 
 /// Writes the new rows' rotated keys and their values to the tails' pages, then attends.
 ///
-/// Softmax is online over tiles of 64 tokens in float32 (arXiv 2205.14135). Tiles and splits depend only on the
-/// sequence's own segments and tail: a row's result is the same to the last bit whatever else is in the step.
+/// Softmax is online over tiles of 128 tokens (kTileTokens) in float32 (arXiv 2205.14135). Tiles and splits depend only on
+/// the sequence's own segments and tail: a row's result is the same to the last bit whatever else is in the step.
+/// @param plan   made for this step and these heads
 /// @param output [rows, heads * headDim]
-void blockAttention(const AttentionShape& shape, const AttentionInputs& inputs, const StepView& step, KvPool& pool,
+/// @throws what a task threw, e.g. std::bad_alloc; the output and the new rows' places in the tails are undefined then
+void blockAttention(const AttentionShape& shape, const AttentionInputs& inputs, const AttentionPlan& plan, KvPool& pool,
                     float* output, const ParallelFor& parallelFor);
 
 }  // namespace blockstitch

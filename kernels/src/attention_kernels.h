@@ -1,5 +1,5 @@
-// The inner kernels of CPU attention, written once over a vector type: rotate, append, and attend to one run of tiles.
-// Knows floats and cells; what is attended to by whom is planned in attention.cc.
+// The inner kernels of CPU attention, written once over a vector type: rotate heads, and attend to one tile.
+// Knows floats and cells; attention_plan.h says which rows attend to which tiles.
 #pragma once
 
 #include <cfloat>
@@ -13,11 +13,10 @@ namespace blockstitch {
 constexpr size_t kTileCells = 8;
 /// Tokens scored together before one softmax update.
 constexpr size_t kTileTokens = kTileCells * kCellTokens;
-constexpr size_t kMaxHeadDim = 256;
 /// Floats from one rotated query vector to the next: fixed, so that a kernel addresses all of them from one register.
-constexpr size_t kQueryStride = kMaxHeadDim + 16;
+constexpr size_t kQueryStride = kMostHeadDim + 16;
 
-/// Up to 64 tokens of one segment or tail, at one kv head.
+/// Up to kTileTokens tokens of one segment or tail, at one kv head.
 struct Tile {
   const void* keys[kTileCells];    ///< per cell: [headDim][16]
   const void* values[kTileCells];  ///< per cell: [16][headDim]

@@ -1,13 +1,15 @@
-// Reads the op's tensors, checks them, runs blockAttention with ONNX Runtime's own threads.
+// Reads the op's tensors, finds the step's plan, runs blockAttention with ONNX Runtime's own threads.
+// ONNX Runtime is C to us: every function that it calls is noexcept and answers with a status.
 #include "block_attention_op.h"
 
 #include <atomic>
 #include <chrono>
-#include <exception>
 #include <memory>
 #include <string>
 
 #include "attention.h"
+#include "guarded_task.h"
+#include "op_status.h"
 #include "op_tensors.h"
 
 namespace blockstitch {
@@ -32,43 +34,52 @@ class Kernel {
   ort::Status* compute(ort::KernelContext* context) const {
     OpInputs inputs;
     if (ort::Status* status = readOpInputs(api_, context, shape_, &inputs)) return status;
-    const std::shared_ptr<KvPool> pool = findPool(metadataPoolId(inputs.metadata, inputs.metadataSize));
-    if (pool == nullptr) return opFailure(api_, ort::kInvalidArgument, "no such KV pool");
+    const int32_t poolId = metadataPoolId(inputs.metadata, inputs.metadataSize);
+    const std::shared_ptr<KvPool> pool = findPool(poolId);
+    if (pool == nullptr) {
+      return opFailure(api_, ort::kInvalidArgument, "there is no KV pool " + std::to_string(poolId) + " in host memory");
+    }
     const PoolShape& poolShape = pool->shape();
     if (shape_.layer >= poolShape.layers || shape_.kvHeads != poolShape.kvHeads || shape_.headDim != poolShape.headDim) {
-      return opFailure(api_, ort::kInvalidArgument, "the KV pool was made for another model");
+      return opFailure(api_, ort::kInvalidArgument, "KV pool " + std::to_string(poolId) + " was made for another model");
     }
-    StepView step;
-    const std::string wrong = readStepMetadata(inputs.metadata, inputs.metadataSize,
-                                               {inputs.rows, poolShape.pages, poolShape.pageTokens, inputs.positions}, &step);
-    if (!wrong.empty()) return opFailure(api_, ort::kInvalidArgument, wrong);
+    std::string wrong;
+    const AttentionPlan* plan = PlanCache::ofThread().find(
+        inputs.metadata, inputs.metadataSize, {inputs.rows, poolShape.pages, poolShape.pageTokens, inputs.positions},
+        {shape_.heads, shape_.kvHeads, shape_.headDim}, &wrong);
+    if (plan == nullptr) return opFailure(api_, ort::kInvalidArgument, wrong);
     void* output = nullptr;
     if (ort::Status* status = allocateOpOutput(api_, context, inputs, &output)) return status;
     const auto floats = [&](size_t i) { return static_cast<const float*>(inputs.tensors[i].data); };
     const AttentionInputs tensors{floats(0), floats(1), floats(2), floats(3), floats(4)};
-    blockAttention(shape_, tensors, step, *pool, static_cast<float*>(output),
+    blockAttention(shape_, tensors, *plan, *pool, static_cast<float*>(output),
                    [&](size_t count, const std::function<void(size_t)>& task) { spread(context, count, task); });
     return nullptr;
   }
 
+  Api api() const { return api_; }
+
  private:
   /// On ONNX Runtime's threads, which are idle while the op runs: a pool of our own would compete with them.
+  /// @throws StatusError where ONNX Runtime refuses, else what a task threw
   void spread(const ort::KernelContext* context, size_t count, const std::function<void(size_t)>& task) const {
-    if (count == 1) return task(0);
-    void (*const each)(void*, size_t) = [](void* data, size_t index) {
-      (*static_cast<const std::function<void(size_t)>*>(data))(index);
-    };
-    ort::call<ort::Status*>(api_, ort::kKernelContextParallelFor, context, each, count, size_t{0},
-                            const_cast<void*>(static_cast<const void*>(&task)));
+    if (count <= 1) return count == 0 ? void() : task(0);
+    GuardedTask guarded(task);
+    void (*const each)(void*, size_t) = &GuardedTask::runOn;
+    ort::Status* status = ort::call<ort::Status*>(api_, ort::kKernelContextParallelFor, context, each, count, size_t{0},
+                                                  static_cast<void*>(&guarded));
+    if (status != nullptr) throw StatusError{status};
+    guarded.finish();
   }
 
   Api api_ = nullptr;
   AttentionShape shape_{};
 };
 
-ort::Status* computeKernel(void* kernel, ort::KernelContext* context) {
+ort::Status* computeKernel(void* data, ort::KernelContext* context) noexcept {
   const auto begin = std::chrono::steady_clock::now();
-  ort::Status* status = static_cast<const Kernel*>(kernel)->compute(context);
+  const Kernel& kernel = *static_cast<const Kernel*>(data);
+  ort::Status* status = guardedStatus(kernel.api(), [&] { return kernel.compute(context); });
   const auto taken = std::chrono::steady_clock::now() - begin;
   totalCalls.fetch_add(1, std::memory_order_relaxed);
   totalNanoseconds.fetch_add(static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(taken).count()),
@@ -83,7 +94,7 @@ ort::CustomOp makeOp() {
   op.getOutputType = [](const ort::CustomOp*, size_t) { return ort::kFloat; };
   op.kernelDestroy = [](void* kernel) { delete static_cast<Kernel*>(kernel); };
   op.createKernelV2 = [](const ort::CustomOp*, Api api, const ort::KernelInfo* info, void** kernel) {
-    return Kernel::create(api, info, kernel);
+    return guardedStatus(api, [&] { return Kernel::create(api, info, kernel); });
   };
   op.kernelComputeV2 = &computeKernel;
   return op;
@@ -97,7 +108,7 @@ const ort::CustomOp* blockAttentionOp() {
 }
 
 OperatorStatistics operatorStatistics() {
-  return {totalCalls.load(std::memory_order_relaxed), totalNanoseconds.load(std::memory_order_relaxed)};
+  return {totalCalls.load(std::memory_order_relaxed), totalNanoseconds.load(std::memory_order_relaxed), attentionPlansMade()};
 }
 
 }  // namespace blockstitch

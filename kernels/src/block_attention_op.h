@@ -1,4 +1,5 @@
-// The BlockAttention operator as ONNX Runtime's custom-op table sees it. Knows tensors and attributes; the work is attention.h.
+// The BlockAttention operator of the CPU, as ONNX Runtime's custom-op table sees it. Knows tensors and attributes; the work
+// is attention.h.
 #pragma once
 
 #include <cstdint>
@@ -13,12 +14,13 @@ constexpr const char* kOpDomain = "ai.blockstitch";
 /// The CPU operator; lives as long as the process.
 const ort::CustomOp* blockAttentionOp();
 
+/// Of the CPU operator, over all sessions since process start.
 struct OperatorStatistics {
-  uint64_t calls;
-  uint64_t nanoseconds;
+  uint64_t calls;        ///< one per layer and step, failed ones too
+  uint64_t nanoseconds;  ///< spent in those calls
+  uint64_t plans;        ///< steps that were read and planned: one per step, whatever its layers
 };
 
-/// Since process start.
 OperatorStatistics operatorStatistics();
 
 }  // namespace blockstitch

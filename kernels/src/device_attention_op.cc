@@ -1,10 +1,12 @@
-// Hands the op's device tensors and the session's stream to the pool's device library; nothing here waits for the GPU.
+// Hands the op's device tensors and the session's stream to the pool's device library. Nothing here waits for the GPU,
+// and no exception leaves (op_status.h).
 #include "device_attention_op.h"
 
 #include <memory>
 #include <string>
 
 #include "device_library.h"
+#include "op_status.h"
 #include "op_tensors.h"
 
 namespace blockstitch {
@@ -27,8 +29,11 @@ class DeviceKernel {
   ort::Status* compute(ort::KernelContext* context) const {
     OpInputs inputs;
     if (ort::Status* status = readOpInputs(api_, context, shape_, &inputs)) return status;
-    const std::shared_ptr<DevicePool> pool = findDevicePool(metadataPoolId(inputs.metadata, inputs.metadataSize));
-    if (pool == nullptr) return opFailure(api_, ort::kInvalidArgument, "no such KV pool on a device");
+    const int32_t poolId = metadataPoolId(inputs.metadata, inputs.metadataSize);
+    const std::shared_ptr<DevicePool> pool = findDevicePool(poolId);
+    if (pool == nullptr) {
+      return opFailure(api_, ort::kInvalidArgument, "there is no KV pool " + std::to_string(poolId) + " on a device");
+    }
     void* stream = nullptr;
     if (ort::Status* status = ort::call<ort::Status*>(api_, ort::kKernelContextGetGpuComputeStream,
                                                       static_cast<const ort::KernelContext*>(context), &stream)) return status;
@@ -61,6 +66,8 @@ class DeviceKernel {
     return wrong.empty() ? nullptr : opFailure(api_, ort::kFail, wrong);
   }
 
+  Api api() const { return api_; }
+
  private:
   Api api_;
   KvDtype elementType_;
@@ -81,10 +88,11 @@ ort::CustomOp makeOp() {
   };
   op.kernelDestroy = [](void* kernel) { delete static_cast<DeviceKernel*>(kernel); };
   op.createKernelV2 = [](const ort::CustomOp*, Api api, const ort::KernelInfo* info, void** kernel) {
-    return DeviceKernel::create(api, info, kElement, kernel);
+    return guardedStatus(api, [&] { return DeviceKernel::create(api, info, kElement, kernel); });
   };
-  op.kernelComputeV2 = [](void* kernel, ort::KernelContext* context) {
-    return static_cast<const DeviceKernel*>(kernel)->compute(context);
+  op.kernelComputeV2 = [](void* data, ort::KernelContext* context) {
+    const DeviceKernel& kernel = *static_cast<const DeviceKernel*>(data);
+    return guardedStatus(kernel.api(), [&] { return kernel.compute(context); });
   };
   return op;
 }

@@ -24,6 +24,8 @@ Library& library() {
   return *instance;
 }
 
+constexpr const char* kNotOpen = "the device library is not open: call openDeviceLibrary first";
+
 std::string textOf(const char* wrong) { return wrong == nullptr ? std::string() : std::string(wrong); }
 
 DevicePoolShape wireShape(const PoolShape& shape) {
@@ -38,7 +40,7 @@ std::string openDeviceLibrary(const std::string& path) {
   const std::lock_guard<std::mutex> lock(lib.mutex);
   if (lib.api != nullptr) return {};
   void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (handle == nullptr) return dlerror();
+  if (handle == nullptr) return std::string("the device library cannot be opened: ") + dlerror();
   const auto table = reinterpret_cast<const DeviceApi* (*)(uint32_t)>(dlsym(handle, kDeviceApiSymbol));
   const DeviceApi* api = table == nullptr ? nullptr : table(kDeviceApiVersion);
   if (api == nullptr) {
@@ -47,7 +49,7 @@ std::string openDeviceLibrary(const std::string& path) {
   }
   int32_t count = 0;
   const std::string wrong = textOf(api->countDevices(&count));
-  if (wrong.empty()) lib.api = api;
+  if (wrong.empty()) lib.api = api;  // else it stays mapped, unused: a driver may have threads in it
   return wrong;
 }
 
@@ -55,6 +57,7 @@ const char* deviceProvider() { return library().api->provider; }
 
 std::string listDevices(std::vector<DeviceInfo>* devices) {
   const DeviceApi* api = library().api;
+  if (api == nullptr) return kNotOpen;
   int32_t count = 0;
   std::string wrong = textOf(api->countDevices(&count));
   for (int32_t device = 0; wrong.empty() && device < count; device++) {
@@ -66,17 +69,20 @@ std::string listDevices(std::vector<DeviceInfo>* devices) {
 
 std::shared_ptr<DevicePool> DevicePool::create(int device, const PoolShape& shape, std::string* wrong) {
   const DeviceApi* api = library().api;
-  size_t pageBytes = 0;
+  size_t pageBytes = 0;  // asks first whether the library is open
   *wrong = devicePageBytes(shape, &pageBytes);
   if (!wrong->empty()) return nullptr;
+  // The owner comes first, so that no failure loses the device's memory.
+  std::unique_ptr<DevicePool> owner(new DevicePool(shape, pageBytes));
   const DevicePoolShape wire = wireShape(shape);
-  void* pool = nullptr;
-  *wrong = textOf(api->createPool(device, &wire, &pool));
+  *wrong = textOf(api->createPool(device, &wire, &owner->pool_));
   if (!wrong->empty()) return nullptr;
-  return std::shared_ptr<DevicePool>(new DevicePool(shape, pageBytes, pool));
+  return std::shared_ptr<DevicePool>(std::move(owner));
 }
 
-DevicePool::~DevicePool() { library().api->destroyPool(pool_); }
+DevicePool::~DevicePool() {
+  if (pool_ != nullptr) library().api->destroyPool(pool_);
+}
 
 size_t DevicePool::payloadBytes(size_t tokens) const {
   const size_t rows = shape_.layers * 2 * shape_.kvHeads * tokens;
@@ -94,6 +100,7 @@ std::string DevicePool::writePages(const int32_t* pages, size_t tokens, const ui
 std::string DevicePool::attend(const DeviceAttention& attention) { return textOf(library().api->attend(pool_, &attention)); }
 
 std::string devicePageBytes(const PoolShape& shape, size_t* bytes) {
+  if (library().api == nullptr) return kNotOpen;
   const DevicePoolShape wire = wireShape(shape);
   uint64_t value = 0;
   const std::string wrong = textOf(library().api->pageBytes(&wire, &value));

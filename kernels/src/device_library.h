@@ -11,20 +11,20 @@
 
 namespace blockstitch {
 
-/// Opens the library, once per process; later calls return what the first did.
+/// Opens the library. After a success a later call changes nothing, whatever its path; after a failure it tries again.
 /// @returns an empty string, or what is wrong: file, version, driver
 std::string openDeviceLibrary(const std::string& path);
 
 /// Name of the execution provider whose tensors the library takes. The library is open.
 const char* deviceProvider();
 
-/// @returns an empty string and one entry per device, or what is wrong. The library is open.
+/// @returns an empty string and one entry per device, or what is wrong
 std::string listDevices(std::vector<DeviceInfo>* devices);
 
 /// A pool in a device's memory.
 class DevicePool {
  public:
-  /// @returns null with what is wrong in `wrong`; a pool that stays alive while somebody holds it. The library is open.
+  /// @returns a pool that stays alive while somebody holds it, or null with what is wrong in `wrong`
   static std::shared_ptr<DevicePool> create(int device, const PoolShape& shape, std::string* wrong);
   ~DevicePool();
   DevicePool(const DevicePool&) = delete;
@@ -33,17 +33,18 @@ class DevicePool {
   const PoolShape& shape() const { return shape_; }
   size_t pageBytes() const { return pageBytes_; }
   size_t payloadBytes(size_t tokens) const;
-  /// Block the calling thread; @returns an empty string, or what is wrong
+  /// Copies block the calling thread. @returns an empty string, or what is wrong
   std::string readPages(const int32_t* pages, size_t tokens, uint8_t* payload) const;
   std::string writePages(const int32_t* pages, size_t tokens, const uint8_t* payload);
+  /// Puts the layer on the session's stream and returns. @returns an empty string, or what is wrong
   std::string attend(const DeviceAttention& attention);
 
  private:
-  DevicePool(const PoolShape& shape, size_t pageBytes, void* pool) : shape_(shape), pageBytes_(pageBytes), pool_(pool) {}
+  DevicePool(const PoolShape& shape, size_t pageBytes) : shape_(shape), pageBytes_(pageBytes) {}
 
   PoolShape shape_;
   size_t pageBytes_;
-  void* pool_;
+  void* pool_ = nullptr;
 };
 
 /// Bytes of one page of such a pool, without making one. @returns an empty string, or what is wrong with the shape

@@ -1,8 +1,10 @@
-// Pool memory, page copies, registry.
+// Pool memory, page copies, registry; see kv_pool.h.
 #include "kv_pool.h"
 
 #include <sys/mman.h>
 
+#include <cassert>
+#include <cstdint>
 #include <cstring>
 #include <mutex>
 #include <new>
@@ -23,6 +25,15 @@ uint8_t* mapMemory(size_t bytes) {
 
 }  // namespace
 
+bool poolBytesFit(const PoolShape& shape) {
+  // 2 for keys and values, 8 bytes for the widest element with its scale; half the address space is the kernel's.
+  size_t bytes = 2 * 8;
+  for (const size_t factor : {shape.pages, shape.pageTokens, shape.layers, shape.kvHeads, shape.headDim}) {
+    if (__builtin_mul_overflow(bytes, factor, &bytes)) return false;
+  }
+  return bytes <= PTRDIFF_MAX;
+}
+
 KvPool::KvPool(const PoolShape& shape)
     : shape_(shape),
       matrixBytes_(shape.pageTokens * shape.headDim * elementBytes(shape.dtype)),
@@ -30,6 +41,7 @@ KvPool::KvPool(const PoolShape& shape)
       layerPageBytes_(shape.kvHeads * headBytes_),
       memory_(nullptr, Unmap{shape.pages * shape.layers * layerPageBytes_}),
       base_(nullptr) {
+  assert(poolBytesFit(shape) && shape.pageTokens % kCellTokens == 0 && shape.headDim % 8 == 0 && shape.headDim <= kMostHeadDim);
   memory_.reset(mapMemory(memory_.get_deleter().bytes));
   base_ = memory_.get();
 }

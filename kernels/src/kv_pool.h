@@ -1,4 +1,4 @@
-// The KV pool of one device: one allocation cut in pages, and the copies between pages and the portable payload.
+// The KV pool in host memory: one allocation cut in pages, and the copies between pages and the portable payload.
 // Knows the layout; which page belongs to whom is accounted in TypeScript (docs/decisions/002).
 //
 // Layout: by layer, then head, then page, so that attention of one head walks contiguous memory where pages are neighbours.
@@ -9,7 +9,6 @@
 // Payload: [layer][k|v][kv head][token][dim], for int8 then float32 scales [layer][k|v][kv head][token].
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -20,6 +19,8 @@ namespace blockstitch {
 
 /// Tokens whose keys lie side by side.
 constexpr size_t kCellTokens = 16;
+/// Widest head that the kernels take.
+constexpr size_t kMostHeadDim = 256;
 
 struct PoolShape {
   size_t pages;
@@ -30,8 +31,12 @@ struct PoolShape {
   KvDtype dtype;
 };
 
+/// Whether the bytes of such a pool can be counted and addressed.
+bool poolBytesFit(const PoolShape& shape);
+
 class KvPool {
  public:
+  /// @param shape its bytes fit (poolBytesFit)
   /// @throws std::bad_alloc when the address space cannot be had (pages are touched lazily by the OS)
   explicit KvPool(const PoolShape& shape);
   KvPool(const KvPool&) = delete;
@@ -54,7 +59,7 @@ class KvPool {
     return keyScales(layer, page, head) + shape_.pageTokens;
   }
 
-  /// Copies `tokens` tokens out of `pages` (enough of them) into `payload`.
+  /// Copies `tokens` tokens out of `pages` into `payload`. The pages lie in the pool and are enough: the caller checks that.
   void readPages(const int32_t* pages, size_t tokens, uint8_t* payload) const;
   /// Copies `tokens` tokens of `payload` into `pages`.
   void writePages(const int32_t* pages, size_t tokens, const uint8_t* payload);
@@ -76,11 +81,11 @@ class KvPool {
   uint8_t* base_;
 };
 
-/// Registry of the process's pools: ids are valid in every thread.
+/// Registry of the process's pools. @returns an id, valid in every thread and never used again
 int32_t registerPool(std::shared_ptr<KvPool> pool);
 /// @returns null where there is no such pool
 std::shared_ptr<KvPool> findPool(int32_t id);
-/// Memory is freed once the last user lets go. @returns false where there was no such pool
+/// The memory is freed when the last user lets go. @returns false where there was no such pool
 bool unregisterPool(int32_t id);
 
 }  // namespace blockstitch

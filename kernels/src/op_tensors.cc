@@ -1,6 +1,8 @@
 // Reads attributes and tensors of the BlockAttention operator; see op_tensors.h.
 #include "op_tensors.h"
 
+#include "op_status.h"
+
 namespace blockstitch {
 
 namespace {
@@ -20,10 +22,6 @@ ort::Status* viewOf(ort::Api api, const ort::Value* value, TensorView* view) {
 }
 
 }  // namespace
-
-ort::Status* opFailure(ort::Api api, ort::ErrorCode code, const std::string& message) {
-  return ort::call<ort::Status*>(api, ort::kCreateStatus, static_cast<int>(code), ("BlockAttention: " + message).c_str());
-}
 
 ort::Status* readOpAttributes(ort::Api api, const ort::KernelInfo* info, AttentionShape* shape) {
   int64_t layer = 0, heads = 0, kvHeads = 0, headDim = 0, rotaryDim = 0, interleaved = 0, window = 0;
@@ -69,6 +67,7 @@ ort::Status* readOpInputs(ort::Api api, const ort::KernelContext* context, const
   if (!tensors[3].isMatrix(inputs->positions, shape.rotaryDim / 2) || !tensors[4].isMatrix(inputs->positions, shape.rotaryDim / 2)) {
     return opFailure(api, ort::kInvalidArgument, "cos and sin must be [positions, rotary_dim / 2]");
   }
+  if (tensors[kMetadataInput].rank != 1) return opFailure(api, ort::kInvalidArgument, "step_metadata must have one axis");
   inputs->metadata = static_cast<const int32_t*>(tensors[kMetadataInput].data);
   inputs->metadataSize = static_cast<size_t>(tensors[kMetadataInput].shape[0]);
   return nullptr;

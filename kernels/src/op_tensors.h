@@ -1,9 +1,8 @@
-// What the CPU and the CUDA operator have in common: their inputs, their attributes, their complaints.
+// What the CPU and the CUDA operator have in common: their inputs and attributes, and the shapes these must have.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <string>
 
 #include "attention.h"
 #include "ort_abi.h"
@@ -33,17 +32,16 @@ struct OpInputs {
   size_t metadataSize;
 };
 
-ort::Status* opFailure(ort::Api api, ort::ErrorCode code, const std::string& message);
-
-/// @returns null and the attributes, or what is wrong with them
+/// @returns null with the attributes in `shape`, or a status that says what is wrong with them
 ort::Status* readOpAttributes(ort::Api api, const ort::KernelInfo* info, AttentionShape* shape);
 
+/// @returns null with the inputs, or a status that says which shape is wrong
 ort::Status* readOpInputs(ort::Api api, const ort::KernelContext* context, const AttentionShape& shape, OpInputs* inputs);
 
 /// The output [rows, heads * headDim], allocated by ONNX Runtime.
 ort::Status* allocateOpOutput(ort::Api api, ort::KernelContext* context, const OpInputs& inputs, void** output);
 
-/// A custom-op table but for its provider, element types and kernel.
+/// A custom-op table without its provider, element types and kernel: the caller fills these in.
 ort::CustomOp opTemplate();
 
 }  // namespace blockstitch

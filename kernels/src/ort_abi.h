@@ -1,6 +1,6 @@
 // The part of ONNX Runtime's C ABI that the op needs: the API table's entries by name, and the custom-op table.
 // The table is ABI stable: entries are only ever appended, so a number stays true for every later release.
-// Knows numbers and signatures; who calls what is ort_attach.cc and block_attention_op.cc.
+// Knows numbers and signatures; ort_attach.cc and the operators call them.
 #pragma once
 
 #include <cstddef>
@@ -24,6 +24,7 @@ constexpr uint32_t kApiVersion = 17;
 /// Entries of the API table, by their place in it.
 enum Entry : size_t {
   kCreateStatus = 0,
+  kGetErrorMessage = 2,
   kCreateSession = 7,
   kCreateSessionFromArray = 8,
   kCloneSessionOptions = 12,
@@ -38,8 +39,10 @@ enum Entry : size_t {
   kKernelInfoGetAttributeInt64 = 86,
   kKernelContextGetInput = 90,
   kKernelContextGetOutput = 91,
+  kReleaseStatus = 93,
   kReleaseTensorTypeAndShapeInfo = 99,
   kReleaseSessionOptions = 100,
+  kReleaseCustomOpDomain = 101,
   kKernelContextGetGpuComputeStream = 193,
   kKernelContextParallelFor = 274,
   kEntriesUsed = 275,

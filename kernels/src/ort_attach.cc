@@ -1,20 +1,18 @@
-// Patches two entries of ONNX Runtime's API table where it stands: the session constructors clone their options, add the
-// op domain, and go on to the real ones. Nothing else of the table is read or written, so its length is of no matter.
+// Patches two entries of ONNX Runtime's API table in place: the session constructors clone their options, add the op
+// domain, and call the real ones. It reads a few other entries and writes none, so the table's length does not matter.
+// ONNX Runtime and its binding are C to us: no exception leaves a function that they call.
 #include "ort_attach.h"
 
 #include <dlfcn.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <atomic>
-#include <cerrno>
-#include <cstdint>
-#include <cstring>
 #include <mutex>
 
 #include "block_attention_op.h"
 #include "device_attention_op.h"
+#include "op_status.h"
 #include "ort_abi.h"
+#include "page_protection.h"
 
 namespace blockstitch {
 
@@ -29,7 +27,7 @@ using CreateSessionFromArray = ort::Status* (*)(const ort::Env*, const void*, si
 struct Attachment {
   std::mutex mutex;
   const ort::ApiBase* realBase = nullptr;
-  Api real = nullptr;
+  Api real = nullptr;  ///< null until all is done: the patched constructors then call the real ones unchanged
   CreateSession createSession = nullptr;
   CreateSessionFromArray createSessionFromArray = nullptr;
   ort::ApiBase base{};
@@ -45,7 +43,7 @@ Attachment& attachment() {
 std::atomic<bool> asked{false};
 
 /// Clones options with our domain added; the caller releases the clone.
-ort::Status* withDomain(const ort::SessionOptions* options, ort::SessionOptions** clone) {
+ort::Status* withDomain(const ort::SessionOptions* options, ort::SessionOptions** clone) noexcept {
   Attachment& at = attachment();
   ort::Status* status = ort::call<ort::Status*>(at.real, ort::kCloneSessionOptions, options, clone);
   if (status != nullptr) return status;
@@ -54,20 +52,25 @@ ort::Status* withDomain(const ort::SessionOptions* options, ort::SessionOptions*
   return status;
 }
 
-ort::Status* createSession(const ort::Env* env, const char* path, const ort::SessionOptions* options, ort::Session** session) {
+ort::Status* createSession(const ort::Env* env, const char* path, const ort::SessionOptions* options,
+                           ort::Session** session) noexcept {
+  const Attachment& at = attachment();
+  if (at.real == nullptr) return at.createSession(env, path, options, session);
   ort::SessionOptions* clone = nullptr;
   if (ort::Status* status = withDomain(options, &clone)) return status;
-  ort::Status* status = attachment().createSession(env, path, clone, session);
-  ort::call<void>(attachment().real, ort::kReleaseSessionOptions, clone);
+  ort::Status* status = at.createSession(env, path, clone, session);
+  ort::call<void>(at.real, ort::kReleaseSessionOptions, clone);
   return status;
 }
 
 ort::Status* createSessionFromArray(const ort::Env* env, const void* model, size_t bytes, const ort::SessionOptions* options,
-                                    ort::Session** session) {
+                                    ort::Session** session) noexcept {
+  const Attachment& at = attachment();
+  if (at.real == nullptr) return at.createSessionFromArray(env, model, bytes, options, session);
   ort::SessionOptions* clone = nullptr;
   if (ort::Status* status = withDomain(options, &clone)) return status;
-  ort::Status* status = attachment().createSessionFromArray(env, model, bytes, clone, session);
-  ort::call<void>(attachment().real, ort::kReleaseSessionOptions, clone);
+  ort::Status* status = at.createSessionFromArray(env, model, bytes, clone, session);
+  ort::call<void>(at.real, ort::kReleaseSessionOptions, clone);
   return status;
 }
 
@@ -78,22 +81,53 @@ Api watchedApi(uint32_t version) noexcept {
   return table;
 }
 
-/// Replaces both constructors in `table`, which the loader made read-only after relocation.
-/// @returns an empty string, or why it cannot be done; the table is as it was then
+/// Replaces both constructors in `table`. The loader may have made it read-only after relocation, or part of it.
+/// @returns an empty string, or what is wrong
 std::string patchConstructors(Api table) {
   void** entries = const_cast<void**>(table);
-  const auto pageBytes = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-  const uintptr_t first = reinterpret_cast<uintptr_t>(entries + ort::kCreateSession) & ~(pageBytes - 1);
-  const uintptr_t end = reinterpret_cast<uintptr_t>(entries + ort::kCreateSessionFromArray + 1);
-  void* pages = reinterpret_cast<void*>(first);
-  if (mprotect(pages, end - first, PROT_READ | PROT_WRITE) != 0) {
-    return std::string("ONNX Runtime's API table cannot be made writable: ") + std::strerror(errno);
+  static_assert(ort::kCreateSessionFromArray == ort::kCreateSession + 1, "both entries are written as one run");
+  const std::string wrong = writeProtected(entries + ort::kCreateSession, 2 * sizeof(void*), [entries] {
+    attachment().createSession = reinterpret_cast<CreateSession>(entries[ort::kCreateSession]);
+    attachment().createSessionFromArray = reinterpret_cast<CreateSessionFromArray>(entries[ort::kCreateSessionFromArray]);
+    entries[ort::kCreateSession] = reinterpret_cast<void*>(&createSession);
+    entries[ort::kCreateSessionFromArray] = reinterpret_cast<void*>(&createSessionFromArray);
+  });
+  return wrong.empty() ? "" : "ONNX Runtime's API table cannot be patched: " + wrong;
+}
+
+/// Adds an operator to our domain. @returns an empty string, or why ONNX Runtime refused
+std::string addOperator(Api api, ort::CustomOpDomain* domain, const ort::CustomOp* op) {
+  ort::Status* status = ort::call<ort::Status*>(api, ort::kCustomOpDomainAdd, domain, op);
+  return status == nullptr ? "" : "ONNX Runtime refused the BlockAttention operator: " + takeMessage(api, status);
+}
+
+/// @param domain receives our domain with the CPU's operator. @returns an empty string, or what is wrong
+std::string makeDomain(Api api, ort::CustomOpDomain** domain) {
+  ort::Status* status = ort::call<ort::Status*>(api, ort::kCreateCustomOpDomain, kOpDomain, domain);
+  if (status != nullptr) return "ONNX Runtime refused the operator's domain: " + takeMessage(api, status);
+  const std::string wrong = addOperator(api, *domain, blockAttentionOp());
+  if (!wrong.empty()) ort::call<void>(api, ort::kReleaseCustomOpDomain, *domain);
+  return wrong;
+}
+
+/// @pre the attachment is locked, and not made yet
+std::string attachTo(Attachment& at, const ort::ApiBase* base) {
+  const Api real = base->getApi(ort::kApiVersion);
+  if (real == nullptr) return std::string("ONNX Runtime ") + base->getVersionString() + " is too old: 1.17 or newer is needed";
+  ort::CustomOpDomain* domain = nullptr;
+  std::string wrong = makeDomain(real, &domain);
+  if (!wrong.empty()) return wrong;
+  // A patch whose protection could not be given back stays, and passes calls on; it must not be patched over itself.
+  if (at.createSession == nullptr) wrong = patchConstructors(real);
+  else wrong = "ONNX Runtime's API table was left half patched: start the process again";
+  if (!wrong.empty()) {
+    ort::call<void>(real, ort::kReleaseCustomOpDomain, domain);
+    return wrong;
   }
-  attachment().createSession = reinterpret_cast<CreateSession>(entries[ort::kCreateSession]);
-  attachment().createSessionFromArray = reinterpret_cast<CreateSessionFromArray>(entries[ort::kCreateSessionFromArray]);
-  entries[ort::kCreateSession] = reinterpret_cast<void*>(&createSession);
-  entries[ort::kCreateSessionFromArray] = reinterpret_cast<void*>(&createSessionFromArray);
-  mprotect(pages, end - first, PROT_READ);
+  at.domain = domain;
+  at.base = {&watchedApi, base->getVersionString};
+  at.realBase = base;
+  at.real = real;
   return {};
 }
 
@@ -104,34 +138,33 @@ std::string attachOnnxRuntime(const std::string& libraryPath, std::string* versi
   const std::lock_guard<std::mutex> lock(at.mutex);
   if (at.real == nullptr) {
     void* library = dlopen(libraryPath.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (library == nullptr) return std::string("cannot open ONNX Runtime: ") + dlerror();
-    auto getBase = reinterpret_cast<const ort::ApiBase* (*)()>(dlsym(library, "OrtGetApiBase"));
-    if (getBase == nullptr) return "not an ONNX Runtime library: " + libraryPath;
-    at.realBase = getBase();
-    const Api real = at.realBase->getApi(ort::kApiVersion);
-    if (real == nullptr) return std::string("ONNX Runtime ") + at.realBase->getVersionString() + " is too old: 1.17 or newer is needed";
-    if (ort::call<ort::Status*>(real, ort::kCreateCustomOpDomain, kOpDomain, &at.domain) != nullptr ||
-        ort::call<ort::Status*>(real, ort::kCustomOpDomainAdd, at.domain, blockAttentionOp()) != nullptr) {
-      return "ONNX Runtime refused the BlockAttention operator";
+    if (library == nullptr) return std::string("ONNX Runtime cannot be opened: ") + dlerror();
+    const auto getBase = reinterpret_cast<const ort::ApiBase* (*)()>(dlsym(library, "OrtGetApiBase"));
+    if (getBase == nullptr) {
+      dlclose(library);
+      return libraryPath + " is not an ONNX Runtime library: it has no OrtGetApiBase";
     }
-    const std::string wrong = patchConstructors(real);
+    const std::string wrong = attachTo(at, getBase());  // it stays open whatever comes: its table may be patched
     if (!wrong.empty()) return wrong;
-    at.base = {&watchedApi, at.realBase->getVersionString};
-    at.real = real;
   }
   *version = at.realBase->getVersionString();
   return {};
 }
 
+std::string attachOnnxRuntime(const ort::ApiBase* base) {
+  Attachment& at = attachment();
+  const std::lock_guard<std::mutex> lock(at.mutex);
+  return at.real == nullptr ? attachTo(at, base) : "";
+}
+
 std::string addDeviceOperators() {
   Attachment& at = attachment();
   const std::lock_guard<std::mutex> lock(at.mutex);
-  if (at.real == nullptr) return "ONNX Runtime is not attached yet";
+  if (at.real == nullptr) return "ONNX Runtime is not attached yet: call attachOnnxRuntime first";
   if (at.hasDeviceOperators) return {};
   for (const ort::CustomOp* op : {deviceAttentionOpHalf(), deviceAttentionOpBfloat16()}) {
-    if (ort::call<ort::Status*>(at.real, ort::kCustomOpDomainAdd, at.domain, op) != nullptr) {
-      return "ONNX Runtime refused the BlockAttention operator of the device";
-    }
+    const std::string wrong = addOperator(at.real, at.domain, op);
+    if (!wrong.empty()) return wrong;
   }
   at.hasDeviceOperators = true;
   return {};
@@ -142,6 +175,6 @@ bool isOnnxRuntimeAttached() { return asked.load(); }
 }  // namespace blockstitch
 
 /// What onnxruntime-node's own reference resolves to once the addon is loaded with RTLD_GLOBAL.
-extern "C" __attribute__((visibility("default"))) const blockstitch::ort::ApiBase* OrtGetApiBase() {
+extern "C" __attribute__((visibility("default"))) const blockstitch::ort::ApiBase* OrtGetApiBase() noexcept {
   return blockstitch::attachment().realBase == nullptr ? nullptr : &blockstitch::attachment().base;
 }

@@ -42,6 +42,10 @@ struct StepBounds {
   size_t pages;       ///< pages of the pool
   size_t pageTokens;
   size_t positions;   ///< rows of the cos and sin tables
+
+  bool operator==(const StepBounds& other) const {
+    return rows == other.rows && pages == other.pages && pageTokens == other.pageTokens && positions == other.positions;
+  }
 };
 
 /// @returns an empty string, or what is wrong and where

@@ -34,7 +34,7 @@ class Bench {
       cheap.slidingWindow = 1;
       std::vector<float> query(keys.size()), output(keys.size());
       const AttentionInputs inputs{query.data(), keys.data(), values.data(), data_.tables().cos.data(), data_.tables().sin.data()};
-      blockAttention(cheap, inputs, step, pool_, output.data(), onTwoThreads);
+      blockAttention(cheap, inputs, AttentionPlan(step, {cheap.heads, cheap.kvHeads, cheap.headDim}), pool_, output.data(), onTwoThreads);
     });
   }
 
@@ -47,7 +47,8 @@ class Bench {
     std::vector<float> output(data_.query().size(), NAN);
     const AttentionInputs inputs{data_.query().data(), data_.key().data(), data_.value().data(), data_.tables().cos.data(),
                                  data_.tables().sin.data()};
-    blockAttention(shape(), inputs, step, pool_, output.data(), onTwoThreads);
+    const AttentionShape all = shape();
+    blockAttention(all, inputs, AttentionPlan(step, {all.heads, all.kvHeads, all.headDim}), pool_, output.data(), onTwoThreads);
     return output;
   }
 

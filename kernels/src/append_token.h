@@ -1,0 +1,21 @@
+// Puts one new token's key, rotated at its local position, and its value into the tail's page.
+// Knows RoPE and the pool's element types; which tokens are appended by whom is attention.cc.
+#pragma once
+
+#include <cstddef>
+
+#include "attention.h"
+#include "attention_kernels.h"
+
+namespace blockstitch {
+
+/// Rotates `heads` heads, one after another, by the angles of `position`, times `scale` (RoPE, arXiv 2104.09864).
+/// @param to rows kQueryStride apart
+void rotate(const KernelTable& kernels, const AttentionShape& shape, const AttentionInputs& inputs, size_t position,
+            const float* from, size_t heads, float scale, float* to);
+
+/// @param row row within the sequence
+void appendToken(const KernelTable& kernels, const AttentionShape& shape, const AttentionInputs& inputs,
+                 const SequenceView& sequence, size_t row, KvPool& pool);
+
+}  // namespace blockstitch
