@@ -2,7 +2,7 @@
 /**
  * Builds the native addon with CMake: `node kernels/build.mjs [--tests] [--bench] [--sanitize]`.
  * `--cuda [--targets 80,90]` builds the CUDA library and its harness instead (kernels/cuda/build.mjs).
- * Knows where headers are (npm packages) and what to say when a tool is missing; CMakeLists.txt knows the rest.
+ * Knows where Node-API's headers are (an npm package) and what to say when a tool is missing. CMakeLists.txt knows the rest.
  */
 import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
@@ -51,9 +51,7 @@ if (process.argv.includes('--cuda')) {
 }
 
 const require = createRequire(import.meta.url);
-const includes = [join(dirname(require.resolve('node-addon-api')), '.'), require('node-api-headers').include_dir].join(
-  ';',
-);
+const includes = require('node-api-headers').include_dir;
 const build = join(here, sanitize ? 'build-sanitize' : 'build');
 const hint = 'On Debian: apt-get install cmake g++ make. Then run the same command again.';
 run(

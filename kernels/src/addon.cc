@@ -1,7 +1,5 @@
-// The Node-API addon: registers what src/kernels/native-addon.ts lists. Knows JavaScript values; everything else is called.
-// Arguments are checked in TypeScript; here only what would be unsafe to trust.
-#include <napi.h>
-
+// The Node-API addon: registers what src/kernels/native-addon.ts lists. Checks every argument; others do the work.
+// No exception leaves a callback (js_call.h).
 #include <memory>
 #include <string>
 #include <utility>
@@ -10,8 +8,11 @@
 #include "attention.h"
 #include "block_attention_op.h"
 #include "device_library.h"
+#include "js_call.h"
+#include "kernel_level.h"
 #include "kv_pool.h"
 #include "ort_attach.h"
+#include "page_copy.h"
 #include "page_pool.h"
 #include "value_deviation.h"
 
@@ -19,9 +20,13 @@ namespace blockstitch {
 
 namespace {
 
+using js::Call;
+using js::Error;
+
 constexpr int kInterfaceVersion = 1;
 constexpr const char* kLevels[] = {"portable", "avx2", "avx512"};
 constexpr const char* kDtypes[] = {"float32", "float16", "bfloat16", "int8"};
+constexpr int64_t kInt32Max = INT32_MAX;
 
 template <size_t kCount>
 int indexOf(const char* const (&names)[kCount], const std::string& name) {
@@ -31,219 +36,232 @@ int indexOf(const char* const (&names)[kCount], const std::string& name) {
   return -1;
 }
 
-std::shared_ptr<KvPool> poolOf(const Napi::CallbackInfo& info) {
-  auto pool = findPool(info[0].ToNumber().Int32Value());
-  if (pool == nullptr) throw Napi::RangeError::New(info.Env(), "no such KV pool");
+/// Throws what a function of ours said; an empty string says that all is well.
+void throwWrong(const std::string& wrong) {
+  if (!wrong.empty()) throw Error(Error::kError, wrong);
+}
+
+int32_t poolIdOf(const Call& call) { return static_cast<int32_t>(call.whole(0, "pool id", INT32_MIN, kInt32Max)); }
+
+Error noSuchPool(int32_t id, const char* where) {
+  return {Error::kRangeError, "there is no KV pool " + std::to_string(id) + where};
+}
+
+PagePool poolOf(const Call& call) {
+  const int32_t id = poolIdOf(call);
+  PagePool pool(id);
+  if (!pool.exists()) throw noSuchPool(id, "");
   return pool;
 }
 
-PagePool anyPoolOf(const Napi::CallbackInfo& info) {
-  PagePool pool(info[0].ToNumber().Int32Value());
-  if (!pool.exists()) throw Napi::RangeError::New(info.Env(), "no such KV pool");
-  return pool;
-}
-
-size_t sizeField(const Napi::Object& shape, const char* name) {
-  const double value = shape.Get(name).ToNumber().DoubleValue();
-  if (!(value >= 1 && value <= 2147483647.0)) throw Napi::RangeError::New(shape.Env(), std::string(name) + " must be 1 or more");
-  return static_cast<size_t>(value);
-}
-
-Napi::Value attach(const Napi::CallbackInfo& info) {
+napi_value attach(const Call& call) {
   std::string version;
-  const std::string wrong = attachOnnxRuntime(info[0].ToString(), &version);
-  if (!wrong.empty()) throw Napi::Error::New(info.Env(), wrong);
-  return Napi::String::New(info.Env(), version);
+  throwWrong(attachOnnxRuntime(call.text(0, "libraryPath"), &version));
+  return js::text(call.env(), version);
+}
+
+napi_value isAttached(const Call& call) { return js::boolean(call.env(), isOnnxRuntimeAttached()); }
+
+napi_value level(const Call& call) { return js::text(call.env(), kLevels[static_cast<int>(kernelLevel())]); }
+
+napi_value setLevel(const Call& call) {
+  const std::string name = call.text(0, "level");
+  const int level = indexOf(kLevels, name);
+  if (level < 0) throw Error(Error::kRangeError, "there is no kernel level '" + name + "': use portable, avx2 or avx512");
+  if (!setKernelLevel(static_cast<KernelLevel>(level))) {
+    throw Error(Error::kRangeError, "this processor lacks kernel level " + name);
+  }
+  return js::undefined(call.env());
 }
 
 /// Opens the device library and, with the first success, offers its operators to the sessions made from then on.
-Napi::Value openDevices(const Napi::CallbackInfo& info) {
-  std::string wrong = openDeviceLibrary(info[0].ToString());
-  if (wrong.empty()) wrong = addDeviceOperators();
-  if (!wrong.empty()) throw Napi::Error::New(info.Env(), wrong);
-  return info.Env().Undefined();
+napi_value openDevices(const Call& call) {
+  throwWrong(openDeviceLibrary(call.text(0, "path")));
+  throwWrong(addDeviceOperators());
+  return js::undefined(call.env());
 }
 
-Napi::Value devices(const Napi::CallbackInfo& info) {
+napi_value devices(const Call& call) {
+  const napi_env env = call.env();
   std::vector<DeviceInfo> found;
-  const std::string wrong = listDevices(&found);
-  if (!wrong.empty()) throw Napi::Error::New(info.Env(), wrong);
-  Napi::Array list = Napi::Array::New(info.Env(), found.size());
+  throwWrong(listDevices(&found));
+  napi_value list = nullptr;
+  js::must(napi_create_array_with_length(env, found.size(), &list));
   for (size_t i = 0; i < found.size(); i++) {
-    Napi::Object device = Napi::Object::New(info.Env());
-    device.Set("name", found[i].name);
-    device.Set("capability", std::to_string(found[i].capabilityMajor) + "." + std::to_string(found[i].capabilityMinor));
-    device.Set("totalBytes", static_cast<double>(found[i].totalBytes));
-    device.Set("freeBytes", static_cast<double>(found[i].freeBytes));
-    list.Set(static_cast<uint32_t>(i), device);
+    const std::string capability = std::to_string(found[i].capabilityMajor) + "." + std::to_string(found[i].capabilityMinor);
+    const napi_value device = js::object(env);
+    js::setField(env, device, "name", js::text(env, found[i].name));
+    js::setField(env, device, "capability", js::text(env, capability));
+    js::setField(env, device, "totalBytes", js::number(env, static_cast<double>(found[i].totalBytes)));
+    js::setField(env, device, "freeBytes", js::number(env, static_cast<double>(found[i].freeBytes)));
+    js::must(napi_set_element(env, list, static_cast<uint32_t>(i), device));
   }
   return list;
 }
 
-Napi::Value setLevel(const Napi::CallbackInfo& info) {
-  const int level = indexOf(kLevels, info[0].ToString());
-  if (level < 0 || !setKernelLevel(static_cast<KernelLevel>(level))) {
-    throw Napi::RangeError::New(info.Env(), "this processor lacks that kernel level");
+PoolShape shapeOf(napi_env env, napi_value object) {
+  const std::string name = js::textField(env, object, "dtype");
+  const int dtype = indexOf(kDtypes, name);
+  if (dtype < 0) {
+    throw Error(Error::kRangeError, "there is no KV dtype '" + name + "': use float32, float16, bfloat16 or int8");
   }
-  return info.Env().Undefined();
+  const auto size = [&](const char* field) { return static_cast<size_t>(js::wholeField(env, object, field, 1, kInt32Max)); };
+  PoolShape shape{size("pages"), size("pageTokens"), size("layers"), size("kvHeads"), size("headDim"), static_cast<KvDtype>(dtype)};
+  if (shape.pageTokens % kCellTokens != 0) throw Error(Error::kRangeError, "pageTokens must be a multiple of 16");
+  if (shape.headDim % 8 != 0 || shape.headDim > kMostHeadDim) {
+    throw Error(Error::kRangeError, "headDim must be a multiple of 8 up to 256");
+  }
+  if (!poolBytesFit(shape)) throw Error(Error::kRangeError, "a KV pool of that shape is larger than the address space");
+  return shape;
 }
 
-PoolShape shapeOf(const Napi::Object& object) {
-  const int dtype = indexOf(kDtypes, object.Get("dtype").ToString());
-  if (dtype < 0) throw Napi::RangeError::New(object.Env(), "unknown KV dtype");
-  return {sizeField(object, "pages"),   sizeField(object, "pageTokens"), sizeField(object, "layers"),
-          sizeField(object, "kvHeads"), sizeField(object, "headDim"),    static_cast<KvDtype>(dtype)};
+napi_value pageBytesOfDevice(const Call& call) {
+  size_t bytes = 0;
+  throwWrong(devicePageBytes(shapeOf(call.env(), call.object(0, "shape")), &bytes));
+  return js::number(call.env(), static_cast<double>(bytes));
 }
 
-Napi::Value createPool(const Napi::CallbackInfo& info) {
-  const Napi::Object object = info[0].ToObject();
-  const PoolShape shape = shapeOf(object);
-  if (shape.pageTokens % kCellTokens != 0) throw Napi::RangeError::New(info.Env(), "pageTokens must be a multiple of 16");
-  if (shape.headDim % 8 != 0 || shape.headDim > 256) {
-    throw Napi::RangeError::New(info.Env(), "headDim must be a multiple of 8 up to 256");
-  }
-  if (object.Has("device") && object.Get("device").IsNumber()) {
+napi_value createPool(const Call& call) {
+  const napi_env env = call.env();
+  const napi_value object = call.object(0, "shape");
+  const PoolShape shape = shapeOf(env, object);
+  if (js::hasField(env, object, "device")) {
+    const int device = static_cast<int>(js::wholeField(env, object, "device", 0, kInt32Max));
     std::string wrong;
-    auto pool = DevicePool::create(object.Get("device").ToNumber().Int32Value(), shape, &wrong);
-    if (pool == nullptr) throw Napi::Error::New(info.Env(), wrong);
-    return Napi::Number::New(info.Env(), registerDevicePool(std::move(pool)));
+    auto pool = DevicePool::create(device, shape, &wrong);
+    throwWrong(wrong);
+    return js::number(env, registerDevicePool(std::move(pool)));
   }
+  std::shared_ptr<KvPool> pool;
   try {
-    return Napi::Number::New(info.Env(), registerPool(std::make_shared<KvPool>(shape)));
+    pool = std::make_shared<KvPool>(shape);
   } catch (const std::bad_alloc&) {
-    throw Napi::Error::New(info.Env(), "not enough memory for the KV pool");
+    throw Error(Error::kError, "there is not enough memory for the KV pool: make it smaller");
   }
+  return js::number(env, registerPool(std::move(pool)));
 }
 
-/// One copy between pages and a payload, on a thread of libuv's pool.
-class PageCopy : public Napi::AsyncWorker {
- public:
-  PageCopy(Napi::Env env, PagePool pool, std::vector<int32_t> pages, size_t tokens, Napi::Uint8Array payload,
-           bool read)
-      : Napi::AsyncWorker(env), deferred_(Napi::Promise::Deferred::New(env)), pool_(std::move(pool)),
-        pages_(std::move(pages)), tokens_(tokens), bytes_(payload.Data()), read_(read),
-        held_(Napi::Persistent(payload.As<Napi::Object>())) {}
+napi_value destroyPool(const Call& call) {
+  const int32_t id = poolIdOf(call);
+  if (!unregisterPool(id)) unregisterDevicePool(id);
+  return js::undefined(call.env());
+}
 
-  Napi::Promise promise() const { return deferred_.Promise(); }
-  void Execute() override {
-    const std::string wrong =
-        read_ ? pool_.read(pages_.data(), tokens_, bytes_) : pool_.write(pages_.data(), tokens_, bytes_);
-    if (!wrong.empty()) SetError(wrong);
-  }
-  void OnOK() override { deferred_.Resolve(Env().Undefined()); }
-  void OnError(const Napi::Error& error) override { deferred_.Reject(error.Value()); }
+napi_value pageBytes(const Call& call) { return js::number(call.env(), static_cast<double>(poolOf(call).pageBytes())); }
 
- private:
-  Napi::Promise::Deferred deferred_;
-  PagePool pool_;
-  std::vector<int32_t> pages_;
-  size_t tokens_;
-  uint8_t* bytes_;
-  bool read_;
-  Napi::ObjectReference held_;
-};
+napi_value payloadBytes(const Call& call) {
+  const PagePool pool = poolOf(call);
+  const auto tokens = static_cast<size_t>(call.whole(1, "tokens", 0, kInt32Max));
+  return js::number(call.env(), static_cast<double>(pool.payloadBytes(tokens)));
+}
 
-Napi::Value copyPages(const Napi::CallbackInfo& info, bool read) {
-  PagePool pool = anyPoolOf(info);
-  const auto list = info[1].As<Napi::Int32Array>();
-  const int64_t tokens = info[2].ToNumber().Int64Value();
-  const auto payload = info[3].As<Napi::Uint8Array>();
+napi_value copyPages(const Call& call, CopyDirection direction) {
+  PagePool pool = poolOf(call);
+  const auto list = call.int32s(1, "pages");
+  const auto tokens = static_cast<size_t>(call.whole(2, "tokens", 1, kInt32Max));
+  const auto payload = call.bytes(3, "payload");
   const PoolShape& shape = pool.shape();
-  std::vector<int32_t> pages(list.Data(), list.Data() + list.ElementLength());
-  if (tokens < 1 || pages.size() * shape.pageTokens < static_cast<size_t>(tokens)) {
-    throw Napi::RangeError::New(info.Env(), "too few pages for that many tokens");
+  std::vector<int32_t> pages(list.data, list.data + list.length);
+  if (pages.size() * shape.pageTokens < tokens) {
+    throw Error(Error::kRangeError, std::to_string(pages.size()) + " pages are too few for " + std::to_string(tokens) + " tokens");
   }
-  if (payload.ByteLength() != pool.payloadBytes(static_cast<size_t>(tokens))) {
-    throw Napi::RangeError::New(info.Env(), "payload has the wrong length");
+  const size_t bytes = pool.payloadBytes(tokens);
+  if (payload.length != bytes) {
+    throw Error(Error::kRangeError, "the payload of " + std::to_string(tokens) + " tokens has " + std::to_string(bytes) +
+                                        " bytes, not " + std::to_string(payload.length));
   }
   for (const int32_t page : pages) {
-    if (page < 0 || static_cast<size_t>(page) >= shape.pages) throw Napi::RangeError::New(info.Env(), "page outside the pool");
+    if (page < 0 || static_cast<size_t>(page) >= shape.pages) {
+      throw Error(Error::kRangeError, "page " + std::to_string(page) + " lies outside the pool of " + std::to_string(shape.pages) + " pages");
+    }
   }
-  auto* copy = new PageCopy(info.Env(), std::move(pool), std::move(pages), static_cast<size_t>(tokens), payload, read);
-  const Napi::Promise promise = copy->promise();
-  copy->Queue();  // deletes itself
-  return promise;
+  return startPageCopy(call.env(), direction, std::move(pool), std::move(pages), tokens, payload);
 }
 
+napi_value readPages(const Call& call) { return copyPages(call, CopyDirection::kOutOfPages); }
+napi_value writePages(const Call& call) { return copyPages(call, CopyDirection::kIntoPages); }
+
 /// places: int32 [n, 3] of page, slot, count, one after another over the rows of `values`.
-Napi::Value compareValues(const Napi::CallbackInfo& info) {
-  const auto pool = poolOf(info);
+napi_value compareValues(const Call& call) {
+  const napi_env env = call.env();
+  const int32_t id = poolIdOf(call);
+  const std::shared_ptr<KvPool> pool = findPool(id);
+  if (pool == nullptr) throw noSuchPool(id, " in host memory");
   const PoolShape& shape = pool->shape();
-  const int64_t layer = info[1].ToNumber().Int64Value();
-  const auto list = info[2].As<Napi::Int32Array>();
-  const auto values = info[3].As<Napi::Float32Array>();
-  if (layer < 0 || static_cast<size_t>(layer) >= shape.layers) throw Napi::RangeError::New(info.Env(), "layer outside the pool");
-  const size_t count = list.ElementLength() / 3;
-  std::vector<ComparedRows> places(count);
+  const auto layer = static_cast<size_t>(call.whole(1, "layer", 0, static_cast<int64_t>(shape.layers) - 1));
+  const auto list = call.int32s(2, "places");
+  const auto values = call.floats(3, "values");
+  if (list.length % 3 != 0) throw Error(Error::kRangeError, "places must hold page, slot and count of each place");
+  std::vector<ComparedRows> places(list.length / 3);
   size_t rows = 0;
-  for (size_t i = 0; i < count; i++) {
-    places[i] = {list[3 * i], list[3 * i + 1], list[3 * i + 2]};
+  for (size_t i = 0; i < places.size(); i++) {
+    places[i] = {list.data[3 * i], list.data[3 * i + 1], list.data[3 * i + 2]};
     const auto& [page, slot, tokens] = places[i];
     if (slot < 0 || tokens < 0 || (page >= 0 && (static_cast<size_t>(page) >= shape.pages ||
                                                  static_cast<size_t>(slot) + static_cast<size_t>(tokens) > shape.pageTokens))) {
-      throw Napi::RangeError::New(info.Env(), "compared rows outside the pool");
+      throw Error(Error::kRangeError, "place " + std::to_string(i) + " lies outside the pool: page " + std::to_string(page) +
+                                          ", slot " + std::to_string(slot) + ", count " + std::to_string(tokens));
     }
     rows += static_cast<size_t>(tokens);
   }
-  if (values.ElementLength() < rows * shape.kvHeads * shape.headDim) {
-    throw Napi::RangeError::New(info.Env(), "too few values for the rows that are compared");
+  if (values.length / (shape.kvHeads * shape.headDim) < rows) {
+    throw Error(Error::kRangeError, "there are too few values for " + std::to_string(rows) + " rows");
   }
-  Napi::Float64Array sums = Napi::Float64Array::New(info.Env(), count);
-  valueDeviations(*pool, static_cast<size_t>(layer), places.data(), count, values.Data(), sums.Data());
+  napi_value buffer = nullptr;
+  napi_value sums = nullptr;
+  void* data = nullptr;
+  js::must(napi_create_arraybuffer(env, places.size() * sizeof(double), &data, &buffer));
+  js::must(napi_create_typedarray(env, napi_float64_array, places.size(), buffer, 0, &sums));
+  valueDeviations(*pool, layer, places.data(), places.size(), values.data, static_cast<double*>(data));
   return sums;
 }
 
-Napi::Value statistics(const Napi::CallbackInfo& info) {
+napi_value statistics(const Call& call) {
+  const napi_env env = call.env();
   const OperatorStatistics now = operatorStatistics();
-  Napi::Object result = Napi::Object::New(info.Env());
-  result.Set("calls", static_cast<double>(now.calls));
-  result.Set("nanoseconds", static_cast<double>(now.nanoseconds));
+  const napi_value result = js::object(env);
+  js::setField(env, result, "calls", js::number(env, static_cast<double>(now.calls)));
+  js::setField(env, result, "nanoseconds", js::number(env, static_cast<double>(now.nanoseconds)));
+  js::setField(env, result, "plans", js::number(env, static_cast<double>(now.plans)));
   return result;
 }
 
-Napi::Object init(Napi::Env env, Napi::Object exports) {
-  const auto add = [&](const char* name, auto function) { exports.Set(name, Napi::Function::New(env, function, name)); };
-  exports.Set("interfaceVersion", kInterfaceVersion);
-  add("attachOnnxRuntime", attach);
-  add("isOnnxRuntimeAttached", [](const Napi::CallbackInfo& info) -> Napi::Value {
-    return Napi::Boolean::New(info.Env(), isOnnxRuntimeAttached());
-  });
-  add("kernelLevel", [](const Napi::CallbackInfo& info) -> Napi::Value {
-    return Napi::String::New(info.Env(), kLevels[static_cast<int>(kernelLevel())]);
-  });
-  add("setKernelLevel", setLevel);
-  add("openDeviceLibrary", openDevices);
-  add("devices", devices);
-  add("devicePageBytes", [](const Napi::CallbackInfo& info) -> Napi::Value {
-    size_t bytes = 0;
-    const std::string wrong = devicePageBytes(shapeOf(info[0].ToObject()), &bytes);
-    if (!wrong.empty()) throw Napi::Error::New(info.Env(), wrong);
-    return Napi::Number::New(info.Env(), static_cast<double>(bytes));
-  });
-  add("createPool", createPool);
-  add("destroyPool", [](const Napi::CallbackInfo& info) -> Napi::Value {
-    const int32_t id = info[0].ToNumber().Int32Value();
-    if (!unregisterPool(id)) unregisterDevicePool(id);
-    return info.Env().Undefined();
-  });
-  add("pageBytes", [](const Napi::CallbackInfo& info) -> Napi::Value {
-    return Napi::Number::New(info.Env(), static_cast<double>(anyPoolOf(info).pageBytes()));
-  });
-  add("payloadBytes", [](const Napi::CallbackInfo& info) -> Napi::Value {
-    const PagePool pool = anyPoolOf(info);
-    return Napi::Number::New(info.Env(), static_cast<double>(pool.payloadBytes(info[1].ToNumber().Uint32Value())));
-  });
-  add("readPages", [](const Napi::CallbackInfo& info) -> Napi::Value { return copyPages(info, true); });
-  add("writePages", [](const Napi::CallbackInfo& info) -> Napi::Value { return copyPages(info, false); });
-  add("valueDeviations", compareValues);
-  add("operatorStatistics", statistics);
-  return exports;
+void registerExports(napi_env env, napi_value exports) {
+  js::setField(env, exports, "interfaceVersion", js::number(env, kInterfaceVersion));
+  const struct {
+    const char* name;
+    napi_callback callback;
+  } functions[] = {
+      {"attachOnnxRuntime", js::entry<attach>},
+      {"isOnnxRuntimeAttached", js::entry<isAttached>},
+      {"kernelLevel", js::entry<level>},
+      {"setKernelLevel", js::entry<setLevel>},
+      {"openDeviceLibrary", js::entry<openDevices>},
+      {"devices", js::entry<devices>},
+      {"devicePageBytes", js::entry<pageBytesOfDevice>},
+      {"createPool", js::entry<createPool>},
+      {"destroyPool", js::entry<destroyPool>},
+      {"pageBytes", js::entry<pageBytes>},
+      {"payloadBytes", js::entry<payloadBytes>},
+      {"readPages", js::entry<readPages>},
+      {"writePages", js::entry<writePages>},
+      {"valueDeviations", js::entry<compareValues>},
+      {"operatorStatistics", js::entry<statistics>},
+  };
+  for (const auto& each : functions) {
+    napi_value function = nullptr;
+    js::must(napi_create_function(env, each.name, NAPI_AUTO_LENGTH, each.callback, nullptr, &function));
+    js::setField(env, exports, each.name, function);
+  }
 }
 
 }  // namespace
 
 }  // namespace blockstitch
 
-static Napi::Object initAddon(Napi::Env env, Napi::Object exports) { return blockstitch::init(env, exports); }
-
-NODE_API_MODULE(blockstitch, initAddon)
+NAPI_MODULE_INIT() {
+  return blockstitch::js::guarded(env, [&] {
+    blockstitch::registerExports(env, exports);
+    return exports;
+  });
+}

@@ -1,6 +1,6 @@
 /**
  * The KV pool as TypeScript holds it: an id, sizes, and copies between pages and portable payloads.
- * Checks arguments and calls the addon; which page belongs to whom is the engine's.
+ * Calls the addon, which checks the arguments. The engine accounts which page belongs to whom.
  */
 import type { NativeAddon, PoolShape } from './native-addon.js';
 

@@ -1,5 +1,6 @@
 /**
- * The addon's exports, as TypeScript sees them. One file mirrors them; test/unit/kernels holds the two equal.
+ * The addon's exports, as TypeScript sees them. test/integration/kernels/exports.test.ts holds the two equal.
+ * The addon checks every argument: a wrong type throws TypeError, a wrong value RangeError; both say which and why.
  * Knows types only: loading is `load-addon.ts`, the pool's wrapper is `kv-pool.ts`, step metadata is `step-metadata.ts`.
  */
 
@@ -35,10 +36,10 @@ export interface NativeAddon {
   /** Version of the addon's interface; `load-addon.ts` refuses any other than its own. */
   readonly interfaceVersion: number;
   /**
-   * Opens the real ONNX Runtime library and prepares the patched `OrtApi` table.
-   * Main thread, once per process, before onnxruntime-node is loaded anywhere.
+   * Opens the real ONNX Runtime library and patches two entries of its `OrtApi` table. A later call changes nothing.
+   * Main thread, before onnxruntime-node is loaded anywhere.
    * @returns version string of the library, e.g. `1.30.0`
-   * @throws Error when the library cannot be opened or its API version is too old
+   * @throws Error when the library cannot be opened, is too old, or refuses the operator
    */
   attachOnnxRuntime(libraryPath: string): string;
   /** True when onnxruntime-node's own reference to `OrtGetApiBase` has been resolved to the addon's. */
@@ -47,8 +48,8 @@ export interface NativeAddon {
   /** Forces a lower kernel level (tests, benches). @throws RangeError when the processor lacks it */
   setKernelLevel(level: KernelLevel): void;
   /**
-   * Opens a device library (libblockstitch_cuda.so), once per process, and offers its operators to the sessions made
-   * from then on. After attachOnnxRuntime, on the main thread.
+   * Opens a device library (libblockstitch_cuda.so) and offers its operators to the sessions made from then on. After a
+   * success a later call changes nothing. After attachOnnxRuntime, on the main thread.
    * @throws Error saying what is missing: the file, something it needs, the driver, a GPU
    */
   openDeviceLibrary(path: string): void;
@@ -64,9 +65,12 @@ export interface NativeAddon {
   pageBytes(id: number): number;
   /** Bytes of the portable payload of `tokens` tokens: `[layer][k|v][kv head][token][dim]`, then for int8 the float32 scales `[layer][k|v][kv head][token]`. */
   payloadBytes(id: number, tokens: number): number;
-  /** Copies `tokens` tokens out of `pages` into `payload`, off the JS thread. */
+  /**
+   * Copies `tokens` tokens out of `pages` into `payload`, off the JS thread. Nobody may transfer the payload's buffer before
+   * the promise settles. An environment that ends meanwhile waits for the copy, and the promise never settles.
+   */
   readPages(id: number, pages: Int32Array, tokens: number, payload: Uint8Array): Promise<void>;
-  /** Copies `tokens` tokens of `payload` into `pages`, off the JS thread. */
+  /** Copies `tokens` tokens of `payload` into `pages`, off the JS thread. As readPages. */
   writePages(id: number, pages: Int32Array, tokens: number, payload: Uint8Array): Promise<void>;
   /**
    * How far cached values lie from fresh ones: for each place, the sum over its rows, heads and dimensions of the squared
@@ -74,6 +78,9 @@ export interface NativeAddon {
    * after another. A negative page passes its rows over (sum 0).
    */
   valueDeviations(id: number, layer: number, places: Int32Array, values: Float32Array): Float64Array;
-  /** Nanoseconds spent inside the BlockAttention op and calls made, since process start. */
-  operatorStatistics(): { calls: number; nanoseconds: number };
+  /**
+   * The CPU's BlockAttention op since process start: calls (one per layer and step), nanoseconds spent in them, and plans
+   * (one per step, whatever its layers).
+   */
+  operatorStatistics(): { calls: number; nanoseconds: number; plans: number };
 }
