@@ -92,7 +92,6 @@ void DevicePool::attend(const DeviceAttention& a) {
   if (a.stream != lastStream_) runtime_.follow(a.stream, lastUse_);
   lastStream_ = a.stream;
   PlanSlot& slot = slotFor(a);
-  lastLayer_ = a.layer;
   if (slot.plan.places.empty()) return;
   AttentionParams p{};
   p.query = a.query;
@@ -119,19 +118,11 @@ void DevicePool::attend(const DeviceAttention& a) {
 }
 
 DevicePool::PlanSlot& DevicePool::slotFor(const DeviceAttention& a) {
-  // Layers follow one another inside a step: only where they start again may the same address hold other metadata.
-  if (a.layer <= lastLayer_) {
-    for (PlanSlot& slot : slots_) slot.source = nullptr;
-  }
   for (PlanSlot& slot : slots_) {
     if (slot.metadata.size() != a.metadataSize || slot.metadata.empty()) continue;
-    if (slot.heads != a.heads || slot.window != a.window || slot.positions != a.positions) continue;
-    const bool same = slot.source == a.metadata ||
-                      std::memcmp(slot.metadata.data(), a.metadata, a.metadataSize * sizeof(int32_t)) == 0;
-    if (!same) continue;
-    // A plan hangs on its metadata alone, so that of an earlier step serves an equal one.
-    slot.source = a.metadata;
-    return slot;
+    if (slot.heads != a.heads || slot.window != a.window || slot.positions != a.positions || slot.rows != a.rows) continue;
+    // A plan hangs on its metadata alone, so that of an earlier step serves an equal one. Addresses say nothing.
+    if (std::memcmp(slot.metadata.data(), a.metadata, a.metadataSize * sizeof(int32_t)) == 0) return slot;
   }
   PlanSlot& slot = slots_[nextSlot_];
   nextSlot_ = (nextSlot_ + 1) % slots_.size();
@@ -159,10 +150,10 @@ void DevicePool::fill(PlanSlot& slot, const DeviceAttention& a) {
     runtime_.copyToDevice(slot.device, slot.pinned, values * sizeof(int32_t), a.stream);
   }
   slot.metadata.assign(a.metadata, a.metadata + a.metadataSize);
-  slot.source = a.metadata;
   slot.heads = a.heads;
   slot.window = a.window;
   slot.positions = a.positions;
+  slot.rows = a.rows;
 }
 
 void DevicePool::reserve(PlanSlot& slot, size_t values, GpuRuntime::Stream stream) {

@@ -1,8 +1,8 @@
 // The KV pool of one GPU: one allocation cut in pages, the attention that runs over it, and copies in and out.
 // Knows streams and buffers; which page belongs to whom is accounted in TypeScript (docs/decisions/002).
 //
-// A step's metadata goes to the device once: the first layer that meets it builds the plan and puts one copy on the
-// stream, later layers find it. Nothing waits inside a step.
+// A step's metadata goes to the device once: the first layer builds the plan and puts one copy on the stream, later layers
+// find the plan by the metadata's content. Nothing waits inside a step.
 #pragma once
 
 #include <array>
@@ -40,10 +40,10 @@ class DevicePool {
   // A plan on the device, and what it was built from.
   struct PlanSlot {
     std::vector<int32_t> metadata;
-    const int32_t* source = nullptr;  // where the metadata lies in this step; null: not met in it yet
     int heads = 0;
     int window = 0;
     int64_t positions = 0;
+    int64_t rows = 0;
     StepPlan plan;
     int32_t* pinned = nullptr;
     int32_t* device = nullptr;
@@ -67,7 +67,6 @@ class DevicePool {
   std::mutex mutex_;
   std::array<PlanSlot, 4> slots_;  // steps in flight, or windows of one step
   size_t nextSlot_ = 0;
-  int lastLayer_ = -1;
   float* partials_ = nullptr;
   size_t partialBytes_ = 0;
   GpuRuntime::Stream lastStream_ = nullptr;

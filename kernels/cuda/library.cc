@@ -1,5 +1,7 @@
 // libblockstitch_cuda.so: the C table of kernels/src/device_api.h over pools and CUDA. No exception leaves it.
-#include <string>
+#include <cstdio>
+#include <exception>
+#include <new>
 
 #include "cuda_gpu_runtime.h"
 #include "device_pool.h"
@@ -8,17 +10,26 @@ namespace blockstitch::cuda {
 
 namespace {
 
-thread_local std::string lastError;
+// A fixed buffer: telling of a failure must not fail for want of memory.
+thread_local char lastError[512];
+
+const char* failed(const char* reason) noexcept {
+  std::snprintf(lastError, sizeof lastError, "%s", reason);
+  return lastError;
+}
 
 template <class F>
 const char* guarded(F&& work) noexcept {
   try {
     work();
     return nullptr;
+  } catch (const std::bad_alloc&) {
+    return failed("there is not enough host memory");
   } catch (const std::exception& error) {
-    lastError = error.what();
+    return failed(error.what());
+  } catch (...) {
+    return failed("the device library failed for an unknown reason");
   }
-  return lastError.c_str();
 }
 
 DevicePool& poolOf(void* pool) { return *static_cast<DevicePool*>(pool); }
@@ -34,7 +45,7 @@ const DeviceApi kApi{
     [](int32_t device, const DevicePoolShape* shape, void** pool) {
       return guarded([&] { *pool = new DevicePool(cudaRuntime(), device, *shape); });
     },
-    [](void* pool) { delete static_cast<DevicePool*>(pool); },
+    [](void* pool) { guarded([&] { delete static_cast<DevicePool*>(pool); }); },
     [](void* pool, const int32_t* pages, uint64_t tokens, uint8_t* payload) {
       return guarded([&] { poolOf(pool).readPages(pages, static_cast<int64_t>(tokens), payload); });
     },
