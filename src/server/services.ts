@@ -7,8 +7,8 @@ import type { DocumentRecord, RecordPage } from '../documents/document-record.js
 import type { IngestJobs } from '../documents/ingest-jobs.js';
 import type { Engine } from '../engine/engine.js';
 import type { ImportedModel } from '../model/imported-model.js';
-import type { AttentionMode, PlanBlock, PromptPlan } from '../prompt/prompt-plan.js';
 import type { PromptContext } from '../prompt/prompt-builder.js';
+import type { AttentionMode, PlanBlock, PromptPlan } from '../prompt/prompt-plan.js';
 import type { Segment, SegmentContext, SegmentOptions } from '../segment/segmenter.js';
 import type { ServerMetrics } from './metrics/server-metrics.js';
 

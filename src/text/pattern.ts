@@ -70,6 +70,44 @@ export function matchPieces(text: string, pattern: RegExp, isPinned = true): Pie
   }
 }
 
+/**
+ * As `matchPieces`, texts only. Patterns of tokenizers match everything, piece behind piece, so each match is asked for
+ * where the last one ended: that takes no object per piece.
+ */
+export function splitIsolated(text: string, pattern: RegExp): string[] {
+  return matchedThroughout(text, pattern) ?? matchPieces(text, pattern).map((piece) => piece.text);
+}
+
+/** @returns undefined where matches leave something out, or where one is too long for V8 */
+function matchedThroughout(text: string, pattern: RegExp): string[] | undefined {
+  const subject = pinUnicode(text);
+  const sticky = stickyOf(pattern);
+  const pieces: string[] = [];
+  try {
+    for (let start = 0; start < text.length; ) {
+      sticky.lastIndex = start;
+      if (!sticky.test(subject) || sticky.lastIndex === start) return undefined;
+      pieces.push(text.slice(start, sticky.lastIndex));
+      start = sticky.lastIndex;
+    }
+    return pieces;
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
+const stickies = new WeakMap<RegExp, RegExp>();
+
+function stickyOf(pattern: RegExp): RegExp {
+  let sticky = stickies.get(pattern);
+  if (!sticky) {
+    sticky = new RegExp(pattern.source, pattern.flags.replace('g', '').concat('y'));
+    stickies.set(pattern, sticky);
+  }
+  return sticky;
+}
+
 function matchWhole(text: string, pattern: RegExp, isPinned: boolean): Piece[] {
   const subject = isPinned ? pinUnicode(text) : text;
   const pieces: Piece[] = [];

@@ -2,7 +2,14 @@
  * Pre-tokenizers of tokenizer.json: text in, words out, within which the BPE model merges. Byte-level mapping is left
  * to the model, which reads the words' UTF-8 bytes; here it only sets a flag.
  */
-import { applyBehavior, compilePattern, matchPieces, readBehavior, type SplitBehavior } from './pattern.js';
+import {
+  applyBehavior,
+  compilePattern,
+  matchPieces,
+  readBehavior,
+  type SplitBehavior,
+  splitIsolated,
+} from './pattern.js';
 import { isObject, type JsonObject, quote, TokenizerFormatError } from './tokenizer-file.js';
 
 /** @param atStart whether the word stands at the very start of the text that was given to encode */
@@ -24,17 +31,17 @@ export function createPreTokenizer(config: JsonObject | undefined): PreTokenizer
   if (byteLevelAt >= 0 && byteLevelAt !== configs.length - 1) {
     throw new TokenizerFormatError('a pre_tokenizer after ByteLevel is not supported');
   }
-  const steps = configs.map(createStep);
+  const steps = configs.filter((entry) => !leavesWhole(entry)).map(createStep);
   return {
     byteLevel: byteLevelAt >= 0,
     split: (text, atStart) => {
       let words = [text];
       for (const step of steps) {
-        const next: string[] = [];
-        for (const [index, word] of words.entries()) {
-          for (const piece of step(word, atStart && index === 0)) if (piece !== '') next.push(piece);
-        }
-        words = next;
+        const pieces =
+          words.length === 1
+            ? step(words[0] as string, atStart)
+            : words.flatMap((word, index) => step(word, atStart && index === 0));
+        words = pieces.includes('') ? pieces.filter((piece) => piece !== '') : pieces;
       }
       return words;
     },
@@ -86,7 +93,13 @@ function createStep(config: JsonObject): Step {
 }
 
 function splitAt(pattern: RegExp, behavior: SplitBehavior, invert = false): Step {
+  if (behavior === 'Isolated') return (word) => splitIsolated(word, pattern);
   return (word) => applyBehavior(matchPieces(word, pattern), behavior, invert);
+}
+
+/** Whether a step gives each word back as it is: ByteLevel behind a Split, which then only names the alphabet. */
+function leavesWhole({ type, use_regex: useRegex, add_prefix_space: prefix }: JsonObject): boolean {
+  return type === 'ByteLevel' && useRegex === false && prefix !== true;
 }
 
 function createByteLevel(config: JsonObject): Step {
@@ -95,7 +108,7 @@ function createByteLevel(config: JsonObject): Step {
   const pattern = compilePattern({ Regex: BYTE_LEVEL_PATTERN }, 'pre_tokenizer');
   return (word) => {
     const prefixed = addPrefixSpace && !word.startsWith(' ') ? ` ${word}` : word;
-    return useRegex ? matchPieces(prefixed, pattern).map((piece) => piece.text) : [prefixed];
+    return useRegex ? splitIsolated(prefixed, pattern) : [prefixed];
   };
 }
 
