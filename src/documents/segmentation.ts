@@ -51,7 +51,7 @@ export function createSegmentation(
   return async (text, given, { signal, ...context } = {}) => {
     const { tenant = '' } = context;
     const { segmenter = 'auto', ...options } = withDefaults(given, defaults);
-    const key = memoryKey(tenant, text, segmenter, options);
+    const key = await textService.runHere(() => memoryKey(tenant, text, segmenter, options));
     const known = memory.get(key);
     if (known) return known;
     const cut = async (stillWanted: AbortSignal) => {

@@ -99,7 +99,7 @@ export class DocumentBlocks {
     { tenant = '', signal }: PromptContext,
   ): Promise<Int32Array[]> {
     const prefix = framePrefix(frame, document.title ?? '');
-    const key = memoryKey(tenant, document.text, segments, prefix, frame.suffix);
+    const key = await this.#text.runHere(() => memoryKey(tenant, document.text, segments, prefix, frame.suffix));
     const known = this.#memory.get(key);
     if (known) return known;
     const encode = async (stillWanted: AbortSignal) => {

@@ -23,8 +23,8 @@ export interface SegmenterDependencies {
   encoderDir?: string;
 }
 
-/** Texts up to this many UTF-16 units are cut on the calling thread: a few milliseconds. */
-const INLINE_CHARACTERS = 4096;
+/** Texts up to this many UTF-16 units are cut on the calling thread: some milliseconds, whatever the options. */
+const INLINE_CHARACTERS = 2048;
 const WORKER = workerFile('./segment-worker.js', import.meta.url);
 
 /** What `auto` means: the trained segmenter where its files are, else the structural one. */
@@ -78,7 +78,8 @@ class TextSegmenter implements Segmenter {
     if (text === '') return [];
     const { inline, run, fields } = this.#work;
     if (inline && text.length <= INLINE_CHARACTERS) {
-      const segments = inline(new SpanTokens(text, this.#text.tokenizer), limits);
+      const tokens = new SpanTokens(text, this.#text.tokenizer);
+      const segments = await this.#text.runHere(() => inline(tokens, limits));
       for (const { tokenIds } of segments) if (tokenIds) this.#text.assertInside(tokenIds, param);
       return segments;
     }

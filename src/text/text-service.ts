@@ -69,6 +69,8 @@ export interface TextService {
   detokenizer(options?: { skipControl?: boolean }): Detokenizer;
   /** @throws BlockstitchError `invalid_request` naming a token among `ids` that the model does not have */
   assertInside(ids: Int32Array, param?: string): void;
+  /** Runs some milliseconds of work on this thread, and lets the event loop have a turn when such work adds up. */
+  runHere<Result>(work: () => Result): Promise<Result>;
   /**
    * Runs the export `name` of a worker file (see `workerFile`) in a text thread, with a stop flag in `task.stop`.
    * @throws BlockstitchError `queue_full`, `shutting_down`; the signal's reason; what the worker throws
@@ -130,7 +132,7 @@ class ThreadedTextService implements TextService {
   async encodeAll(texts: readonly string[], options: TextOptions = {}): Promise<Int32Array[]> {
     const task = this.#prepare(texts, options);
     const encoded = this.#isShort(texts)
-      ? await this.#inline(() => texts.map((text) => this.tokenizer.encode(text, task.options)))
+      ? await this.runHere(() => texts.map((text) => this.tokenizer.encode(text, task.options)))
       : apart(await this.run<IdLists>(WORKER, 'encodeAll', task, options));
     for (const ids of encoded) this.assertInside(ids, options.param);
     return encoded;
@@ -144,7 +146,7 @@ class ThreadedTextService implements TextService {
   async countAll(texts: readonly string[], options: TextOptions = {}): Promise<Int32Array> {
     const task = this.#prepare(texts, options);
     if (!this.#isShort(texts)) return this.run<Int32Array>(WORKER, 'countAll', task, options);
-    return this.#inline(() => Int32Array.from(texts, (text) => this.tokenizer.count(text, task.options)));
+    return this.runHere(() => Int32Array.from(texts, (text) => this.tokenizer.count(text, task.options)));
   }
 
   decode(ids: Iterable<number>, options: { skipControl?: boolean } = {}): string {
@@ -164,6 +166,18 @@ class ThreadedTextService implements TextService {
     throw new BlockstitchError('invalid_request', { reason }, param === undefined ? {} : { param });
   }
 
+  async runHere<Result>(work: () => Result): Promise<Result> {
+    while (this.#busyMs > TURN_MS) await new Promise(setImmediate);
+    if (this.#busyMs === 0)
+      setImmediate(() => {
+        this.#busyMs = 0;
+      });
+    const start = performance.now();
+    const result = work();
+    this.#busyMs += performance.now() - start;
+    return result;
+  }
+
   run<Result>(file: string, name: string, task: object, options?: RunOptions): Promise<Result> {
     return this.#threads.run<Result>(file, name, task, options);
   }
@@ -181,19 +195,6 @@ class ThreadedTextService implements TextService {
     let characters = 0;
     for (const text of texts) characters += text.length + 16;
     return characters <= this.#inlineCharacters;
-  }
-
-  /** Runs short work here, and lets the event loop have a turn when much short work has added up. */
-  async #inline<Result>(work: () => Result): Promise<Result> {
-    while (this.#busyMs > TURN_MS) await new Promise(setImmediate);
-    if (this.#busyMs === 0)
-      setImmediate(() => {
-        this.#busyMs = 0;
-      });
-    const start = performance.now();
-    const result = work();
-    this.#busyMs += performance.now() - start;
-    return result;
   }
 }
 
