@@ -26,6 +26,7 @@ export function createStopFlag(): StopFlag {
 
 export function raise(flag: StopFlag): void {
   Atomics.store(flag, 0, 1);
+  Atomics.notify(flag, 0);
 }
 
 /** A pace that throws once `flag` is raised. */
