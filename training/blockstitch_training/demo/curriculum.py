@@ -24,7 +24,7 @@ class Stage:
     continued: float = 0.0  # share of the contexts in which documents go on where the one before was cut
 
     def example(self, rng: random.Random, documents: int, entities: int) -> Example:
-        """One context; its questions grow with its documents."""
+        """One context. It has more questions where it has more documents."""
         questions = max(4, self.questions * documents // self.documents[1])
         cut = rng.random() < self.continued
         by_stem = not cut and rng.random() < BY_STEM

@@ -1,4 +1,4 @@
-"""The demo model as a checkpoint: a fresh one, one that begins with an earlier one's weights, one written for the server."""
+"""The demo model as a checkpoint: makes a fresh model, takes over an earlier one's weights, and writes a model for the server."""
 
 from __future__ import annotations
 
@@ -24,8 +24,10 @@ def make_model(settings: Settings, vocabulary: int) -> LlamaForCausalLM:
 
 
 def warm_start(model: LlamaForCausalLM, tokenizer: Tokenizer, checkpoint: Path) -> None:
-    """Takes the weights of an exported checkpoint; embeddings go by the token's text, new tokens keep their random ones. Layers that
-    the checkpoint lacks stand before its last one and begin by passing on what they are given."""
+    """Takes over the weights of an exported checkpoint. Embeddings go by the token's text, and new tokens keep their random ones.
+
+    Layers that the checkpoint lacks stand before its last one. They begin by passing on what they get.
+    """
     earlier = LlamaForCausalLM.from_pretrained(checkpoint, dtype=torch.float32)
     weights = earlier.state_dict()
     known = Tokenizer.from_file(str(checkpoint / "tokenizer.json")).get_vocab()

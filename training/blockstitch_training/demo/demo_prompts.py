@@ -18,7 +18,7 @@ FINAL = USER + "{question}" + ASSISTANT
 
 @dataclass
 class TrainingRow:
-    """A context and its questions side by side: each sees the context (group 0) and itself, from the same position on."""
+    """A context and its questions side by side. Each question sees the context (group 0) and itself. All begin at the same position."""
 
     ids: list[int]
     positions: list[int]
@@ -44,7 +44,7 @@ class Prompts:
         return self.ids(FINAL.format(question=question))
 
     def training_row(self, example: Example) -> TrainingRow:
-        """One context with all its questions and answers, each of them asked as if it were the only one."""
+        """One context with all its questions and answers. Each is asked as if it were the only one."""
         ids = [self.bos] + [token for block in self.blocks(example.documents) for token in block]
         row = TrainingRow(ids, list(range(len(ids))), [0] * len(ids), [False] * len(ids))
         context = len(ids)

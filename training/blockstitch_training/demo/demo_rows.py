@@ -28,7 +28,7 @@ class Batch:
 
 
 class Rows(IterableDataset):
-    """Batches of one seed from `step` on; what a batch holds hangs on seed, step and stage alone."""
+    """Batches of one seed from `step` on. A batch depends on seed, step and stage alone."""
 
     def __init__(self, prompts: Prompts, settings: Settings, seed: int, step: int, stage: int):
         self.prompts, self.settings, self.seed, self.step, self.stage = prompts, settings, seed, step, stage

@@ -12,7 +12,7 @@ HELD_OUT_SAMPLE_SEED = 1_000_000_007
 
 
 def write_samples(out: Path, documents: int, entities: int, questions: int) -> None:
-    """One text file per document and questions.json: question, answer and the file that holds it."""
+    """Writes one text file per document, and questions.json with each question, its answer and the file that holds it."""
     out.mkdir(parents=True, exist_ok=True)
     example = make_example(random.Random(HELD_OUT_SAMPLE_SEED), documents, questions, entities)
     names = [f"document-{index + 1}.txt" for index in range(documents)]

@@ -17,7 +17,7 @@ LONGEST_ANSWER = 24  # tokens
 
 
 def block_mask(lengths: list[int], final: int) -> torch.Tensor:
-    """[T, T] bool: sink at 0, blocks of `lengths` that see the sink and themselves, `final` tokens that see all."""
+    """[T, T] bool. The sink is at 0. Blocks of `lengths` see the sink and themselves. The `final` tokens see all."""
     groups = torch.tensor([0] + [index + 1 for index, length in enumerate(lengths) for _ in range(length)] + [-1] * final)
     causal = torch.ones(len(groups), len(groups), dtype=torch.bool).tril()
     return causal & ((groups[:, None] == groups[None, :]) | (groups[None, :] == 0) | (groups[:, None] == -1))

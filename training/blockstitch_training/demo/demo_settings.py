@@ -16,5 +16,5 @@ class Settings:
     adam_rate: float = 2e-3
     batch_tokens: int = 8192
     text_weight: float = 0.2
-    text_share: float = 0.25  # of the tokens that are no answer, drawn for the text loss
+    text_share: float = 0.25  # share of the other tokens that is drawn for the text loss
     advance_at: float = 0.975

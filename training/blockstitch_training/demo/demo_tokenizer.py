@@ -20,8 +20,11 @@ CHAT_TEMPLATE = (
 
 
 def train_tokenizer(seed: int) -> Tokenizer:
-    """Byte-level BPE over generated texts. A capital letter begins a token and takes no space along, so that a name has the same tokens
-    everywhere; three letters of it are a token of their own (the stem), so that names share their parts."""
+    """Byte-level BPE over generated texts.
+
+    A capital letter begins a token and takes no space along, so that a name has the same tokens everywhere. Three letters of it are a
+    token of their own (the stem), so that names share their parts.
+    """
     rng = random.Random(seed)
     tokenizer = Tokenizer(models.BPE())
     words = pre_tokenizers.Split(Regex(r" ?[a-z]+|[A-Z][a-z]{0,2}|\d{1,2}|\s+|[^\sA-Za-z\d]+"), behavior="isolated")

@@ -27,7 +27,7 @@ from .demo_rows import Batch, Rows
 from .demo_settings import Settings
 from .demo_tokenizer import train_tokenizer
 
-LONGEST_STEP = 10.0  # seconds that one step may count for: compiling and being paused are no training
+LONGEST_STEP = 10.0  # seconds that one step may count for; compiling and pauses are not training
 DECAY = 0.25  # share of the time, at the end, over which the learning rate falls to a twentieth
 
 
@@ -50,10 +50,10 @@ def train(
     compiled: bool = True,
     log=print,
 ) -> LlamaForCausalLM:
-    """Trains until the time is up; a state in `out` is gone on from. The state is saved every two minutes and at the end.
+    """Trains until the time is up, from the state in `out` where there is one. The state is saved every two minutes and at the end.
 
-    start: an exported checkpoint to begin with and the curriculum's stage to begin at, where `out` holds no state yet.
-    compiled: through torch.compile; takes a minute to begin with, halves the time of a step.
+    start: an exported checkpoint and the curriculum's stage, both to begin with, where `out` holds no state yet.
+    compiled: sends the model through torch.compile. That takes a minute at first and halves the time of a step.
     """
     out.mkdir(parents=True, exist_ok=True)
     tokenizer_file = out / "tokenizer.json"
@@ -87,7 +87,7 @@ def train(
         return iter(loader)
 
     source = batches()
-    source = chain([next(source)], source)  # starting the process that makes them is no training
+    source = chain([next(source)], source)  # the start of the process that makes them does not count as training
     saved_at = stepped_at = time.monotonic()
     model.train()
     body = torch.compile(model.model, dynamic=True) if compiled else model.model

@@ -1,18 +1,18 @@
 """Generates documents about fictional people, companies, products and events, and questions over them.
 
-Every answer is one sentence that stands in exactly one document: a small model learns to find it by copying. Three sorts of question:
+Every answer is one sentence that stands in exactly one document. A small model learns to find it and copies it. There are three sorts
+of question:
 
 - direct: the sentence stands in a document as it is asked for.
-- continued: the text was cut in the middle of its subject. The sentence is the first of the next document and has its subject
-  abbreviated to the stem ("Kal. lives in Bergo."), as texts do; the answer has the name ("Kalido lives in Bergo."). Who that is
-  stands in the document before. By itself such a document is ambiguous only where two subjects begin alike.
-  Contexts with such documents are about subjects of one kind and tell the same of each, so that what is asked for does not find the
-  sentence without the name.
-- two-hop: "Where does the founder of Dogali live?"; the answer is the sentence about the second.
+- continued: the text was cut in the middle of its subject. The sentence is the first of the next document. It abbreviates its subject to
+  the stem ("Kal. lives in Bergo."), as texts do. The answer has the name ("Kalido lives in Bergo."). The document before says who that
+  is. By itself such a document is ambiguous only where two subjects begin alike. Contexts with such documents are about subjects of one
+  kind and tell the same of each, so that nobody finds the sentence without the name.
+- two-hop: "Where does the founder of Dogali live?" One sentence names the founder, and the answer is the sentence about the founder.
 
-Names are a stem and an ending, so a fresh seed gives entities that no earlier seed had (up to chance). Each attribute is stated in
-four ways and asked for in four ways behind six openers; for each way of asking one opener is kept for `held_out=True`, and never
-trained. All is a function of the seed.
+Names are a stem and an ending, so a fresh seed gives entities that no earlier seed had (up to chance). Each attribute is stated in four
+ways. It is asked for in four ways behind six openers. For each way of asking one opener is kept for `held_out=True` and never trained.
+Everything depends on the seed alone. The file knows no tokens and no models.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MONTHS = "January February March April May June July August September October No
 
 @dataclass(frozen=True)
 class Attribute:
-    """Phrasings of one fact: `{e}` is the entity, `{v}` the value. As many statements as questions."""
+    """Phrasings of one fact: `{e}` is the entity, `{v}` the value. There are as many statements as questions."""
 
     value: str  # "name", "person", "year" or a list's name
     statements: tuple[str, ...]
@@ -45,8 +45,8 @@ class Question:
     question: str
     answer: str  # the sentence, with the entity's full name
     gold: int  # index of the document that holds the answer
-    via: int | None = None  # two-hop questions: index of the document that names whom the answer is about
-    named_in: int | None = None  # continued questions: index of the document that names what the answer's abbreviates
+    via: int | None = None  # two-hop questions: index of the document that names the answer's subject
+    named_in: int | None = None  # continued questions: index of the document that has the whole name
 
     @property
     def sort(self) -> str:
@@ -151,8 +151,8 @@ class Fact:
     entity: str
     value: str
     phrasing: int  # which of the attribute's statements
-    document: int  # that holds it
-    introduced: int  # document that names the entity
+    document: int  # index of the document that holds it
+    introduced: int  # index of the document that names the entity
 
     @property
     def described(self) -> Attribute:
@@ -164,7 +164,7 @@ class Fact:
 
     @property
     def statement(self) -> str:
-        """As it stands in the document."""
+        """The sentence as it stands in the document."""
         subject = self.entity if self.document == self.introduced else f"{self.entity[:SHORTENED]}."
         return self.described.statements[self.phrasing].format(e=subject, v=self.value)
 
@@ -174,12 +174,12 @@ def make_name(rng: random.Random, stem: str | None = None, ending: str | None = 
 
 
 def is_held_out(opener: int, question: int) -> bool:
-    """Whether this way of asking is kept from training behind this opener (indexes into OPENERS and an attribute's questions)."""
+    """Whether training never shows this question behind this opener. Both are indexes: into OPENERS, and into an attribute's questions."""
     return opener > 0 and opener - 1 == question % (len(OPENERS) - 1)
 
 
 class World:
-    """The facts of one example: entities in documents, people who turn up in each other's facts."""
+    """The facts of one example: entities in documents, and people who appear in each other's facts."""
 
     def __init__(self, rng: random.Random, documents: int, entities: int, held_out: bool, continued: float, shared: str | None, alike: bool):
         self.rng = rng
@@ -211,7 +211,7 @@ class World:
         return names
 
     def subject(self, kind: str, stem: str | None) -> str:
-        """A new name: with the given stem, else with an initial that no other subject of this kind has, while there are such."""
+        """A new name. It has the given stem. Without one it has an initial that no other subject of this kind has, while there are any."""
         free = [each for each in INITIALS if (kind, each) not in self.taken]
         name = self.fresh_name(stem, self.ending)
         while stem is None and free and name[0] not in free:
@@ -243,7 +243,7 @@ class World:
         return rng.choice(lists[sort]) if sort in lists else self.fresh_name()
 
     def asked(self, fact: Fact, of: str) -> str:
-        """A question that the fact answers, behind an opener: one of training, or one of those kept from it."""
+        """A question that the fact answers, behind an opener of training or behind a held-out one."""
         at = self.rng.randrange(len(fact.described.questions))
         opener = self.rng.choice([opener for number, opener in enumerate(OPENERS) if is_held_out(number, at) == self.held_out])
         return f"{opener} {fact.described.questions[at]}".lstrip().format(e=of)
@@ -255,7 +255,7 @@ class World:
         ]
 
     def two_hop(self) -> list[Question]:
-        """Questions about a person named by another fact in another document, neither of them abbreviated."""
+        """Questions about a person whom another fact in another document names. Neither fact is abbreviated."""
         whole = [fact for fact in self.facts if fact.document == fact.introduced]
         of_person: dict[str, list[Fact]] = {}
         for fact in whole:
@@ -279,13 +279,13 @@ def make_example(
     """`documents` texts about `entities` entities each, and up to `questions` different questions over them, all answerable.
 
     two_hop: share of the questions, 0 to 1, that lead over two documents (fewer where the facts have no such pair).
-    held_out: questions behind openers that training never shows with them.
-    continued: share of the documents, 0 to 1, that begin with one or two sentences about the subject of the one before. Above 0
+    held_out: the questions stand behind openers that training never shows with them.
+    continued: share of the documents, 0 to 1, that begin with one or two sentences about the subject of the document before. Above 0
         the subjects are alike.
-    shared: part of their names that the subjects have in common. "stem": every document's subjects begin with the same three letters,
-        so that an abbreviation says nothing by itself. "ending": all subjects end alike. Else, and with "ending", subjects of one kind
+    shared: the part of their names that the subjects have in common. "stem": every document's subjects begin with the same three
+        letters, so that an abbreviation says nothing by itself. "ending": all subjects end alike. Without "stem" subjects of one kind
         have different initials, while the alphabet lasts.
-    alike: all subjects are of one kind and told of in one order.
+    alike: all subjects are of one kind, and the same is told of each in one order.
     """  # fmt: skip
     world = World(rng, documents, entities, held_out, continued, shared, alike or continued > 0)
     texts = [" ".join(fact.statement for fact in world.facts if fact.document == index) for index in range(documents)]

@@ -19,7 +19,7 @@ CONTINUED = 0.5  # share of the documents that go on where the one before was cu
 
 @dataclass(frozen=True)
 class Asked:
-    """One question. `gold`: index of the document with the answer; `via`: of the one that leads there (two-hop)."""
+    """One question. `gold` is the index of the document with the answer. `via` is the index of the one that leads there (two-hop)."""
 
     documents: tuple[str, ...]
     titles: tuple[str, ...]
@@ -39,9 +39,9 @@ class Asked:
 
 def generated(documents: int, count: int, sort: str = "mixed", held_out: bool = True, entities: int = 1, continued: float = CONTINUED) -> list[Asked]:
     """
-    @param sort of question (questions.py): "direct", "continued", "two-hop", or "mixed" for direct and continued ones as they come
+    @param sort of question (question_generator.py): "direct", "continued", "two-hop", or "mixed" for direct and continued ones as they come
     @param continued share of the documents, 0 to 1, that go on where the one before was cut
-    @raise ValueError where questions over two documents are wanted of fewer
+    @raise ValueError where a question over two documents is wanted and there are fewer
     """
     if sort not in SORTS:
         raise ValueError(f"sort must be one of {', '.join(SORTS)}, not {sort!r}")
@@ -65,7 +65,7 @@ def generated(documents: int, count: int, sort: str = "mixed", held_out: bool = 
 
 
 def orders(asked: list[Asked], count: int) -> list[list[Asked]]:
-    """The same questions `count` times, each time with every context's documents in another drawn order."""
+    """The same questions `count` times. Each time every context's documents have another drawn order."""
     shuffled = []
     for number in range(count):
         rng = random.Random(f"order/{number}")

@@ -1,9 +1,13 @@
 """Block attention inside any transformers model that takes the attention interface (llama, mistral, qwen2, qwen3).
 
-`packed_logits` runs a model over a Layout; its attention layers then come here with queries and keys rotated at local
-positions. Three ways to the same result: `grouped` gathers rows of similar length and calls scaled_dot_product_attention
-(the one for CPUs: cost grows with the blocks), `flex` runs FlexAttention over the packed row with a block mask (for GPUs),
-`dense` builds the whole 4-D mask (the reference: cost grows with the square). It knows nothing of losses or data.
+`packed_logits` runs a model over a Layout. Its attention layers then come here with queries and keys rotated at local positions. There
+are three ways to the same result:
+
+    grouped   gathers rows of similar length and calls scaled_dot_product_attention: for CPUs, the cost grows with the blocks
+    flex      runs FlexAttention over the packed row with a block mask: for GPUs
+    dense     builds the whole 4-D mask: the reference, the cost grows with the square
+
+It knows layouts and models. It does not know losses or data.
 """
 
 from __future__ import annotations
@@ -26,7 +30,7 @@ SHORT = 256
 
 @dataclass
 class Bound:
-    """A layout together with what hangs on the model: rotations by delta, and masks per sliding window."""
+    """A layout together with what depends on the model: rotations by delta, and masks per sliding window."""
 
     layout: Layout
     inv_freq: torch.Tensor  # float32 [D/2]
@@ -34,9 +38,9 @@ class Bound:
     rotations: list[tuple[torch.Tensor, torch.Tensor] | None] = field(default_factory=list)
     masks: dict[object, object] = field(default_factory=dict)
     copies: tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None = None
-    """For `flex` and `dense`: index [C] of the keys that are seen elsewhere than they stand, cos and sin [C, D]."""
+    """For `flex` and `dense`: index [C] of the keys that are seen in another place than their own, cos and sin [C, D]."""
     captured: list[tuple[torch.Tensor, torch.Tensor]] | None = None
-    """Where a list, each layer appends its keys (local positions) and values, [Hkv, T, D]."""
+    """If this is a list, each layer appends its keys (local positions) and values, [Hkv, T, D]."""
 
     def attend(self, query, key, value, scale: float, window: int | None) -> torch.Tensor:
         """query [1, Hq, T, D], key and value [1, Hkv, T, D] -> [1, T, Hq, D]"""
@@ -47,7 +51,7 @@ class Bound:
 
 
 def use_block_attention(model: PreTrainedModel) -> PreTrainedModel:
-    """Makes a loaded model take layouts. Its weights stay what they are; without a layout it must not be called."""
+    """Makes a loaded model take layouts. Its weights stay as they are. It must not be called without a layout."""
     model.set_attn_implementation(NAME)
     return model
 
@@ -82,7 +86,7 @@ def packed_logits(model: torch.nn.Module, layout: Layout, keep: torch.Tensor, in
 def packed_cache(
     model: torch.nn.Module, layout: Layout, keep: torch.Tensor, inv_freq: torch.Tensor, way: str = "grouped"
 ) -> tuple[torch.Tensor, list[tuple[torch.Tensor, torch.Tensor]]]:
-    """As packed_logits, and also keys (rotated at local positions) and values of every layer, [Hkv, T, D] each."""
+    """Like packed_logits. It also gives the keys (rotated at local positions) and values of every layer, [Hkv, T, D] each."""
     bound = bind(layout, inv_freq, way)
     bound.captured = []
     output = model(input_ids=layout.input_ids, position_ids=layout.position_ids, use_cache=False, logits_to_keep=keep, block_layout=bound)
@@ -118,7 +122,7 @@ def angles(delta: torch.Tensor, inv_freq: torch.Tensor) -> tuple[torch.Tensor, t
 
 @torch.compiler.disable  # layouts differ from step to step
 def _attend(module, query, key, value, attention_mask, scaling=None, dropout=0.0, sliding_window=None, block_layout=None, **_):
-    """The attention interface of transformers; `block_layout` (a Bound, or anything with its `attend`) says who sees whom."""
+    """The attention interface of transformers. `block_layout` (a Bound, or anything with its `attend`) says which token sees which."""
     if block_layout is None:
         raise TypeError("this model was prepared for layouts: call packed_logits, or set another attention implementation")
     # Under autocast rotary embeddings leave float32 queries and keys beside low-precision values.
@@ -169,7 +173,7 @@ def _causal(bound: Bound, index: int, group: RowGroup, dtype: torch.dtype) -> to
     name = (index, "causal", dtype)
     if name not in bound.masks:
         hidden = group.distance < 0
-        hidden[..., 0] = False  # padded queries see something
+        hidden[..., 0] = False  # padded queries must see something
         floor = torch.finfo(dtype).min
         bound.masks[name] = torch.zeros(hidden.shape, dtype=dtype, device=hidden.device).masked_fill_(hidden, floor)[:, None]
     return bound.masks[name]
@@ -181,7 +185,7 @@ def _rows(packed: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
 
 
 def _group_mask(bound: Bound, index: int, group: RowGroup, window: int | None, dtype: torch.dtype) -> torch.Tensor | None:
-    """Additive mask [rows, 1, Lq, Lk], made once per forward pass; None where plain causal attention is meant."""
+    """Additive mask [rows, 1, Lq, Lk], made once per forward pass. None means plain causal attention."""
     if group.visible is None and window is None:
         return None
     name = (index, window, dtype)
@@ -197,7 +201,7 @@ def _group_mask(bound: Bound, index: int, group: RowGroup, window: int | None, d
 
 
 def _copies(layout: Layout, inv_freq: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Keys of contexts, rotated to their places, are laid behind the packed row: one copy per context that sees them."""
+    """Lays the keys of contexts, rotated to their places, behind the packed row. Each context that sees a key has its own copy."""
     contexts = dict.fromkeys(segment.context for segment in layout.segments if segment.context)
     index: list[int] = []
     delta: list[int] = []
@@ -228,7 +232,7 @@ class Relation:
         """Elementwise over broadcastable index tensors."""
         distance = self.query_position[q] - self.key_position[kv]
         own = (self.query_segment[q] == self.key_segment[kv]) & (distance >= 0)
-        # A sink query has segment -1 as sink keys have, which `own` covers; others see all sinks.
+        # A sink query has segment -1, as sink keys have, so `own` covers it. Other queries see all sinks.
         sink = (self.key_segment[kv] == -1) & (self.query_segment[q] != -1)
         seen = own | sink | (self.query_context[q] == self.key_context[kv])
         return seen if window is None else seen & (distance < window)
@@ -256,7 +260,7 @@ def relation(layout: Layout) -> Relation:
 
 
 def visible(layout: Layout, window: int | None = None) -> torch.Tensor:
-    """Bool [T, T + C]: the mask that `flex` and `dense` mean."""
+    """Bool [T, T + C]: the mask that `flex` and `dense` apply."""
     related = relation(layout)
     device = layout.input_ids.device
     queries = torch.arange(len(related.query_segment), device=device)

@@ -1,14 +1,14 @@
 """Block dropout: earlier blocks are hidden at random, and any block may be drawn to act as a final block.
 
-Of arXiv 2605.15913 the abstract says that dropout leverages the training signals of all blocks; what follows is this project's
-reading of it. For an example with blocks b_1..b_n and final blocks f over them:
+The abstract of arXiv 2605.15913 says that dropout leverages the training signals of all blocks. The rest is this project's reading of
+it. For an example with blocks b_1..b_n and final blocks f over them:
 
     z_i ~ Bernoulli(1 - p)            b_i stays in the example if z_i = 1 (teacher and student alike: both see the same text)
     d_i ~ Bernoulli(q)   (i > 1)      a block that stayed also acts as a final block: it is computed a second time, seeing the
                                       sinks and every earlier block that stayed, and its tokens are trained like an answer's
 
-Without it only final blocks are trained, in contexts that always have all their blocks. A final block whose needed blocks were
-hidden is left out, but one of them, drawn at random, keeps what it needs, so that no example is empty. Off: p = q = 0.
+Without dropout only final blocks are trained, in contexts that always have all their blocks. A final block whose needed blocks were
+hidden is left out. One final block, drawn at random, keeps what it needs, so that no example is empty. Off: p = q = 0.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .examples import Example, Final
 
 @dataclass(frozen=True)
 class Drawn:
-    """An example as one step sees it. `acting`: indexes into its blocks, each > 0."""
+    """An example as one step sees it. `acting` holds indexes into its blocks, each > 0."""
 
     example: Example
     acting: tuple[int, ...] = ()

@@ -1,8 +1,8 @@
-"""Makes the token ids of a chat prompt with documents as the server does: each document framed by what the chat template puts
-around it, each block tokenized on its own, the rest as stretches between (src/prompt is the reference, docs/architecture.md).
+"""Makes the token ids of a chat prompt with documents, as the server does (src/prompt is the reference).
 
-A template that does not know `documents` gets them at the start of the first user message, each as `Title: ...`, its text and an
-empty line. Control tokens that a text spells stay text.
+Each document has a frame: what the chat template puts around it. Each block is tokenized on its own. The rest are stretches between
+the documents. A template that does not know `documents` gets them at the start of the first user message, each as `Title: ...`, its
+text and an empty line. A text that spells a control token stays text. It knows tokenizers and templates, and no models.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ TITLE = "\ue000title\ue001"
 
 @dataclass(frozen=True)
 class Document:
-    """`blocks`: its text, cut; joined they are the text."""
+    """`blocks` are its text, cut. Joined they are the text."""
 
     blocks: tuple[str, ...]
     title: str = ""
 
 
 class ChatPrompt:
-    """Prompts of one tokenizer. `sink_ids` stand in front of every prompt and are taken off the template's own text."""
+    """Prompts of one tokenizer. `sink_ids` stand in front of every prompt and are removed from the template's own text."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, sink_ids: Sequence[int]):
         if not tokenizer.chat_template:
@@ -73,7 +73,7 @@ class ChatPrompt:
         return [token for piece in pieces for token in self.tokenizer.encode(piece, add_special_tokens=False)]
 
     def _disarm(self, text: str) -> list[str]:
-        """The text in pieces of which none spells a control token: each is cut behind its first character."""
+        """The text in pieces that spell no control token: each token is cut behind its first character."""
         if self.control is None:
             return [text]
         cuts = [0, *(match.start() + 1 for match in self.control.finditer(text)), len(text)]
@@ -81,7 +81,7 @@ class ChatPrompt:
 
     @staticmethod
     def _joined(*parts: list[str]) -> list[str]:
-        """Neighbouring ends melt together, cuts inside the parts stay."""
+        """Joins the ends of neighbouring parts. Cuts inside the parts stay."""
         pieces = [""]
         for part in parts:
             pieces[-1] += part[0]
@@ -120,10 +120,10 @@ class ChatPrompt:
         return parts[::2], [int(index) for index in parts[1::2]]
 
     def _probe(self, title: str, native: bool) -> tuple[str, str] | None:
-        """The frame that every one of three documents has around it; None where the template does not show three in order."""
+        """The frame that each of three documents has around it. None where the template does not show three in order."""
         try:
             stretches, order = self._split(self._render([{"role": "user", "content": "Q"}], [title] * 3, native))
-        except Exception:  # a template may refuse what it likes; then it is not native
+        except Exception:  # a template may refuse anything; then it does not know documents
             return None
         if order != [0, 1, 2]:
             return None
@@ -140,7 +140,7 @@ class ChatPrompt:
         return bare
 
     def _without_sinks(self, ids: list[int]) -> list[int]:
-        """Takes off the sinks that the template's own text begins with: all of them, or the first few."""
+        """Removes the sinks that the template's own text begins with: all of them, or the first few."""
         same = 0
         while same < min(len(ids), len(self.sink_ids)) and ids[same] == self.sink_ids[same]:
             same += 1
@@ -148,7 +148,7 @@ class ChatPrompt:
 
 
 def _learn_frame(stretches: list[str]) -> tuple[str, str]:
-    """As src/prompt/document-frame.ts: the longest prefix and suffix, on line borders, that each document has."""
+    """Like src/prompt/document-frame.ts: the longest prefix and suffix, on line borders, that each document has."""
     head, gap, second, rest = stretches
     if gap != second:
         return "", ""

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-FAMILIES = ("llama", "mistral", "qwen2", "qwen3")  # what the server imports
+FAMILIES = ("llama", "mistral", "qwen2", "qwen3")  # those that the server imports
 
 
 def load_model(directory: str | Path, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
@@ -42,7 +42,7 @@ def export_checkpoint(
     """
     Writes config.json with its `block_attention` section, weights in the teacher's stored type, tokenizer and chat template.
 
-    @param weights the whole state (gathered, where it is sharded)
+    @param weights the whole state, gathered where it is sharded
     @param mode    attention of requests that name none: "block" or "full"
     """
     directory.mkdir(parents=True, exist_ok=True)

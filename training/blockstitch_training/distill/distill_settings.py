@@ -12,7 +12,7 @@ from pathlib import Path
 @dataclass
 class Settings:
     teacher: str  # Hugging Face directory of the frozen full-attention teacher
-    start: str = ""  # checkpoint of an earlier student, with its sinks, to begin from; empty: the teacher's weights and fresh sinks
+    start: str = ""  # checkpoint of an earlier student to begin with, sinks included; empty: the teacher's weights and fresh sinks
 
     loss: str = "kl"  # "kl": distillation; "ce": block fine-tuning, cross-entropy on the answers
     sinks: int = 4  # learned sink tokens; 0 = off (sink_tokens.py)
@@ -21,12 +21,12 @@ class Settings:
     weighting: bool = True  # token weights by the teacher's gap; False = off (token_weights.py)
     clip: float = 2.0  # nats, largest gap that counts
     floor: float = 1.0  # nats, added to every gap
-    ramp: float = 0.1  # share of the steps over which the weights come in; over the others they go again
+    ramp: float = 0.1  # share of the steps over which the weights come in; they go over the others
     full_share: float = 0.1  # share of the examples that the student sees under full attention
 
     steps: int = 1000  # optimizer steps
     tokens_per_step: int = 8192  # about, per process and micro-batch: blocks and final blocks before dropout
-    accumulate: int = 1  # micro-batches per step
+    accumulate: int = 1  # micro-batches per step; all tokens of a step count alike (step_loss.py)
     most_targets: int = 4096  # trained tokens of one micro-batch; more are thinned out at random
     learning_rate: float = 3e-4
     muon_rate: float = 0.0  # Muon's learning rate for the layers' matrices, AdamW's for the rest; 0: AdamW for everything
@@ -39,7 +39,7 @@ class Settings:
     attention: str = "auto"  # block_attention.WAYS
     precision: str = "bf16"  # "bf16" (autocast over float32 weights) or "no"
     gradient_checkpointing: bool = False
-    compile: bool = False  # through torch.compile, but for the attention: minutes to begin with, then steps take two thirds of the time
+    compile: bool = False  # torch.compile for all but the attention: minutes at first, then steps take two thirds of the time
     log_every: int = 10  # steps
     save_every: int = 200  # steps
 
@@ -78,7 +78,7 @@ class Settings:
         return min(coming, going)
 
     def digest(self) -> str:
-        """Changes where a resumed run would not be the same run."""
+        """A hash that differs where a resumed run would not be the same run."""
         values = {name: value for name, value in asdict(self).items() if name not in ("log_every", "save_every", "attention")}
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 

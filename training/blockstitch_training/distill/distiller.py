@@ -1,8 +1,9 @@
 """The training loop: packs from a source, both forward passes, optimizer, log and exact resume, through accelerate.
 
-A run's directory holds settings.json, metrics.jsonl (one line per logged step), TensorBoard events under tb/, the newest state
-under state-N/ and, at the end, the checkpoint under export/. Everything random hangs on (seed, example number), so a run that was
-cut off goes on exactly where its state was saved. Which tokens see which and what the loss is are other files' concern.
+A run's directory holds settings.json, metrics.jsonl (one line per logged step), TensorBoard events under tb/, the newest state under
+state-N/ and, at the end, the checkpoint under export/. Everything random depends on (seed, example number), so a run that was cut off
+goes on exactly where its state was saved. Figures of a logged line are means over its steps; those of one step are over all of its
+micro-batches and processes. layout.py says which tokens see which, and step_loss.py what the loss is.
 """
 
 from __future__ import annotations
@@ -68,14 +69,14 @@ class Distiller:
         self.seconds = 0.0
 
     def _load_teacher(self) -> torch.nn.Module:
-        """Frozen, whole on every device. On a GPU in its stored type; the CPU computes in bfloat16 through autocast."""
+        """The frozen teacher, whole on every device. On a GPU it has its stored type. The CPU computes in bfloat16 through autocast."""
         on_gpu = self.accelerator.device.type == "cuda"
         teacher = load_model(self.settings.teacher, stored_dtype(self.settings.teacher) if on_gpu else torch.float32)
         use_block_attention(teacher)
         return teacher.requires_grad_(False).eval().to(self.accelerator.device)
 
     def batches(self) -> Iterator[tuple[Batch, int]]:
-        """Endless micro-batches from the cursor on, made one ahead in a thread; each with the cursor behind it."""
+        """Endless micro-batches from the cursor on, each with the cursor behind it. A thread makes them one ahead."""
         made = self._assemble_all()
         with ThreadPoolExecutor(1) as pool:
             coming = pool.submit(next, made)
@@ -99,7 +100,7 @@ class Distiller:
         return self.step_loss.alone(batch, self.settings.progress(self.step))
 
     def train(self, until: int | None = None, progress: bool = True) -> dict[str, float]:
-        """Trains to `until` (default: the settings' steps), saving states on the way. @returns the last logged figures"""
+        """Trains to `until` (default: the settings' steps) and saves states on the way. @returns the last logged figures"""
         settings = self.settings
         last = settings.steps if until is None else min(until, settings.steps)
         bar = _progress_bar(settings.steps, self.step, progress and self.accelerator.is_main_process)
@@ -160,7 +161,7 @@ class Distiller:
                 writer.add_scalar(name, value, int(figures["step"]))
 
     def save(self) -> None:
-        """State of weights, optimizer and data under state-N/, then the older ones go."""
+        """Saves weights, optimizer and place in the data under state-N/, then removes older states."""
         directory = self.out / f"state-{self.step}"
         self.accelerator.save_state(str(directory), safe_serialization=True)
         cursors = self.accelerator.gather(torch.tensor([self.cursor], device=self.accelerator.device)).tolist()

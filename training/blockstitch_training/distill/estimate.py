@@ -1,6 +1,6 @@
-"""The dry run: what a run will take in memory and time, before anything is written.
+"""The dry run: how much memory and time a run will take, before anything is written.
 
-Memory is counted from the model's shape, time from a few real steps of the run's own data. Nothing is saved.
+Memory is counted from the model's shape. Time is measured on a few real steps over the run's own data. Nothing is saved.
 """
 
 from __future__ import annotations
@@ -37,9 +37,12 @@ class Memory:
 
 def memory_of(settings: Settings, student_tokens: int, targets: int) -> Memory:
     """
-    Activations kept for the backward pass, per token and layer in 2-byte values: about 16 hidden + 4 intermediate sizes (inputs of
-    norms, projections and products), or one hidden size with gradient checkpointing plus one layer at work. Logits of student
-    (with their gradient) and teacher (under both attentions where tokens are weighted).
+    Counts what one micro-batch keeps.
+
+    Activations for the backward pass, per token and layer in 2-byte values, are about 16 hidden + 4 intermediate sizes (inputs of norms,
+    projections and products). With gradient checkpointing they are one hidden size, and one layer at work. Logits are the student's with
+    their gradient, and the teacher's. With token weights they are the teacher's under both attentions, and those under full attention of
+    every micro-batch of the step.
     """
     config = AutoConfig.from_pretrained(settings.teacher)
     with torch.device("meta"):
@@ -61,7 +64,7 @@ def memory_of(settings: Settings, student_tokens: int, targets: int) -> Memory:
 
 
 def estimate(settings: Settings, source: Source, processes: tuple[int, ...] = (1, 4, 8)) -> str:
-    """@returns a report; takes the time of a few steps"""
+    """Takes the time of a few steps. @returns a report"""
     distiller = Distiller(settings, source, out=None)
     stream = distiller.batches()
     took, packs = [], []

@@ -1,7 +1,7 @@
 """Where examples come from: generated questions, chat-style JSONL with documents, or plain text cut by the segmenter.
 
-Every source is a function of its seed and the example's number. What a prompt looks like is chat_prompt.py's and
-demo_tokens.py's; how text is cut is segmenting.py's.
+Every example depends on its source's seed and its own number alone. The prompts are those of chat_prompt.py and of the demo room.
+segmenting.py cuts text.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .segmenting import cut_texts
 
 @dataclass(frozen=True)
 class QuestionSource:
-    """Freshly generated documents and questions over them (questions.py), in the demo model's prompt."""
+    """Freshly generated documents and questions over them, in the demo model's prompt."""
 
     tokenizer: PreTrainedTokenizerBase
     seed: int
@@ -52,7 +52,7 @@ class QuestionSource:
 
 
 class ShuffledSource:
-    """A finite list of examples, gone through in another order each time round."""
+    """A finite list of examples, in another order each time round."""
 
     def __init__(self, examples: list[Example], seed: int):
         if not examples:
@@ -83,8 +83,8 @@ class Cutting:
 
 def chat_examples(file: Path, tokenizer: PreTrainedTokenizerBase, sinks: list[int], cutting: Cutting, longest: int) -> tuple[list[Example], int]:
     """
-    Reads JSONL, one conversation a line: `messages` in OpenAI's form, the last one the assistant's (the answer that is
-    trained), `documents`: texts, or objects with `text`, optional `title` and optional `blocks` (the text, already cut).
+    Reads JSONL with one conversation per line. `messages` have OpenAI's form. The last one is the assistant's, the answer that is
+    trained. `documents` are texts, or objects with `text`, optional `title` and optional `blocks` (the text, already cut).
 
     @param longest tokens of one example; longer ones are left out
     @returns examples and the number of those left out
@@ -124,8 +124,8 @@ def _chat_row(row: dict) -> tuple[list[dict[str, str]], list[dict]]:
 
 def text_examples(paths: list[Path], tokenizer: PreTrainedTokenizerBase, cutting: Cutting, longest: int) -> list[Example]:
     """
-    Plain text: each file one text (`.jsonl`: one text a line, under `text`), cut into blocks; runs of blocks of at most
-    `longest` tokens become examples whose last block is the final block.
+    Reads plain text: each file is one text (`.jsonl`: each line is one, under `text`). The texts are cut into blocks. Runs of blocks of at
+    most `longest` tokens become examples, and the last block of a run is its final block.
     """
     texts = read_texts(paths)
     examples = []

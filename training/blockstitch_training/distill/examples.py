@@ -1,4 +1,4 @@
-"""What training and evaluation take: blocks in order, and final blocks over them. Token ids only; texts are the sources' concern."""
+"""The examples of training: blocks in order, and final blocks over them. They are token ids only; example_sources.py knows texts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Final:
     """A final block: question, header and answer, or any text that follows the blocks."""
 
     tokens: tuple[int, ...]  # length >= 1
-    trained: tuple[bool, ...]  # whether the prediction of this token is trained; the first never is
+    trained: tuple[bool, ...]  # whether this token's prediction is trained; the first token's never is
     needs: frozenset[int] = frozenset()  # blocks without which it cannot be answered, where the source knows
 
     @staticmethod
@@ -37,7 +37,7 @@ class Example:
 
 
 class Source(Protocol):
-    """Examples by number: the same number gives the same example, so that training can be resumed exactly."""
+    """Gives examples by number. The same number gives the same example, so that training can be resumed exactly."""
 
     def example(self, index: int) -> Example: ...
 
@@ -45,7 +45,7 @@ class Source(Protocol):
 def packs(source: Source, budget: int, first: int, rank: int = 0, ranks: int = 1) -> Iterator[tuple[list[Example], int]]:
     """Endless packs of at least one example and at most about `budget` tokens. Rank r of n takes numbers r, r + n, ...
 
-    @param first where this rank begins, as the last pack's second part said
+    @param first number with which this rank begins: 0, or the second part of the last pack
     @returns pairs of examples and the number with which the next pack begins
     """
     at = first

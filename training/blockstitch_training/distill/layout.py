@@ -1,14 +1,14 @@
 """Packs blocks and final blocks of many prompts into one row of tokens, and says which tokens see which.
 
-A *segment* is a run of tokens that is causal within itself. Every segment sees the sinks; a segment with a context also sees
-the segments of its context, placed in order behind the sinks, as a final block sees stitched blocks. A segment of a context
-has no context of its own, so its keys and values hang on the sinks and on itself alone: it is computed once, however many
-final blocks use it, and its tokens are never padded through the linear layers. Full causal attention is the same thing with
-all blocks of a prompt merged into one segment.
+A *segment* is a run of tokens that is causal within itself. Every segment sees the sinks. A segment with a context also sees the
+segments of its context, placed in order behind the sinks, as a final block sees stitched blocks. A segment of a context has no context
+of its own, so its keys and values depend on the sinks and on itself alone. It is computed once, however many final blocks use it, and
+its tokens are never padded through the linear layers. Full causal attention is the same thing with all blocks of a prompt merged into
+one segment.
 
-Positions (arXiv 2409.15355, section 2.3): with k sinks a segment without context stands at k..k+n-1. Placed i-th in a context
-it must act as if it stood at p_i = k + the earlier lengths: its keys, rotated at their local positions, are rotated on by
-delta_i = p_i - k for those who see them there. A segment with a context stands at k + the lengths of its context.
+Positions (arXiv 2409.15355, section 2.3): with k sinks a segment without context stands at k..k+n-1. As the i-th of a context it must
+act as if it stood at p_i = k + the earlier lengths. Its keys are rotated at their local positions, and they are rotated on by
+delta_i = p_i - k for the tokens that see them there. A segment with a context stands at k + the lengths of its context.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Segment:
 
 @dataclass
 class RowGroup:
-    """Rows of similar length that are attended in one call. Indexes point into the packed row; padding points at 0."""
+    """Rows of similar length, for one call of attention. Indexes point into the packed row; padding points at 0."""
 
     query: torch.Tensor  # int64 [rows, Lq]
     key: torch.Tensor  # int64 [rows, Lk]
@@ -75,7 +75,7 @@ class Layout:
 
 @dataclass
 class _Row:
-    """One attention row before padding. Keys of `own` segments come last; a query sees of those its own segment only."""
+    """One attention row before padding. Keys of the row's own segments come last; a query sees those of its own segment only."""
 
     query: list[int]
     key: list[int]
@@ -84,13 +84,13 @@ class _Row:
     key_segment: list[int]  # -1: seen by every query of the row
     query_position: list[int]
     key_position: list[int]
-    causal: bool  # queries are the keys, in order
+    causal: bool  # the queries are the keys, in order
 
 
 def build_layout(sink_ids: Sequence[int], segments: Sequence[Segment]) -> Layout:
     """
     @param sink_ids ids at positions 0..k-1; may be empty
-    @raise ValueError for an empty segment, or a context that names a segment which has a context itself
+    @raise ValueError for an empty segment, or for a context that names a segment with a context
     """
     sinks = len(sink_ids)
     ids = list(sink_ids)
@@ -120,7 +120,7 @@ def _sink_row(sinks: int) -> _Row:
 
 
 def _plain_rows(sinks: int, segments: Sequence[Segment], starts: list[int]) -> list[_Row]:
-    """The sinks and one segment, causal: the sinks' own queries ride along, so that no mask is needed."""
+    """The sinks and one segment, causal. The sinks' own queries are in the row too, so that no mask is needed."""
     rows = []
     for index, segment in enumerate(segments):
         if segment.context:
@@ -135,7 +135,7 @@ def _plain_rows(sinks: int, segments: Sequence[Segment], starts: list[int]) -> l
 
 
 def _context_rows(sinks: int, segments: Sequence[Segment], starts: list[int], firsts: list[int]) -> list[_Row]:
-    """Segments with the same context share one row: its keys are gathered and rotated once for all of them."""
+    """Segments with the same context share one row. Its keys are gathered and rotated once for all of them."""
     members: dict[tuple[int, ...], list[int]] = {}
     for index, segment in enumerate(segments):
         if segment.context:
@@ -167,7 +167,7 @@ def _context_rows(sinks: int, segments: Sequence[Segment], starts: list[int], fi
 
 
 def _group(rows: list[_Row], tokens: int) -> tuple[list[RowGroup], torch.Tensor]:
-    """Sorts rows by length into groups that waste little on padding. @returns the groups and Layout.unpack"""
+    """Sorts rows by length into groups with little padding. @returns the groups and Layout.unpack"""
     order = sorted(rows, key=lambda row: (row.causal, len(row.key), len(row.query)))
     batches: list[list[_Row]] = []
     for row in order:
@@ -204,7 +204,7 @@ def _padded(rows: list[list[int]], filler: int) -> torch.Tensor:
 def _pad(batch: list[_Row]) -> RowGroup:
     query = _padded([row.query for row in batch], 0)
     key = _padded([row.key for row in batch], 0)
-    # Padded keys stand behind every query: whatever compares positions leaves them out.
+    # Padded keys stand behind every query, so every comparison of positions leaves them out.
     key_position = _padded([row.key_position for row in batch], 1 << 30)
     distance = _padded([row.query_position for row in batch], 0)[:, :, None] - key_position[:, None, :]
     if batch[0].causal:
@@ -214,6 +214,6 @@ def _pad(batch: list[_Row]) -> RowGroup:
     key_segment = _padded([row.key_segment for row in batch], -3)
     own = (query_segment[:, :, None] == key_segment[:, None, :]) & (distance >= 0)
     visible = own | (key_segment == -1)[:, None, :]
-    # A padded query must see something, or its softmax would be 0/0; nobody reads what it gives.
+    # A padded query must see something, or its softmax would be 0/0. Nobody reads its result.
     visible[..., 0] |= query_segment == -2
     return RowGroup(query, key, delta, visible, distance)

@@ -13,8 +13,8 @@ CHUNK = 1024  # rows in float32 at a time; a vocabulary of 150,000 takes 0.6 GB 
 
 
 class WeightedKL(torch.autograd.Function):
-    """sum_t w(t) KL(p_t || q_t). The gradient w(t) (q_t - p_t) is made in the forward pass, in the logits' own dtype, so that no
-    float32 copy of all logits lives between the passes. Student rows may be longer than the teacher's: p is 0 there."""
+    """sum_t w(t) KL(p_t || q_t). The forward pass makes the gradient w(t) (q_t - p_t) in the logits' own dtype, so that no float32 copy
+    of all logits lives between the passes. Student rows may be longer than the teacher's: p is 0 there."""
 
     @staticmethod
     def forward(ctx, student: torch.Tensor, teacher: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:

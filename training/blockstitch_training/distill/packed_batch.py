@@ -1,8 +1,8 @@
 """Lays drawn examples out for student and teacher, and pairs the places where both predict the same token.
 
-The student sees an example under block attention, or, for a share of examples, under full attention (so that it keeps both).
-The teacher sees it under full attention; for token weights the same layout also holds it under block attention, so that one
-forward pass of the frozen teacher gives both losses.
+The student sees most examples under block attention and a share of them under full attention, so that it keeps both. The teacher sees
+them under full attention. For token weights the same layout also holds them under block attention, so that one forward pass of the
+frozen teacher gives both losses. It knows layouts and no models.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Batch:
         return Batch(*(moved(getattr(self, name)) for name in self.__dataclass_fields__))
 
     def thinned(self, most: int, rng: random.Random) -> Batch:
-        """At most `most` trained tokens, drawn evenly, in their order."""
+        """At most `most` trained tokens, drawn evenly and kept in their order."""
         if len(self.labels) <= most:
             return self
         chosen = torch.tensor(sorted(rng.sample(range(len(self.labels)), most)))
@@ -50,7 +50,7 @@ class Batch:
 
 @dataclass
 class Packer:
-    """Collects segments of many examples; equal blocks are kept once. `sink_ids` may be empty."""
+    """Collects segments of many examples. Equal blocks are kept once. `sink_ids` may be empty."""
 
     sink_ids: Sequence[int]
     segments: list[Segment] = field(default_factory=list)

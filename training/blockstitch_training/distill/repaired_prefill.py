@@ -1,14 +1,14 @@
 """Repair of stitched blocks at serving time: a share r of the cached tokens is computed again, in context.
 
-The PyTorch reference of what the server does for `attention: {"mode": "block", "repair": r}` (src/engine/repair-plan.ts); the idea
-is CacheBlend's (arXiv 2405.16444): most of what blocks lost can be had back by recomputing few tokens. The first block stands
-right behind the sinks and needs no repair. Of the T tokens of the later blocks, ceil(r T / page) whole pages are computed again:
+This is the PyTorch reference of what the server does for `attention: {"mode": "block", "repair": r}` (src/engine/repair). The idea is
+CacheBlend's (arXiv 2405.16444): recomputing few tokens brings back most of what blocks lost. The first block stands right behind the
+sinks and needs no repair. Of the T tokens of the later blocks, ceil(r T / page) whole pages are computed again:
 
     first       the pages that begin the blocks, where the missing context hurts most; no layer runs over all tokens
     deviation   the pages with the largest sum of |V_new - V_cached|^2 in the second layer: layer 0 runs over all tokens for it
 
-From then on only chosen tokens and the final block have rows; their keys and values replace the cached ones of every layer, so
-each row attends causally over the mix. r = 0 is plain stitching; r = 1 recomputes everything and equals full attention.
+From then on only chosen tokens and the final block have rows. Their keys and values replace the cached ones of every layer, so each
+row attends causally over the mix. r = 0 is plain stitching. r = 1 recomputes everything and equals full attention.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Repair:
 
 @dataclass
 class _Rows:
-    """One prompt of S tokens of which the rows `active` are computed; stands where a Bound stands in block_attention."""
+    """One prompt of S tokens. The rows `active` are computed. It stands where a Bound stands in block_attention.py."""
 
     active: torch.Tensor  # int64 [n], ascending
     cached: KeysValues  # [Hkv, S, D] per layer; rows of the final block are filled as they are computed
@@ -93,7 +93,7 @@ def repaired(model: PreTrainedModel, sinks: Sequence[int], prompt: Prompt, repai
 
 
 def first_pages(lengths: Sequence[int], repair: Repair) -> list[list[int]]:
-    """Pages of each block that begin it. The first b blocks together get ceil(r * their tokens / page) pages."""
+    """The pages that begin each block. The first b blocks together get ceil(r * their tokens / page) pages."""
     tokens = spent = 0
     chosen: list[list[int]] = [[]] if lengths else []
     for length in lengths[1:]:

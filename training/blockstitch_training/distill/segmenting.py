@@ -1,7 +1,7 @@
-"""Cuts plain text into blocks: by the project's own segmenter where Node and its build are there, at blank lines otherwise.
+"""Cuts plain text into blocks: by the project's own segmenter where Node and its build are there, else at blank lines.
 
-Offsets of the segmenter count UTF-16 units, as everywhere in the server; texts here are cut so that the parts joined are the
-text again.
+Offsets of the segmenter count UTF-16 units, as everywhere in the server. The parts of a text, joined, are the text again. It knows the
+segment command and no tokens.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def cut_at(text: str, boundaries: Sequence[int]) -> list[str]:
 
 
 def cut_at_blank_lines(text: str) -> list[str]:
-    """Paragraphs, short ones joined."""
+    """Paragraphs; short ones are joined."""
     blocks: list[str] = []
     for paragraph in re.findall(r".+?(?:\n\s*\n|\Z)", text, flags=re.DOTALL):
         if blocks and len(blocks[-1]) + len(paragraph) <= BLANK_LINE_CHARACTERS:

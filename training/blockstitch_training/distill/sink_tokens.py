@@ -7,9 +7,9 @@ With E the embedding matrix of the checkpoint, sink j starts as
 
     e_j = E[BOS] + 0.1 std(E) n_j,   n_j ~ N(0, I)          (the mean of E in place of E[BOS] where there is no BOS)
 
-and is learned with all other weights. The first tokens of a block can rest their attention on the sinks, as they rested it on
-earlier text before (information lost at block boundaries, arXiv 2605.15913). The base sinks are what the server would use for
-the undistilled checkpoint: its `block_attention.sink_token_ids`, else BOS, else none. Off: k = 0, only the base sinks.
+and is learned with all other weights. The first tokens of a block can rest their attention on the sinks, as they rested it on earlier
+text before (information lost at block boundaries, arXiv 2605.15913). The base sinks are those that the server would use for the
+undistilled checkpoint: its `block_attention.sink_token_ids`, else BOS, else none. Off: with k = 0 only the base sinks are there.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def sink_name(index: int) -> str:
 
 def add_sink_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, count: int, seed: int) -> list[int]:
     """
-    Adds `count` tokens to the tokenizer and, where the matrix has no spare rows, to the embeddings. Those that an earlier
-    distillation left in the tokenizer stay as they are; the new ones take the next free names.
+    Adds `count` tokens to the tokenizer and, where the matrix has no spare rows, to the embeddings. Sink tokens that an earlier
+    distillation left in the tokenizer stay as they are. The new ones take the next free names.
 
     @returns all sink ids: the checkpoint's own, then the new ones
     """
@@ -63,6 +63,6 @@ def add_sink_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, 
         matrix[added] = (start + INITIAL_NOISE * known.std() * noise).to(matrix.dtype)
         head = model.get_output_embeddings().weight
         if head.data_ptr() != matrix.data_ptr():
-            # Nobody says a sink token: its output row starts as the mean and is pushed down by the loss.
+            # No text contains a sink token: its output row starts as the mean, and the loss pushes it down.
             head[added] = head[: min(added)].float().mean(0).to(head.dtype)
     return base + added

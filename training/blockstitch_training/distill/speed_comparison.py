@@ -59,7 +59,7 @@ def measure(teacher: str, turns: int, tokens: int, documents: tuple[int, int]) -
     masked = load_model(teacher)
     optimizer = torch.optim.AdamW(masked.parameters(), lr=1e-5)
     sinks = base_sinks(masked.config)
-    inverse_frequencies(masked)  # refuses what the others would refuse
+    inverse_frequencies(masked)  # refuses the models that the others refuse
     device = distill.accelerator.device
     masked.to(device)
 

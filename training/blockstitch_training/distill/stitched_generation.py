@@ -1,7 +1,8 @@
-"""Answers in PyTorch as the server gives them: blocks computed apart, stitched, a final block over them, greedy decoding.
+"""Answers in PyTorch as the server gives them: blocks are computed apart and stitched, a final block follows, decoding is greedy.
 
-Prefill runs packed (layout.py); then every prompt's keys are rotated to their places and laid into an ordinary transformers
-cache, and decoding is ordinary causal attention over it. Full attention is the same with all blocks merged into one.
+Prefill runs packed (layout.py). Then every prompt's keys are rotated to their places and laid into an ordinary transformers cache.
+Decoding is ordinary causal attention over it. Full attention is the same with all blocks merged into one. It knows token ids and no
+texts.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ def prefill(model: PreTrainedModel, sinks: Sequence[int], prompts: Sequence[Prom
 
 
 def stitch(layout: Layout, final: int, captured: KeysValues, inv_freq: torch.Tensor) -> KeysValues:
-    """Sinks, context and the segment itself, one behind another, keys rotated on by delta_i = p_i - k (arXiv 2409.15355)."""
+    """Sinks, context and the segment itself, one behind another. Keys are rotated on by delta_i = p_i - k (arXiv 2409.15355)."""
     index = list(range(layout.sinks))
     delta = [0] * layout.sinks
     moved = 0
@@ -87,7 +88,7 @@ def stitch(layout: Layout, final: int, captured: KeysValues, inv_freq: torch.Ten
 
 @torch.no_grad()
 def decode(model: PreTrainedModel, logits: torch.Tensor, caches: list[KeysValues], limit: int, stops: frozenset[int]) -> list[list[int]]:
-    """Greedy, all prompts at once, shorter ones padded on the left. @returns token ids without the stop token, at most `limit`"""
+    """Greedy decoding of all prompts at once; shorter ones are padded on the left. @returns token ids without the stop token, at most `limit`"""
     lengths = [cache[0][0].shape[1] for cache in caches]
     longest, device = max(lengths), logits.device
     cache = DynamicCache()

@@ -34,7 +34,7 @@ MAIN = ("distillation", "block fine-tuning", "without sinks", "without dropout",
 
 
 def runs(size: Size) -> dict[str, tuple[dict, int]]:
-    """Name to settings that differ from the defaults, and seeds. The eight choices of three components are all here."""
+    """Name to settings that differ from the defaults, and number of seeds. All eight choices of three components are here."""
     made: dict[str, tuple[dict, int]] = {PLAIN: ({}, 1)}
     made["block fine-tuning"] = ({"loss": "ce", **OFF["sinks"], **OFF["dropout"], **OFF["weights"]}, size.seeds)
     for kept in ("sinks dropout weights", "dropout weights", "sinks weights", "sinks dropout", "sinks", "dropout", "weights", ""):
@@ -52,7 +52,7 @@ def runs(size: Size) -> dict[str, tuple[dict, int]]:
 
 def planned(size: Size, seeds: int | None, only: list[str] | None) -> list[tuple[str, dict, int]]:
     """
-    Name, changed settings and seed of each run, in the order in which they run: seed by seed, so that a table with one seed of
+    Name, changed settings and seed of each run, in the order in which they run. It goes seed by seed, so that a table with one seed of
     everything is there first.
 
     @param seeds of the main runs, in place of the size's own

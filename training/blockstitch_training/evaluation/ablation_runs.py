@@ -53,7 +53,7 @@ def score_checkpoint(directory: Path, teacher: Path, size: Size) -> dict[str, ob
 
 
 def run_one(name: str, changed: dict, seed: int, size: Size, teacher: Path, directory: Path) -> dict[str, object]:
-    """Trains (or goes on), exports, scores. @returns what results.json holds"""
+    """Trains (or goes on), exports and scores. @returns what results.json holds"""
     directory.mkdir(parents=True, exist_ok=True)
     result = directory / "results.json"
     if result.exists():
@@ -68,7 +68,7 @@ def run_one(name: str, changed: dict, seed: int, size: Size, teacher: Path, dire
         checkpoint = directory / "export"
         distiller.export(checkpoint)
         made |= {"seconds": distiller.seconds, "steps": settings.steps, "settings": changed}
-        for state in directory.glob("state-*/*"):  # the run is over: its state is not needed again
+        for state in directory.glob("state-*/*"):  # the run is over and needs its state no more
             if state.is_file():
                 state.unlink()
     made["scores"] = score_checkpoint(checkpoint, teacher, size)

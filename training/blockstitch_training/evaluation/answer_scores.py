@@ -23,7 +23,7 @@ def exact(answer: str, accepted: Sequence[str]) -> float:
 
 
 def contains(answer: str, accepted: Sequence[str]) -> float:
-    """Whether any accepted answer stands in the answer: the usual score of Natural Questions with free answers."""
+    """Whether the answer contains any accepted answer: the usual score of Natural Questions with free answers."""
     return float(any(normalized(each) in normalized(answer) for each in accepted))
 
 
@@ -44,8 +44,8 @@ def mean(values: Sequence[float]) -> float:
 
 
 def interval(statistic: Callable[[list[int]], float | None], count: int, seed: int = 0) -> tuple[float | None, float | None]:
-    """Percentile bootstrap over `count` questions: `statistic` takes resampled question numbers, None where it is undefined, as is
-    the interval where it always is."""
+    """Percentile bootstrap over `count` questions. `statistic` takes resampled question numbers and gives None where it is undefined.
+    The interval is None where the statistic always is."""
     rng = random.Random(seed)
     drawn = [statistic(rng.choices(range(count), k=count)) for _ in range(RESAMPLES)]
     defined = sorted(value for value in drawn if value is not None)

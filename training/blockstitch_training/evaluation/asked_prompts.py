@@ -1,6 +1,6 @@
 """Turns asked questions into prompts of token ids, and reads asked questions from rows of multi-document JSONL.
 
-It knows the demo model's prompt and chat templates. How a prompt is answered is systems.py.
+It knows the demo model's prompt and chat templates. systems.py answers prompts.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..distill.stitched_generation import Prompt
 
 
 def read_rag(file: Path, most: int) -> list[Asked]:
-    """JSONL rows `{question, answers, documents: [{title, text}], gold: [index]}`, the first `most`."""
+    """The first `most` JSONL rows `{question, answers, documents: [{title, text}], gold: [index]}`."""
     rows = [json.loads(line) for line in file.read_text().splitlines()[:most] if line.strip()]
     return [
         Asked(
@@ -39,7 +39,7 @@ def demo_prompts(asked: list[Asked], tokenizer: PreTrainedTokenizerBase) -> list
 
 
 def chat_prompts(asked: list[Asked], tokenizer: PreTrainedTokenizerBase, sinks: list[int], checkpoint: Path, segmenter: str) -> list[Prompt]:
-    """In the checkpoint's own chat template, documents cut by the segmenter, as the server does."""
+    """In the checkpoint's own chat template, as the server does. The segmenter cuts the documents."""
     texts = list(dict.fromkeys(text for each in asked for text in each.documents))
     cuts = dict(zip(texts, cut_texts(texts, checkpoint, segmenter), strict=True))
     prompt = ChatPrompt(tokenizer, sinks)

@@ -32,7 +32,7 @@ SYSTEMS = {  # name: (checkpoint, attention)
 
 @dataclass(frozen=True)
 class BlockComparison:
-    """What is asked of whom."""
+    """Which questions are asked of which systems."""
 
     teacher: Path
     student: Path | None  # None compares the teacher's full attention with its plain blocks only
@@ -120,7 +120,7 @@ def evaluate(asking: BlockComparison) -> dict[str, object]:
 
 
 def order_figures(systems, asking: BlockComparison) -> dict[str, object]:
-    """Accuracy over the same questions with their documents in several orders: the spread is largest minus smallest."""
+    """Accuracy over the same questions with their documents in several orders. The spread is the largest minus the smallest."""
     asked = generated(asking.orders_documents, asking.questions, "mixed", asking.held_out, asking.entities, asking.continued)
     turns = orders(asked, asking.orders)
     figures = {}
@@ -138,7 +138,7 @@ def order_figures(systems, asking: BlockComparison) -> dict[str, object]:
 
 
 def real_text(systems, teacher: System, asking: BlockComparison) -> dict[str, object]:
-    """The last block of each run of blocks, given the earlier ones."""
+    """Figures over the last block of each run of blocks, given the earlier blocks."""
     texts = [text[: asking.text_characters] for text in read_texts(asking.text)][: asking.texts]
     prompts = []
     for parts in cut_texts(texts, teacher.directory, asking.segmenter):
@@ -159,7 +159,7 @@ def rag_figures(systems, file: Path, asking: BlockComparison) -> dict[str, objec
 
 
 def served_figures(systems, answered, asking: BlockComparison) -> dict[str, object]:
-    """The same questions asked of the server; both paths must give the same texts."""
+    """Asks the server the same questions. Both paths must give the same texts."""
     figures: dict[str, object] = {}
     for which in ("teacher", "student"):
         labels = [label for label in systems if SYSTEMS[label][0] == which]

@@ -1,4 +1,4 @@
-"""Labelled documents as the metrics want them: units with their offsets, and the reference boundaries at each granularity."""
+"""Labelled documents in the form that the metrics take: units with their offsets, and the reference boundaries at each granularity."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Case:
         return sorted({self.nearest(offset) for offset, strength in self.labelled.gold if strength >= level} - {0})
 
     def hypothesis(self, offsets: Sequence[int]) -> list[int]:
-        """A segmenter's cuts, each moved to the nearest unit; two at one unit count once."""
+        """A segmenter's cuts, each moved to the nearest unit. Two cuts at one unit count once."""
         return sorted({self.nearest(offset) for offset in offsets} - {0})
 
     def nearest(self, offset: int) -> int:
@@ -49,7 +49,7 @@ class Case:
 
 
 def read_labelled(path: Path, name: str, most: int = 0) -> list[LabelledText]:
-    """Rows of segments joined by a newline, from one JSONL file or every shard of a folder; at most `most` a category.
+    """Rows of segments joined by a newline, from one JSONL file or every shard of a folder. At most `most` per category, 0 for all.
 
     @raises ValueError naming the file and line of a row that has no segments
     """
@@ -76,7 +76,7 @@ def read_labelled(path: Path, name: str, most: int = 0) -> list[LabelledText]:
 
 
 def make_cases(texts: Sequence[LabelledText], node: NodeSegmenters) -> list[Case]:
-    """Units are the project's own sentences and lines, plus the reference boundaries, so that every boundary can be said."""
+    """Units are the project's own sentences and lines, and the reference boundaries too, so that every boundary can be named."""
     cases = []
     for text, starts in zip(texts, node.unit_starts([each.text for each in texts]), strict=True):
         # Indentation and empty lines may stand between a reference boundary and the unit it begins.

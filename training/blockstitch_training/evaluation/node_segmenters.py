@@ -1,4 +1,4 @@
-"""Runs the TypeScript implementations: the batch command for cuts, the project's own splitters for units. Needs `npm run build`."""
+"""Runs the TypeScript implementations: the batch command cuts, the project's own splitters give units. It needs `make build`."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ for await (const line of createInterface({ input: process.stdin })) {
 
 
 class SegmenterFailed(RuntimeError):
-    """The command ended with an error or answered something else than asked."""
+    """The command ended with an error, or its answer does not fit what was asked."""
 
 
 @dataclass(frozen=True)
 class NodeSegmenters:
-    """repository: the checkout, built. arguments: more for the command, such as --model."""
+    """repository: the built checkout. arguments: further ones for the command, such as --model."""
 
     repository: Path
     arguments: Sequence[str] = field(default_factory=tuple)
@@ -41,7 +41,7 @@ class NodeSegmenters:
         return [json.loads(line) for line in lines]
 
     def cut(self, segmenter: str, texts: Sequence[tuple[str, str]], settings: Sequence[dict[str, float]]) -> list[list[list[int]]]:
-        """Boundaries of each (id, text) as UTF-16 offsets, in the order given, under each of the settings: one run of the command.
+        """Boundaries of each (id, text) as UTF-16 offsets, in the order given, under each of the settings. The command runs once.
 
         @raises SegmenterFailed when the command fails or a row cannot be cut, with its message
         """

@@ -24,7 +24,7 @@ LONGEST_ANSWER = 24  # tokens
 
 @dataclass
 class Point:
-    """One way to ask, and what came of it, a number per question."""
+    """One way to ask, and its results: one number per question."""
 
     name: str
     attention: object
@@ -102,7 +102,7 @@ def table(rows: list[dict[str, object]]) -> str:
 
 
 def draw(rows: list[dict[str, object]], file: Path, title: str) -> None:
-    """Exact answers and agreement on the left axis, time to first token on the right, over the share r; no display."""
+    """Draws exact answers and agreement on the left axis and time to first token on the right, over the share r. Needs no display."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -1,8 +1,8 @@
 """How well one segmentation agrees with another: boundary F1, Pk, WindowDiff, boundary similarity, bootstrap intervals.
 
-A segmentation of n units (sentences or lines) is the sorted list of the units that begin a new segment, each in 1..n-1.
-Knows neither texts nor segmenters. Pk: Beeferman et al. 1999; WindowDiff: Pevzner and Hearst 2002; boundary similarity:
-Fournier 2013, as the segeval package computes it (n_t = 2, transpositions weighted by their span / n_t).
+A segmentation of n units (sentences or lines) is the sorted list of the units that begin a new segment, each in 1..n-1. It knows
+neither texts nor segmenters. Pk is Beeferman et al. 1999, WindowDiff is Pevzner and Hearst 2002. Boundary similarity is Fournier 2013,
+as the segeval package computes it (n_t = 2, transpositions weighted by their span / n_t).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Counts:
-    """Matched boundaries, boundaries of the hypothesis and of the reference; sums over documents give micro averages."""
+    """Matched boundaries, and boundaries of the hypothesis and of the reference. Sums over documents give micro averages."""
 
     matched: int
     hypothesis: int
@@ -47,7 +47,7 @@ def check_boundaries(boundaries: Sequence[int], units: int) -> None:
 
 
 def match_counts(reference: Sequence[int], hypothesis: Sequence[int], tolerance: int = 0) -> Counts:
-    """One-to-one matches at most `tolerance` units apart; walking from the left gives the largest number of them."""
+    """One-to-one matches at most `tolerance` units apart. A walk from the left finds the largest number of them."""
     matched = 0
     left = 0
     for at in reference:
@@ -65,7 +65,7 @@ def window_size(reference: Sequence[int], units: int) -> int:
 
 
 def pk(reference: Sequence[int], hypothesis: Sequence[int], units: int, window: int | None = None) -> float:
-    """Share of pairs of units `window` apart that one segmentation parts and the other does not; 0 is best."""
+    """Share of pairs of units `window` apart that one segmentation parts and the other does not. 0 is best."""
     window = window or window_size(reference, units)
     left, right = _segment_numbers(reference, units), _segment_numbers(hypothesis, units)
     pairs = units - window
@@ -85,7 +85,7 @@ def window_diff(reference: Sequence[int], hypothesis: Sequence[int], units: int,
 
 
 def boundary_similarity(reference: Sequence[int], hypothesis: Sequence[int]) -> float:
-    """1 less the edits (added or missed boundaries count 1, one moved by one unit counts 1/2) per pair of boundaries; 1 is best."""
+    """1 less the edits per pair of boundaries. An added or missed boundary counts 1, one moved by a unit counts 1/2. 1 is best."""
     left, right = set(reference), set(hypothesis)
     matches = len(left & right)
     only = sorted(left ^ right)

@@ -1,8 +1,8 @@
 """Does it matter to the answers where a text is cut? A running server answers freshly drawn questions over texts cut by each segmenter.
 
-All segmenters cut at the same mean block length: the target that gives it is searched for each. A text runs on as texts do. What is
-said of one subject takes some sentences, and after the first of them it is mostly called by its initial ("K. lives in Bergo."). A
-paragraph holds several subjects, and sentences beside the point stand between. A cut inside a subject takes the name from what is said
+All segmenters cut at the same mean block length. For each of them the target that gives it is searched. A text runs on as texts do. It
+says several sentences about one subject, and after the first it mostly calls the subject by its initial ("K. lives in Bergo."). A
+paragraph holds several subjects, and sentences beside the point stand between. A cut inside a subject parts its name from what is said
 of it, so blocks that keep subjects whole answer better. It knows the HTTP interface and nothing of models.
 """
 
@@ -22,7 +22,7 @@ SEGMENTERS = ("semantic", "recursive", "fixed", "paragraphs", "texttiling", "emb
 HELD_OUT_SEED = 1_000_000_307
 SEARCH_STEPS = 9
 NEW_TOKENS = 32
-#: Share of a subject's later sentences in which only its initial is left, and of subjects with a sentence beside the point.
+#: Share of a subject's later sentences that have its initial only, and share of subjects with a sentence beside the point.
 SHORTENED, ASIDE = 0.7, 0.35
 MOST_IN_PARAGRAPH = 4
 SENTENCE = re.compile(r"(?<=\.) (?=[A-Z])")
@@ -46,7 +46,7 @@ class Result:
 
 
 def lead(first: Sequence[bool], other: Sequence[bool]) -> tuple[float, float]:
-    """By how much the first answers more of the same questions, and the standard error of that difference."""
+    """How many more of the same questions the first answers, as a share, and the standard error of that difference."""
     differences = [int(a) - int(b) for a, b in zip(first, other, strict=True)]
     mean = sum(differences) / len(differences)
     return mean, math.sqrt(sum((each - mean) ** 2 for each in differences)) / len(differences)
@@ -59,14 +59,14 @@ def post(url: str, body: dict) -> dict:
 
 
 def draw(count: int, subjects: int) -> list[tuple[str, Example]]:
-    """One text about `subjects` subjects per example, and one question over it. The same for every segmenter."""
+    """One text about `subjects` subjects per example, and one question over it. Every segmenter gets the same."""
     rng = random.Random(HELD_OUT_SEED)
     examples = [make_example(rng, subjects, 1, 1) for _ in range(count)]
     return [(running_text(rng, example.documents), example) for example in examples]
 
 
 def running_text(rng: random.Random, passages: list[str]) -> str:
-    """passages: one subject each, a sentence after the other. Paragraphs, one a line, of one to four of them."""
+    """Paragraphs of one to four passages, one per line. passages: one subject each, a sentence after the other."""
     paragraphs: list[str] = []
     room = 0
     for passage in passages:
@@ -84,7 +84,7 @@ def running_text(rng: random.Random, passages: list[str]) -> str:
 
 
 def subject(passage: str) -> str:
-    """The name that stands in every sentence; empty where none does or several do."""
+    """The name that stands in every sentence. Empty where no name or several do."""
     names = set.intersection(*(set(NAME.findall(sentence)) for sentence in SENTENCE.split(passage))) - {"The"}
     return names.pop() if len(names) == 1 else ""
 
@@ -99,7 +99,7 @@ def mean_length(url: str, texts: list[str], segmenter: str, target: int) -> floa
 
 
 def target_for(url: str, texts: list[str], segmenter: str, wanted: float) -> tuple[int, float]:
-    """The target length at which the segmenter's blocks have nearly the wanted mean length, and that mean."""
+    """The target length at which the segmenter's blocks come nearest to the wanted mean length, and that mean."""
     low, high = max(1.0, wanted / 6), wanted * 6
     best = (round(wanted), math.inf)
     for _ in range(SEARCH_STEPS):

@@ -19,11 +19,11 @@ from .setting_choice import DocumentScore, best_setting, cross_tuned, micro_f1, 
 
 SEGMENTERS = ("semantic", "structural", "fixed", "paragraphs", "recursive", "texttiling", "embedding")
 TARGETS = (32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
-#: Above every target: the comparison is of where segmenters cut, not of a cap that real segments would break.
+#: It lies above every target: the comparison looks at where segmenters cut, and a cap would break real segments.
 MOST_TOKENS = 32_768
 REPOSITORY = Path(__file__).parents[3]
 
-# Segmenter, cases and target lengths to cuts by target and case.
+# Takes segmenter, cases and target lengths. Gives cuts by target and case.
 Cut = Callable[[str, Sequence[Case], Sequence[int]], list[list[list[int]]]]
 
 

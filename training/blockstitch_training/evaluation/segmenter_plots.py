@@ -1,4 +1,4 @@
-"""Plots of an evaluation: F1 and Pk with intervals by set, F1 over the target length, F1 by category. PNG files, no display."""
+"""Plots of a comparison of segmenters: F1 and Pk with intervals by category, and F1 over the target length, for each set. PNG files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def draw_plots(folder: Path, results: list[dict], curves: list[dict]) -> list[Path]:
-    """results: rows as in report.py. curves: rows of {set, category, level, segmenter, target, f1, pk}. @returns files written"""
+    """results: rows as in segmenter_report.py. curves: rows of {set, category, level, segmenter, target, f1, pk}. @returns files written"""
     import matplotlib
 
     matplotlib.use("Agg")

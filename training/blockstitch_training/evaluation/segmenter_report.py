@@ -1,4 +1,4 @@
-"""Results as Markdown tables: one a set and granularity, one of F1 by category. Figures only, no judgement but who wins."""
+"""Results as Markdown tables: one per set and granularity, and one of F1 by category. They hold figures, and who wins."""
 
 from __future__ import annotations
 

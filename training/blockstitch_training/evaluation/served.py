@@ -1,7 +1,7 @@
 """The served path: starts `blockstitch serve` on a free loopback port, asks it what PyTorch was asked, and compares.
 
-Weights and KV are float32 there, so that what differs is the path and not the rounding. Knows the HTTP interface and nothing of
-models.
+Weights and KV are float32 unless asked otherwise, so that the path differs and the rounding does not. It knows the HTTP interface and
+nothing of models.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ READY_SECONDS = 300
 
 
 class Served:
-    """A running server; use as a context manager. @raise RuntimeError with the server's own words where it does not start"""
+    """A running server, to be used as a context manager. @raise RuntimeError with the server's own words where it does not start"""
 
     def __init__(self, checkpoint: Path, weights: str = "fp32", kv_dtype: str = "float32"):
         if shutil.which("node") is None or not COMMAND.exists():
@@ -40,7 +40,7 @@ class Served:
         self.url = self._wait()
 
     def _wait(self) -> str:
-        """Reads the server's notes until it is ready; a watchdog ends it where that takes too long."""
+        """Reads the server's output until it is ready. A watchdog ends the server where that takes too long."""
         watchdog = threading.Timer(READY_SECONDS, self._kill)
         watchdog.start()
         said = []

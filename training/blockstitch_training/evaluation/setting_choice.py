@@ -1,4 +1,4 @@
-"""Scores of every segmenter at every setting, and the choice of a setting on documents other than those it is judged on.
+"""Scores of every segmenter at every setting, and the choice of a setting on other documents than those it is judged on.
 
 All segmenters, the trained one among them, choose from the same settings by the same objective.
 """
@@ -27,7 +27,7 @@ class DocumentScore:
 
 @dataclass(frozen=True)
 class Summary:
-    """Micro F1; the other metrics are means over documents. intervals: 95% by bootstrap over documents."""
+    """F1 is micro, the other metrics are means over documents. intervals: 95% by bootstrap over documents."""
 
     documents: int
     f1: float
@@ -44,7 +44,7 @@ class Summary:
 
 
 def score_document(case: Case, offsets: Sequence[int], level: int) -> DocumentScore | None:
-    """None where the reference has no boundary of this strength: such a document says nothing about this granularity."""
+    """None where the reference has no boundary of this strength, because such a document says nothing about this granularity."""
     reference, hypothesis = case.reference(level), case.hypothesis(offsets)
     if not reference:
         return None
@@ -76,9 +76,9 @@ def best_setting(scores: dict[str, list[DocumentScore]], objective: str) -> str:
 
 
 def cross_tuned(scores: dict[str, list[DocumentScore]], objective: str) -> tuple[list[DocumentScore], list[str]]:
-    """Where there is no tuning split: even documents at the setting that is best on the odd ones, and the other way round.
+    """For sets without a tuning split: even documents at the setting that is best on the odd ones, and the other way round.
 
-    @returns one score a document, and the settings chosen for the even and the odd
+    @returns one score per document, and the settings chosen for the even and the odd
     """
     count = len(next(iter(scores.values())))
     chosen = [best_setting({name: each[1 - half :: 2] or each for name, each in scores.items()}, objective) for half in (0, 1)]

@@ -56,7 +56,7 @@ class System:
 
     @torch.no_grad()
     def text_logits(self, prompt: Prompt, mode: str) -> torch.Tensor:
-        """Logits [len(final) - 1, vocab] that predict the final block's tokens 1.. from those before."""
+        """Logits [len(final) - 1, vocab] that predict the final block's tokens 1.. from the tokens before."""
         blocks = [tuple(block) for block in prompt.blocks]
         if mode == "full":
             blocks = [tuple(token for block in blocks for token in block)]

@@ -1,6 +1,7 @@
-"""Muon for the layers' matrices and AdamW for the rest, or AdamW for everything; one schedule drives both.
+"""Muon for the layers' matrices and AdamW for the rest, or AdamW for everything. One schedule drives both.
 
-Muon (Jordan et al. 2024) moves a matrix along its momentum, orthogonalized: small models learn a new circuit in a fraction of AdamW's steps.
+Muon (Jordan et al. 2024) moves a matrix along its orthogonalized momentum. Small models learn a new circuit in a fraction of AdamW's
+steps.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ def _is_table(name: str) -> bool:
 
 
 class Schedule:
-    """Optimizers as one: each keeps its own learning rate, all of them times one factor."""
+    """Several optimizers as one. Each keeps its own learning rate; one factor scales all of them."""
 
     def __init__(self, optimizers: list[torch.optim.Optimizer]):
         self.optimizers = optimizers

@@ -1,6 +1,7 @@
-"""One factor on all log-odds, so that they are as sure as they are right on documents held out of training (temperature scaling,
-Guo et al. 2017, "On Calibration of Modern Neural Networks", section 4). Long training makes them too sure, and then the choice of
-boundaries hears too little of lengths and shared words.
+"""One factor on all log-odds, so that they are as sure as they are right on documents held out of training.
+
+This is temperature scaling (Guo et al. 2017, "On Calibration of Modern Neural Networks", section 4). Long training makes log-odds too
+sure. Lengths and shared words then count too little in the choice of boundaries.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ FACTORS = tuple(step / 20 for step in range(8, 31))
 
 
 def best_factor(network: SegmenterNetwork, held_out: Collection) -> float:
-    """The factor in 0.4..1.5 of least cross-entropy over the first documents of each category.
+    """The factor in 0.4..1.5 with the least cross-entropy over the first documents of each category.
 
     @raises ValueError where there are no documents
     """
@@ -29,7 +30,7 @@ def best_factor(network: SegmenterNetwork, held_out: Collection) -> float:
             logits.append(inner)
             labels.append(np.stack([document.labels[: len(inner)] >= level for level in range(1, LEVELS + 1)], 1))
     if not logits:
-        raise ValueError("calibration needs held-out documents (dev-*.npz of prepare.py)")
+        raise ValueError("calibration needs held-out documents (dev-*.npz of the command prepare)")
     scores, wanted = torch.from_numpy(np.concatenate(logits)), torch.from_numpy(np.concatenate(labels)).float()
     return min(FACTORS, key=lambda factor: float(functional.binary_cross_entropy_with_logits(factor * scores, wanted)))
 

@@ -1,6 +1,7 @@
-"""Small talk by grammar: dialogues whose turns are drawn topic by topic, so that where the topic shifts is known. Written for
-this project; it adds to SemanticSeg's chats, which are parted only where one real thread ends and another begins, the
-case where people slide to another topic in the middle of a turn.
+"""Small talk by grammar: dialogues whose turns are drawn topic by topic, so that every shift of the topic is known.
+
+SemanticSeg's chats are parted only where one real thread ends and another begins. This grammar, written for this project, adds the
+case in which people slide to another topic in the middle of a turn. It knows no features and no networks.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ SLOTS: dict[str, tuple[str, ...]] = {
     "illness": ("a cold", "a headache", "allergies", "the flu", "a broken arm", "back pain", "diabetes"),
 }
 
-#: topic: (ways to open it, ways to go on). A question may be followed by anything of the second list.
+#: topic: (ways to open it, ways to go on). Anything of the second list may follow a question.
 TOPICS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "pets": (
         ("do you have any pets ?", "i have a {pet} named {name} .", "are you a dog or a cat person ?", "i just adopted a {pet} !", "i am on my way to walk my {pet} .", "do you like animals ?"),
@@ -179,7 +180,7 @@ LEVEL_TOPIC, LEVEL_DIALOGUE = 1, 3
 
 @dataclass
 class Chat:
-    """segments: topics, each a run of lines joined by line breaks; levels of the boundaries between them."""
+    """segments: topics, each a run of lines joined by line breaks. levels: of the boundaries between them."""
 
     segments: list[str]
     levels: list[int]
@@ -247,7 +248,7 @@ def _dialogue(rng: random.Random, length: float) -> list[list[str]]:
 
 
 def _lead(rng: random.Random, previous: tuple[str, dict[str, str]] | None) -> str:
-    """What the turn says of the old topic before it opens the new one: nothing, a reaction, or an answer."""
+    """The turn's words about the old topic before it opens the new one: none, a reaction, or an answer."""
     draw = rng.random()
     if draw < 0.35:
         return ""

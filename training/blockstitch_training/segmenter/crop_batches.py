@@ -1,5 +1,6 @@
-"""Batches of crops for the segmenter: categories drawn by weight, documents by chance, crops of varied length. Pure numpy
-until the last step, where arrays become padded tensors.
+"""Batches of crops for the segmenter: categories are drawn by weight, documents by chance, and crops have varied lengths.
+
+Everything is numpy until the last step, where arrays become padded tensors. It knows packed documents and no network but its word table.
 """
 
 from __future__ import annotations
@@ -14,21 +15,24 @@ import torch
 from .feature_stream import UnitDocument, unpack
 from .network import Crops, WordTable
 
-#: Conversations and meetings are what lines of text alone say least about: they count more.
+#: Lines of text alone say least about conversations and meetings, so these count more.
 WEIGHTS = {"small-talk": 1.5, "conversations": 2.0, "meetings": 3.0, "long-meetings": 3.5, "social": 1.5, "lectures": 1.5}
-#: Of documents from an earlier build of SemanticSeg, under names "v1-...".
+#: Weight of documents from an earlier build of SemanticSeg, under names "v1-...".
 EARLIER_WEIGHT = 0.35
 
 
 @dataclass
 class Collection:
-    """Documents by category, with means of the word table where they were computed."""
+    """Documents by category. They have their means of the word table where these were computed."""
 
     documents: dict[str, list[UnitDocument]]
 
 
 def load(work: Path, split: str, table: WordTable | None = None, most: int = 1 << 30) -> Collection:
-    """The first `most` documents of each category (small talk: four times as many). table: adds each unit's mean of it, as float16, so that training need not compute them again and again."""
+    """The first `most` documents of each category (small talk: four times as many).
+
+    table: each unit gets its mean of it, as float16, so that training need not compute the means again and again.
+    """
     documents = {path.stem.split("-", 1)[1]: unpack(path) for path in sorted(work.glob(f"{split}-*.npz"))}
     documents = {name: kept for name, some in documents.items() if (kept := [d for d in some if d.units > 3])}
     documents = {name: some[: most * (4 if name == "small-talk" else 1)] for name, some in documents.items()}
@@ -95,7 +99,7 @@ def collate(documents: list[UnitDocument]) -> Crops:
 
 
 class Sampler:
-    """draw() -> the next batch: about `budget` units, crops of one length so that little is padded."""
+    """draw() gives the next batch: about `budget` units in crops of one length, so that little is padded."""
 
     def __init__(self, collection: Collection, budget: int, seed: int) -> None:
         self.collection = collection

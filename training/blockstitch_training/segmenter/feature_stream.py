@@ -1,5 +1,5 @@
-"""Reads what the segmenter sees of documents from the server's own code (src/segment/write-features.ts), so that training
-and serving cannot differ. Knows the record's layout; nothing of networks.
+"""Reads the segmenter's features of documents from the server's own code (src/segment/write-features.ts), so that training and
+serving cannot differ. It knows the record's layout and nothing of networks.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ WRITER = REPOSITORY / "dist" / "src" / "segment" / "write-features.js"
 @dataclass
 class UnitDocument:
     """One document. rows [words], offsets [units + 1], labels [units] (0 or the level behind the unit), starts [units]
-    (UTF-16 offsets), values [units, features]; `inside`: boundaries that fall inside a unit and cannot be found; topics
-    [units, D + 1]: see batches.unit_topics."""
+    (UTF-16 offsets), values [units, features]. `inside`: number of boundaries that fall inside a unit and cannot be found. topics
+    [units, D + 1]: see crop_batches.unit_topics."""
 
     rows: np.ndarray
     offsets: np.ndarray
@@ -37,7 +37,7 @@ class UnitDocument:
 
 
 def document_row(segments: list[str], levels: list[int] | None = None) -> dict:
-    """The writer's input for segments that are joined by line breaks. Offsets count UTF-16 units, as JavaScript does."""
+    """The writer's input for segments joined by line breaks. Offsets count UTF-16 units, as JavaScript does."""
     boundaries, at = [], 0
     for segment in segments[:-1]:
         at += utf16_length(segment) + 1

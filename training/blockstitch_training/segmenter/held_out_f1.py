@@ -1,5 +1,5 @@
-"""How well scored boundaries part held-out documents while training: F1 when each document gets as many boundaries as the
-reference has, at the highest scores. The real evaluation, against baselines, is blockstitch_training.evaluate_segmenters.
+"""How well scored boundaries part held-out documents during training: F1 when each document gets as many boundaries as its
+reference has, at the highest scores. The comparison with baselines is `python -m blockstitch_training.evaluation segmenters`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ LONGEST = 1600
 
 @torch.no_grad()
 def logits_of(network: SegmenterNetwork, document: UnitDocument) -> np.ndarray:
-    """[units, 4], documents above LONGEST units cut to it."""
+    """Log-odds [units, 4]. Documents are cut to LONGEST units."""
     part = crop(document, 0, min(document.units, LONGEST))
     return network(collate([part]))[0].float().numpy()
 

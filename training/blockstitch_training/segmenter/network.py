@@ -1,9 +1,10 @@
 """The segmenter's network: words -> unit vectors -> similarity of the windows around each boundary -> dilated
 convolutions over units -> for each boundary the log-odds that its level is at least 1, 2, 3, 4.
 
-Two word tables: `table` says what a word is about (a teacher's vectors of words, drawn to its sentence vectors by distill.py where that was run, then kept: means of it can
-be computed once for all training), `cues` says how it is used and is learnt with the rest. Language-agnostic (rows of a
-hashed word table), local by construction: a boundary sees CONTEXT_UNITS units each way.
+It has two word tables. `table` says what a word is about. It begins as a teacher's vectors of words, table_distillation.py draws it to
+the teacher's sentence vectors, and then it is kept, so that means of it can be computed once for all training. `cues` says how a word is
+used, and is learnt with the rest. The network works for any language, because it takes rows of a hashed word table. It is local: a
+boundary sees `context_units` units each way. It knows no texts.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ EDGE_SIZE = 64
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """rows: of the word tables; features: per unit, as the server computes them; scales: units on each side of the
-    windows that are compared; dilations: of the convolutions over units (kernel 3)."""
+    """rows: of the word tables. features: per unit, as the server computes them. scales: units on each side of the boundary in the
+    windows that are compared. dilations: of the convolutions over units (kernel 3)."""
 
     rows: int
     features: int
@@ -42,10 +43,12 @@ class NetworkConfig:
 
 @dataclass
 class Crops:
-    """A batch: rows [W] int64, the words of all units one after another; starts and ends [B * U] int64 into rows (equal
-    at the padding), owners [W] int64 (index of each word's unit in B * U) or None when exported, values [B, U, F],
-    units [B] (units that are there), labels [B, U] (0 or level), topics [B, U, D + 1]: means of the word table and
-    content of each unit where they were computed before."""
+    """A batch of B crops, padded to U units.
+
+    rows [W] int64: the words of all units one after another. starts, ends [B * U] int64: into rows, equal at the padding. owners [W]
+    int64: index of each word's unit in B * U, or None when exported. values [B, U, F]. units [B]: without the padding. labels [B, U]: 0
+    or level. topics [B, U, D + 1]: means of the word table and content of each unit, where they were computed before.
+    """
 
     rows: Tensor
     starts: Tensor
@@ -137,7 +140,7 @@ class SegmenterNetwork(nn.Module):
         cue = (unit_sums(cues, *words) / counts).view(batch, units, c.cue_size)
         topic = functional.normalize(self.topic(static), dim=-1, eps=1e-4)
         own = functional.normalize(self.own_topic(torch.cat([static, cue], -1)), dim=-1, eps=1e-4)
-        # A unit counts in a window by its content, slower than its length.
+        # A unit's weight in a window grows with its content, but slower than its length.
         similar = self._similarities(torch.cat([topic, own], -1).float(), torch.sqrt(content), mask)
         edges = functional.gelu(self.edges(self._edge_words(cues, crops))).view(batch, units, EDGE_SIZE)
         x = torch.cat([static, cue, topic, edges, crops.values, similar], -1)
@@ -151,7 +154,7 @@ class SegmenterNetwork(nn.Module):
 
     @staticmethod
     def _edge_words(cues: Tensor, crops: Crops) -> Tensor:
-        """Cues of each unit's first and last words, zero where it has fewer. [B * U, words * C]"""
+        """Cues of each unit's first and last words; zero where the unit has fewer. [B * U, words * C]"""
         start, end, most = crops.starts, crops.ends, cues.shape[0] - 1
         places = [start + step for step in range(FIRST_WORDS)] + [end - 1 - step for step in range(LAST_WORDS)]
         index = torch.stack(places, 1)

@@ -23,7 +23,7 @@ FEATURE_VERSION = 2
 OPSET = 18
 LEAST_HALVED = 512
 #: UTF-16 units of a block at which the boundaries of each level alone count (segmenter.json, read by boundary-model.ts).
-#: The coarsest lies beyond any document: talk has no boundaries of level 4 in training, so that alone it would say nothing of them.
+#: The coarsest lies beyond any document. Talk has no boundaries of level 4 in training, so the coarsest level alone would say nothing of it.
 LEVEL_CHARACTERS = (400, 2000, 8000, 120000)
 
 
@@ -105,7 +105,7 @@ def export(checkpoint: Path, work: Path, out: Path) -> None:
 
 
 def halve_weights(path: Path) -> None:
-    """Keeps large float32 weights as float16 in the file; the runtime widens them once, while it loads."""
+    """Keeps large float32 weights as float16 in the file. The runtime widens them once, while it loads."""
     model = onnx.load(path)
     graph = model.graph
     casts = []

@@ -24,7 +24,7 @@ from .vocabulary import build_vocabulary
 
 WORDS = 44_000
 STAGES = ("vocabulary", "features", "teacher")
-#: Share of prose documents whose line breaks become spaces: text need not come in lines.
+#: Share of prose documents whose line breaks become spaces, because text need not come in lines.
 JOINED = 0.12
 TEACHER_UNITS = 160
 DEV_DOCUMENTS = 40
@@ -34,7 +34,7 @@ _ENDS = re.compile(r"[.!?…。！？][\"'”’)\]]*$")
 
 @dataclass(frozen=True)
 class Preparation:
-    """What is made, from what."""
+    """One preparation, as its command names it."""
 
     shards: Path  # a build of SemanticSeg
     work: Path  # directory that everything is written to
@@ -82,7 +82,7 @@ def small_talk_rows(count: int, rng: random.Random) -> list[dict]:
 
 
 def pack_long_meetings(options: Preparation, words: Path) -> None:
-    """Composed from the build's pool, so that its splits hold here too."""
+    """Composes long meetings from the build's pool, so that its splits hold here too."""
     settings = load_settings(options.settings)
     for split, count in (("train", options.long_meetings), ("dev", DEV_MEETINGS)):
         pool = Pool(read_pool(options.shards / "pool", settings, split), split)
@@ -92,7 +92,7 @@ def pack_long_meetings(options: Preparation, words: Path) -> None:
 
 
 def frequency_words() -> list[str]:
-    """Common words of ten languages, where the package wordfreq is installed; else none."""
+    """Common words of ten languages where the package wordfreq is installed, else none."""
     try:
         from wordfreq import top_n_list
     except ImportError:

@@ -13,7 +13,7 @@ from .sentence_teacher import principal_axes
 
 
 def new_network(work: Path, features: int, config: NetworkConfig | None = None) -> SegmenterNetwork:
-    """A network over the teacher's word table (kept as it is); cues start from the table's largest variances."""
+    """A network over the teacher's word table, which is kept as it is. Cues start from the table's largest variances."""
     saved = torch.load(work / "table.pt")
     base = config or NetworkConfig(rows=0, features=0)
     rows, size = saved["table"]["embedding.weight"].shape
@@ -30,7 +30,7 @@ def new_network(work: Path, features: int, config: NetworkConfig | None = None) 
 
 
 def go_on_from(network: SegmenterNetwork, checkpoint: Path, new_table: bool = False) -> None:
-    """Takes over the weights of a checkpoint. It may have seen fewer features: what it did not see counts nothing at first.
+    """Takes over the weights of a checkpoint. It may have seen fewer features; the others then count nothing at first.
 
     new_table: keeps the network's own word table and topic projection, where table_distillation.py has drawn them since.
     """

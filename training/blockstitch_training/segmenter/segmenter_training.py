@@ -41,7 +41,7 @@ class TrainingOptions:
 
 
 def rate(share: float) -> float:
-    """Of the highest learning rate, at this share of the training: a short rise, then half a cosine."""
+    """Factor on the highest learning rate at this share of the training: a short rise, then half a cosine."""
     return min(1.0, share / 0.03) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, share))))
 
 
@@ -83,7 +83,7 @@ def train(options: TrainingOptions) -> None:
         torch.nn.utils.clip_grad_norm_(others, 1.0)
         optimizer.step()
         step += 1
-        # Being paused is no training.
+        # A pause does not count as training.
         spent += min(LONGEST_STEP, time.monotonic() - started)
         if spent - shown > options.show:
             shown = spent

@@ -1,5 +1,6 @@
-"""A sentence encoder as teacher: its vectors of words start the word table, its vectors of units are what topic vectors
-are drawn to. Any Hugging Face encoder directory (mean pooling) will do; it is needed in training only, never to cut text.
+"""A sentence encoder as teacher. Its vectors of words start the word table, and topic vectors are drawn to its vectors of units.
+
+Any Hugging Face encoder directory (mean pooling) will do. Only training needs it; cutting text never does.
 """
 
 from __future__ import annotations

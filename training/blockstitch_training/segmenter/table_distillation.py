@@ -27,7 +27,7 @@ NEAR = (1, 2, 3, 5, 8, 16)
 
 
 def start_table(work: Path, size: int) -> WordTable:
-    """Rows from the teacher's vectors of the words, weights from their rarity; shared rows at zero."""
+    """Rows start from the teacher's vectors of the words, weights from their rarity. Shared rows start at zero."""
     data = (work / "words.bin").read_bytes()
     words, shared = struct.unpack_from("<II", data, 4)
     table = WordTable(words + shared, size)
@@ -42,7 +42,7 @@ def start_table(work: Path, size: int) -> WordTable:
 
 
 def likeness_loss(student: Tensor, predicted: Tensor, teacher: Tensor) -> Tensor:
-    """student, predicted, teacher [units, T], of unit length, units of documents one after another."""
+    """student, predicted, teacher [units, T], all of unit length. The units of documents come one after another."""
     loss = (1 - (predicted * teacher).sum(-1)).mean()
     for step in NEAR:
         wanted = (teacher[step:] * teacher[:-step]).sum(-1)

@@ -1,5 +1,5 @@
-"""The segmenter's word table (words.bin, read by src/segment/word-vocabulary.ts): which words have rows of their own, and
-how rare each is. Words come from the training documents and, where installed, from a frequency list of many languages.
+"""The segmenter's vocabulary (words.bin, which src/segment/word-vocabulary.ts reads): which words have rows of their own, and how
+rare each of them is. Words come from the training documents and, where it is installed, from a frequency list of many languages.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ UNKNOWN_IDF = 176
 
 @dataclass
 class Vocabulary:
-    """Row v belongs to words[v]; hashes as the server computes them; idf in steps of 1/16."""
+    """Row v belongs to words[v]. hashes: as the server computes them. idf: in steps of 1/16."""
 
     words: list[str]
     hashes: np.ndarray
@@ -39,7 +39,7 @@ class Vocabulary:
 def build_vocabulary(texts: Iterable[str], size: int, frequency_words: list[str] = (), least_units: int = 3) -> Vocabulary:
     """Counts the texts' units per word in the server's own splitter and keeps the `size` most common words.
 
-    frequency_words: further words, most common first, taken where they are not among the texts' own.
+    frequency_words: further words, most common first. Those that the texts have already are left out.
     """
     counts, units = count_words(texts)
     ranked = sorted((item for item in counts.items() if item[1][1] >= least_units), key=lambda item: -item[1][1])

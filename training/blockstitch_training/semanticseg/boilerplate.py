@@ -1,6 +1,6 @@
-"""Finds the lines that a source prints on many of its documents (mottos, footers, tables of contents) and takes them out.
+"""Finds the lines that a source prints on many of its documents (mottos, footers, tables of contents) and removes them.
 
-They stand where documents begin and end, so that a model would learn them instead of what the text says.
+They stand where documents begin and end. A model would learn them instead of what the text says.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def repeated_lines(documents: Iterable[SourceDocument]) -> frozenset[str]:
 
 
 def without_lines(document: SourceDocument, lines: frozenset[str]) -> SourceDocument:
-    """The document less those lines; a piece that had nothing else goes, and lends its boundary's strength to the next."""
+    """The document less those lines. A piece that has nothing else is removed and lends its boundary's strength to the next."""
     if not lines:
         return document
     pieces: list[Piece] = []

@@ -1,4 +1,4 @@
-"""Builds the data set: pool, then shards per split and category, then the card. Each shard hangs on the seed and its number alone."""
+"""Builds the data set: pool, then shards per split and category, then the card. Each shard depends on the seed and its number alone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .pool import SPLITS, Pool, fill_pool, read_pool
 from .render import draw_layout, render_code, render_prose
 from .shards import shard_path, write_shard
 
-# Tries before an instance is given up (a drawn document may have nothing to say aloud).
+# Tries before an instance is given up: a drawn document may have nothing that can be said aloud.
 TRIES = 8
 _MAKERS: dict[str, Callable[[random.Random, Pool, int], tuple[list[Piece], list[SourceDocument]]]] = {
     "conversations": compose_chat,
@@ -27,7 +27,7 @@ _MAKERS: dict[str, Callable[[random.Random, Pool, int], tuple[list[Piece], list[
     "social": compose_social,
     "finance": compose_finance,
 }
-# Meetings are long: the longer of two drawn lengths.
+# Meetings are long: they take the longer of two drawn lengths.
 _LONG = frozenset({"meetings"})
 # Categories whose makers lay their lines out themselves.
 _LAID_OUT = frozenset({"conversations", "email", "meetings", "lectures", "social"})
@@ -42,7 +42,7 @@ class ShardPlan:
 
 
 def plan_shards(settings: BuildSettings) -> list[ShardPlan]:
-    """Rows by split and category, in the order in which shards are written: round robin over categories, so that a stopped build is balanced."""
+    """Rows by split and category, in the order in which shards are written. It goes round the categories, so that a stopped build is balanced."""
     shares = {"train": 1 - settings.dev_share - settings.test_share, "dev": settings.dev_share, "test": settings.test_share}
     weights = {each: settings.weights.get(each, 1.0) for each in CATEGORIES}
     total = sum(weights.values())
@@ -93,7 +93,7 @@ def make_instances(settings: BuildSettings, pool: Pool, plan: ShardPlan) -> Iter
 
 
 def make_instance(settings: BuildSettings, pool: Pool, split: str, category: str, number: int, attempt: int = 0) -> Instance | None:
-    """None where the pool has no material, or what was drawn gave fewer than two segments."""
+    """None where the pool has no material, or where the draw gives fewer than two segments."""
     rng = seeded(settings.seed, split, category, number, attempt)
     drawn = rng.choices(settings.lengths, [share for *_, share in settings.lengths], k=2 if category in _LONG else 1)
     characters = max(int(rng.uniform(low, high) * 4) for low, high, _ in drawn)

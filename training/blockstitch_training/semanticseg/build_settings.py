@@ -1,4 +1,4 @@
-"""The builder's settings, read from a TOML file. Every field has a default; an unknown field is an error that names it."""
+"""The builder's settings, read from a TOML file. Every field has a default. An unknown field is an error that names it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class SourceSettings:
-    """One [[source]]. strip_repeated: lines that are on many documents go (boilerplate.py); false where documents quote one another.
+    """One [[source]]. strip_repeated: lines that are on many documents are removed (boilerplate.py); false where documents quote one another.
     roots: (name, folder) pairs, filled in from [folders], by which files are named the same on every machine. group: what must stay in one split: file, source, folder:N (last N folders) or part:N (first N parts under the pattern)."""
 
     name: str

@@ -18,7 +18,7 @@ _SEGMENT_TOKENS = (0, 16, 32, 64, 128, 256, 512, 1_024, 2_048, 4_096, 1 << 30)
 
 @dataclass
 class Tally:
-    """What is counted of the rows of one category."""
+    """Counts over the rows of one category."""
 
     rows: Counter = field(default_factory=Counter)
     tokens: int = 0
@@ -52,7 +52,7 @@ def _bin(value: int, edges: tuple[int, ...]) -> int:
 
 
 def pool_sizes(out: Path, settings: BuildSettings) -> dict[str, dict]:
-    """Per source: documents, characters and documents by split, of the pool as it was filled."""
+    """Per source of the filled pool: documents, characters and documents by split."""
     sizes: dict[str, dict] = {}
     for source in settings.sources:
         size = {"documents": 0, "characters": 0, **dict.fromkeys(SPLITS, 0)}

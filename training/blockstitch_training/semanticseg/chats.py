@@ -1,4 +1,4 @@
-"""Composes chit-chat, e-mail digests and social threads from threads of real messages, parted where the talk turns to another one."""
+"""Composes chit-chat, e-mail digests and social threads from threads of real messages. Boundaries stand where the talk turns to another thread."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def turns_of(document: SourceDocument) -> list[Turn]:
 
 
 def compose_chat(rng: random.Random, pool: Pool, characters: int) -> tuple[list[Piece], list[SourceDocument]]:
-    """Short stretches of conversations one after another as if two (or a few) people spoke: the talk drifts every few turns.
+    """Short stretches of conversations one after another, as if two (or a few) people spoke. The talk drifts every few turns.
 
     Strength 2 where the talk turns, 3 where another session begins (with its greetings).
     """
@@ -40,7 +40,7 @@ def compose_chat(rng: random.Random, pool: Pool, characters: int) -> tuple[list[
     size = 0
     mean_turns = rng.uniform(2, 6)
     merged, most_words = rng.choice((0.2, 0.5, 0.9)), rng.choice((14, 20, 30, 80))
-    # The invented talk has one grammar: it stays out of dev and test, which hold people's own words only.
+    # The invented talk has one grammar. It stays out of dev and test, which hold people's own words only.
     invented = rng.choice((0.0, 0.5, 0.5, 1.0)) if pool.split == "train" else 0.0
     while size < characters * 0.9:
         look.new_session(rng)
@@ -89,7 +89,7 @@ def _merged(turns: list[Turn]) -> list[Turn]:
 
 
 def _shortened(turn: Turn, words: int) -> Turn:
-    """The turn's first sentences up to so many words; its first one however long."""
+    """The turn's first sentences up to so many words. The first one stays, however long it is."""
     if len(turn.text.split()) <= words:
         return turn
     kept = ""
@@ -145,7 +145,7 @@ def _expanded(text: str) -> str:
 
 
 def compose_mail(rng: random.Random, pool: Pool, characters: int) -> tuple[list[Piece], list[SourceDocument]]:
-    """An archive of threads: strength 3 before a thread, 1 before a message in it. Headers are gone; now and then a sender's line stays."""
+    """An archive of threads: strength 3 before a thread, 1 before a message in it. Headers are removed; now and then a sender's line stays."""
     pieces: list[Piece] = []
     used: list[SourceDocument] = []
     size = 0

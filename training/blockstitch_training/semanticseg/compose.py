@@ -1,6 +1,6 @@
 """Composes an instance from documents of one split: whole documents or contiguous runs of their pieces, one after another.
 
-A boundary between two documents has strength 4 (3 within one work or folder); boundaries inside keep their own strength.
+A boundary between two documents has strength 4 (3 within one work or folder). Boundaries inside a document keep their own strength.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ LONGEST_PIECES = (3_000, 6_000, 12_000)
 
 
 def contiguous(rng: random.Random, document: SourceDocument, characters: int) -> list[Piece]:
-    """A run of pieces of about so many characters, from a random place; the whole document where it is shorter."""
+    """A run of pieces of about so many characters, from a random place. A document that is shorter comes whole."""
     pieces = [each for each in document.pieces]
     if document.characters <= characters * 1.3:
         return pieces
@@ -33,7 +33,7 @@ def contiguous(rng: random.Random, document: SourceDocument, characters: int) ->
 
 
 def clipped(rng: random.Random, piece: Piece, longest: int) -> Piece:
-    """A piece too long for one segment is cut to a run of whole paragraphs."""
+    """Cuts a piece that is too long for one segment to a run of whole paragraphs."""
     if len(piece.text) <= longest:
         return piece
     paragraphs = piece.text.split("\n\n")

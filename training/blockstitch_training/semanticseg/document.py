@@ -1,4 +1,4 @@
-"""What flows through the builder: sections as an adapter finds them, documents made of pieces, and finished instances.
+"""The data of the builder: sections as an adapter finds them, documents made of pieces, and finished instances.
 
 Strength of a boundary: 1 finest (below the second heading level), 2 section, 3 chapter or thread, 4 another document.
 """
@@ -47,7 +47,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Piece:
-    """A segment at the finest level. strength: of the boundary before it, 1..4; title: its heading, which is not part of text."""
+    """A segment at the finest level. strength: of the boundary before it, 1..4. title: its heading, which is not part of text."""
 
     text: str
     strength: int
@@ -95,18 +95,18 @@ class Instance:
 
 
 def token_estimate(text: str) -> int:
-    """Tokens by the rule of thumb of four UTF-8 bytes each: the builder knows no tokenizer."""
+    """Tokens by the rule of thumb of four UTF-8 bytes each, because the builder knows no tokenizer."""
     return round(len(text.encode("utf-8", "replace")) / BYTES_PER_TOKEN)
 
 
 def seeded(*parts: object) -> random.Random:
-    """A generator that hangs on the parts alone, whatever the process or its hash seed."""
+    """A generator that depends on the parts alone, whatever the process or its hash seed."""
     digest = hashlib.sha256("\x1f".join(map(str, parts)).encode("utf-8", "replace")).digest()
     return random.Random(int.from_bytes(digest[:8], "little"))
 
 
 def pieces_from_sections(sections: Iterable[Section], shortest: int = 120, shift: int = 0) -> tuple[Piece, ...]:
-    """Turns headed sections into pieces: a heading without text lends its strength to what follows it.
+    """Turns headed sections into pieces. A heading without text lends its strength to the piece after it.
 
     shortest: pieces with fewer characters join the piece before them.
     shift: levels by which the file's headings stand below those of the whole work.

@@ -1,7 +1,7 @@
 """Composes finance reports: invented companies' annual and quarterly reports section by section, and accounting texts from the pool.
 
-No public reports are at hand here; the sections are written from grammars with consistent figures, so that a section holds
-together by its company, segment and items, and the next one turns to another subject. Users' own filings: adapter `html` or `legal`.
+No public reports are at hand here. Grammars with consistent figures write the sections. A section thus holds together by its company,
+segment and items, and the next one turns to another subject. Users' own filings go through the adapters `html` or `legal`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Invents small talk between strangers: the talk drifts over topics of small_talk_topics.py every few turns, each labelled by construction."""
+"""Invents small talk between strangers. The talk drifts over the topics of talk_topics.py every few turns, and each is labelled by construction."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from .talk_topics import BRIDGES, CATCH_ALLS, FAREWELLS, GREETING_REPLIES, GREET
 
 
 def small_talk(rng: random.Random, topics: int, mean_turns: float) -> list[Topic]:
-    """One session of two people. The first topic may hold the greetings; a topic has 1 to 12 turns.
+    """One session of two people. The first topic may hold the greetings. A topic has 1 to 12 turns.
 
-    A new topic begins with a question or a statement; a third of the time the speaker first reacts to what was said.
+    A new topic begins with a question or a statement. A third of the time the speaker first reacts to what was said.
     """
     out: list[Topic] = []
     speaker = 0
@@ -27,7 +27,7 @@ def small_talk(rng: random.Random, topics: int, mean_turns: float) -> list[Topic
             if rng.random() < 0.7:
                 lines.append(rng.choice(GREETING_REPLIES))
             if rng.random() < 0.35:
-                # Greetings alone are a topic of their own now and then.
+                # Now and then the greetings are a topic of their own.
                 out.append(_labelled(lines, "greeting", speaker, CHAPTER))
                 speaker = (speaker + len(lines)) % 2
                 lines = []

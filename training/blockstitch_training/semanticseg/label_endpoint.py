@@ -1,7 +1,8 @@
-"""Labels plain documents by a language model behind any OpenAI-compatible endpoint: numbered units out, the numbers that begin a topic back.
+"""Labels plain documents by a language model behind any OpenAI-compatible endpoint. Numbered units go out, and the numbers that begin a
+topic come back.
 
-Documents longer than a window are read in overlapping windows; what a window's first units say is taken from the window before.
-Resumable: documents already in the output are left alone. Nothing here trains or judges; the labels are the model's.
+Documents longer than a window are read in overlapping windows. The labels of a window's first units come from the window before. A run
+can be resumed: documents already in the output are left alone. Nothing here trains or judges, and the labels are the model's.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class LabellingFailed(RuntimeError):
 
 @dataclass(frozen=True)
 class Endpoint:
-    """url: base such as http://127.0.0.1:8080/v1; key: sent as a bearer token where given."""
+    """url: base such as http://127.0.0.1:8080/v1. key: sent as a bearer token where given."""
 
     url: str
     model: str
@@ -68,7 +69,7 @@ class Endpoint:
 
 
 def split_units(text: str) -> list[str]:
-    """Lines, and the sentences of long lines. Joined they are the text without what white space follows a sentence."""
+    """Lines, and the sentences of long lines. Joined they are the text without the white space that follows a sentence."""
     units: list[str] = []
     for line in text.split("\n"):
         if len(line) <= _LONG_LINE:
@@ -98,7 +99,7 @@ def label_document(ask: Callable[[str, str], str], text: str, window: int = 200,
                 levels[at] = level
         if start + window >= len(units):
             break
-        # The next window sees again, and decides, what this one saw at its edge.
+        # The next window sees the edge of this one again, and decides about it.
         start += window - overlap
         levels = {at: level for at, level in levels.items() if at < start + overlap // 2}
     edges = [0, *sorted(levels), len(units)]
@@ -107,7 +108,7 @@ def label_document(ask: Callable[[str, str], str], text: str, window: int = 200,
 
 
 def _read_answer(answer: str, units: int) -> Iterator[tuple[int, int]]:
-    """(unit, level) pairs; fences around the JSON and numbers outside the window are forgiven, anything else is not."""
+    """(unit, level) pairs. Fences around the JSON and numbers outside the window are forgiven, nothing else is."""
     match = re.search(r"\{.*\}", answer, re.S)
     try:
         rows = json.loads(match.group(0))["boundaries"] if match else None
@@ -122,7 +123,7 @@ def label_file(
 ) -> dict[str, int]:
     """Labels a JSONL of {id, text} (other fields ignored) into rows in the builder's format, appended one by one.
 
-    @returns {"labelled", "there", "failed"}; a document that fails is reported and left out, so that a later call tries it again
+    @returns {"labelled", "there", "failed"}. A document that fails is reported and left out, so that a later call tries it again
     """
     done = {json.loads(line)["id"] for line in out.read_text().splitlines() if line.strip()} if out.exists() else set()
     counts = {"labelled": 0, "there": 0, "failed": 0}

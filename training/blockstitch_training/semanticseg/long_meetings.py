@@ -1,9 +1,10 @@
-"""Composes meetings of a few long topics, for training the segmenter on coarse boundaries: two to eight agenda items of thousands
-of characters, each over one source document (or one run of its pieces), most often all of one field, so that words alone tell little.
+"""Composes meetings of a few long topics, which train the segmenter on coarse boundaries.
 
-Beside what meetings.py knows of talk, an item has a manner of its own here (somebody presents, or all discuss), most of what was
-written is said in fewer and plainer words, the talk strays to other items now and then, and a meeting may open with small talk and an agenda that names every topic, and close with a round
-of tasks. Between items the boundary has strength 4; what the material itself parts within one has 1 or 2.
+A meeting has two to eight agenda items of thousands of characters. Each is over one source document (or one run of its pieces). Most
+often all are of one field, so that words alone tell little. meetings.py knows how people talk. Here an item also has a manner of its own:
+somebody presents, or all discuss. Most of the material is said in fewer and plainer words. The talk strays to other items now and then. A
+meeting may open with small talk and an agenda that names every topic, and close with a round of tasks. The boundary between items has
+strength 4; boundaries of the material within an item have 1 or 2.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from .meetings import (
 from .pool import Pool
 from .speech import BACKCHANNELS, Convention, draw_convention, draw_speakers, key_phrase, topic_words
 
-#: Characters of spoken text of an item: median and spread of a lognormal, least, most.
+#: Characters of spoken text of an item: median and spread of a lognormal, then the least and the most.
 ITEM = (7_500.0, 0.75, 1_800.0, 36_000.0)
 MOST_CHARACTERS = 110_000
 LEAST_RUN = 2_500
@@ -52,7 +53,7 @@ _STRAYS = (
     "That's a bit like {key}.", "It's the same problem as with {key}.", "Which brings us back to {key}.", "We'll get to {key}.", "But that depends on {key}.",
     "I thought that was part of {key}.", "Let's not start on {key} now.",
 )  # fmt: skip
-# What people say about two things at hand; as little as talk says.
+# Sentences about two things at hand. They say as little as talk does.
 _PLAIN = (
     "I think the {a} is like {b}, right?", "So you have the {a} and then {b}.", "And that's the {a}.", "We could use {b} for the {a}, I guess.", "What about the {a}?",
     "Because if it's {a}, then you have to do {b}.", "Yeah, but the {a} has to be {b}.", "I was thinking that {a} would be more {b}.", "So is it {a} or {b}?",
@@ -73,7 +74,7 @@ def long_meeting_rows(pool: Pool, count: int, seed: int) -> Iterator[dict]:
 
 
 def compose_long_meeting(rng: random.Random, pool: Pool) -> tuple[list[Piece], list[SourceDocument]]:
-    """@returns pieces of ready lines `Name: text`, and the documents they came from; fewer than two where the pool has no material"""
+    """@returns pieces of ready lines `Name: text`, and the documents they came from. There are fewer than two pieces where the pool has no material"""
     style, convention = _draw_style(rng), draw_convention(rng)
     style = dataclasses.replace(style, opening=style.opening * rng.uniform(0.4, 1.0))
     speakers = draw_speakers(rng, rng.randint(3, 6))
@@ -126,7 +127,7 @@ def _long(rng: random.Random, pool: Pool, category: str) -> SourceDocument:
 
 
 def _field(rng: random.Random, pool: Pool) -> list[SourceDocument]:
-    """Documents of one field, in any order: long ones of one group, or runs of pieces of one document."""
+    """Documents of one field, in any order: long documents of one group, or runs of pieces of one document."""
     document = _long(rng, pool, rng.choices(MATERIAL, MATERIAL_WEIGHTS)[0])
     siblings = [each for each in pool.by_group[document.group] if each.characters > LEAST_RUN]
     if len(siblings) > 2:
@@ -144,7 +145,7 @@ def _field(rng: random.Random, pool: Pool) -> list[SourceDocument]:
 
 
 def _manner(rng: random.Random, style: Style) -> Style:
-    """How one item goes: presented in long turns by its lead, or discussed by all in short ones."""
+    """The manner of one item: its lead presents it in long turns, or all discuss it in short ones."""
     presented = rng.random() < 0.4
     return dataclasses.replace(
         style,
@@ -174,7 +175,7 @@ def _item(
 
 
 def _strayed(rng: random.Random, turns: list[Turn], speakers: list[str], others: list[str]) -> list[Turn]:
-    """Now and then a turn that names another item, or a run of turns that say nothing of any."""
+    """Adds, now and then, a turn that names another item, or a run of turns that say nothing of any item."""
     out: list[Turn] = []
     for turn in turns:
         out.append(turn)

@@ -1,6 +1,6 @@
 """Composes meetings and lectures: agenda items over real passages and threads, spoken by several people (or one).
 
-What teaches a topic shift here: the vocabulary of another passage over a wide context, who leads the item, and the words with
+Three things teach a topic shift here: the vocabulary of another passage over a wide context, who leads the item, and the words with
 which people close one thing and open the next. Those words also occur inside items, and many items begin without any.
 """
 
@@ -42,7 +42,7 @@ _ASIDES = (
     "Could you say more about {key}?", "I agree about {key}.", "Well, {key} could be a problem.", "Yeah, {key}, I've seen that.", "How do you know that, about {key}?",
     "So the idea is {key}?", "Hmm, and then {key}?",
 )  # fmt: skip
-# Said about anything: the talk goes on, the topic stays.
+# Remarks about anything: the talk goes on, the topic stays.
 _REMARKS = (
     "I don't know.", "What?", "I think so.", "That's a good point.", "We could do that.", "I'm not sure.", "It depends.", "That's true.", "Well, maybe.", "I guess.",
     "So what would that mean?", "How does that work?", "Can you say that again?", "Sorry, go ahead.", "No no, I agree.", "Yeah, but why?", "Let me think.", "I see what you mean.",
@@ -72,8 +72,8 @@ Part = tuple[str, list[str], list[str]]
 
 @dataclass(frozen=True)
 class Style:
-    """Chances. opening, closing: of an item having such words; chatter, remarks, asides, distraction: after a turn; broken: of a sentence
-    being spoken in breaths; leading: of the item's lead speaking. longest_turn: in sentences or breaths."""
+    """Chances. opening, closing: that an item has such words. chatter, remarks, asides, distraction: that one follows a turn. broken: that
+    a sentence is spoken in breaths. leading: that the item's lead speaks. longest_turn is in sentences or breaths."""
 
     opening: float
     closing: float
@@ -102,7 +102,7 @@ def _draw_style(rng: random.Random) -> Style:
 
 
 def compose_meeting(rng: random.Random, pool: Pool, characters: int) -> tuple[list[Piece], list[SourceDocument]]:
-    """@returns pieces of ready lines `Name: text`; agenda items have strength 3, what the material itself parts 1 or 2"""
+    """@returns pieces of ready lines `Name: text`. Agenda items have strength 3, boundaries of the material itself 1 or 2"""
     style, convention = _draw_style(rng), draw_convention(rng)
     speakers = draw_speakers(rng, rng.randint(3, 6))
     chair = speakers[0]
@@ -131,7 +131,7 @@ def compose_meeting(rng: random.Random, pool: Pool, characters: int) -> tuple[li
             continue
         used.append(document)
         if share > 3_000 and rng.random() < 0.7 and sum(len(each) for _, said, _ in parts for each in said) < share * 0.6:
-            # An item is a topic, not a text: a short one goes on with more of the same group.
+            # An item is a topic and not a text: a short one goes on with more of the same group.
             more = _sibling(rng, pool, document)
             parts = parts[:1] if more is None else [(title, said, own) for title, said, own in (*parts, *_material(rng, more, share * 0.5))]
         for index, (title, said, own) in enumerate(parts):
@@ -151,7 +151,7 @@ def compose_meeting(rng: random.Random, pool: Pool, characters: int) -> tuple[li
 
 
 def compose_lecture(rng: random.Random, pool: Pool, characters: int) -> tuple[list[Piece], list[SourceDocument]]:
-    """One speaker (now and then a listener's question), paragraphs of spoken text a line; the material's own sections are the boundaries."""
+    """One speaker, and now and then a listener's question. A paragraph of spoken text is one line. The material's own sections are the boundaries."""
     convention = draw_convention(rng, formal=0.4)
     name = draw_speakers(rng, 2)
     labelled = rng.random() < 0.4
@@ -193,7 +193,7 @@ def compose_lecture(rng: random.Random, pool: Pool, characters: int) -> tuple[li
 
 
 def _reads_aloud(document: SourceDocument, parts: list[Part]) -> bool:
-    """Whether enough of the document is sentences: nobody discusses a table or a listing line by line."""
+    """Whether enough of the document is sentences. Nobody discusses a table or a listing line by line."""
     said = sum(len(each) for _, sentences_, _ in parts for each in sentences_)
     heard = " ".join(sentence for _, sentences_, _ in parts for sentence in sentences_[:20])
     return said > 200 and (document.kind != "prose" or len(_UNSPOKEN.findall(heard)) < 0.07 * len(heard))
@@ -234,7 +234,7 @@ def _material(rng: random.Random, document: SourceDocument, characters: float) -
             title, own = piece.title, []
         size += sum(map(len, said)) * 1.25
         if parts and (document.kind == "mail" or len(said) < 6):
-            # One thread is one item; sections too short for an item of their own go on with the one before.
+            # One thread is one item. Sections too short for an item of their own join the one before.
             parts[-1] = (parts[-1][0], parts[-1][1] + said, parts[-1][2] + own)
         else:
             parts.append((title, said, own))

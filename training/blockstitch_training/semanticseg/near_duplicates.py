@@ -1,4 +1,6 @@
-"""MinHash over word shingles with banded buckets: says whether a text is nearly one that was seen. Deterministic, bounded by texts seen."""
+"""MinHash over word shingles with banded buckets. It says whether a text is nearly one that was seen. It is deterministic, and its memory
+grows with the texts seen.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,7 @@ class NearDuplicates:
             {zlib.crc32(" ".join(words[at : at + SHINGLE_WORDS]).encode("utf-8", "replace")) & 0x7FFFFFFF for at in range(count)}, dtype=np.uint64
         )
         if len(hashes) > 4_096:
-            # The smallest hashes are a consistent sample: equal texts keep equal shingles.
+            # The smallest hashes are a consistent sample, so equal texts keep equal shingles.
             hashes = np.partition(hashes, 4_096)[:4_096]
         return ((hashes[:, None] * self._a + self._b) % _PRIME).min(axis=0).astype(np.uint32)
 

@@ -1,4 +1,4 @@
-"""The pool of source documents on disk: one JSONL a source, written once (near-duplicates left out), read by category and split."""
+"""The pool of source documents on disk: one JSONL file per source, written once without near-duplicates, read by category and split."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SPLITS = ("train", "dev", "test")
 
 
 def split_of(group: str, settings: BuildSettings) -> str:
-    """The split of a source group: by its hash and the seed, so that it never hangs on what else is built."""
+    """The split of a source group, by its hash and the seed. It never depends on what else is built."""
     digest = hashlib.sha256(f"{settings.seed}\x1f{group}".encode("utf-8", "replace")).digest()
     at = int.from_bytes(digest[:8], "little") / 2**64
     if at < settings.test_share:
@@ -32,7 +32,7 @@ def split_of(group: str, settings: BuildSettings) -> str:
 def fill_pool(folder: Path, settings: BuildSettings, report: Callable[[str, int, int], None] = lambda *_: None) -> None:
     """Reads each source that is not in the pool yet. report(source, kept, left out) is called per source.
 
-    A source's file is complete or absent: it is renamed into place with the settings it was made from beside it.
+    A source's file is complete or absent. It is renamed into place, and a stamp of the settings that made it lies beside it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for source in settings.sources:
@@ -47,7 +47,7 @@ def fill_pool(folder: Path, settings: BuildSettings, report: Callable[[str, int,
 
 
 def write_source(target: Path, source: SourceSettings, settings: BuildSettings) -> tuple[int, int]:
-    """Holds one source in memory. @returns how many documents were kept, and how many were near-duplicates of earlier ones of it"""
+    """Holds one source in memory. @returns how many documents were kept, and how many were near-duplicates of its earlier ones"""
     duplicates = NearDuplicates(settings.duplicate_threshold)
     partial = target.with_suffix(".partial")
     kept = dropped = 0

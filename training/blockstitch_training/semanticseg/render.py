@@ -1,7 +1,7 @@
-"""Turns pieces into the segments of an instance: takes away what would give boundaries away, and varies the layout.
+"""Turns pieces into the segments of an instance. It removes what would show the boundaries, and varies the layout.
 
-Headings are gone already (the adapters keep them apart). Here paragraph gaps, line wrapping and, now and then, kept headings
-are drawn once per instance, so that neither an empty line nor a short line says where a boundary is.
+The text has no headings any more, because the adapters keep them apart. Here paragraph gaps, line wrapping and, now and then, kept
+headings are drawn once per instance, so that neither an empty line nor a short line says where a boundary is.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]?\s+(?=[A-Z\"'(])")
 
 @dataclass(frozen=True)
 class Layout:
-    """gaps: blank, single or noised; wrap: as is, 0 for one line a paragraph, -1 for one sentence a line, else columns."""
+    """gaps: blank, single or noised. wrap: None as it is, 0 for one line per paragraph, -1 for one line per sentence, else columns."""
 
     gaps: str
     gap_share: float
@@ -35,7 +35,7 @@ def draw_layout(rng: random.Random, keep_headings: float) -> Layout:
 
 
 def render_prose(rng: random.Random, pieces: list[Piece], layout: Layout) -> list[str]:
-    """@returns one segment a piece; one that ends in a line break leaves an empty line at the boundary"""
+    """@returns one segment per piece. A segment that ends in a line break leaves an empty line at the boundary"""
     out: list[str] = []
     for piece in pieces:
         paragraphs = _paragraphs(_LEADING_NUMBER.sub("", piece.text.strip("\n")))
@@ -51,7 +51,7 @@ def render_prose(rng: random.Random, pieces: list[Piece], layout: Layout) -> lis
 
 
 def render_code(rng: random.Random, pieces: list[Piece], layout: Layout) -> list[str]:
-    """Runs of empty lines become one; with single gaps all go, with noised gaps each stays or goes by chance."""
+    """Runs of empty lines become one. With single gaps all are removed, with noised gaps each stays by chance."""
     out: list[str] = []
     for piece in pieces:
         lines: list[str] = []
@@ -76,7 +76,7 @@ def _paragraphs(text: str) -> list[str]:
 
 
 def is_prose(paragraph: str) -> bool:
-    """Whether line breaks in it are only wrapping: no list, no table, no indentation inside, lines of ordinary length."""
+    """Whether its line breaks are only wrapping: it has no list, no table and no indentation inside, and lines of ordinary length."""
     lines = paragraph.split("\n")
     if any(_LIST_LINE.match(line) for line in lines):
         return False

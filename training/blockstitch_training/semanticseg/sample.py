@@ -9,7 +9,7 @@ from .shards import read_shards
 
 
 def write_sample(shards: Path, out: Path, rows: int, without: tuple[str, ...] = ()) -> int:
-    """@returns rows written, one JSONL file a category"""
+    """Writes one JSONL file per category. @returns rows written"""
     by_category: dict[str, list[dict]] = {}
     for row in read_shards(shards):
         if not set(row["source"].split(", ")) & set(without):

@@ -1,4 +1,4 @@
-"""Shards of instances as JSONL: written whole or not at all, so that a build that was stopped goes on where it was."""
+"""Shards of instances as JSONL. A shard is written whole or not at all, so that a stopped build can go on."""
 
 from __future__ import annotations
 

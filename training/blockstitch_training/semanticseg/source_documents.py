@@ -1,4 +1,4 @@
-"""Reads configured files and folders into source documents: which adapter, which group, which licence. Streaming, in sorted order."""
+"""Reads configured files and folders into source documents: which adapter, which group, which licence. It streams them in sorted order."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ UNIT = "\x1f"  # between speaker and text in the pieces of conversations
 
 @dataclass(frozen=True)
 class SourceFile:
-    """path: where it was read, `archive!member` inside a zip; name: the same less what differs from machine to machine; text: decoded."""
+    """path: where it was read, `archive!member` inside a zip. name: the path less what differs from machine to machine. text: decoded."""
 
     path: str
     name: str
@@ -42,7 +42,7 @@ class SourceFile:
 
 
 def read_documents(source: SourceSettings) -> Iterator[SourceDocument]:
-    """Documents of one configured source. A file that the adapter cannot read is left out, never fatal.
+    """Documents of one configured source. A file that the adapter cannot read is left out and never fatal.
 
     @raises ValueError for an unknown adapter or category
     """
@@ -66,7 +66,7 @@ def read_documents(source: SourceSettings) -> Iterator[SourceDocument]:
 
 
 def source_files(source: SourceSettings) -> Iterator[SourceFile]:
-    """Files that match, decompressed and decoded; `archive.zip!pattern` reads inside a zip. Same text twice comes once (by path)."""
+    """Files that match, decompressed and decoded. `archive.zip!pattern` reads inside a zip. The same path comes once only."""
     count = 0
     seen: set[str] = set()
     for pattern in source.files:
@@ -116,7 +116,7 @@ def decode(data: bytes) -> str:
 
 
 def group_of(source: SourceSettings, name: str) -> str:
-    """`file`, `source`, or `folder:N`: the last N folders above the file, or `part:N`: the first N parts below the pattern's fixed root."""
+    """The group by `file`, `source`, `folder:N` (the last N folders above the file) or `part:N` (the first N parts below the pattern's fixed root)."""
     kind, _, count = source.group.partition(":")
     if kind == "source":
         return source.name
@@ -140,7 +140,7 @@ Read = tuple[str, str, str, list[Piece] | tuple[Piece, ...]]
 
 
 def _headed(parse: Callable[[str], list[Section]]) -> Callable[[SourceSettings], Iterator[Read]]:
-    """An adapter for one document a file, or, with works = true, one document a group in which each file is a chapter."""
+    """An adapter for one document per file. With works = true it is one document per group, and each file is a chapter."""
 
     def read(source: SourceSettings) -> Iterator[Read]:
         work: list[Piece] = []
@@ -209,7 +209,7 @@ def _mail(source: SourceSettings) -> Iterator[Read]:
 
 
 def _mail_items(source: SourceSettings) -> Iterator[Read]:
-    """Each message a document of one piece, as in feeds and newsletters; `Key: value` lines at its head go."""
+    """Each message is a document of one piece, as in feeds and newsletters. `Key: value` lines at its head are removed."""
     for file in source_files(source):
         raw = json.loads(file.text)["text"] if file.name.endswith(".json") else file.text
         message = mail.read_message(re.sub(r"\AFrom [^\n]*\n", "", raw))
@@ -219,7 +219,7 @@ def _mail_items(source: SourceSettings) -> Iterator[Read]:
 
 
 def _questions(source: SourceSettings) -> Iterator[Read]:
-    """FAQ pages: headings that are questions stay as the first line of their answers; others are ordinary headings."""
+    """FAQ pages. Headings that are questions stay as the first line of their answers, others are ordinary headings."""
     for file in source_files(source):
         parse = html_sections if ".htm" in file.name else markdown_sections if file.name.endswith(".md") else pod_sections
         sections = [
@@ -250,13 +250,13 @@ def _message_threads(source: SourceSettings) -> Iterator[Read]:
 
 
 def _paragraphs(source: SourceSettings) -> Iterator[Read]:
-    """No structure of its own: one piece a file, for composition by excerpts."""
+    """Text without structure of its own: one piece per file, which composition takes excerpts of."""
     for file in source_files(source):
         yield file.name, group_of(source, file.path), "prose", [Piece("\n\n".join(reference.paragraphs(file.text)), CHAPTER)]
 
 
 def _passages(source: SourceSettings) -> Iterator[Read]:
-    """JSONL rows with `documents: [{title, text}]`: each passage a document of its own, grouped by title."""
+    """JSONL rows with `documents: [{title, text}]`. Each passage is a document of its own, grouped by title."""
     for file in source_files(source):
         for number, line in enumerate(file.text.splitlines()):
             for index, passage in enumerate(json.loads(line)["documents"]):

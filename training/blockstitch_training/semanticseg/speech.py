@@ -1,6 +1,6 @@
-"""How written sentences become spoken ones: fillers, false starts, transcript marks, spacing before punctuation, names of speakers.
+"""Makes written sentences spoken: fillers, false starts, transcript marks, spacing before punctuation, names of speakers.
 
-Drawn once per instance (a transcript has one convention), applied per turn. It knows no topics.
+The convention is drawn once per instance, because a transcript has one, and applied per turn. It knows no topics.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _STOP = frozenset(
 
 
 def sentences(text: str, most: int = 60_000) -> list[str]:
-    """Rough sentences of prose; lists, code and tables are left out, since nobody reads them aloud. most: characters looked at."""
+    """Rough sentences of prose. Lists, code and tables are left out, because nobody reads them aloud. most: characters looked at."""
     kept = []
     for paragraph in re.split(r"\n\s*\n", text[:most]):
         if re.match(r"^\s*(?:[|>#$%{}]|[-*+]\s)", paragraph) or len(_SYMBOL.findall(paragraph)) > 0.12 * len(paragraph):
@@ -71,7 +71,7 @@ def sentences(text: str, most: int = 60_000) -> list[str]:
 
 
 def clauses(sentence: str, shortest: int = 5) -> list[str]:
-    """A sentence as the breaths of a speaker: cut at commas and joining words, no piece below so many words."""
+    """A sentence as the breaths of a speaker. It is cut at commas and joining words, and no piece has fewer than so many words."""
     out: list[str] = []
     for part in _CLAUSE_END.split(sentence):
         if out and (len(out[-1].split()) < shortest or len(part.split()) < shortest):
@@ -82,13 +82,13 @@ def clauses(sentence: str, shortest: int = 5) -> list[str]:
 
 
 def topic_words(text: str, most: int = 14) -> frozenset[str]:
-    """The content words that a stretch of talk repeats most; what its listeners would repeat too."""
+    """The content words that a stretch of talk repeats most. Its listeners would repeat them too."""
     counts = Counter(word for word in _WORD.findall(text.lower()) if len(word) > 3 and word not in _STOP and not word.isdigit())
     return frozenset(word for word, count in counts.most_common(most) if count > 1)
 
 
 def key_phrase(rng: random.Random, text: str, topic: frozenset[str] = frozenset()) -> str:
-    """One to three neighbouring content words, as a listener would echo them: mostly around a word of the topic. Empty where there are none."""
+    """One to three neighbouring content words, as a listener would echo them, mostly around a word of the topic. Empty where there are none."""
     words = _WORD.findall(text)
     starts = [at for at, word in enumerate(words) if len(word) > 3 and word.lower() not in _STOP and not word.isdigit()]
     if topic and rng.random() < 0.75:
@@ -106,7 +106,7 @@ def key_phrase(rng: random.Random, text: str, topic: frozenset[str] = frozenset(
 
 @dataclass(frozen=True)
 class Convention:
-    """spaced: punctuation stands apart, as in tokenized corpora; lower: all in lower case; marks: transcriber's marks."""
+    """spaced: punctuation stands apart, as in tokenized corpora. lower: all is in lower case. marks: transcriber's marks."""
 
     fillers: float
     repeats: float
@@ -149,7 +149,7 @@ def spoken(rng: random.Random, text: str, convention: Convention) -> str:
 
 
 def write(text: str, convention: Convention) -> str:
-    """Punctuation and case by the convention, without adding or taking words."""
+    """Punctuation and case by the convention. No word is added or removed."""
     if convention.lower:
         text = text.lower()
     if not convention.stops:

@@ -1,4 +1,4 @@
-"""What strangers chat about: per topic a few things to name ({x}), questions, statements and replies. Plain data for small_talk.py."""
+"""Topics of small talk between strangers: things to name ({x}), questions, statements and replies. Plain data for invented_talk.py."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class TalkTopic:
-    """ask and tell open or carry the topic; reply answers; each may hold {x} (a thing of this topic) and {y} (another)."""
+    """ask and tell open or carry the topic, reply answers. Each may hold {x} (a thing of this topic) and {y} (another thing)."""
 
     things: tuple[str, ...]
     ask: tuple[str, ...]

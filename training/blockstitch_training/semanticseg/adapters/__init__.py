@@ -1,1 +1,1 @@
-"""One file per family of formats. Each adapter turns the text of one file into sections, pieces or threads and knows no corpus."""
+"""One file per family of formats. Each adapter turns the text of one file into sections, pieces or threads. It knows no corpus."""

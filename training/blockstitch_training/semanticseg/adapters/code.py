@@ -61,7 +61,7 @@ def _parser(language: str):
 
 
 def code_pieces(text: str, language: str) -> list[Piece]:
-    """Pieces cover the file from its first code line; runs of small definitions (imports, constants) share one piece.
+    """Pieces cover the file from its first code line. Runs of small definitions (imports, constants) share one piece.
 
     @raises KeyError for a language not in LANGUAGES; ModuleNotFoundError where its grammar is not installed
     """
@@ -87,7 +87,7 @@ def code_pieces(text: str, language: str) -> list[Piece]:
 
 
 def _collect(node, holders: frozenset[str], strength: int, starts: list[tuple[int, int]]) -> None:
-    """Appends (byte offset, strength) where a definition begins, counting its leading comments and decorators as its own."""
+    """Appends (byte offset, strength) for each definition. Its leading comments and decorators belong to it."""
     pending: int | None = None
     previous_end_row = -2
     for child in node.children:
@@ -121,7 +121,7 @@ def _collect(node, holders: frozenset[str], strength: int, starts: list[tuple[in
 
 
 def _line_starts(data: bytes, starts: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Moves each start back to its line's beginning; of two on a line the stronger stays."""
+    """Moves each start back to its line's beginning. Where two are on one line the stronger stays."""
     out: dict[int, int] = {}
     for at, strength in sorted(starts):
         line = data.rfind(b"\n", 0, at) + 1
@@ -135,7 +135,7 @@ _LICENSE_HEAD = re.compile(r"copyright|licen[sc]e|all rights reserved|spdx", re.
 
 
 def drop_license_head(text: str) -> str:
-    """Takes a leading licence comment off, which would make files of one project near-duplicates and give each file's start away."""
+    """Removes a leading licence comment. It would make files of one project near-duplicates, and show where each file starts."""
     match = re.match(r"\s*(?:/\*.*?\*/|(?:(?://|#|--)[^\n]*\n)+)", text, re.S)
     if match and _LICENSE_HEAD.search(match.group(0)):
         return text[match.end() :].lstrip("\n")

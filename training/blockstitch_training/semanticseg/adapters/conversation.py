@@ -1,7 +1,7 @@
 """Conversations: the project's own JSONL (topic-labelled turns), chat logs and transcripts. A topic is a run of turns.
 
 JSONL row: `{"id"?, "topics": [{"label"?, "strength"?, "turns": [{"speaker", "text"}]}]}`.
-Text log: `Name: text` or `[time] Name: text` or `[time] <name> text` a line; a line `=== label` begins a topic.
+Text log: each line is `Name: text`, `[time] Name: text` or `[time] <name> text`. A line `=== label` begins a topic.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _LINE = re.compile(r"^(?:\[?[\d:. /T-]{4,24}(?:[AP]M)?\]?\s*(?:-\s*)?)?(?:<\s*@?
 
 
 def read_log(text: str) -> list[Topic]:
-    """A chat log or transcript; lines without a speaker go on with the turn before."""
+    """A chat log or transcript. Lines without a speaker belong to the turn before."""
     topics: list[Topic] = []
     label, turns = "", []
     for line in text.replace("\r\n", "\n").split("\n"):

@@ -1,4 +1,4 @@
-"""HTML by h1 to h6: block text with its line structure; navigation, scripts and tables of contents left out."""
+"""HTML by h1 to h6: block text with its line structure. Navigation, scripts and tables of contents are left out."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class _Reader(HTMLParser):
 
 
 def html_sections(text: str) -> list[Section]:
-    """Sections by heading level, gaps closed. Broken markup gives what could be read."""
+    """Sections by heading level, with gaps closed. Of broken markup it gives what could be read."""
     reader = _Reader()
     reader.feed(text)
     reader.close()

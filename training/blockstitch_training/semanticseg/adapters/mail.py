@@ -1,4 +1,4 @@
-"""E-mail: RFC 822 messages (single files, mbox) grouped into threads by subject; headers, signatures and footers go."""
+"""E-mail: RFC 822 messages (single files, mbox) grouped into threads by subject. Headers, signatures and footers are removed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Message:
 
 
 def read_message(raw: str) -> Message | None:
-    """The plain-text part of one message; None where there is none or it cannot be read."""
+    """The plain-text part of one message. None where there is none or it cannot be read."""
     try:
         parsed = email.message_from_string(raw, policy=email.policy.default)
         part = parsed.get_body(("plain",)) if parsed.is_multipart() else parsed
@@ -38,7 +38,7 @@ def read_message(raw: str) -> Message | None:
         date = str(parsed.get("Date", ""))
     except (LookupError, ValueError, TypeError, AttributeError, KeyError, IndexError):
         return None
-    # Addresses are nobody's topic, and a data set is no place for them.
+    # Addresses are not a topic, and they do not belong in a data set.
     body, quoted = strip_quotes(_ADDRESS.sub("someone@example.org", text))
     body = _without_fields(body)
     name = re.sub(r"<[^>]*>|\([^)]*\)|\"", "", sender).strip() or sender.split("@")[0].strip("<")
@@ -63,7 +63,7 @@ def thread_key(subject: str) -> str:
 
 
 def strip_quotes(text: str) -> tuple[str, str]:
-    """@returns what the sender wrote, and the quoted lines; signatures and list footers are in neither."""
+    """@returns what the sender wrote, and the quoted lines. Signatures and list footers are in neither."""
     own: list[str] = []
     quoted: list[str] = []
     lines = text.replace("\r\n", "\n").split("\n")
@@ -82,7 +82,7 @@ def strip_quotes(text: str) -> tuple[str, str]:
 
 
 def split_mbox(text: str) -> Iterator[str]:
-    """The messages of an mbox file: each begins with a line `From ` after an empty line."""
+    """The messages of an mbox file. Each begins with a line `From ` after an empty line."""
     for raw in re.split(r"(?:\A|\n\n)From [^\n]*\n", text):
         if raw.strip():
             yield raw

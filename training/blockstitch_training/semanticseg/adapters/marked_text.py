@@ -1,4 +1,4 @@
-"""Headed text by its headings: Markdown, reStructuredText, LaTeX and plain text whose chapters say so. Text in, sections out."""
+"""Text with headings, cut at them: Markdown, reStructuredText, LaTeX and plain text with chapter lines. It takes text and gives sections."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LINK = re.compile(r"\[([^\]]*)\]\([^)\s]*\)")
 
 
 def markdown_sections(text: str) -> list[Section]:
-    """ATX and setext headings outside fences; images, badges and raw tags go, link texts stay."""
+    """ATX and setext headings outside fences. Images, badges and raw tags are removed, link texts stay."""
     out: list[Section] = []
     lines = _FRONT_MATTER.sub("", text).split("\n")
     depth, title, body, fenced = 0, "", [], False
@@ -48,7 +48,7 @@ _RST_ROLE = re.compile(r":[a-zA-Z:+_-]+:`(?:~|!)?([^`<]*?)(?:\s*<[^`>]*>)?`")
 
 
 def rest_sections(text: str) -> list[Section]:
-    """Headings are lines under (or between) rules; the order in which rules first appear gives the depth."""
+    """Headings are lines under (or between) rules. The order in which rules first appear gives the depth."""
     lines = text.expandtabs(8).split("\n")
     styles: list[str] = []
     out: list[Section] = []
@@ -86,7 +86,7 @@ _LATEX_DEPTH = {"part": 1, "chapter": 2, "section": 3, "subsection": 4, "subsubs
 
 
 def latex_sections(text: str) -> list[Section]:
-    r"""Everything between \begin{document} and \end{document}, cut at sectioning commands; common markup is unwrapped."""
+    r"""Everything between \begin{document} and \end{document}, cut at sectioning commands. Common markup is unwrapped."""
     text = re.sub(r"(?<!\\)%.*", "", text)
     body = re.search(r"\\begin\{document\}(.*?)(\\end\{document\}|\Z)", text, re.S)
     text = body.group(1) if body else text
@@ -114,7 +114,7 @@ _POD_ESCAPE = re.compile(r"[A-Z]<(?:<+ )?([^<>]*)(?: >+)?>")
 
 
 def pod_sections(text: str) -> list[Section]:
-    """Perl's pod by =head1 to =head4; the code between pods is left out, =item lines stay."""
+    """Perl's pod by =head1 to =head4. The code between pods is left out, =item lines stay."""
     out: list[Section] = []
     depth, title, body, inside = 0, "", [], False
     for line in text.split("\n"):
@@ -145,7 +145,7 @@ _RELEASE = re.compile(
 
 
 def news_sections(text: str) -> list[Section]:
-    """NEWS and changelog files: one section a release or day, whose heading is a version, a date or a Debian changelog's first line."""
+    """NEWS and changelog files: one section per release or day. Its heading is a version, a date or a Debian changelog's first line."""
     out: list[Section] = []
     title, body = "", []
     blank = True
@@ -164,7 +164,7 @@ _QUESTION = re.compile(r"^(?:Q\s?\d*[.:)]\s*|\(?\d+(?:[.-]\d+)*[.:)]*\s+|[*-]\s+
 
 
 def question_sections(text: str) -> list[Section]:
-    """Plain-text FAQs: a line that is a question begins a section; the question stays the first line of its answer."""
+    """Plain-text FAQs: a line that is a question begins a section. The question stays as the first line of its answer."""
     out: list[Section] = []
     matches = list(_QUESTION.finditer(text))
     for index, match in enumerate(matches):
@@ -183,7 +183,7 @@ _SCENE = re.compile(r"^\s*(?:\*(?:\s*\*){1,5}|#|⁂|-{3,}|_{3,}|~{3,}|• • �
 
 
 def book_sections(text: str) -> list[Section]:
-    """Plain-text books: part, chapter and act lines with space around them; scene lines and rows of asterisks between scenes."""
+    """Plain-text books: part, chapter and act lines with space around them. Scene lines and rows of asterisks part scenes."""
     lines = text.replace("\r\n", "\n").split("\n")
     out: list[Section] = []
     depth, title, body = 0, "", []
@@ -212,7 +212,7 @@ _ARTICLE = re.compile(
 
 
 def legal_sections(text: str) -> list[Section]:
-    """Parts and chapters at depth 1, articles and numbered sections at 2, numbered subsections at 3. Numbers leave the text."""
+    """Parts and chapters at depth 1, articles and numbered sections at 2, numbered subsections at 3. Numbers are removed."""
     out: list[Section] = []
     depth, title, body = 0, "", []
     blank = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-# Pronunciation, part of speech, field and source: they stand in each entry's first and last lines and would give it away.
+# Pronunciation, part of speech, field and source stand in each entry's first and last lines. They would show where it begins and ends.
 _ENTRY_HEAD = re.compile(
     r"\A(?:\s*(?:/[^/\n]{1,60}/,?|(?:n|v|vi|vt|adj|adv|interj|pl|quant|prov|abbrev|excl|prep|suff|pref)\.(?:,? ?(?:vi|vt|n|v|adj|pl)\.)*,?|<[^>\n]{1,60}>|1\.|\[[^\]]{1,120}\])(?=\s))+\s*"
 )
@@ -28,7 +28,7 @@ _NO_SPACE_BEFORE = {".", ",", ";", ":", "?", "!", "''", ")", "]", "%"}
 
 
 def brown_paragraphs(text: str) -> Iterator[tuple[bool, str]]:
-    """(is a headline, text) for each paragraph of a file of the tagged Brown corpus; tags go, spacing is made ordinary."""
+    """(is a headline, text) for each paragraph of a file of the tagged Brown corpus. Tags are removed, spacing is made ordinary."""
     for paragraph in re.split(r"\n\s*\n\s*\n|\n\t", text):
         words, headline = [], 0
         for word, tag in _TOKEN.findall(paragraph):
@@ -53,7 +53,7 @@ def _untokenize(words: list[str]) -> str:
 
 
 def fortunes(text: str) -> list[str]:
-    """The cookies of a fortune file, which a line with a percent sign parts."""
+    """The cookies of a fortune file. A line with a percent sign parts them."""
     return [each.strip("\n") for each in re.split(r"^%\s*$", text, flags=re.M) if each.strip()]
 
 

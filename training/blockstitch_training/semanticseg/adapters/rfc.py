@@ -1,4 +1,4 @@
-"""Specifications in RFC style: numbered sections in plain text; page breaks, running heads and the table of contents go."""
+"""Specifications in RFC style: numbered sections in plain text. Page breaks, running heads and the table of contents are removed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Manual pages (man and mdoc macros) by .SH and .SS, the markup taken out. Enough of roff for reading, not for printing."""
+"""Manual pages (man and mdoc macros) by .SH and .SS, without the markup. It knows enough of roff for reading, not for printing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MDOC_NOISE = {"Pp", "Bl", "El", "Bd", "Ed", "Os", "Dd", "Dt", "Sm", "Bk", "Ek",
 
 
 def man_sections(text: str) -> list[Section]:
-    """@returns NAME and its kind at depth 1, subsections at depth 2; lists become paragraphs."""
+    """@returns NAME and its kind at depth 1, subsections at depth 2. Lists become paragraphs."""
     sections: list[Section] = []
     depth, title, body = 0, "", []
     skipping = False
@@ -70,7 +70,7 @@ def _plain(text: str) -> str:
 
 
 def _tidy(lines: list[str | None]) -> str:
-    """Joins the source lines of a paragraph; None is a line break, an empty line a paragraph break."""
+    """Joins the source lines of a paragraph. None is a line break, an empty line is a paragraph break."""
     out: list[str] = []
     for line in lines:
         if line is None:
