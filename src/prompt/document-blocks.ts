@@ -40,8 +40,11 @@ export interface PromptContext {
 /** Token ids remembered over all documents, 4 bytes each. */
 const MEMORY_TOKENS = 4 * 2 ** 20;
 
+/** What tokenizes documents. */
+export type DocumentText = Pick<TextService, 'encodeAll' | 'runHere'>;
+
 export class DocumentBlocks {
-  readonly #text: TextService;
+  readonly #text: DocumentText;
   readonly #control: RegExp | undefined;
   readonly #memory = new LRUCache<string, Int32Array[]>({
     maxSize: MEMORY_TOKENS,
@@ -51,7 +54,7 @@ export class DocumentBlocks {
   readonly #running = new SharedWork<Int32Array[]>();
 
   /** @param control matches control tokens' spellings (see `controlPattern`) */
-  constructor(text: TextService, control: RegExp | undefined) {
+  constructor(text: DocumentText, control: RegExp | undefined) {
     this.#text = text;
     this.#control = control;
   }
