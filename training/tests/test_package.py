@@ -24,7 +24,11 @@ ROOMS = {
 }
 LONGEST_FILE = 400  # lines
 MODULES = {".".join(file.relative_to(TRAINING).with_suffix("").parts): file for file in PACKAGE.rglob("*.py")}
-DOCUMENTS = sorted({REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *REPOSITORY.glob("docs/**/*.md"), *REPOSITORY.glob("models/*/README.md")})
+#: Everything that may name a command: pages, model cards, and the package's own docstrings and configurations.
+DOCUMENTS = sorted({
+    REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *REPOSITORY.glob("docs/**/*.md"), *REPOSITORY.glob("models/*/README.md"),
+    *PACKAGE.rglob("*.py"), *TRAINING.glob("accelerate-configs/*.yaml"), TRAINING / "semanticseg" / "CARD.md",
+})  # fmt: skip
 # Module, subcommand, and what follows to the end of the command, over lines that end in a backslash.
 COMMAND = re.compile(r"-m (blockstitch_training(?:\.\w+)*)(?:[ \t]+([a-z][a-z-]*)\b)?((?:\\\n|[^`\n])*)")
 
@@ -133,7 +137,15 @@ def test_every_command_that_a_document_names_exists_and_explains_itself(module, 
 
 @pytest.mark.parametrize("file", sorted(PACKAGE.glob("*/__main__.py")), ids=lambda file: file.parent.name)
 def test_a_room_lists_its_commands_without_loading_pytorch(file):
-    code = f"import sys; from blockstitch_training.{file.parent.name}.__main__ import main\ntry: main(['--help'])\nexcept SystemExit as end: code = end.code\nassert 'torch' not in sys.modules\nsys.exit(code)"
+    code = f"""
+import sys
+from blockstitch_training.{file.parent.name}.__main__ import main
+try:
+    main(["--help"])
+except SystemExit as ended:
+    assert ended.code == 0
+assert "torch" not in sys.modules
+"""
     ran = subprocess.run([sys.executable, "-c", code], cwd=TRAINING, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
     assert "COMMAND" in ran.stdout

@@ -9,8 +9,12 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class SourceSettings:
-    """One [[source]]. strip_repeated: lines that are on many documents are removed (boilerplate.py); false where documents quote one another.
-    roots: (name, folder) pairs, filled in from [folders], by which files are named the same on every machine. group: what must stay in one split: file, source, folder:N (last N folders) or part:N (first N parts under the pattern)."""
+    """One [[source]].
+
+    strip_repeated: lines that are on many documents are removed (boilerplate.py); false where documents quote one another.
+    roots: (name, folder) pairs, filled in from [folders], by which files have the same names on every machine.
+    group: what must stay in one split: file, source, folder:N (last N folders) or part:N (first N parts under the pattern).
+    """
 
     name: str
     category: str

@@ -1,4 +1,4 @@
-"""What whoever trains the demo model may rely on."""
+"""What you may rely on when you train the demo model."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""What a user of the question generator may rely on."""
+"""What you may rely on when you use the question generator."""
 
 import json
 import random

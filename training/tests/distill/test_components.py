@@ -33,7 +33,7 @@ def test_block_dropout_hides_blocks_but_never_what_every_question_needs():
             assert {blocks[at] for at in final.needs} == {EXAMPLE.blocks[at] for at in original.needs}
         assert all(0 < at < len(blocks) for at in drawn.acting)
         kept.append(len(blocks) / len(EXAMPLE.blocks))
-    assert 0.7 < sum(kept) / len(kept) < 0.85  # 0.7, and what spared questions need
+    assert 0.7 < sum(kept) / len(kept) < 0.85  # 0.7, and the blocks that spared questions need
 
 
 def test_block_dropout_is_off_at_zero_and_repeats_with_its_seed():

@@ -1,4 +1,4 @@
-"""Sources, cutting and chat prompts: what becomes of texts."""
+"""Sources, cutting and chat prompts: how texts become examples."""
 
 import json
 

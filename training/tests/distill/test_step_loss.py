@@ -33,7 +33,7 @@ def test_micro_batches_of_unequal_length_have_the_gradient_of_one_big_batch(teac
 
 
 def test_the_mean_of_each_micro_batchs_own_mean_is_another_gradient(teacher):
-    # What the test above would have to find: micro-batches that count alike instead of tokens.
+    # The test above must be able to find this fault: micro-batches count alike instead of tokens.
     whole, parts = make_distiller(str(teacher), "kl"), make_distiller(str(teacher), "kl")
     one, _ = gradient(whole, [batch_of(whole, ALL)])
     for numbers in MICRO_BATCHES:

@@ -1,4 +1,4 @@
-"""What the repair curve makes of its answers and times."""
+"""How the repair curve sums up its answers and times."""
 
 import pytest
 

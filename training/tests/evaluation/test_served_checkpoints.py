@@ -1,4 +1,4 @@
-"""A distilled checkpoint of every family is imported by the server and gives the same logits there. Needs `make build`."""
+"""The server imports a distilled checkpoint of every family and gives the same logits. Needs `make build`."""
 
 import math
 import subprocess

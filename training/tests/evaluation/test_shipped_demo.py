@@ -1,4 +1,4 @@
-"""What the shipped demo model is for: under block attention it answers what its teacher, merely stitched, does not."""
+"""The purpose of the shipped demo model: under block attention it answers questions that its teacher, merely stitched, does not."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The segmenter's training code: small talk with known borders, labels on units, network, export. No training runs here."""
+"""The segmenter's training code: small talk with known borders, labels on units, network, calibration, means of weights."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def test_calibration_takes_back_log_odds_that_are_too_sure() -> None:
     document = UnitDocument(
         drawn.integers(0, 20, units), np.arange(units + 1), np.zeros(units, np.uint8), np.arange(units), drawn.normal(size=(units, 4)).astype(np.float32)
     )
-    # Levels drawn as often as the network says at half its log-odds: at least level 1 alone, so that levels stay ordered.
+    # Labels are drawn as often as the network says at half its log-odds. Only level 1 occurs, so that levels stay ordered.
     network.levels.weight.data[1:] = 0
     network.levels.bias.data[1:] = -60
     chance = 1 / (1 + np.exp(-logits_of(network, document)[:, 0] / 2))

@@ -1,4 +1,4 @@
-"""A small corpus of this project's own in every format, written into a folder: what the builder's tests read."""
+"""A small corpus of this project's own in every format, written into a folder. The builder's tests read it."""
 
 from __future__ import annotations
 

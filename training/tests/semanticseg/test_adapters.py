@@ -1,4 +1,4 @@
-"""Adapters: what a person would call the parts of a file are the pieces, and what gives them away is not in the text."""
+"""Adapters: the pieces are those that a person would call the parts of a file, and the text does not show where they begin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What composes and renders: near-duplicates, layouts, small talk, meetings and the rest, each from its own seed alone."""
+"""Composing and rendering: near-duplicates, layouts, small talk, meetings and the rest, each from its own seed alone."""
 
 from __future__ import annotations
 
