@@ -17,6 +17,7 @@ const BENCHES: Record<string, string> = {
   overhead: 'decode time outside ONNX Runtime, and the HTTP thread under load',
   repair: 'time to first token against the share of cached tokens that is computed again',
   segment: 'cutting 32k tokens of text, by every segmenter',
+  text: "from a new document's text to blocks for the engine: tokens made, and time against cutting and tokenizing once",
   ttft: 'time to first token with cached documents against full prefill; decode at depth',
 };
 

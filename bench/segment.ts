@@ -2,12 +2,11 @@
  * `segment`: how long 32k tokens of text take on one core, for every segmenter, in MB/s and as a ratio to the recursive
  * separators. Text threads are limited to one, the network runs on one thread. The text is the project's own prose.
  */
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { loadConfig, PACKAGE_DIR } from '../src/config.js';
+import { loadConfig } from '../src/config.js';
 import { createSegmenter } from '../src/segment/create-segmenter.js';
 import type { SegmenterName } from '../src/segment/segmenter.js';
 import { createTextService } from '../src/text/text-service.js';
+import { proseOf } from './prose.js';
 import { type BenchOptions, type BenchReport, describeMachine, median } from './report.js';
 
 const TOKENS = 32_768;
@@ -62,15 +61,4 @@ export async function run({ quick, progress }: BenchOptions): Promise<BenchRepor
       },
     ],
   };
-}
-
-/** The project's documentation, over and over until it is long enough. */
-function proseOf(characters: number): string {
-  const directory = join(PACKAGE_DIR, 'docs');
-  const files = readdirSync(directory, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.md'));
-  const once = files
-    .sort()
-    .map((file) => readFileSync(join(directory, file), 'utf8'))
-    .join('\n\n');
-  return once.repeat(Math.ceil(characters / once.length)).slice(0, characters);
 }
