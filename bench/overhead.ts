@@ -76,7 +76,7 @@ async function decodeAlone(engine: Engine, round: number, tokens: number): Promi
     blocks: [],
     finalTokenIds: randomTokens(round + 1, 32, 50_000),
   };
-  const request = { id: `alone-${round}`, plan, sampling: { ...SAMPLING, maxTokens: tokens } };
+  const request = { plan, sampling: { ...SAMPLING, maxTokens: tokens } };
   let start: { statistics: EngineStatistics; atMs: number } | undefined;
   let end = start;
   for await (const event of engine.generate(request)) {

@@ -6,7 +6,7 @@
 import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openBlockRepository } from '../src/cache/block-cache.js';
+import { BlockCache } from '../src/cache/block-cache.js';
 import { loadConfig } from '../src/config.js';
 import { usableCpus } from '../src/cpu-quota.js';
 import { createEngine, type EngineOptions } from '../src/engine/create-engine.js';
@@ -75,10 +75,10 @@ export async function randomEngine(options: {
   });
   const { layers, kvHeads, headDim } = model.config;
   const shape = { fingerprint: model.fingerprint, layers, kvHeads, headDim, dtype: 'float16' as const };
-  const repository = openBlockRepository({ shape, hostBytes: 0 });
+  const cache = new BlockCache({ shape, hostBytes: 0 });
   const engine = await createEngine({
     model,
-    repository,
+    cache,
     kvDtype: 'float16',
     kvMemoryBytes: options.kvMemoryBytes,
     ...(gpu === undefined ? {} : { device: { number: gpu, provider: 'cuda' } }),
@@ -90,7 +90,7 @@ export async function randomEngine(options: {
     engine,
     close: async () => {
       await engine.close();
-      await repository.close();
+      await cache.close();
     },
   };
 }
@@ -117,8 +117,6 @@ export function documentBlocks(seed: number, tokens: number, vocabSize: number):
   return blocks;
 }
 
-let requests = 0;
-
 /** Runs one request to its end. @returns its events with the time of each, in milliseconds from submission */
 export async function timed(
   engine: Engine,
@@ -129,7 +127,8 @@ export async function timed(
   const start = performance.now();
   const events: { event: GenerateEvent; atMs: number }[] = [];
   const request = {
-    ...{ id: `bench-${++requests}`, plan, sampling: { ...SAMPLING, ...sampling } },
+    plan,
+    sampling: { ...SAMPLING, ...sampling },
     ...(repair === undefined ? {} : { repair }),
   };
   for await (const event of engine.generate(request)) events.push({ event, atMs: performance.now() - start });

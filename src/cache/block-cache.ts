@@ -1,271 +1,234 @@
 /**
- * The tiers below the pool, in one: host memory, then a store behind circuit breakers, one load per key at a time.
- * Knows keys and values; a store that fails, hangs or is slower than computing is a miss, counted, and requests go on
- * by recomputing.
+ * The one owner of where a block's KV may be: the pools of the engines, host memory, the store.
+ *
+ *   find      which tiers have a block
+ *   hold      its value from the tiers below, or the right to compute it
+ *   computed  keeps what a prefill wrote
+ *   forget    drops blocks from exactly the tiers named, and reports what it could not do
+ *
+ * A load or a save that began before a forget keeps nothing in the tiers that the forget named. Nobody else saves, loads
+ * or deletes. Knows keys, values and tiers; pages are the engines', requests and documents are further up.
  */
-import { setTimeout as delay } from 'node:timers/promises';
-import { decodeBlock, encodeBlock, HEADER_BYTES, payloadBytes } from './block-codec.js';
-import type {
-  BlockKey,
-  BlockRepository,
-  BlockShape,
-  BlockValue,
-  ByteStore,
-  CacheTier,
-  LoadOutcome,
-  LoadWanted,
-  RepositoryStatistics,
-  SaveOutcome,
-  TierStatistics,
-} from './block-store.js';
-import { type BreakerOptions, CircuitBreaker } from './circuit-breaker.js';
+import type { ByteStore } from './byte-store.js';
+import { Forgetting, type Operation } from './forgetting.js';
 import { HostTier } from './host-tier.js';
-import { type LoadClock, LoadCostModel, type LoadCostOptions } from './load-cost-model.js';
+import { type HoldWanted, StoredBlocks, type StoredBlocksOptions } from './stored-blocks.js';
+import {
+  type BlockKey,
+  type BlockSelection,
+  type BlockValue,
+  CACHE_TIERS,
+  type CacheStatistics,
+  type CacheTier,
+  covering,
+  type LowerTier,
+  type StoreBrand,
+} from './tiers.js';
 
-type StoreCalls = 'reads' | 'writes' | 'locks';
+/** The pool of one engine, as the cache asks it. */
+export interface Pool {
+  /** Blocks that requests find there, with their tokens. */
+  readonly blocks: ReadonlyMap<BlockKey, number>;
+  /** Bytes of a block of so many tokens. */
+  payloadBytes(tokens: number): number;
+  /**
+   * Drops blocks where `pool` is named; those in use are no longer found and leave when released. Blocks that are being
+   * loaded or computed are told to keep away from the tiers named. Resolves when no order given before can come any more.
+   */
+  forget(selection: BlockSelection, tiers: ReadonlySet<CacheTier>): Promise<void>;
+}
 
-export interface RepositoryOptions {
-  shape: BlockShape;
+export interface BlockPlace {
+  tiers: CacheTier[];
+  /** Known where a pool has the block. */
+  tokens?: number;
+  bytes?: number;
+}
+
+export type HoldOutcome =
+  | { found: true; tier: LowerTier; value: BlockValue; loadMs: number }
+  /** Nobody has it. The caller holds the right (across replicas) to compute it and must call `release`. */
+  | { found: false; release(): Promise<void> };
+
+/** `durable` in the store, by the store's own standard; else why not. */
+export type SaveOutcome = { durable: true } | { durable: false; reason: string };
+
+export interface Forgotten {
+  /** Blocks that were dropped from at least one tier and are left in none of those named. */
+  blocks: number;
+  /** Why some may be left in the store; absent where none are. */
+  failure?: string;
+}
+
+export interface BlockCacheOptions extends Omit<StoredBlocksOptions, 'store'> {
   store?: ByteStore;
   /** Payload bytes in host memory at most. */
   hostBytes: number;
-  /** Told once per key of a value that a check refused. */
-  onCorrupt?: (key: BlockKey, reason: string) => void;
-  /** Told when the store is given up for a while, and when it is well again. */
-  onStoreChange?: (state: 'open' | 'closed', calls: StoreCalls, reason: string) => void;
-  breaker?: Pick<BreakerOptions, 'threshold' | 'restMs' | 'timeoutMs'>;
-  cost?: LoadCostOptions;
 }
 
-type LowerTier = Exclude<CacheTier, 'pool'>;
+const NOT_FOUND: HoldOutcome = { found: false, release: async () => {} };
+const FORGOTTEN: SaveOutcome = { durable: false, reason: 'it was deleted while it was computed' };
+const EVERY_TIER: ReadonlySet<CacheTier> = new Set(CACHE_TIERS);
 
-/** A lock outlives its prefill by this factor before it is taken for its dead holder's. */
-const LOCK_TTL_FACTOR = 4;
-const LOCK_TTL_MS = { least: 1_000, most: 30_000, unknown: 5_000 };
-/** Wait for another replica's prefill while nothing is known of what ours would cost. */
-const UNKNOWN_WAIT_MS = 250;
-/** Pauses between looks at another replica's prefill, doubled each time. */
-const POLL_MS = { first: 2, most: 50 };
-/** Keys that a set remembers before it begins anew. */
-const MAX_REMEMBERED = 10_000;
-
-const NOT_FOUND: LoadOutcome = { found: false, release: async () => {} };
-
-export function openBlockRepository(options: RepositoryOptions): BlockRepository {
-  return new TieredRepository(options);
-}
-
-const noStatistics = (): TierStatistics => ({
-  entries: 0,
-  bytes: 0,
-  hits: 0,
-  misses: 0,
-  corrupt: 0,
-  loadedBytes: 0,
-  loadSeconds: 0,
-});
-
-class TieredRepository implements BlockRepository {
-  readonly #options: RepositoryOptions;
+export class BlockCache {
   readonly #host: HostTier;
-  /** Apart: a full disk must not keep blocks from being read, nor locks that work hide that writes fail. */
-  readonly #reads: CircuitBreaker;
-  readonly #writes: CircuitBreaker;
-  readonly #locks: CircuitBreaker;
-  readonly #cost: LoadCostModel;
-  readonly #flights = new Map<BlockKey, Promise<LoadOutcome>>();
-  /** Blocks being computed although the store may have them: they need not be written again. */
-  readonly #passedOver = new Set<BlockKey>();
-  readonly #reported = new Set<BlockKey>();
-  readonly #hostCounts = noStatistics();
-  readonly #storeCounts = { ...noStatistics(), passedOver: 0, late: 0 };
+  readonly #store: StoredBlocks | undefined;
+  readonly #pools = new Set<Pool>();
+  readonly #forgetting = new Forgetting();
+  /** Loads under way that others may join. */
+  readonly #flights = new Map<BlockKey, Promise<HoldOutcome>>();
+  readonly #hostCounts = { hits: 0, misses: 0, corrupt: 0, loadedBytes: 0, loadSeconds: 0 };
 
-  constructor(options: RepositoryOptions) {
-    this.#options = options;
-    this.#host = new HostTier(options.hostBytes);
-    const breaker = (calls: StoreCalls) =>
-      new CircuitBreaker({
-        // Nobody waits for a write but who ingests; large blocks take their time.
-        ...(calls === 'writes' ? { timeoutMs: 30_000 } : {}),
-        ...options.breaker,
-        onChange: (state, reason) => options.onStoreChange?.(state, calls, reason),
-      });
-    this.#reads = breaker('reads');
-    this.#writes = breaker('writes');
-    this.#locks = breaker('locks');
-    this.#cost = new LoadCostModel(options.cost);
+  constructor({ store, hostBytes, ...options }: BlockCacheOptions) {
+    this.#host = new HostTier(hostBytes);
+    this.#store = store === undefined ? undefined : new StoredBlocks({ ...options, store });
   }
 
-  async load(key: BlockKey, wanted: LoadWanted = {}): Promise<LoadOutcome> {
+  get brand(): StoreBrand | undefined {
+    return this.#store?.brand;
+  }
+
+  /** Takes a pool in: its blocks are found and forgotten with the others. @returns lets it go again */
+  addPool(pool: Pool): () => void {
+    this.#pools.add(pool);
+    return () => void this.#pools.delete(pool);
+  }
+
+  async find(keys: readonly BlockKey[]): Promise<BlockPlace[]> {
+    const stored = (await this.#store?.has(keys)) ?? new Set();
+    return keys.map((key) => {
+      const place: BlockPlace = { tiers: [] };
+      for (const pool of this.#pools) {
+        const tokens = pool.blocks.get(key);
+        if (tokens === undefined) continue;
+        Object.assign(place, { tiers: ['pool'], tokens, bytes: pool.payloadBytes(tokens) });
+        break;
+      }
+      if (this.#host.has(key)) place.tiers.push('host');
+      if (stored.has(key)) place.tiers.push('store');
+      return place;
+    });
+  }
+
+  /** One load per key at a time: concurrent callers share it. Store failures are absorbed: they are a miss, counted. */
+  async hold(key: BlockKey, wanted: HoldWanted = {}): Promise<HoldOutcome> {
     const flight = this.#flights.get(key);
     if (flight !== undefined) {
       const outcome = await flight;
       // The right to compute belongs to the first caller; the others compute only where that one gave up.
       return outcome.found ? outcome : NOT_FOUND;
     }
-    const load = this.#load(key, wanted).finally(() => this.#flights.delete(key));
+    const load = this.#load(key, wanted).finally(() => {
+      if (this.#flights.get(key) === load) this.#flights.delete(key);
+    });
     this.#flights.set(key, load);
     return load;
   }
 
-  async save(key: BlockKey, value: BlockValue): Promise<SaveOutcome> {
-    this.#host.put(key, value);
-    const { store, shape } = this.#options;
-    if (store === undefined) return { durable: false, reason: 'there is no store' };
-    if (this.#passedOver.delete(key)) {
-      const there = await this.#reads.run(() => store.has([key]));
-      if (there.ok && there.result[0] === true) return { durable: true };
+  /**
+   * Keeps a computed block in host memory and in the store. Never rejects.
+   *
+   * @param read      copies the block out of its pages; undefined where that was given up, with the reason thrown
+   * @param forgotten tiers that were told to forget the block since its computation began
+   */
+  async computed(
+    key: BlockKey,
+    read: () => Promise<BlockValue>,
+    forgotten: readonly LowerTier[] = [],
+  ): Promise<SaveOutcome> {
+    const operation = this.#forgetting.begin(key, forgotten);
+    try {
+      const value = await read();
+      if (!operation.forgotten.has('host')) this.#host.put(key, value);
+      if (this.#store === undefined) return { durable: false, reason: 'there is no store' };
+      if (operation.forgotten.has('store')) return FORGOTTEN;
+      const write = this.#store.save(key, value, operation.signal);
+      operation.storeWrite = write;
+      const reason = await write;
+      if (operation.signal.aborted) return FORGOTTEN;
+      return reason === undefined ? { durable: true } : { durable: false, reason };
+    } catch (error) {
+      return { durable: false, reason: error instanceof Error ? error.message : String(error) };
+    } finally {
+      this.#forgetting.end(operation);
     }
-    const encoded = await encodeBlock(shape, value);
-    const saved = await this.#writes.run(() => store.put([{ key, value: encoded }]));
-    return saved.ok ? { durable: true } : { durable: false, reason: saved.reason };
   }
 
-  async locate(keys: readonly BlockKey[]): Promise<(LowerTier | undefined)[]> {
-    const { store } = this.#options;
-    const missing = keys.filter((key) => !this.#host.has(key));
-    const answer = store && missing.length > 0 ? await this.#reads.run(() => store.has(missing)) : undefined;
-    const stored = new Set(answer?.ok ? missing.filter((_, index) => answer.result[index] === true) : []);
-    return keys.map((key) => (this.#host.has(key) ? 'host' : stored.has(key) ? store?.tier : undefined));
-  }
-
-  async delete(keys: readonly BlockKey[]): Promise<number> {
-    const { store } = this.#options;
-    const gone = new Set(keys.filter((key) => this.#host.delete(key)));
-    if (store === undefined) return gone.size;
-    const answer = await this.#writes.run(async () => {
-      const found = await store.has(keys);
-      await store.delete(keys);
-      return keys.filter((_, index) => found[index]);
+  /** Drops blocks from exactly the tiers named (default: every tier), whether or not an engine runs. Never rejects. */
+  async forget(selection: BlockSelection, tiers: ReadonlySet<CacheTier> = EVERY_TIER): Promise<Forgotten> {
+    const covers = covering(selection);
+    return this.#forgetting.during(selection, tiers, async (marked) => {
+      for (const { key } of marked) this.#flights.delete(key);
+      const near = this.#near(covers, tiers);
+      await Promise.all([...this.#pools].map((pool) => pool.forget(selection, tiers)));
+      if (tiers.has('host')) for (const key of [...this.#host.keys()]) if (covers(key)) this.#host.delete(key);
+      if (!tiers.has('store') || this.#store === undefined) return { blocks: near.size };
+      return this.#forgetStored(this.#store, selection, near, marked);
     });
-    for (const key of answer.ok ? answer.result : []) gone.add(key);
-    return gone.size;
   }
 
-  async clear(): Promise<number> {
-    const hosted = this.#host.clear();
-    const { store } = this.#options;
-    const cleared = store && (await this.#writes.run(() => store.clear()));
-    return Math.max(hosted, cleared?.ok ? cleared.result : 0);
-  }
-
-  async statistics(): Promise<RepositoryStatistics> {
+  async statistics(): Promise<CacheStatistics> {
     const host = { ...this.#hostCounts, entries: this.#host.entries, bytes: this.#host.bytes };
-    const { store } = this.#options;
-    if (store === undefined) return { host };
-    const answer = await this.#reads.run(() => store.statistics());
-    const sizes = answer.ok ? answer.result : { entries: 0, bytes: 0 };
-    const failures = this.#reads.failures + this.#writes.failures + this.#locks.failures;
-    return {
-      host,
-      store: { ...this.#storeCounts, ...sizes, tier: store.tier, breaker: this.#breakerState(), failures },
-    };
+    return this.#store === undefined ? { host } : { host, store: await this.#store.statistics() };
   }
 
   async close(): Promise<void> {
-    await this.#options.store?.close();
+    await this.#store?.close();
   }
 
-  #breakerState(): CircuitBreaker['state'] {
-    const states = [this.#reads.state, this.#writes.state, this.#locks.state];
-    return states.includes('open') ? 'open' : states.includes('half-open') ? 'half-open' : 'closed';
+  /** Blocks that are in the pools or in host memory, as far as these are named. */
+  #near(covers: (key: BlockKey) => boolean, tiers: ReadonlySet<CacheTier>): Set<BlockKey> {
+    const near = new Set<BlockKey>();
+    const add = (keys: Iterable<BlockKey>) => {
+      for (const key of keys) if (covers(key)) near.add(key);
+    };
+    if (tiers.has('pool')) for (const pool of this.#pools) add(pool.blocks.keys());
+    if (tiers.has('host')) add(this.#host.keys());
+    return near;
   }
 
-  async #load(key: BlockKey, wanted: LoadWanted): Promise<LoadOutcome> {
+  /** Writes that began before end first, aborted; then the store deletes. */
+  async #forgetStored(
+    store: StoredBlocks,
+    selection: BlockSelection,
+    near: ReadonlySet<BlockKey>,
+    marked: readonly Operation[],
+  ): Promise<Forgotten> {
+    await Promise.allSettled(marked.map(({ storeWrite }) => storeWrite));
+    const asked = 'keys' in selection ? [...new Set(selection.keys)] : [...near];
+    const known = await store.has(asked);
+    const deleted = 'keys' in selection ? await store.delete(asked) : await store.clear(selection.prefix);
+    const elsewhere = [...near].filter((key) => !known.has(key)).length;
+    if (!deleted.ok) return { blocks: elsewhere, failure: deleted.reason };
+    return { blocks: elsewhere + deleted.count };
+  }
+
+  async #load(key: BlockKey, wanted: HoldWanted): Promise<HoldOutcome> {
     const startMs = performance.now();
-    const hosted = this.#host.get(key);
-    if (hosted !== undefined) {
-      this.#hostCounts.hits++;
-      return { found: true, tier: 'host', value: hosted, loadMs: performance.now() - startMs };
-    }
-    this.#hostCounts.misses++;
-    const { store, shape } = this.#options;
-    if (store === undefined) return NOT_FOUND;
-    const { tokens, computeMs } = wanted;
-    if (tokens !== undefined && !this.#cost.worthLoading(HEADER_BYTES + payloadBytes(shape, tokens), computeMs)) {
-      this.#storeCounts.passedOver++;
-      remember(this.#passedOver, key);
-      return NOT_FOUND;
-    }
-    return this.#loadInTime(key, store, wanted);
-  }
-
-  /** The store's answer, or none when it takes longer than computing the block would. */
-  async #loadInTime(key: BlockKey, store: ByteStore, wanted: LoadWanted): Promise<LoadOutcome> {
-    const clock = this.#cost.begin(wanted.computeMs);
-    const waited = new AbortController();
-    const stop = wanted.signal === undefined ? waited.signal : AbortSignal.any([waited.signal, wanted.signal]);
-    const search = this.#search(key, store, wanted.computeMs, stop, clock);
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<undefined>((resolve) => {
-      timer = setTimeout(resolve, clock.waitMs, undefined);
-    });
-    const outcome = await Promise.race([search, late]);
-    clearTimeout(timer);
-    if (outcome !== undefined) return outcome;
-    this.#storeCounts.late++;
-    clock.giveUp();
-    waited.abort();
-    // It may still come, for the host tier; a right to compute that comes now is nobody's.
-    void search.then((after) => (after.found ? undefined : after.release()));
-    return NOT_FOUND;
-  }
-
-  /** Reads the value; where nobody has it takes the lock, or waits for whoever computes it. Never rejects. */
-  async #search(
-    key: BlockKey,
-    store: ByteStore,
-    computeMs: number | undefined,
-    stop: AbortSignal,
-    clock: LoadClock,
-  ): Promise<LoadOutcome> {
-    const startMs = performance.now();
-    const giveUpMs = startMs + (computeMs ?? UNKNOWN_WAIT_MS);
-    for (let pauseMs = POLL_MS.first; ; pauseMs = Math.min(pauseMs * 2, POLL_MS.most)) {
-      const value = await this.#read(store, key);
-      // Only the first look tells what a load costs: later ones have waited for somebody's prefill.
-      if (pauseMs === POLL_MS.first) clock.end(value && HEADER_BYTES + value.payload.byteLength);
-      if (value !== undefined) {
-        const loadMs = performance.now() - startMs;
-        this.#storeCounts.hits++;
-        this.#storeCounts.loadedBytes += value.payload.byteLength;
-        this.#storeCounts.loadSeconds += loadMs / 1000;
-        this.#host.put(key, value);
-        return { found: true, tier: store.tier, value, loadMs };
+    const operation = this.#forgetting.begin(key);
+    let late: Promise<BlockValue | undefined> = Promise.resolve(undefined);
+    const keep = (value: BlockValue | undefined) => {
+      const { forgotten } = operation;
+      if (value !== undefined && !forgotten.has('host') && !forgotten.has('store')) this.#host.put(key, value);
+    };
+    try {
+      const hosted = operation.forgotten.has('host') ? undefined : this.#host.get(key);
+      if (hosted !== undefined) {
+        this.#hostCounts.hits++;
+        return { found: true, tier: 'host', value: hosted, loadMs: performance.now() - startMs };
       }
-      const lock = await this.#locks.run(() => store.lock(key, lockTtlMs(computeMs)));
-      const mayCompute = !lock.ok || lock.result !== undefined;
-      if (mayCompute || stop.aborted || performance.now() >= giveUpMs) {
-        this.#storeCounts.misses++;
-        const held = lock.ok ? lock.result : undefined;
-        return { found: false, release: async () => void (held && (await this.#locks.run(() => held.release()))) };
-      }
-      await delay(pauseMs);
+      this.#hostCounts.misses++;
+      if (this.#store === undefined || operation.forgotten.has('store')) return NOT_FOUND;
+      const load = await this.#store.load(key, wanted);
+      late = load.late;
+      const { answer } = load;
+      if (answer.value === undefined) return { found: false, release: answer.release };
+      if (operation.forgotten.has('store')) return NOT_FOUND;
+      keep(answer.value);
+      return { found: true, tier: 'store', value: answer.value, loadMs: answer.loadMs };
+    } finally {
+      // What comes late is kept only if nothing forgot it until then.
+      void late.then(keep).finally(() => this.#forgetting.end(operation));
     }
   }
-
-  async #read(store: ByteStore, key: BlockKey): Promise<BlockValue | undefined> {
-    const answer = await this.#reads.run(() => store.get([key]));
-    const bytes = answer.ok ? answer.result[0] : undefined;
-    if (bytes === undefined) return undefined;
-    const decoded = await decodeBlock(this.#options.shape, bytes);
-    if (decoded.ok) return decoded.value;
-    this.#storeCounts.corrupt++;
-    if (!this.#reported.has(key)) {
-      remember(this.#reported, key);
-      this.#options.onCorrupt?.(key, decoded.reason);
-    }
-    await this.#writes.run(() => store.delete([key]));
-    return undefined;
-  }
-}
-
-function remember(keys: Set<BlockKey>, key: BlockKey): void {
-  if (keys.size >= MAX_REMEMBERED) keys.clear();
-  keys.add(key);
-}
-
-function lockTtlMs(computeMs: number | undefined): number {
-  if (computeMs === undefined) return LOCK_TTL_MS.unknown;
-  return Math.ceil(Math.min(Math.max(computeMs * LOCK_TTL_FACTOR, LOCK_TTL_MS.least), LOCK_TTL_MS.most));
 }

@@ -1,15 +1,23 @@
 /**
- * A block's KV as bytes in a store: a header of 100 bytes, then the payload.
- * Knows the format and checks all of it; a value that fails any check is refused with a reason, never thrown over.
+ * A block's KV as bytes in a store: a header of 128 bytes, then the payload.
+ * Knows the format and checks all of it. A value that fails a check is refused with a reason, never thrown over.
  *
  * Header (little-endian): magic "BSKV" · u32 version · 32 bytes fingerprint · u32 layers, kv heads, head dim, dtype,
- * tokens · u32 zero · u64 payload bytes · u32 CRC-32 of the payload · 20 bytes zero · u32 CRC-32 of the header before it.
+ * tokens · u32 zero · u64 payload bytes · u32 CRC-32 of the payload · 32 bytes SHA-256 of the key · 16 bytes zero ·
+ * u32 CRC-32 of the header before it.
+ *
+ * The checksums say that the bytes are whole. The key's hash says that they are this block's: a store may give back a
+ * sound value of another key (a restore, a shifted reply, another writer).
  */
+import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { BLOCK_FORMAT_VERSION } from './block-key.js';
-import type { BlockShape, BlockValue } from './block-store.js';
+import type { BlockKey, BlockShape, BlockValue } from './tiers.js';
 
-export const HEADER_BYTES = 100;
+export const HEADER_BYTES = 128;
+const PAYLOAD_CRC_AT = 72;
+const KEY_HASH_AT = 76;
+const HEADER_CRC_AT = HEADER_BYTES - 4;
 const SLICE_BYTES = 8 * 1024 * 1024;
 const MAGIC = 0x564b5342;
 const DTYPES = ['float32', 'float16', 'bfloat16', 'int8'] as const;
@@ -23,8 +31,11 @@ export function payloadBytes(shape: BlockShape, tokens: number): number {
   return rows * (shape.headDim * ELEMENT_BYTES[shape.dtype] + (shape.dtype === 'int8' ? 4 : 0));
 }
 
-/** @throws TypeError when the payload does not have the length that shape and tokens ask for */
-export async function encodeBlock(shape: BlockShape, value: BlockValue): Promise<Uint8Array> {
+/**
+ * @param key the key under which the value will be stored
+ * @throws TypeError when the payload does not have the length that shape and tokens ask for
+ */
+export async function encodeBlock(shape: BlockShape, key: BlockKey, value: BlockValue): Promise<Uint8Array> {
   const expected = payloadBytes(shape, value.tokens);
   if (value.payload.byteLength !== expected) {
     throw new TypeError(`payload of ${value.payload.byteLength} bytes, ${expected} expected`);
@@ -32,30 +43,44 @@ export async function encodeBlock(shape: BlockShape, value: BlockValue): Promise
   const bytes = Buffer.allocUnsafeSlow(HEADER_BYTES + expected).fill(0, 0, HEADER_BYTES);
   writeHeader(bytes, shape, value.tokens, expected);
   bytes.set(value.payload, HEADER_BYTES);
-  bytes.writeUInt32LE(await checksum(value.payload), 72);
-  bytes.writeUInt32LE(crc32(bytes.subarray(0, HEADER_BYTES - 4)), HEADER_BYTES - 4);
+  bytes.writeUInt32LE(await checksum(value.payload), PAYLOAD_CRC_AT);
+  bytes.set(hashOf(key), KEY_HASH_AT);
+  bytes.writeUInt32LE(crc32(bytes.subarray(0, HEADER_CRC_AT)), HEADER_CRC_AT);
   return bytes;
 }
 
-/** The payload of the result shares memory with `bytes`. */
-export async function decodeBlock(shape: BlockShape, bytes: Uint8Array): Promise<Decoded> {
+/**
+ * The payload of the result shares memory with `bytes`.
+ *
+ * @param key the key that was asked for
+ */
+export async function decodeBlock(shape: BlockShape, key: BlockKey, bytes: Uint8Array): Promise<Decoded> {
   if (bytes.byteLength < HEADER_BYTES) return { ok: false, reason: 'shorter than its header' };
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (view.readUInt32LE(0) !== MAGIC) return { ok: false, reason: 'wrong magic' };
-  if (view.readUInt32LE(HEADER_BYTES - 4) !== crc32(view.subarray(0, HEADER_BYTES - 4))) {
+  if (view.readUInt32LE(HEADER_CRC_AT) !== crc32(view.subarray(0, HEADER_CRC_AT))) {
     return { ok: false, reason: 'header checksum' };
   }
   const tokens = view.readUInt32LE(56);
   const expected = payloadBytes(shape, tokens);
   const own = Buffer.alloc(HEADER_BYTES);
   writeHeader(own, shape, tokens, expected);
-  if (!own.subarray(0, 72).equals(view.subarray(0, 72))) {
+  if (!own.subarray(0, PAYLOAD_CRC_AT).equals(view.subarray(0, PAYLOAD_CRC_AT))) {
     return { ok: false, reason: 'made by another model, dtype or version' };
+  }
+  if (!hashOf(key).equals(view.subarray(KEY_HASH_AT, KEY_HASH_AT + 32))) {
+    return { ok: false, reason: 'the value of another key' };
   }
   if (bytes.byteLength !== HEADER_BYTES + expected) return { ok: false, reason: 'wrong length' };
   const payload = bytes.subarray(HEADER_BYTES);
-  if (view.readUInt32LE(72) !== (await checksum(payload))) return { ok: false, reason: 'payload checksum' };
+  if (view.readUInt32LE(PAYLOAD_CRC_AT) !== (await checksum(payload))) {
+    return { ok: false, reason: 'payload checksum' };
+  }
   return { ok: true, value: { tokens, payload } };
+}
+
+function hashOf(key: BlockKey): Buffer {
+  return createHash('sha256').update(key, 'utf8').digest();
 }
 
 /** CRC-32, in slices between which the event loop gets its turn: blocks of large models have tens of megabytes. */

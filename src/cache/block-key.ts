@@ -1,35 +1,57 @@
 /**
- * The name of a block's KV: SHA-256 over everything that the numbers depend on.
+ * The name of a block's KV: who may share it, then SHA-256 over everything that the numbers depend on.
  * Knows the fields and their unambiguous order: every field is preceded by its length.
+ *
+ * The first 16 of the 64 hex digits are the tenant's tag, the other 48 are the hash (192 bits). So a key says by itself
+ * whose it is, and all keys of a tenant lie together in a store that is ordered by key.
  */
 import { createHash, type Hash } from 'node:crypto';
 import type { KvDtype } from '../kernels/native-addon.js';
-import type { BlockKey } from './block-store.js';
+import { type BlockKey, type CacheScope, COMMON_SCOPE } from './tiers.js';
 
-/** Raised whenever equal inputs would give other bytes in a stored value. */
-export const BLOCK_FORMAT_VERSION = 1;
+/** Raised whenever equal inputs would give another key or other bytes in a stored value. */
+export const BLOCK_FORMAT_VERSION = 2;
+
+const TAG_DIGITS = 16;
 
 export interface BlockKeyFields {
   /** Hex SHA-256 of config, weights and weight format. */
   fingerprint: string;
   kvDtype: KvDtype;
   sinkTokenIds: Int32Array;
-  /** Separates tenants; absent is the same as empty. */
-  cacheSalt?: string;
+  /** Default: the common scope. */
+  scope?: CacheScope;
   tokenIds: Int32Array;
 }
 
 /** @returns 64 lower-case hex digits */
 export function blockKey(fields: BlockKeyFields): BlockKey {
+  const { tenant, salt } = fields.scope ?? COMMON_SCOPE;
   const hash = createHash('sha256');
   addText(hash, `blockstitch/${BLOCK_FORMAT_VERSION}`);
   addText(hash, fields.fingerprint);
   addText(hash, fields.kvDtype);
   addIds(hash, fields.sinkTokenIds);
-  addText(hash, fields.cacheSalt ?? '');
+  addText(hash, tenant);
+  addText(hash, salt);
   addIds(hash, fields.tokenIds);
-  return hash.digest('hex');
+  return tenantTag(tenant) + hash.digest('hex').slice(0, 64 - TAG_DIGITS);
 }
+
+/** What all keys of a tenant begin with: 16 lower-case hex digits. */
+export function tenantTag(tenant: string): string {
+  let tag = tags.get(tenant);
+  if (tag === undefined) {
+    tag = createHash('sha256').update(`tenant:${tenant}`, 'utf8').digest('hex').slice(0, TAG_DIGITS);
+    if (tags.size >= MAX_TAGS) tags.clear();
+    tags.set(tenant, tag);
+  }
+  return tag;
+}
+
+/** Tags are asked for with every block: as many are kept as a server has tenants at once. */
+const tags = new Map<string, string>();
+const MAX_TAGS = 10_000;
 
 function addText(hash: Hash, text: string): void {
   const bytes = Buffer.from(text, 'utf8');

@@ -1,63 +1,46 @@
-/**
- * Blocks in host memory, the least recently used leaving first. Knows bytes and keys.
- */
-import type { BlockKey, BlockValue } from './block-store.js';
+/** Blocks in host memory, the least recently used leaving first. Knows bytes and keys. */
+import { LRUCache } from 'lru-cache';
+import type { BlockKey, BlockValue } from './tiers.js';
 
 export class HostTier {
-  readonly #limitBytes: number;
-  /** In order of use: a Map keeps the order of insertion. */
-  readonly #values = new Map<BlockKey, BlockValue>();
-  #bytes = 0;
+  /** Absent where nothing is kept. */
+  readonly #values: LRUCache<BlockKey, BlockValue> | undefined;
 
   /** @param limitBytes payload bytes kept at most; 0 keeps nothing */
   constructor(limitBytes: number) {
-    this.#limitBytes = limitBytes;
+    if (limitBytes < 1) return;
+    this.#values = new LRUCache({
+      maxSize: Math.floor(limitBytes),
+      sizeCalculation: ({ payload }) => Math.max(1, payload.byteLength),
+    });
   }
 
   get entries(): number {
-    return this.#values.size;
+    return this.#values?.size ?? 0;
   }
 
   get bytes(): number {
-    return this.#bytes;
+    return this.#values?.calculatedSize ?? 0;
   }
 
   has(key: BlockKey): boolean {
-    return this.#values.has(key);
+    return this.#values?.has(key) ?? false;
   }
 
   get(key: BlockKey): BlockValue | undefined {
-    const value = this.#values.get(key);
-    if (value === undefined) return undefined;
-    this.#values.delete(key);
-    this.#values.set(key, value);
-    return value;
+    return this.#values?.get(key);
   }
 
   /** A value larger than the whole tier is not kept. */
   put(key: BlockKey, value: BlockValue): void {
-    this.delete(key);
-    if (value.payload.byteLength > this.#limitBytes) return;
-    this.#values.set(key, value);
-    this.#bytes += value.payload.byteLength;
-    for (const oldest of this.#values.keys()) {
-      if (this.#bytes <= this.#limitBytes) break;
-      this.delete(oldest);
-    }
+    this.#values?.set(key, value);
   }
 
   delete(key: BlockKey): boolean {
-    const value = this.#values.get(key);
-    if (value === undefined) return false;
-    this.#values.delete(key);
-    this.#bytes -= value.payload.byteLength;
-    return true;
+    return this.#values?.delete(key) ?? false;
   }
 
-  clear(): number {
-    const count = this.#values.size;
-    this.#values.clear();
-    this.#bytes = 0;
-    return count;
+  *keys(): Generator<BlockKey> {
+    yield* this.#values?.keys() ?? [];
   }
 }

@@ -3,24 +3,28 @@
  * Knows bytes under keys. Values above 16 MiB are split in parts; documents live beside the blocks.
  *
  * `sizes` is the index: key -> bytes of the value, written in the same transaction as the parts, and the totals that
- * statistics are read from, so that nobody ever walks the store.
+ * statistics are read from. So nobody ever walks the store.
  */
-import { existsSync, mkdirSync, statfsSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, statfsSync } from 'node:fs';
 import { type Database, open, type RootDatabase } from 'lmdb';
-import type { ByteStore } from './block-store.js';
+import type { ByteStore, StoreEntry, StoreLock } from './byte-store.js';
+import { LmdbFiles } from './lmdb-files.js';
 
 const PART_BYTES = 16 * 1024 * 1024;
 /** Milliseconds of copying in one turn of the event loop, after which others get theirs. */
 const READ_SLICE_MS = 5;
-/** Room asked for before LMDB makes its files: more than its lock file takes. */
-const LOCK_FILE_BYTES = 256 * 1024;
+/** Keys removed in one transaction: some milliseconds. */
+const KEYS_PER_REMOVAL = 256;
 /** No block's key: those are hex digits. */
 const TOTALS = 'totals';
+/** Behind every key that begins with a prefix: keys are ASCII. */
+const AFTER_PREFIX = '\u007f';
 
 export interface LmdbStoreOptions {
   /** Bytes of blocks at most; 0 leaves it to the disk. */
   maxBytes?: number;
+  /** Told when the files have to be walked first, which takes a while for a large store. */
+  onCheck?: () => void;
 }
 
 interface Totals {
@@ -29,8 +33,9 @@ interface Totals {
 }
 
 export class LmdbStore implements ByteStore {
-  readonly tier = 'lmdb';
+  readonly brand = 'lmdb';
   readonly #directory: string;
+  readonly #files: LmdbFiles;
   readonly #maxBytes: number;
   readonly #root: RootDatabase<Buffer, string>;
   readonly #blocks: Database<Buffer, string>;
@@ -46,12 +51,19 @@ export class LmdbStore implements ByteStore {
 
   /**
    * @param directory made when absent
-   * @throws Error when the directory cannot be written
+   * @throws Error when the directory cannot be written, or its files are damaged; the message says what to do
    */
-  constructor(directory: string, { maxBytes = 0 }: LmdbStoreOptions = {}) {
+  static async open(directory: string, options: LmdbStoreOptions = {}): Promise<LmdbStore> {
     mkdirSync(directory, { recursive: true });
-    requireSpace(directory);
+    const files = new LmdbFiles(directory);
+    await files.check(options.onCheck);
+    files.opened();
+    return new LmdbStore(directory, files, options);
+  }
+
+  private constructor(directory: string, files: LmdbFiles, { maxBytes = 0 }: LmdbStoreOptions) {
     this.#directory = directory;
+    this.#files = files;
     this.#maxBytes = maxBytes;
     this.#root = open<Buffer, string>({
       path: directory,
@@ -79,22 +91,19 @@ export class LmdbStore implements ByteStore {
     return values;
   }
 
-  async put(entries: readonly { key: string; value: Uint8Array }[]): Promise<void> {
+  async put(entries: readonly StoreEntry[], signal?: AbortSignal): Promise<void> {
     const bytes = entries.reduce((sum, { value }) => sum + value.byteLength, 0);
     await this.write(() => {
-      for (const { key } of entries) this.#remove(key);
+      signal?.throwIfAborted();
       const totals = this.#totals();
-      if (this.#maxBytes > 0 && totals.bytes + bytes > this.#maxBytes) {
+      const replaced = entries.reduce((sum, { key }) => sum + (this.#sizeOf(key) ?? 0), 0);
+      const after = totals.bytes - replaced + bytes;
+      if (this.#maxBytes > 0 && after > this.#maxBytes) {
         throw new Error(`the store holds ${totals.bytes} of at most ${this.#maxBytes} bytes, ${bytes} more do not fit`);
       }
-      for (const { key, value } of entries) {
-        for (let part = 0, at = 0; part === 0 || at < value.byteLength; part++, at += PART_BYTES) {
-          const length = Math.min(PART_BYTES, value.byteLength - at);
-          this.#blocks.put(partKey(key, part), Buffer.from(value.buffer, value.byteOffset + at, length));
-        }
-        this.#sizes.put(key, numbers(value.byteLength));
-      }
-      this.#sizes.put(TOTALS, numbers(totals.entries + entries.length, totals.bytes + bytes));
+      return () => {
+        for (const { key, value } of entries) this.#write(key, value);
+      };
     });
   }
 
@@ -103,13 +112,18 @@ export class LmdbStore implements ByteStore {
   }
 
   async delete(keys: readonly string[]): Promise<number> {
-    const deleted = await this.write(() => keys.filter((key) => this.#remove(key)).length);
+    let deleted = 0;
+    for (let at = 0; at < keys.length; at += KEYS_PER_REMOVAL) {
+      const slice = keys.slice(at, at + KEYS_PER_REMOVAL);
+      deleted += await this.write(() => () => slice.filter((key) => this.#remove(key)).length);
+    }
     if (deleted > 0) await this.#freePages();
     return deleted;
   }
 
-  async clear(): Promise<number> {
-    const cleared = await this.write(() => {
+  async clear(prefix = ''): Promise<number> {
+    if (prefix !== '') return this.delete(this.#keysWith(prefix));
+    const cleared = await this.write(() => () => {
       const { entries } = this.#totals();
       this.#blocks.clearSync();
       this.#sizes.clearSync();
@@ -121,7 +135,7 @@ export class LmdbStore implements ByteStore {
   }
 
   /** Within this process: one process owns an embedded store. */
-  async lock(key: string, ttlMs: number): Promise<{ release(): Promise<void> } | undefined> {
+  async lock(key: string, ttlMs: number): Promise<StoreLock | undefined> {
     const nowMs = performance.now();
     if ((this.#locks.get(key)?.untilMs ?? 0) > nowMs) return undefined;
     const own = { untilMs: nowMs + ttlMs };
@@ -141,15 +155,19 @@ export class LmdbStore implements ByteStore {
   async close(): Promise<void> {
     if (this.#failed) await this.#root.transaction(() => undefined).catch(() => undefined);
     await this.#root.close();
+    this.#files.closed();
   }
 
   /**
    * Runs writes as one transaction: all of them or none. Resolves when they are on disk.
+   *
+   * LMDB commits what a callback wrote before it threw. So there are two steps: `prepare` reads and may refuse by
+   * throwing; the function that it returns writes and must not throw.
    * @throws Error saying what kept them from being written; a full disk is named
    */
-  async write<T>(change: () => T): Promise<T> {
+  async write<T>(prepare: () => () => T): Promise<T> {
     try {
-      const result = await this.#root.transaction(change);
+      const result = await this.#root.transaction(() => prepare()());
       await this.#root.flushed;
       this.#failed = false;
       return result;
@@ -175,7 +193,7 @@ export class LmdbStore implements ByteStore {
   async #freePages(): Promise<void> {
     await this.write(() => {
       const { entries, bytes } = this.#totals();
-      this.#sizes.put(TOTALS, numbers(entries, bytes));
+      return () => this.#sizes.put(TOTALS, numbers(entries, bytes));
     });
   }
 
@@ -202,6 +220,18 @@ export class LmdbStore implements ByteStore {
     return parts.length === 1 ? parts[0] : Buffer.concat(parts);
   }
 
+  /** Within a transaction. */
+  #write(key: string, value: Uint8Array): void {
+    this.#remove(key);
+    for (let part = 0, at = 0; part === 0 || at < value.byteLength; part++, at += PART_BYTES) {
+      const length = Math.min(PART_BYTES, value.byteLength - at);
+      this.#blocks.put(partKey(key, part), Buffer.from(value.buffer, value.byteOffset + at, length));
+    }
+    this.#sizes.put(key, numbers(value.byteLength));
+    const totals = this.#totals();
+    this.#sizes.put(TOTALS, numbers(totals.entries + 1, totals.bytes + value.byteLength));
+  }
+
   /** Within a transaction. @returns whether it was there */
   #remove(key: string): boolean {
     const bytes = this.#sizeOf(key);
@@ -211,6 +241,10 @@ export class LmdbStore implements ByteStore {
     const totals = this.#totals();
     this.#sizes.put(TOTALS, numbers(totals.entries - 1, totals.bytes - bytes));
     return true;
+  }
+
+  #keysWith(prefix: string): string[] {
+    return Array.from(this.#sizes.getKeys({ start: prefix, end: prefix + AFTER_PREFIX }), String);
   }
 
   #sizeOf(key: string): number | undefined {
@@ -239,17 +273,6 @@ export class LmdbStore implements ByteStore {
       }
       this.#sizes.putSync(TOTALS, numbers(sizes.size, total));
     });
-  }
-}
-
-/**
- * LMDB maps its lock file and writes to the map: where the disk has no room for it, the process would be killed.
- * @throws Error naming the disk
- */
-function requireSpace(directory: string): void {
-  const { bavail, bsize } = statfsSync(directory);
-  if (bavail * bsize < LOCK_FILE_BYTES && !existsSync(join(directory, 'lock.mdb'))) {
-    throw new Error(`the disk of ${directory} is full (${bavail * bsize} bytes free)`);
   }
 }
 

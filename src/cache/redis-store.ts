@@ -7,7 +7,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Cluster, Redis } from 'ioredis';
-import type { ByteStore } from './block-store.js';
+import type { ByteStore, StoreEntry, StoreLock } from './byte-store.js';
 import { askRedis } from './connect-redis.js';
 
 const PART_BYTES = 16 * 1024 * 1024;
@@ -31,7 +31,7 @@ interface Sizes {
 }
 
 export class RedisStore implements ByteStore {
-  readonly tier = 'redis';
+  readonly brand = 'redis';
   readonly #client: Redis | Cluster;
   readonly #ttlSeconds: number;
   readonly #prefix: string;
@@ -49,8 +49,8 @@ export class RedisStore implements ByteStore {
   }
 
   /** Parts go one after another, so that a large value is never wholly in the sender; the first is written last. */
-  async put(entries: readonly { key: string; value: Uint8Array }[]): Promise<void> {
-    await askRedis(this.#client, () => Promise.all(entries.map(({ key, value }) => this.#write(key, value))));
+  async put(entries: readonly StoreEntry[], signal?: AbortSignal): Promise<void> {
+    await askRedis(this.#client, () => Promise.all(entries.map((entry) => this.#write(entry, signal))));
   }
 
   async has(keys: readonly string[]): Promise<boolean[]> {
@@ -69,9 +69,10 @@ export class RedisStore implements ByteStore {
     return deleted.filter(Boolean).length;
   }
 
-  async clear(): Promise<number> {
+  /** @param prefix lower-case hex digits: nothing in it has a meaning in a pattern */
+  async clear(prefix = ''): Promise<number> {
     let deleted = 0;
-    await this.#scan(async (keys, node) => {
+    await this.#scan(prefix, async (keys, node) => {
       const gone = await Promise.all(keys.map((key) => node.unlink(key)));
       deleted += keys.filter((key, index) => key.endsWith(':0') && (gone[index] as number) > 0).length;
     });
@@ -79,7 +80,7 @@ export class RedisStore implements ByteStore {
     return deleted;
   }
 
-  async lock(key: string, ttlMs: number): Promise<{ release(): Promise<void> } | undefined> {
+  async lock(key: string, ttlMs: number): Promise<StoreLock | undefined> {
     const name = `${this.#prefix}lock:{${key}}`;
     const token = randomUUID();
     const taken = await askRedis(this.#client, () => this.#client.set(name, token, 'PX', ttlMs, 'NX'));
@@ -106,7 +107,7 @@ export class RedisStore implements ByteStore {
 
   async #count(): Promise<Sizes> {
     const sizes = { entries: 0, bytes: 0 };
-    await this.#scan(async (keys, node) => {
+    await this.#scan('', async (keys, node) => {
       sizes.entries += keys.filter((key) => key.endsWith(':0')).length;
       const lengths = await Promise.all(keys.map((key) => node.strlen(key)));
       for (const bytes of lengths) sizes.bytes += bytes;
@@ -115,9 +116,14 @@ export class RedisStore implements ByteStore {
     return sizes;
   }
 
-  async #write(key: string, value: Uint8Array): Promise<void> {
+  /** Aborted between two parts, it takes back those that it wrote: without the first one nobody would find them. */
+  async #write({ key, value }: StoreEntry, signal: AbortSignal | undefined): Promise<void> {
     const parts = Math.max(1, Math.ceil(value.byteLength / PART_BYTES));
     for (let part = parts - 1; part >= 0; part--) {
+      if (signal?.aborted) {
+        for (let written = part + 1; written < parts; written++) await this.#client.unlink(this.#part(key, written));
+        throw signal.reason;
+      }
       const slice = value.subarray(part * PART_BYTES, (part + 1) * PART_BYTES);
       const bytes = Buffer.from(slice.buffer, slice.byteOffset, slice.byteLength);
       if (this.#ttlSeconds > 0) await this.#client.set(this.#part(key, part), bytes, 'EX', this.#ttlSeconds);
@@ -144,12 +150,12 @@ export class RedisStore implements ByteStore {
     return `${this.#prefix}block:{${key}}:${part}`;
   }
 
-  async #scan(visit: (keys: string[], node: Redis) => Promise<void>): Promise<void> {
+  async #scan(prefix: string, visit: (keys: string[], node: Redis) => Promise<void>): Promise<void> {
     const nodes = 'nodes' in this.#client ? this.#client.nodes('master') : [this.#client];
     for (const node of nodes) {
       let cursor = '0';
       do {
-        const [next, keys] = await node.scan(cursor, 'MATCH', `${this.#prefix}block:*`, 'COUNT', 500);
+        const [next, keys] = await node.scan(cursor, 'MATCH', `${this.#prefix}block:{${prefix}*`, 'COUNT', 500);
         await visit(keys, node);
         cursor = next;
       } while (cursor !== '0');

@@ -69,7 +69,7 @@ export function lmdbShelf(store: LmdbStore): DocumentShelf {
   const keyOf = (tenant: string, id: string) => `${tenant}/${idKey(id)}`;
   return {
     async put(tenant, id, json) {
-      await store.write(() => void documents.put(keyOf(tenant, id), Buffer.from(json, 'utf8')));
+      await store.write(() => () => void documents.put(keyOf(tenant, id), Buffer.from(json, 'utf8')));
     },
     async get(tenant, id) {
       return documents.get(keyOf(tenant, id))?.toString('utf8');
@@ -78,8 +78,10 @@ export function lmdbShelf(store: LmdbStore): DocumentShelf {
       const key = keyOf(tenant, id);
       return store.write(() => {
         const existed = documents.doesExist(key);
-        documents.remove(key);
-        return existed;
+        return () => {
+          documents.remove(key);
+          return existed;
+        };
       });
     },
     async listIds(tenant, after, limit) {

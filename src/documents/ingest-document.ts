@@ -59,7 +59,7 @@ export async function ingestDocument(
     blocks,
     {
       sinkTokenIds: prompts.sinkTokenIds,
-      ...salt,
+      scope: { tenant: '', salt: body.cache_salt ?? '' },
       onBlock: (report) => {
         metrics.ingested(report.origin);
         progress.blockDone?.();
@@ -93,7 +93,7 @@ export async function forgetDocument(services: Services, id: string, cacheSalt: 
   if (!record || !(await services.documents.delete(id, cacheSalt))) {
     throw new BlockstitchError('document_not_found', { id }, { param: 'id' });
   }
-  await services.engine.evict(record.blocks.map(({ hash }) => hash));
+  await services.cache.forget({ keys: record.blocks.map(({ hash }) => hash) });
 }
 
 async function dropOrphans(
@@ -103,5 +103,5 @@ async function dropOrphans(
 ): Promise<void> {
   const kept = new Set(after.blocks.map(({ hash }) => hash));
   const orphans = (before?.blocks ?? []).map(({ hash }) => hash).filter((hash) => !kept.has(hash));
-  if (orphans.length > 0) await services.engine.evict(orphans);
+  if (orphans.length > 0) await services.cache.forget({ keys: orphans });
 }

@@ -3,22 +3,24 @@
  * onnxruntime-node (the addon must come first).
  * Knows how the parts fit; what they do is theirs.
  */
+import type { BlockCache } from '../cache/block-cache.js';
 import { blockKey } from '../cache/block-key.js';
-import type { BlockRepository } from '../cache/block-store.js';
 import { loadAddon } from '../kernels/load-addon.js';
 import type { KvDtype } from '../kernels/native-addon.js';
 import type { ImportedModel } from '../model/imported-model.js';
 import type { EngineDevice } from '../model/session-options.js';
 import type { Engine } from './engine.js';
-import { EngineHost, type EngineLogger } from './host/engine-host.js';
+import { EngineHost } from './host/engine-host.js';
 import { EnginePool } from './host/engine-pool.js';
+import type { EngineLogger } from './host/worker-life.js';
 import { workerStarter } from './host/worker-link.js';
-import type { SchedulerPolicy } from './schedule/scheduler.js';
 import { SharedCounters } from './wire/shared-counters.js';
+import type { SchedulerPolicy } from './wire/worker-setup.js';
 
 export interface EngineOptions {
   model: ImportedModel;
-  repository: BlockRepository;
+  /** Where blocks are kept; several engines may share it. */
+  cache: BlockCache;
   kvDtype: KvDtype;
   /** Size of the KV pool in bytes, two pages at least; 0 takes what is free on a GPU, 1 GiB in host memory. */
   kvMemoryBytes: number;
@@ -75,19 +77,20 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       pool,
       pageTokens,
       contextTokens: model.config.maxPositions,
+      vocabSize: model.config.vocabSize,
       canProbe: probe !== undefined,
       maxRunning: policy.maxRunning,
       maxQueue: options.maxQueue ?? 256,
       maxSavingBytes: MAX_SAVING_BYTES,
-      repository: options.repository,
+      cache: options.cache,
       counters,
-      blockKey: (tokenIds, sinkTokenIds, cacheSalt) =>
+      blockKey: (tokenIds, sinkTokenIds, scope) =>
         blockKey({
           fingerprint: model.fingerprint,
           kvDtype,
           sinkTokenIds,
           tokenIds,
-          ...(cacheSalt === undefined ? {} : { cacheSalt }),
+          ...(scope === undefined ? {} : { scope }),
         }),
       startWorker: workerStarter(
         {

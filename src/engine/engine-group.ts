@@ -1,13 +1,21 @@
 /**
- * Several engines behind one interface, one per GPU, over one repository: a block that one of them computed is a hit in
- * the host tier or the store for the others. A request goes to the engine with the fewest requests; among equals, to the
- * one that last served most of its blocks.
+ * Several engines behind one interface, one per GPU, over one cache: a block that one of them computed is a hit in host
+ * memory or the store for the others. A request goes to the engine with the fewest requests; among equals, to the
+ * one that last served most of its blocks. Engines that are restarting or down get none.
  * Knows engines; nothing of devices.
  */
 import { LRUCache } from 'lru-cache';
-import type { BlockKey, CacheTier } from '../cache/block-store.js';
+import type { BlockKey, CacheScope } from '../cache/tiers.js';
 import type { PlanBlock } from '../prompt/prompt-plan.js';
-import type { BlockReport, Engine, EngineStatistics, GenerateEvent, GenerateRequest } from './engine.js';
+import type {
+  BlockReport,
+  Engine,
+  EngineState,
+  EngineStatistics,
+  GenerateEvent,
+  GenerateRequest,
+  IngestOptions,
+} from './engine.js';
 
 /** Blocks whose last engine is remembered; the least recently used are forgotten. */
 const REMEMBERED_BLOCKS = 65_536;
@@ -19,7 +27,7 @@ export class EngineGroup implements Engine {
   /** Engine that last used a block. */
   readonly #lastEngine = new LRUCache<BlockKey, number>({ max: REMEMBERED_BLOCKS });
 
-  /** @param engines over the same model, kv dtype and repository; at least one */
+  /** @param engines over the same model, kv dtype and cache; at least one */
   constructor(engines: readonly Engine[]) {
     if (engines.length === 0) throw new TypeError('a group needs an engine');
     this.#engines = engines;
@@ -28,7 +36,7 @@ export class EngineGroup implements Engine {
 
   generate(request: GenerateRequest, signal?: AbortSignal): AsyncIterable<GenerateEvent> {
     const { sinkTokenIds, blocks } = request.plan;
-    const keys = blocks.map(({ tokenIds }) => this.blockKey(tokenIds, sinkTokenIds, request.cacheSalt));
+    const keys = blocks.map(({ tokenIds }) => this.blockKey(tokenIds, sinkTokenIds, request.scope));
     const index = this.#choose(
       keys,
       blocks.map(({ tokenIds }) => tokenIds.length),
@@ -38,12 +46,8 @@ export class EngineGroup implements Engine {
     return this.#counted(index, events);
   }
 
-  async ingest(
-    blocks: readonly PlanBlock[],
-    options: { sinkTokenIds: Int32Array; cacheSalt?: string; onBlock?: (report: BlockReport) => void },
-    signal?: AbortSignal,
-  ): Promise<BlockReport[]> {
-    const keys = blocks.map(({ tokenIds }) => this.blockKey(tokenIds, options.sinkTokenIds, options.cacheSalt));
+  async ingest(blocks: readonly PlanBlock[], options: IngestOptions, signal?: AbortSignal): Promise<BlockReport[]> {
+    const keys = blocks.map(({ tokenIds }) => this.blockKey(tokenIds, options.sinkTokenIds, options.scope));
     const index = this.#choose([], []);
     this.#remember(keys, index);
     this.#add(index, 1);
@@ -54,27 +58,30 @@ export class EngineGroup implements Engine {
     }
   }
 
-  blockKey(tokenIds: Int32Array, sinkTokenIds: Int32Array, cacheSalt?: string): BlockKey {
-    return this.#engine(0).blockKey(tokenIds, sinkTokenIds, cacheSalt);
+  blockKey(tokenIds: Int32Array, sinkTokenIds: Int32Array, scope?: CacheScope): BlockKey {
+    return this.#engine(0).blockKey(tokenIds, sinkTokenIds, scope);
   }
 
-  /** A block is in the pool when any engine's pool has it. */
-  async locate(keys: readonly BlockKey[]): Promise<{ tiers: CacheTier[]; tokens?: number; bytes?: number }[]> {
-    const places = await Promise.all(this.#engines.map((engine) => engine.locate(keys)));
-    return keys.map((_, index) => {
-      const found = places.map((each) => each[index]);
-      return found.find((place) => place?.tiers.includes('pool')) ?? found[0] ?? { tiers: [] };
-    });
+  /** Running while one of them runs; down when all are. */
+  get state(): EngineState {
+    const states = this.#engines.map(({ state }) => state);
+    const restarts = states.reduce((sum, state) => sum + state.restarts, 0);
+    const best = (['running', 'restarting', 'down'] as const).find((name) =>
+      states.some((state) => state.name === name),
+    );
+    const state = states.find(({ name }) => name === best) as EngineState;
+    return { ...state, restarts };
   }
 
-  async evict(keys?: readonly BlockKey[], tiers?: readonly CacheTier[]): Promise<number> {
-    const dropped = await Promise.all(this.#engines.map((engine) => engine.evict(keys, tiers)));
-    return Math.max(...dropped);
+  onStateChange(listener: (state: EngineState) => void): () => void {
+    const stops = this.#engines.map((engine) => engine.onStateChange(() => listener(this.state)));
+    return () => {
+      for (const stop of stops) stop();
+    };
   }
 
-  async statistics(): Promise<EngineStatistics> {
-    const all = await Promise.all(this.#engines.map((engine) => engine.statistics()));
-    return all.reduce(added);
+  statistics(): EngineStatistics {
+    return this.#engines.map((engine) => engine.statistics()).reduce(added);
   }
 
   async close(graceMs?: number): Promise<void> {
@@ -95,8 +102,11 @@ export class EngineGroup implements Engine {
       const last = this.#lastEngine.get(key);
       if (last !== undefined) known[last] = (known[last] ?? 0) + (tokens[block] ?? 0);
     }
-    const least = Math.min(...this.#outstanding);
-    const idle = [...this.#engines.keys()].filter((index) => this.#outstanding[index] === least);
+    const running = [...this.#engines.keys()].filter((index) => this.#engine(index).state.name === 'running');
+    // Where none runs, the first one says why.
+    if (running.length === 0) return 0;
+    const least = Math.min(...running.map((index) => this.#outstanding[index] ?? 0));
+    const idle = running.filter((index) => this.#outstanding[index] === least);
     return idle.reduce((best, index) => ((known[index] ?? 0) > (known[best] ?? 0) ? index : best));
   }
 
@@ -140,14 +150,14 @@ function once(work: () => void): () => void {
   };
 }
 
-/** Counts of two engines together. The repository is one and the same; page sizes are equal. */
+/** Counts of two engines together; their page sizes are equal. */
 function added(a: EngineStatistics, b: EngineStatistics): EngineStatistics {
   const pool = { ...a.pool };
   for (const name of ['pages', 'freePages', 'cachedPages', 'activePages', 'cachedBlocks'] as const) {
     pool[name] += b.pool[name];
   }
   const hitTokens = { ...a.hitTokens };
-  for (const tier of Object.keys(hitTokens) as CacheTier[]) hitTokens[tier] += b.hitTokens[tier];
+  for (const tier of ['pool', 'host', 'store'] as const) hitTokens[tier] += b.hitTokens[tier];
   const sum = { ...a, pool, hitTokens };
   const names = [
     ...(['running', 'waiting', 'queriedTokens', 'promptTokens', 'generatedTokens', 'repairedTokens'] as const),

@@ -1,8 +1,15 @@
 /**
- * The engine as the HTTP thread sees it: requests in, events out, caches reported.
- * Knows prompt plans and sampling; text, templates and HTTP stay above, pages and graphs behind the worker.
+ * The engine as the HTTP thread sees it: requests in, events out.
+ * Knows prompt plans and sampling. Text, templates and HTTP stay above; where blocks are kept is the cache's; pages and
+ * graphs are behind the worker.
+ *
+ * Words: host = the part of the engine on the HTTP thread; worker = the part on the engine's own thread; step = one run of
+ * the graph over rows of many requests; prefill = computing the KV of given tokens; decode = one new token a step;
+ * repair = computing some cached tokens again, in context.
+ *
+ * Rooms: wire/ (what crosses between the threads), host/, worker/, and the pure schedule/, repair/ and sampling/.
  */
-import type { BlockKey, CacheTier, RepositoryStatistics } from '../cache/block-store.js';
+import type { BlockKey, CacheScope, CacheTier } from '../cache/tiers.js';
 import type { PlanBlock, PromptPlan } from '../prompt/prompt-plan.js';
 import type { RepairOptions } from './repair/repair-plan.js';
 
@@ -42,13 +49,14 @@ export const GREEDY: Readonly<SamplingParams> = {
 };
 
 export interface GenerateRequest {
-  id: string;
+  /** The client's name for the request: for logs only, two requests may bear the same. */
+  label?: string;
   plan: PromptPlan;
   /** Under block attention: the share of cached tokens that is computed again in context. 1 is full attention. */
   repair?: RepairOptions;
   sampling: SamplingParams;
-  /** Separates tenants' caches. */
-  cacheSalt?: string;
+  /** With whom the request shares blocks; default: everybody. */
+  scope?: CacheScope;
   /** Milliseconds from submission after which the request is given up (finish reason `deadline`). */
   deadlineMs?: number;
 }
@@ -107,30 +115,43 @@ export interface EngineStatistics {
   /** Sum of step times, and of the part inside ONNX Runtime's run call, in milliseconds. */
   stepMs: number;
   runMs: number;
-  repository: RepositoryStatistics;
+}
+
+export interface IngestOptions {
+  sinkTokenIds: Int32Array;
+  /** With whom the blocks are shared; default: everybody. */
+  scope?: CacheScope;
+  onBlock?: (report: BlockReport) => void;
+}
+
+/** Whether an engine takes requests; `reason` says why not. One owner keeps it: /ready, metrics, log and exit code read it. */
+export interface EngineState {
+  name: 'running' | 'restarting' | 'down';
+  reason: string;
+  /** Times that a worker was started again. */
+  restarts: number;
 }
 
 export interface Engine {
+  readonly state: EngineState;
+  /** @param listener told of each change @returns stops telling */
+  onStateChange(listener: (state: EngineState) => void): () => void;
   /**
    * Queues a request and streams its events. Aborting the signal (or leaving the loop) cancels it and frees its pages.
-   * @throws BlockstitchError `invalid_request`, `queue_full`, `context_exceeded`, `pool_too_small`, `shutting_down`, `engine_failed`
+   * @throws BlockstitchError `invalid_request`, `queue_full`, `context_exceeded`, `pool_too_small`, `not_ready`,
+   *   `shutting_down`, `engine_failed`
    */
   generate(request: GenerateRequest, signal?: AbortSignal): AsyncIterable<GenerateEvent>;
   /**
-   * Makes sure that every block is cached and durable in the store; generation of others goes first.
+   * Makes sure that every block is cached and durable in the store; generation of others goes first. The first failure
+   * ends the rest.
    * @returns one report per block, in order
+   * @throws BlockstitchError as `generate`, and `store_failed`
    */
-  ingest(
-    blocks: readonly PlanBlock[],
-    options: { sinkTokenIds: Int32Array; cacheSalt?: string; onBlock?: (report: BlockReport) => void },
-    signal?: AbortSignal,
-  ): Promise<BlockReport[]>;
+  ingest(blocks: readonly PlanBlock[], options: IngestOptions, signal?: AbortSignal): Promise<BlockReport[]>;
   /** Key of a block under this engine's model and kv dtype. */
-  blockKey(tokenIds: Int32Array, sinkTokenIds: Int32Array, cacheSalt?: string): BlockKey;
-  locate(keys: readonly BlockKey[]): Promise<{ tiers: CacheTier[]; tokens?: number; bytes?: number }[]>;
-  /** Drops blocks from every tier (those in use leave when released). Without keys: all. @returns blocks dropped */
-  evict(keys?: readonly BlockKey[], tiers?: readonly CacheTier[]): Promise<number>;
-  statistics(): Promise<EngineStatistics>;
+  blockKey(tokenIds: Int32Array, sinkTokenIds: Int32Array, scope?: CacheScope): BlockKey;
+  statistics(): EngineStatistics;
   /** Stops taking requests, finishes the running ones within `graceMs`, then ends the worker. */
   close(graceMs?: number): Promise<void>;
 }

@@ -3,11 +3,12 @@
  * Knows the order of making and closing; what each does is its room's.
  */
 
-import { openBlockRepository } from '../cache/block-cache.js';
-import type { BlockShape, ByteStore } from '../cache/block-store.js';
+import { BlockCache } from '../cache/block-cache.js';
+import type { ByteStore } from '../cache/byte-store.js';
 import { connectRedis } from '../cache/connect-redis.js';
 import { LmdbStore } from '../cache/lmdb-store.js';
 import { RedisStore } from '../cache/redis-store.js';
+import type { BlockShape } from '../cache/tiers.js';
 import { type Config, importedActivations } from '../config.js';
 import { usableCpus } from '../cpu-quota.js';
 import type { DocumentRecord } from '../documents/document-record.js';
@@ -92,10 +93,10 @@ export async function openServices(
     });
     for (const line of outsideNotices(text, model.config.vocabSize)) options.onNotice?.(line);
     closers.push(() => text.close());
-    const stores = openStores(config);
+    const stores = await openStores(config, options.onNotice);
     const { layers, kvHeads, headDim } = model.config;
     const shape: BlockShape = { fingerprint: model.fingerprint, layers, kvHeads, headDim, dtype: config.kvDtype };
-    const repository = openBlockRepository({
+    const cache = new BlockCache({
       shape,
       store: stores.blocks,
       hostBytes: config.hostTierBytes,
@@ -105,14 +106,15 @@ export async function openServices(
         else logger?.info({ calls }, 'store is well again');
       },
     });
-    closers.push(() => repository.close());
+    closers.push(() => cache.close());
+    metrics.brand = cache.brand;
     signal?.throwIfAborted();
     onProgress?.({ doing: 'loading the graph', done: 0, total: 1 });
     const engines: Engine[] = [];
     for (const gpu of gpus.length === 0 ? [undefined] : gpus) {
       const engine = await createEngine({
         model,
-        repository,
+        cache,
         kvDtype: config.kvDtype,
         kvMemoryBytes: config.kvMemoryBytes,
         ...(gpu === undefined ? {} : { device: { number: gpu, provider: 'cuda' } }),
@@ -133,6 +135,7 @@ export async function openServices(
       model,
       defaultAttention: config.attention === 'auto' ? (model.config.blockAttention?.mode ?? 'block') : config.attention,
       engine,
+      cache,
       text: textServices(text),
       prompts,
       segment,
@@ -156,14 +159,20 @@ export function sinksOf({ config }: ImportedModel): Int32Array {
   return config.bosTokenId === undefined ? new Int32Array(0) : Int32Array.of(config.bosTokenId);
 }
 
-function openStores(config: Config): { blocks: ByteStore; documents: ReturnType<typeof lmdbShelf> } {
+async function openStores(
+  config: Config,
+  notice: (line: string) => void = () => undefined,
+): Promise<{ blocks: ByteStore; documents: ReturnType<typeof lmdbShelf> }> {
   if (config.redisUrl !== '') {
     const client = connectRedis(config);
     const ttlSeconds = Math.ceil(config.redisTtlMs / 1000);
     return { blocks: new RedisStore({ client, ttlSeconds }), documents: redisShelf(client) };
   }
   try {
-    const store = new LmdbStore(config.storeDir, { maxBytes: config.storeMaxBytes });
+    const store = await LmdbStore.open(config.storeDir, {
+      maxBytes: config.storeMaxBytes,
+      onCheck: () => notice(`the store in ${config.storeDir} was not closed: its files are checked first`),
+    });
     return { blocks: store, documents: lmdbShelf(store) };
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);

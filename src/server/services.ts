@@ -2,6 +2,7 @@
  * What the routes stand on: the model, the engine, text, prompts, segmenters and documents behind small interfaces.
  * open-services.ts makes the real ones; tests make fakes. Knows no HTTP.
  */
+import type { BlockCache } from '../cache/block-cache.js';
 import type { Config } from '../config.js';
 import type { DocumentRecord, RecordPage } from '../documents/document-record.js';
 import type { IngestJobs } from '../documents/ingest-jobs.js';
@@ -81,6 +82,8 @@ export interface Services {
   /** Attention where a request names none. */
   defaultAttention: AttentionMode;
   engine: Engine;
+  /** Where blocks are kept. */
+  cache: Pick<BlockCache, 'brand' | 'find' | 'forget' | 'statistics'>;
   text: TextServices;
   prompts: PromptServices;
   /** Options absent from `options` come from the configuration. */

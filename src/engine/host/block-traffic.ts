@@ -1,16 +1,17 @@
 /**
- * Moves blocks between the pool's pages and the tiers below, on the HTTP thread: the repository's I/O is asynchronous,
- * page copies run off the JS thread, and payloads never cross to the worker.
- * Knows pages and payloads; which blocks move is the worker's scheduler, where they are kept the repository's.
+ * Moves blocks between the pool's pages and the cache, on the HTTP thread: the cache's I/O is asynchronous, page copies
+ * run off the JS thread, and payloads never cross to the worker.
+ * Knows pages and payloads. Which blocks move is the worker's scheduler, where they are kept is the cache's.
  */
-import type { BlockKey, BlockRepository, SaveOutcome } from '../../cache/block-store.js';
+import type { BlockCache, SaveOutcome } from '../../cache/block-cache.js';
+import type { BlockKey, BlockValue } from '../../cache/tiers.js';
 import type { NativeAddon } from '../../kernels/native-addon.js';
 import type { EngineCommand, PageTransfer, SaveOrder } from '../wire/messages.js';
 
 export interface BlockTrafficOptions {
   addon: Pick<NativeAddon, 'readPages' | 'writePages' | 'payloadBytes'>;
   poolId: number;
-  repository: BlockRepository;
+  cache: Pick<BlockCache, 'hold' | 'computed'>;
   post: (command: EngineCommand) => void;
   /** Milliseconds to prefill so many tokens, where measured: what a load is weighed against. */
   prefillMs: (tokens: number) => number | undefined;
@@ -22,7 +23,7 @@ const NOT_SAVED: SaveOutcome = { durable: false, reason: 'it was not asked to be
 
 export class BlockTraffic {
   readonly #options: BlockTrafficOptions;
-  /** Rights to compute a block, by the handle of its stay in the pool. */
+  /** Rights to compute a block, by its stay in the pool. */
   readonly #leases = new Map<number, () => Promise<void>>();
   readonly #loads = new Map<number, AbortController>();
   readonly #saves = new Map<BlockKey, Promise<SaveOutcome>>();
@@ -36,32 +37,32 @@ export class BlockTraffic {
     this.#options = options;
   }
 
-  /** Asks the tiers below for a block, fills its pages where they have it, and tells the worker. */
-  async load({ handle, key, pages, tokens }: PageTransfer): Promise<void> {
-    const { addon, poolId, repository, post, prefillMs } = this.#options;
+  /** Asks the cache for a block, fills its pages where the cache has it, and tells the worker. */
+  async load({ stay, key, pages, tokens }: PageTransfer): Promise<void> {
+    const { addon, poolId, cache, post, prefillMs } = this.#options;
     const cancel = new AbortController();
-    this.#loads.set(handle, cancel);
+    this.#loads.set(stay, cancel);
     try {
-      const outcome = await repository.load(key, { tokens, computeMs: prefillMs(tokens), signal: cancel.signal });
+      const outcome = await cache.hold(key, { tokens, computeMs: prefillMs(tokens), signal: cancel.signal });
       if (!outcome.found) {
         if (this.#closed) await outcome.release();
-        else this.#leases.set(handle, () => outcome.release());
-        post({ type: 'settled', handle, tier: undefined });
+        else this.#leases.set(stay, () => outcome.release());
+        post({ type: 'settled', stay, tier: undefined });
         return;
       }
       const { value, tier } = outcome;
       const fits = value.tokens === tokens && value.payload.byteLength === addon.payloadBytes(poolId, tokens);
       if (fits && !this.#closed) await this.#write(addon.writePages(poolId, pages, tokens, value.payload));
-      post({ type: 'settled', handle, tier: fits ? tier : undefined });
+      post({ type: 'settled', stay, tier: fits ? tier : undefined });
     } catch {
-      // The repository absorbs store failures; whatever is left means: not to be had from there.
-      post({ type: 'settled', handle, tier: undefined });
+      // The cache absorbs store failures; whatever is left means: not to be had from there.
+      post({ type: 'settled', stay, tier: undefined });
     } finally {
-      this.#loads.delete(handle);
+      this.#loads.delete(stay);
     }
   }
 
-  /** Copies a block out of its pages, frees the worker's hold on them, and saves it. */
+  /** Copies a block out of its pages, frees the worker's hold on them, and gives it to the cache. */
   save(order: SaveOrder): void {
     const pending = this.#saves.get(order.key);
     if (order.durable) {
@@ -75,38 +76,37 @@ export class BlockTraffic {
     else this.#track(order.key, this.#saveNow(order));
   }
 
-  /** Lets a block go without saving it (again). @returns `outcome` */
-  async #drop(order: SaveOrder, outcome: SaveOutcome): Promise<SaveOutcome> {
-    this.#options.post({ type: 'copied', handle: order.handle });
-    await this.abandon(order.handle);
-    return outcome;
-  }
-
   /** @returns once the block is durable, or could not be stored, or when nobody asked for it to be */
   saved(key: BlockKey): Promise<SaveOutcome> {
     return this.#saves.get(key) ?? Promise.resolve(NOT_SAVED);
   }
 
   /** A block will not be computed: its lease goes back. */
-  async abandon(handle: number): Promise<void> {
-    const release = this.#leases.get(handle);
-    this.#leases.delete(handle);
+  async abandon(stay: number): Promise<void> {
+    const release = this.#leases.get(stay);
+    this.#leases.delete(stay);
     await release?.().catch(() => undefined);
   }
 
-  /** Waits for saves under way: of some keys, or of all. */
-  async settle(keys?: readonly BlockKey[]): Promise<void> {
-    const pending = keys === undefined ? [...this.#saves.values()] : keys.map((key) => this.#saves.get(key));
-    await Promise.all(pending);
+  /** Waits for all saves under way. */
+  async settle(): Promise<void> {
+    await Promise.all(this.#saves.values());
   }
 
   /** Ends loads and gives all leases back; saves under way are waited for. */
   async close(): Promise<void> {
     this.#closed = true;
     for (const cancel of this.#loads.values()) cancel.abort();
-    await Promise.all([...this.#leases.keys()].map((handle) => this.abandon(handle)));
+    await Promise.all([...this.#leases.keys()].map((stay) => this.abandon(stay)));
     await Promise.allSettled(this.#writes);
     await this.settle();
+  }
+
+  /** Lets a block go without saving it (again). @returns `outcome` */
+  async #drop(order: SaveOrder, outcome: SaveOutcome): Promise<SaveOutcome> {
+    this.#options.post({ type: 'copied', stay: order.stay });
+    await this.abandon(order.stay);
+    return outcome;
   }
 
   async #write(copy: Promise<void>): Promise<void> {
@@ -125,29 +125,31 @@ export class BlockTraffic {
     });
   }
 
-  /** Never rejects. */
-  async #saveNow({ handle, key, pages, tokens }: SaveOrder): Promise<SaveOutcome> {
-    const { addon, poolId, repository, post, maxSavingBytes } = this.#options;
-    const bytes = addon.payloadBytes(poolId, tokens);
-    while (this.#savingBytes > 0 && this.#savingBytes + bytes > maxSavingBytes) {
-      await new Promise<void>((resolve) => this.#turns.push(resolve));
-    }
-    this.#savingBytes += bytes;
+  /** Never rejects. The cache knows of the save from now on, also while it waits for its turn. */
+  async #saveNow(order: SaveOrder): Promise<SaveOutcome> {
+    const { addon, poolId, cache } = this.#options;
+    const bytes = addon.payloadBytes(poolId, order.tokens);
     try {
-      const payload = new Uint8Array(bytes);
-      try {
-        if (this.#closed) return { durable: false, reason: 'the engine is closing' };
-        await addon.readPages(poolId, pages, tokens, payload);
-      } finally {
-        post({ type: 'copied', handle });
-      }
-      return await repository.save(key, { tokens, payload });
-    } catch (error) {
-      return { durable: false, reason: error instanceof Error ? error.message : String(error) };
+      return await cache.computed(order.key, () => this.#copyOut(order, bytes), order.forgotten);
     } finally {
-      await this.abandon(handle);
+      await this.abandon(order.stay);
       this.#savingBytes -= bytes;
       this.#turns.shift()?.();
+    }
+  }
+
+  async #copyOut({ stay, pages, tokens }: SaveOrder, bytes: number): Promise<BlockValue> {
+    const { addon, poolId, post, maxSavingBytes } = this.#options;
+    const full = () => this.#savingBytes > 0 && this.#savingBytes + bytes > maxSavingBytes;
+    while (full()) await new Promise<void>((resolve) => this.#turns.push(resolve));
+    this.#savingBytes += bytes;
+    try {
+      if (this.#closed) throw new Error('the engine is closing');
+      const payload = new Uint8Array(bytes);
+      await addon.readPages(poolId, pages, tokens, payload);
+      return { tokens, payload };
+    } finally {
+      post({ type: 'copied', stay });
     }
   }
 }

@@ -2,11 +2,12 @@
  * One ingestion as its caller awaits it: a report per block, given out once that block is durable.
  * Knows reports; computing is the worker's, saving `block-traffic.ts`'s.
  */
-import type { BlockKey, SaveOutcome } from '../../cache/block-store.js';
+import type { SaveOutcome } from '../../cache/block-cache.js';
+import type { BlockKey } from '../../cache/tiers.js';
 import { BlockstitchError } from '../../errors.js';
 import type { BlockReport } from '../engine.js';
-import type { BlockSpec } from '../schedule/sequence.js';
 import type { EngineNews } from '../wire/messages.js';
+import type { BlockSpec } from '../wire/specs.js';
 
 export class IngestJob {
   readonly #blocks: readonly BlockSpec[];

@@ -1,20 +1,23 @@
 /**
  * Turns a request of the HTTP thread into what the worker schedules: keys for blocks and sinks, the tail, the times.
- * Knows plans and keys; whether the request may run is the host's to say.
+ * Knows plans and keys; the host decides whether the request may run.
  */
+import type { CacheScope } from '../../cache/tiers.js';
 import type { Engine, GenerateRequest } from '../engine.js';
 import { repairBudget } from '../repair/repair-plan.js';
-import type { RequestSpec, SinkSpec } from '../schedule/sequence.js';
 import { joined } from '../wire/int32-list.js';
+import type { Handle, RequestSpec, SinkSpec } from '../wire/specs.js';
 
 const NO_TOKENS = new Int32Array();
 
 /**
+ * @param handle      the host's own number of the request
  * @param submittedMs time of submission, in the clock of both threads
  * @param anySeed     uint32, used where the request names no seed
  */
 export function buildRequestSpec(
-  { id, plan, repair, sampling, cacheSalt, deadlineMs }: GenerateRequest,
+  handle: Handle,
+  { plan, repair, sampling, scope, deadlineMs }: GenerateRequest,
   blockKey: Engine['blockKey'],
   submittedMs: number,
   anySeed: number,
@@ -23,11 +26,11 @@ export function buildRequestSpec(
   const repaired = !full && repair !== undefined && repair.share > 0;
   const { sinkTokenIds, finalTokenIds } = plan;
   return {
-    id,
+    handle,
     attention: full ? 'full' : 'block',
-    sinks: full ? undefined : sinkSpec(sinkTokenIds, blockKey, cacheSalt),
+    sinks: full ? undefined : sinkSpec(sinkTokenIds, blockKey, scope),
     blocks: plan.blocks.map(({ tokenIds, kind }) => ({
-      key: blockKey(tokenIds, sinkTokenIds, cacheSalt),
+      key: blockKey(tokenIds, sinkTokenIds, scope),
       tokenIds,
       kind,
     })),
@@ -43,9 +46,9 @@ export function buildRequestSpec(
 }
 
 /** The sinks as a block of their own; its key is no block's, since sinks stand at position 0. */
-export function sinkSpec(tokenIds: Int32Array, blockKey: Engine['blockKey'], cacheSalt?: string): SinkSpec | undefined {
+export function sinkSpec(tokenIds: Int32Array, blockKey: Engine['blockKey'], scope?: CacheScope): SinkSpec | undefined {
   if (tokenIds.length === 0) return undefined;
-  return { key: `sinks:${blockKey(tokenIds, NO_TOKENS, cacheSalt)}`, tokenIds };
+  return { key: `sinks:${blockKey(tokenIds, NO_TOKENS, scope)}`, tokenIds };
 }
 
 /** Pages that a request takes at worst, alone in the pool: equal blocks share theirs. */

@@ -1,6 +1,6 @@
 /**
  * One request's events on their way from the worker to whoever awaits them: a queue that ends once.
- * Knows events; where they come from and who cancels is `engine-host.ts`'s.
+ * Knows events. `engine-host.ts` knows where they come from and who cancels.
  */
 import type { BlockstitchError } from '../../errors.js';
 import type { GenerateEvent } from '../engine.js';

@@ -3,14 +3,8 @@
  * Knows threads; what the messages mean is the host's and the worker's.
  */
 import { Worker } from 'node:worker_threads';
-import type {
-  EngineCommand,
-  EngineNews,
-  WorkerLoaded,
-  WorkerPool,
-  WorkerReady,
-  WorkerSetup,
-} from '../wire/messages.js';
+import type { EngineCommand, EngineNews } from '../wire/messages.js';
+import type { WorkerLoaded, WorkerPool, WorkerReady, WorkerSetup } from '../wire/worker-setup.js';
 
 export interface WorkerLink {
   /** Rows of a step are padded to this; undefined: results depend on the batch. */

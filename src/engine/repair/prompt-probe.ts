@@ -5,8 +5,8 @@
  * Knows rows, pages and sums; the graph and the comparison are `context-probe.ts`, which step it runs in the scheduler's.
  */
 import { encodeStepMetadata, type StepSequence } from '../../kernels/step-metadata.js';
-import type { PoolBlock } from '../schedule/block-table.js';
 import { joined } from '../wire/int32-list.js';
+import type { PagedBlock } from './repair-plan.js';
 
 /** One run of the probe. */
 export interface ProbeStep {
@@ -43,7 +43,7 @@ export class PromptProbe {
   computed = 0;
 
   /** @param blocks ready and held until the probe is done */
-  constructor(sinkTokenIds: Int32Array, blocks: readonly Pick<PoolBlock, 'tokenIds' | 'pages'>[], pageTokens: number) {
+  constructor(sinkTokenIds: Int32Array, blocks: readonly PagedBlock[], pageTokens: number) {
     this.#tokenIds = joined([sinkTokenIds, ...blocks.map(({ tokenIds }) => tokenIds)]);
     this.#deviations = blocks.map(({ pages }) => new Float64Array(pages.length));
     let start = sinkTokenIds.length;

@@ -9,10 +9,9 @@
  * Knows pages and positions; when to take pages and when to run is the scheduler's, which pages is `repair-plan.ts`.
  */
 import type { Segment } from '../../kernels/step-metadata.js';
-import type { PoolBlock } from '../schedule/block-table.js';
 import { joined } from '../wire/int32-list.js';
 import { PromptProbe } from './prompt-probe.js';
-import { chooseDeviating, chooseFirst, type RepairOptions, repairBudget } from './repair-plan.js';
+import { chooseDeviating, chooseFirst, type PagedBlock, type RepairOptions, repairBudget } from './repair-plan.js';
 
 /** Tokens that are computed again, one after another in the prompt. */
 export interface RepairRun {
@@ -61,7 +60,7 @@ export class PromptRepair {
   }
 
   /** Begins the probe, or goes on with it. @param blocks every one ready */
-  startProbe(sinks: PoolBlock | undefined, blocks: readonly PoolBlock[]): PromptProbe {
+  startProbe(sinks: PagedBlock | undefined, blocks: readonly PagedBlock[]): PromptProbe {
     this.probe ??= new PromptProbe(sinks?.tokenIds ?? NO_PAGES, blocks, this.#pageTokens);
     return this.probe;
   }
@@ -97,7 +96,7 @@ export class PromptRepair {
    * @param blocks every one ready
    * @returns the segments that the final block attends to
    */
-  layOut(sinks: Segment | undefined, blocks: readonly Pick<PoolBlock, 'tokenIds' | 'pages'>[]): Segment[] {
+  layOut(sinks: Segment | undefined, blocks: readonly PagedBlock[]): Segment[] {
     const segments: Segment[] = sinks === undefined ? [] : [sinks];
     let position = sinks?.length ?? 0;
     let delta = 0;

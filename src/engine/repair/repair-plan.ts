@@ -18,6 +18,12 @@ export interface RepairOptions {
   by: RepairChoice;
 }
 
+/** A cached block as a repair reads it. */
+export interface PagedBlock {
+  readonly tokenIds: Int32Array;
+  readonly pages: Int32Array;
+}
+
 /** The choice where a request names only a share. */
 export const DEFAULT_REPAIR_CHOICE: RepairChoice = 'first';
 

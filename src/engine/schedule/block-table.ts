@@ -6,7 +6,7 @@
  * block, a block being loaded or computed, a tail). A block's pages are taken once, when it enters, and the tail that
  * a prefill writes is these very pages: nothing is copied when the block becomes ready.
  */
-import type { BlockKey, CacheTier } from '../../cache/block-store.js';
+import { type BlockKey, type BlockSelection, type CacheTier, covering, type LowerTier } from '../../cache/tiers.js';
 import type { PagePool } from './page-pool.js';
 
 /** `loading`: the tiers below are asked. `missing`: to be computed. `ready`: may be attended to. */
@@ -14,8 +14,8 @@ export type BlockState = 'loading' | 'missing' | 'ready';
 
 /** One block in the pool. Fields are read by the scheduler and written by the table only, `computed` excepted. */
 export interface PoolBlock {
-  /** Number of this stay in the pool; messages name it so that a later stay of the same key is not confused with it. */
-  readonly handle: number;
+  /** Number of this stay in the pool. Messages name it: a later stay of the same key has another. */
+  readonly stay: number;
   readonly key: BlockKey;
   readonly tokenIds: Int32Array;
   readonly pages: Int32Array;
@@ -25,12 +25,14 @@ export interface PoolBlock {
   /** Tokens whose KV is in the pages; advanced by the scheduler while the block is computed. */
   computed: number;
   /** Where its KV came from; defined once ready. */
-  origin: Exclude<CacheTier, 'pool'> | 'computed' | undefined;
+  origin: LowerTier | 'computed' | undefined;
   pins: number;
   /** Whether the tiers below keep such blocks: it is asked of them when missing and saved when computed. */
   readonly stored: boolean;
-  /** Evicted while held: no longer found by key, freed when released. */
+  /** Forgotten while held: no longer found by key, freed when released. */
   doomed: boolean;
+  /** Tiers that were told to forget the block since it was asked for: its save must keep away from them. */
+  readonly forgotten: Set<LowerTier>;
   /** The tiers below wait for its computation (a lease across replicas) until it is saved or given up. */
   leased: boolean;
 }
@@ -47,7 +49,7 @@ export interface NewBlock {
 export interface TableChanges {
   /** Blocks that became findable and ready, and, with `tokens` 0, those that no longer are. */
   findable: { key: BlockKey; tokens: number }[];
-  /** Handles of leased blocks that were given up before they were computed. */
+  /** Stays of leased blocks that were given up before they were computed. */
   abandoned: number[];
 }
 
@@ -56,11 +58,11 @@ export class BlockTable {
   /** Token slots per page. */
   readonly pageTokens: number;
   readonly #byKey = new Map<BlockKey, PoolBlock>();
-  readonly #byHandle = new Map<number, PoolBlock>();
+  readonly #byStay = new Map<number, PoolBlock>();
   /** Ready, held by nobody; insertion order is the order of leaving. */
   readonly #idle = new Map<number, PoolBlock>();
   #idlePages = 0;
-  #nextHandle = 1;
+  #nextStay = 1;
   #readyBlocks = 0;
   #changes: TableChanges = { findable: [], abandoned: [] };
 
@@ -97,13 +99,13 @@ export class BlockTable {
     return this.#byKey.get(key);
   }
 
-  byHandle(handle: number): PoolBlock | undefined {
-    return this.#byHandle.get(handle);
+  byStay(stay: number): PoolBlock | undefined {
+    return this.#byStay.get(stay);
   }
 
   /** Pages that pinning `block` would take away from what is available. */
   idlePagesOf(block: PoolBlock): number {
-    return this.#idle.has(block.handle) ? block.pages.length : 0;
+    return this.#idle.has(block.stay) ? block.pages.length : 0;
   }
 
   /** Takes pages, evicting the least recently used blocks where needed. @returns undefined when there is no room */
@@ -131,7 +133,7 @@ export class BlockTable {
       return undefined;
     }
     const entry: PoolBlock = {
-      handle: this.#nextHandle++,
+      stay: this.#nextStay++,
       key: block.key,
       tokenIds: block.tokenIds,
       pages,
@@ -142,16 +144,17 @@ export class BlockTable {
       origin: undefined,
       pins: 1,
       doomed: false,
+      forgotten: new Set(),
       leased: false,
     };
     this.#byKey.set(entry.key, entry);
-    this.#byHandle.set(entry.handle, entry);
+    this.#byStay.set(entry.stay, entry);
     return entry;
   }
 
   pin(block: PoolBlock): void {
     block.pins++;
-    if (this.#idle.delete(block.handle)) this.#idlePages -= block.pages.length;
+    if (this.#idle.delete(block.stay)) this.#idlePages -= block.pages.length;
   }
 
   /** Lets go of a block: ready, it stays cached (or leaves, when doomed); half computed, its pages are free at once. */
@@ -167,7 +170,7 @@ export class BlockTable {
    * Takes note of what the tiers below answered for a loading block.
    * @param tier where its KV was found (its pages are filled), or undefined: it is to be computed, under a lease
    */
-  settle(block: PoolBlock, tier: Exclude<CacheTier, 'pool'> | undefined): void {
+  settle(block: PoolBlock, tier: LowerTier | undefined): void {
     if (block.state !== 'loading') throw new Error(`block ${block.key} is settled but not loading`);
     if (tier === undefined) {
       block.state = 'missing';
@@ -193,21 +196,25 @@ export class BlockTable {
     block.leased = false;
   }
 
-  /** Drops blocks; those held are no longer found and leave when released. @returns how many ready ones, sinks aside */
-  evict(keys: readonly BlockKey[] | undefined): number {
-    const blocks = keys === undefined ? [...this.#byKey.values()] : keys.map((key) => this.#byKey.get(key));
-    let dropped = 0;
-    for (const block of blocks) {
-      if (block === undefined || block.doomed) continue;
-      if (block.state === 'ready' && block.stored) dropped++;
-      if (this.#idle.has(block.handle)) {
-        this.#remove(block);
-      } else {
-        block.doomed = true;
-        this.#forget(block);
-      }
+  /**
+   * Forgets blocks. Where `pool` is named, ready blocks that nobody holds leave at once; the others are no longer found and
+   * leave when released. What is being loaded or computed must not be saved to the tiers named, and neither must a
+   * dropped block that a save is still to be ordered for.
+   */
+  forget(selection: BlockSelection, tiers: ReadonlySet<CacheTier>): void {
+    const covers = covering(selection);
+    const lower = (['host', 'store'] as const).filter((tier) => tiers.has(tier));
+    const drops = tiers.has('pool');
+    for (const block of [...this.#byStay.values()]) {
+      if (!covers(block.key)) continue;
+      if (drops || block.state !== 'ready') for (const tier of lower) block.forgotten.add(tier);
+      if (drops && !block.doomed) this.#drop(block);
     }
-    return dropped;
+  }
+
+  /** Drops blocks from the pool alone: what a failed step may have left in their pages is not to be found. */
+  drop(blocks: Iterable<PoolBlock>): void {
+    for (const block of blocks) if (!block.doomed) this.#drop(block);
   }
 
   /** Hands out what changed since the last call. */
@@ -227,8 +234,17 @@ export class BlockTable {
     if (!block.doomed) this.#changes.findable.push({ key: block.key, tokens: block.tokenIds.length });
   }
 
+  #drop(block: PoolBlock): void {
+    if (this.#idle.has(block.stay)) {
+      this.#remove(block);
+    } else {
+      block.doomed = true;
+      this.#forget(block);
+    }
+  }
+
   #rest(block: PoolBlock): void {
-    this.#idle.set(block.handle, block);
+    this.#idle.set(block.stay, block);
     this.#idlePages += block.pages.length;
   }
 
@@ -239,12 +255,12 @@ export class BlockTable {
   }
 
   #remove(block: PoolBlock): void {
-    if (this.#idle.delete(block.handle)) this.#idlePages -= block.pages.length;
+    if (this.#idle.delete(block.stay)) this.#idlePages -= block.pages.length;
     this.#forget(block);
-    this.#byHandle.delete(block.handle);
+    this.#byStay.delete(block.stay);
     this.#pool.free(block.pages);
     if (block.state === 'ready' && block.stored) this.#readyBlocks--;
-    if (block.leased) this.#changes.abandoned.push(block.handle);
+    if (block.leased) this.#changes.abandoned.push(block.stay);
     block.leased = false;
     if (block.state !== 'ready' && block.sinks !== undefined) this.unpin(block.sinks);
   }

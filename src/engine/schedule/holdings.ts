@@ -2,9 +2,10 @@
  * Takes and gives back what a request or an ingestion holds: its blocks, its sinks, its tail's pages. All or nothing.
  * Knows the block table; when to take and from whom to take away is the scheduler's.
  */
+import type { BlockSpec, SinkSpec } from '../wire/specs.js';
 import type { BlockTable, PoolBlock } from './block-table.js';
 import type { IngestTask } from './ingest-queue.js';
-import type { BlockSpec, Sequence, SinkSpec } from './sequence.js';
+import type { Sequence } from './sequence.js';
 
 export class Holdings {
   readonly #table: BlockTable;

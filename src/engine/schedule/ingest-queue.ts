@@ -1,21 +1,14 @@
 /**
  * Blocks to be computed ahead of any request: a queue of tasks, of which a few hold pages at a time.
- * Knows jobs and their order; what a task holds is `holdings.ts`, when it runs is the scheduler's.
+ * Knows ingestions and their order; what a task holds is `holdings.ts`, when it runs is the scheduler's.
  */
+import type { BlockSpec, Handle, IngestSpec, SinkSpec } from '../wire/specs.js';
 import type { PoolBlock } from './block-table.js';
-import type { BlockSpec, SinkSpec } from './sequence.js';
-
-/** An ingestion as the scheduler takes it. */
-export interface IngestSpec {
-  jobId: string;
-  sinks: SinkSpec | undefined;
-  /** `index` is the caller's own number of the block. */
-  blocks: readonly (BlockSpec & { index: number })[];
-}
 
 /** One block of an ingestion. */
 export interface IngestTask {
-  readonly jobId: string;
+  /** Of its ingestion. */
+  readonly handle: Handle;
   readonly index: number;
   readonly wanted: BlockSpec;
   readonly sinksWanted: SinkSpec | undefined;
@@ -53,7 +46,7 @@ export class IngestQueue {
   push(spec: IngestSpec): void {
     for (const { index, ...wanted } of spec.blocks) {
       this.#pending.push({
-        jobId: spec.jobId,
+        handle: spec.handle,
         index,
         wanted,
         sinksWanted: spec.sinks,
@@ -81,8 +74,8 @@ export class IngestQueue {
     this.#active = this.#active.filter((other) => other !== task);
   }
 
-  removeJob(jobId: string): IngestTask[] {
-    return this.removeWhere((task) => task.jobId === jobId);
+  removeAll(handle: Handle): IngestTask[] {
+    return this.removeWhere((task) => task.handle === handle);
   }
 
   /** @returns the tasks taken out, pending or active */

@@ -6,27 +6,15 @@
  * An admitted request can finish: what it needs at worst fits the pool (checked before it is submitted), the oldest
  * running request is never preempted, and pages held by page copies in flight come back on their own.
  */
-import type { CacheTier } from '../../cache/block-store.js';
+import type { BlockSelection, CacheTier, LowerTier } from '../../cache/tiers.js';
 import type { PromptProbe } from '../repair/prompt-probe.js';
 import type { RepairRun } from '../repair/prompt-repair.js';
+import type { Handle, IngestSpec, RequestSpec } from '../wire/specs.js';
+import type { SchedulerPolicy } from '../wire/worker-setup.js';
 import type { BlockTable, PoolBlock } from './block-table.js';
 import { Holdings } from './holdings.js';
-import { IngestQueue, type IngestSpec, type IngestTask } from './ingest-queue.js';
-import { type RequestSpec, Sequence } from './sequence.js';
-
-export interface SchedulerPolicy {
-  /** New tokens per step at most, >= maxRunning. */
-  maxBatchTokens: number;
-  /** Prefill tokens per step at most while others decode in the same step: bounds their time between tokens. */
-  mixedPrefillTokens: number;
-  /** Ingestion tokens per step at most. */
-  ingestTokens: number;
-  /** Ingestion gets a slice of `ingestSliceTokens` in every n-th step of generation, so that it is never starved. */
-  ingestEverySteps: number;
-  ingestSliceTokens: number;
-  /** Requests running at once at most. */
-  maxRunning: number;
-}
+import { IngestQueue, type IngestTask } from './ingest-queue.js';
+import { Sequence } from './sequence.js';
 
 /** Rows of one sequence (of its tail, or of a repaired run), or of one block being prefilled, in a step. */
 export type PlannedRows =
@@ -48,7 +36,7 @@ export interface SchedulerNews {
   /** Blocks to ask of the tiers below; answer with `settle`. */
   loads: PoolBlock[];
   /** Blocks to copy out and save, held until `copied`. */
-  saves: { block: PoolBlock; durable: boolean; leased: boolean }[];
+  saves: { block: PoolBlock; durable: boolean; forgotten: readonly LowerTier[] }[];
   /** Ingested blocks that are ready; `saved`: durable once the save in `saves` is, else the store has them already. */
   ingested: { task: IngestTask; origin: CacheTier | 'computed'; saved: boolean }[];
 }
@@ -112,8 +100,8 @@ export class Scheduler {
     this.#ingest.push(spec);
   }
 
-  find(id: string): Sequence | undefined {
-    const same = (sequence: Sequence) => sequence.spec.id === id;
+  find(handle: Handle): Sequence | undefined {
+    const same = (sequence: Sequence) => sequence.spec.handle === handle;
     return this.#running.find(same) ?? this.#waiting.find(same);
   }
 
@@ -125,20 +113,29 @@ export class Scheduler {
   }
 
   /** Gives an ingestion up; blocks that nobody else holds are let go. */
-  cancelIngest(jobId: string): void {
-    for (const task of this.#ingest.removeJob(jobId)) this.#holdings.releaseTask(task);
+  cancelIngest(handle: Handle): void {
+    for (const task of this.#ingest.removeAll(handle)) this.#holdings.releaseTask(task);
   }
 
   /** The tiers below answered for a loading block; its pages are filled when `tier` is given. */
-  settle(handle: number, tier: 'host' | 'lmdb' | 'redis' | undefined): void {
-    const block = this.#table.byHandle(handle);
+  settle(stay: number, tier: LowerTier | undefined): void {
+    const block = this.#table.byStay(stay);
     if (block !== undefined) this.#table.settle(block, tier);
   }
 
   /** A block's pages were copied out (or the save was given up). */
-  copied(handle: number): void {
-    const block = this.#table.byHandle(handle);
+  copied(stay: number): void {
+    const block = this.#table.byStay(stay);
     if (block !== undefined) this.#table.unpin(block);
+  }
+
+  forget(selection: BlockSelection, tiers: ReadonlySet<CacheTier>): void {
+    this.#table.forget(selection, tiers);
+  }
+
+  /** Whether rows of a plan can still be run: what they belong to was not given up since. */
+  holds({ sequence, block }: PlannedRows): boolean {
+    return sequence === undefined ? block.state === 'missing' && block.pins > 0 : sequence.running;
   }
 
   takeNews(): SchedulerNews {
@@ -147,7 +144,7 @@ export class Scheduler {
     return news;
   }
 
-  /** Plans the next step. An empty plan means: nothing can run until something is told (`submit`, `settle`, `copied`). */
+  /** Plans the next step. An empty plan means: nothing can run before the next `submit`, `settle` or `copied`. */
   plan(nowMs: number): StepPlan {
     this.#expire(nowMs);
     this.#admit(nowMs);
@@ -204,7 +201,7 @@ export class Scheduler {
       if (touches(sequence.sinks) || sequence.held.some(stands)) sequences.add(sequence);
     }
     const tasks = this.#ingest.removeWhere((task) => touches(task.block) || touches(task.block?.sinks));
-    this.#table.evict([...blocks].map((block) => block.key));
+    this.#table.drop(blocks);
     for (const sequence of sequences) this.finish(sequence);
     for (const task of tasks) this.#holdings.releaseTask(task);
     return { sequences: [...sequences], tasks };
@@ -250,8 +247,7 @@ export class Scheduler {
   }
 
   #completeTask(task: IngestTask, block: PoolBlock): void {
-    const durable = block.origin === 'lmdb' || block.origin === 'redis';
-    const inStore = durable && !task.wasInPool;
+    const inStore = block.origin === 'store' && !task.wasInPool && !block.forgotten.has('store');
     if (!task.saveAsked && !inStore) this.#save(block, true);
     const origin = task.wasInPool ? 'pool' : (block.origin ?? 'computed');
     this.#news.ingested.push({ task, origin, saved: !inStore });
@@ -388,7 +384,7 @@ export class Scheduler {
 
   #save(block: PoolBlock, durable: boolean): void {
     this.#table.pin(block);
-    this.#news.saves.push({ block, durable, leased: block.leased });
+    this.#news.saves.push({ block, durable, forgotten: [...block.forgotten] });
     this.#table.leaseHandedOn(block);
   }
 }

@@ -2,46 +2,12 @@
  * One request on its way through the engine: its tail (final block and generated tokens), the blocks it holds, its times.
  * Knows its own state; the scheduler moves it between waiting and running, the sampler reads its tokens.
  */
-import type { BlockKey, CacheTier } from '../../cache/block-store.js';
 import type { Segment } from '../../kernels/step-metadata.js';
-import type { AttentionMode, PlanBlock } from '../../prompt/prompt-plan.js';
-import type { BlockReport, SamplingParams } from '../engine.js';
+import type { BlockReport } from '../engine.js';
 import { PromptRepair } from '../repair/prompt-repair.js';
-import type { RepairOptions } from '../repair/repair-plan.js';
 import { Int32List } from '../wire/int32-list.js';
+import type { RequestSpec } from '../wire/specs.js';
 import type { PoolBlock } from './block-table.js';
-
-/** A block as a request names it. */
-export interface BlockSpec {
-  key: BlockKey;
-  tokenIds: Int32Array;
-  kind: PlanBlock['kind'];
-}
-
-/** The sinks as a block of their own, computed once: position 0, nothing before them. */
-export interface SinkSpec {
-  key: BlockKey;
-  tokenIds: Int32Array;
-}
-
-/** A request as the scheduler takes it. Times are milliseconds of one clock, shared by both threads. */
-export interface RequestSpec {
-  id: string;
-  attention: AttentionMode;
-  sinks: SinkSpec | undefined;
-  /** In prompt order. In full attention they are only reported: their tokens are part of the tail. */
-  blocks: readonly BlockSpec[];
-  /** Block attention: the final block. Full attention: the whole prompt. Length >= 1. */
-  tailTokenIds: Int32Array;
-  /** Block attention only, 0 < share < 1: cached tokens to be computed again in context. */
-  repair?: RepairOptions;
-  sampling: SamplingParams;
-  /** Seed of the request's random numbers, uint32. */
-  seed: number;
-  submittedMs: number;
-  /** When the request is given up. */
-  deadlineMs?: number;
-}
 
 /** A request in the engine. */
 export class Sequence {
@@ -154,6 +120,3 @@ export class Sequence {
     return tokens;
   }
 }
-
-/** Tiers in the order of statistics. */
-export const TIERS: readonly CacheTier[] = ['pool', 'host', 'lmdb', 'redis'];

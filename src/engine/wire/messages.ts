@@ -2,58 +2,28 @@
  * What the HTTP thread and the worker say to one another. Plain data, structured-cloneable; typed arrays own their buffers.
  * Knows shapes only.
  */
-import type { BlockKey, CacheTier } from '../../cache/block-store.js';
+import type { BlockKey, BlockSelection, CacheTier, LowerTier } from '../../cache/tiers.js';
 import type { ErrorCode } from '../../errors.js';
-import type { ImportedModel } from '../../model/imported-model.js';
-import type { EngineDevice } from '../../model/session-options.js';
 import type { GenerateEvent } from '../engine.js';
-import type { IngestSpec } from '../schedule/ingest-queue.js';
-import type { SchedulerPolicy } from '../schedule/scheduler.js';
-import type { RequestSpec } from '../schedule/sequence.js';
-
-/** What a worker is started with. */
-export interface WorkerSetup {
-  model: ImportedModel;
-  /** Threads for matrix products. */
-  threads: number;
-  /** The GPU to run on; absent: the CPU. */
-  device?: EngineDevice;
-  /** The KV pool; absent where it is made after the model was loaded. */
-  pool?: WorkerPool;
-  pageTokens: number;
-  /** The probe's own pool; absent for models that have no probe. Its last page is scratch. */
-  probe?: { poolId: number; pages: number };
-  policy: SchedulerPolicy;
-  /** Counters that both threads read, see `shared-counters.ts`. */
-  counters: SharedArrayBuffer;
-}
-
-export interface WorkerPool {
-  id: number;
-  /** Pages that sequences and blocks may use; the page behind them is scratch. */
-  pages: number;
-}
-
-/** What a worker without a pool says when its model is loaded; it is answered with a pool. */
-export interface WorkerLoaded {
-  loaded: true;
-}
+import type { Handle, IngestSpec, RequestSpec } from './specs.js';
 
 export type EngineCommand =
   | { type: 'submit'; request: RequestSpec }
-  | { type: 'cancel'; id: string }
+  | { type: 'cancel'; handle: Handle }
   | { type: 'ingest'; spec: IngestSpec }
-  | { type: 'cancelIngest'; jobId: string }
-  /** The tiers below answered for a block that was asked for; its pages are filled when `tier` is given. */
-  | { type: 'settled'; handle: number; tier: Exclude<CacheTier, 'pool'> | undefined }
+  | { type: 'cancelIngest'; handle: Handle }
+  /** The cache answered for a block that was asked for; its pages are filled when `tier` is given. */
+  | { type: 'settled'; stay: number; tier: LowerTier | undefined }
   /** A block's pages were copied out. */
-  | { type: 'copied'; handle: number }
-  | { type: 'evict'; callId: number; keys: readonly BlockKey[] | undefined }
+  | { type: 'copied'; stay: number }
+  /** Answered with the same `call`, behind every order that was given before. */
+  | { type: 'forget'; call: number; selection: BlockSelection; tiers: ReadonlySet<CacheTier> }
   | { type: 'close' };
 
 /** A block whose pages are to be filled, or copied out. */
 export interface PageTransfer {
-  handle: number;
+  /** Number of the block's stay in the pool: a later stay of the same key has another. */
+  stay: number;
   key: BlockKey;
   pages: Int32Array;
   tokens: number;
@@ -62,8 +32,8 @@ export interface PageTransfer {
 export interface SaveOrder extends PageTransfer {
   /** Somebody waits until it is durable. */
   durable: boolean;
-  /** Give its lease back once it is saved. */
-  leased: boolean;
+  /** Tiers that were told to forget the block since its computation began. */
+  forgotten: readonly LowerTier[];
 }
 
 export type RequestEvent =
@@ -73,34 +43,28 @@ export type RequestEvent =
 
 /** Everything that happened in one turn of the worker's loop, in one message. */
 export interface EngineNews {
-  events: { id: string; event: RequestEvent }[];
-  ingested: { jobId: string; index: number; key: BlockKey; origin: CacheTier | 'computed'; save: boolean }[];
-  failedJobs: { jobId: string; reason: string }[];
+  events: { handle: Handle; event: RequestEvent }[];
+  ingested: { handle: Handle; index: number; key: BlockKey; origin: CacheTier | 'computed'; save: boolean }[];
+  failedIngests: { handle: Handle; reason: string }[];
   loads: PageTransfer[];
   saves: SaveOrder[];
-  /** Handles of leased blocks that were given up. */
+  /** Stays of blocks that were given up while the right to compute them was held. */
   abandoned: number[];
   /** In order: blocks that became findable in the pool; with tokens 0, no longer are. */
   findable: { key: BlockKey; tokens: number }[];
-  evicted: { callId: number; dropped: number }[];
-}
-
-/** First message of a worker. Later ones are `EngineNews`. */
-export interface WorkerReady {
-  ready: true;
-  /** Rows of a step are padded to a multiple of this; undefined: results depend on the batch whatever the padding. */
-  rowMultiple: number | undefined;
+  /** Calls of `forget` that were carried out. */
+  forgotten: number[];
 }
 
 export const noNews = (): EngineNews => ({
   events: [],
   ingested: [],
-  failedJobs: [],
+  failedIngests: [],
   loads: [],
   saves: [],
   abandoned: [],
   findable: [],
-  evicted: [],
+  forgotten: [],
 });
 
 export function hasNews(news: EngineNews): boolean {

@@ -12,8 +12,7 @@ const NAMES = [
   'queriedTokens',
   'hitPool',
   'hitHost',
-  'hitLmdb',
-  'hitRedis',
+  'hitStore',
   'promptTokens',
   'generatedTokens',
   'preemptions',
@@ -31,6 +30,8 @@ const SLOT: Readonly<Record<CounterName, number>> = Object.fromEntries(
   NAMES.map((name, slot) => [name, slot]),
 ) as Record<CounterName, number>;
 
+const GAUGES: readonly CounterName[] = ['running', 'waiting', 'freePages', 'cachedPages', 'cachedBlocks'];
+
 /** float64 counters in shared memory; one thread writes. Aligned 8-byte stores do not tear on 64-bit machines. */
 export class SharedCounters {
   readonly buffer: SharedArrayBuffer;
@@ -47,6 +48,11 @@ export class SharedCounters {
 
   set(name: CounterName, value: number): void {
     this.#values[SLOT[name]] = value;
+  }
+
+  /** What is there now, as against what was counted, is nothing once the worker has ended. Called by the HTTP thread then. */
+  clearGauges(): void {
+    for (const name of GAUGES) this.set(name, 0);
   }
 
   add(name: CounterName, value: number): void {

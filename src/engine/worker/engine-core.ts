@@ -8,10 +8,12 @@ import type { ProbeLayout, ProbeStep } from '../repair/prompt-probe.js';
 import { type LogitRow, logitsNeeded, Sampler } from '../sampling/sampler.js';
 import { BlockTable } from '../schedule/block-table.js';
 import { PagePool } from '../schedule/page-pool.js';
-import { Scheduler, type SchedulerPolicy, type StepPlan } from '../schedule/scheduler.js';
-import type { RequestSpec, Sequence } from '../schedule/sequence.js';
+import { Scheduler, type StepPlan } from '../schedule/scheduler.js';
+import type { Sequence } from '../schedule/sequence.js';
 import { type EngineCommand, type EngineNews, noNews, type RequestEvent } from '../wire/messages.js';
 import type { SharedCounters } from '../wire/shared-counters.js';
+import type { Handle, RequestSpec } from '../wire/specs.js';
+import type { SchedulerPolicy } from '../wire/worker-setup.js';
 import { type BatchLayout, buildStep, type ModelOutput, type ModelStep } from './step-batch.js';
 
 /** Runs the graph. A rejection fails what was in the step, nothing else. */
@@ -67,7 +69,7 @@ export class EngineCore {
         break;
       }
       case 'cancel': {
-        const sequence = this.#scheduler.find(command.id);
+        const sequence = this.#scheduler.find(command.handle);
         if (sequence !== undefined)
           this.#finish(sequence, { type: 'finish', reason: 'cancelled', generatedTokens: sequence.generated });
         break;
@@ -76,16 +78,17 @@ export class EngineCore {
         this.#scheduler.ingest(command.spec);
         break;
       case 'cancelIngest':
-        this.#scheduler.cancelIngest(command.jobId);
+        this.#scheduler.cancelIngest(command.handle);
         break;
       case 'settled':
-        this.#scheduler.settle(command.handle, command.tier);
+        this.#scheduler.settle(command.stay, command.tier);
         break;
       case 'copied':
-        this.#scheduler.copied(command.handle);
+        this.#scheduler.copied(command.stay);
         break;
-      case 'evict':
-        this.#news.evicted.push({ callId: command.callId, dropped: this.#table.evict(command.keys) });
+      case 'forget':
+        this.#scheduler.forget(command.selection, command.tiers);
+        this.#news.forgotten.push(command.call);
         break;
     }
   }
@@ -95,7 +98,7 @@ export class EngineCore {
    * @returns false when nothing can run until the next command or deadline
    */
   async turn(): Promise<boolean> {
-    const { now, runner, layout, counters } = this.#options;
+    const { now, counters } = this.#options;
     const startMs = now();
     const plan = this.#scheduler.plan(startMs);
     this.#takeSchedulerNews();
@@ -104,25 +107,7 @@ export class EngineCore {
       this.#publish();
       return plan.probe !== undefined;
     }
-    const step = buildStep(plan, layout);
-    const runStartMs = now();
-    let output: ModelOutput;
-    try {
-      output = await runner.run(step);
-    } catch (error) {
-      this.#failStep(plan, error);
-      this.#publish();
-      return true;
-    }
-    const runEndMs = now();
-    const sampled = this.#scheduler.advance(plan);
-    this.#takeSchedulerNews();
-    for (const [index, sequence] of sampled.entries()) this.#sample(sequence, output, index, runEndMs);
-    const blockRows = plan.entries.reduce((rows, entry) => rows + (entry.block === undefined ? 0 : entry.rows), 0);
-    counters.add('blockTokens', blockRows);
-    counters.add('blockMs', ((runEndMs - runStartMs) * blockRows) / plan.rows);
-    counters.add('steps', 1);
-    counters.add('runMs', output.runMs ?? runEndMs - runStartMs);
+    await this.#run(plan);
     counters.add('stepMs', now() - startMs);
     this.#publish();
     return true;
@@ -136,6 +121,33 @@ export class EngineCore {
     news.abandoned.push(...abandoned);
     this.#news = noNews();
     return news;
+  }
+
+  /** Runs a plan. Where that fails, each of its entries is run alone: one that cannot be run must not end the others. */
+  async #run(plan: StepPlan): Promise<void> {
+    const { now, runner, layout, counters } = this.#options;
+    const startMs = now();
+    let output: ModelOutput;
+    try {
+      output = await runner.run(buildStep(plan, layout));
+    } catch (error) {
+      if (plan.entries.length === 1) this.#failStep(plan, error);
+      else {
+        for (const entry of plan.entries) {
+          if (this.#scheduler.holds(entry)) await this.#run({ entries: [entry], rows: entry.rows });
+        }
+      }
+      return;
+    }
+    const endMs = now();
+    const sampled = this.#scheduler.advance(plan);
+    this.#takeSchedulerNews();
+    for (const [index, sequence] of sampled.entries()) this.#sample(sequence, output, index, endMs);
+    const blockRows = plan.entries.reduce((rows, entry) => rows + (entry.block === undefined ? 0 : entry.rows), 0);
+    counters.add('blockTokens', blockRows);
+    counters.add('blockMs', ((endMs - startMs) * blockRows) / plan.rows);
+    counters.add('steps', 1);
+    counters.add('runMs', output.runMs ?? endMs - startMs);
   }
 
   async #probe({ sequence, probe, rows }: NonNullable<StepPlan['probe']>): Promise<void> {
@@ -157,7 +169,7 @@ export class EngineCore {
     let sampled: ReturnType<Sampler['next']>;
     try {
       const sampler = this.#samplers.get(sequence);
-      if (sampler === undefined) throw new Error(`request ${spec.id} has no sampler`);
+      if (sampler === undefined) throw new Error(`request ${spec.handle} has no sampler`);
       sampled = sampler.next(rowOf(output, index, spec, this.#options.vocabSize));
     } catch (error) {
       this.#finish(sequence, failure(error));
@@ -176,7 +188,7 @@ export class EngineCore {
       return;
     }
     sequence.tokens.push(tokenId);
-    this.#say(spec.id, { type: 'token', ...sampled });
+    this.#say(spec.handle, { type: 'token', ...sampled });
     if (sequence.generated >= spec.sampling.maxTokens) {
       this.#finish(sequence, { type: 'finish', reason: 'length', generatedTokens: sequence.generated });
     }
@@ -198,7 +210,7 @@ export class EngineCore {
         if (origin !== 'computed') counters.add(HIT_COUNTER[origin], tokens);
       }
     }
-    this.#say(spec.id, {
+    this.#say(spec.handle, {
       type: 'prefilled',
       blocks,
       promptTokens: sequence.promptTokens,
@@ -213,36 +225,38 @@ export class EngineCore {
     const { sequences, tasks } = this.#scheduler.fail(plan);
     for (const sequence of sequences) this.#finish(sequence, event);
     const reason = String(event.details.reason);
-    for (const jobId of new Set(tasks.map((task) => task.jobId))) this.#news.failedJobs.push({ jobId, reason });
-    for (const { jobId } of tasks) this.#scheduler.cancelIngest(jobId);
+    for (const handle of new Set(tasks.map((task) => task.handle))) {
+      this.#news.failedIngests.push({ handle, reason });
+      this.#scheduler.cancelIngest(handle);
+    }
   }
 
   #finish(sequence: Sequence, event: RequestEvent): void {
     this.#scheduler.finish(sequence);
     this.#samplers.delete(sequence);
-    this.#say(sequence.spec.id, event);
+    this.#say(sequence.spec.handle, event);
   }
 
   #takeSchedulerNews(): void {
     const { admitted, expired, loads, saves, ingested } = this.#scheduler.takeNews();
-    for (const { spec } of admitted) this.#say(spec.id, { type: 'admitted' });
+    for (const { spec } of admitted) this.#say(spec.handle, { type: 'admitted' });
     for (const sequence of expired) {
       this.#finish(sequence, { type: 'finish', reason: 'deadline', generatedTokens: sequence.generated });
     }
-    for (const { handle, key, pages, tokenIds } of loads) {
-      this.#news.loads.push({ handle, key, pages, tokens: tokenIds.length });
+    for (const { stay, key, pages, tokenIds } of loads) {
+      this.#news.loads.push({ stay, key, pages, tokens: tokenIds.length });
     }
-    for (const { block, durable, leased } of saves) {
-      const { handle, key, pages, tokenIds } = block;
-      this.#news.saves.push({ handle, key, pages, tokens: tokenIds.length, durable, leased });
+    for (const { block, durable, forgotten } of saves) {
+      const { stay, key, pages, tokenIds } = block;
+      this.#news.saves.push({ stay, key, pages, tokens: tokenIds.length, durable, forgotten });
     }
     for (const { task, origin, saved } of ingested) {
-      this.#news.ingested.push({ jobId: task.jobId, index: task.index, key: task.wanted.key, origin, save: saved });
+      this.#news.ingested.push({ handle: task.handle, index: task.index, key: task.wanted.key, origin, save: saved });
     }
   }
 
-  #say(id: string, event: RequestEvent): void {
-    this.#news.events.push({ id, event });
+  #say(handle: Handle, event: RequestEvent): void {
+    this.#news.events.push({ handle, event });
   }
 
   #publish(): void {
@@ -256,7 +270,7 @@ export class EngineCore {
   }
 }
 
-const HIT_COUNTER = { pool: 'hitPool', host: 'hitHost', lmdb: 'hitLmdb', redis: 'hitRedis' } as const;
+const HIT_COUNTER = { pool: 'hitPool', host: 'hitHost', store: 'hitStore' } as const;
 
 function samplerOf(spec: RequestSpec): Sampler {
   const prompt = [spec.tailTokenIds];

@@ -4,15 +4,9 @@
  */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { loadAddon } from '../../kernels/load-addon.js';
-import {
-  type EngineCommand,
-  hasNews,
-  type WorkerLoaded,
-  type WorkerPool,
-  type WorkerReady,
-  type WorkerSetup,
-} from '../wire/messages.js';
+import { type EngineCommand, hasNews } from '../wire/messages.js';
 import { SharedCounters } from '../wire/shared-counters.js';
+import type { WorkerLoaded, WorkerPool, WorkerReady, WorkerSetup } from '../wire/worker-setup.js';
 import { ContextProbe } from './context-probe.js';
 import { EngineCore } from './engine-core.js';
 import { ModelRunner } from './model-runner.js';

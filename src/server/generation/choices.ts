@@ -2,22 +2,25 @@
  * The n choices of one request: started together over one plan, merged into one stream, accounted as one.
  * Knows choices by index; text and stopping are `choice-stream.ts`, wording is the routes'.
  */
+import type { CacheScope } from '../../cache/tiers.js';
 import type { SamplingParams } from '../../engine/engine.js';
 import type { RepairOptions } from '../../engine/repair/repair-plan.js';
 import { type PromptPlan, promptTokens } from '../../prompt/prompt-plan.js';
 import type { RequestObserver } from '../metrics/server-metrics.js';
 import type { Report, Usage } from '../schemas/usage-schema.js';
 import type { Services } from '../services.js';
+import { wireOrigin } from '../wire-tiers.js';
 import { type ChoiceEvent, type Prefilled, streamChoice, type TokenEntry } from './choice-stream.js';
 
 export interface Generation {
-  /** The request's id; choices append their index. */
-  id: string;
+  /** The request's id, for logs; choices append their index. */
+  label: string;
   plan: PromptPlan;
   sampling: SamplingParams;
   stops: readonly string[];
   count: number;
-  cacheSalt?: string;
+  /** With whom blocks are shared. */
+  scope: CacheScope;
   repair?: RepairOptions;
 }
 
@@ -35,7 +38,7 @@ export class Choices {
   private generatedTokens = 0;
 
   constructor(
-    private readonly services: Pick<Services, 'engine' | 'text' | 'metrics' | 'config'>,
+    private readonly services: Pick<Services, 'engine' | 'cache' | 'text' | 'metrics' | 'config'>,
     private readonly generation: Generation,
   ) {}
 
@@ -91,7 +94,7 @@ export class Choices {
       blocks: (this.prefilled?.blocks ?? []).map(({ key, tokens, origin, kind, repairedTokens }) => ({
         hash: key,
         tokens,
-        origin,
+        origin: wireOrigin(origin, this.services.cache.brand),
         kind,
         repaired_tokens: repairedTokens ?? 0,
       })),
@@ -105,15 +108,15 @@ export class Choices {
   }
 
   private choice(index: number, signal: AbortSignal): AsyncGenerator<ChoiceEvent> {
-    const { id, plan, sampling, stops, count, cacheSalt, repair } = this.generation;
+    const { label, plan, sampling, stops, count, scope, repair } = this.generation;
     const { deadlineMs } = this.services.config;
     const observer = this.services.metrics.request();
     this.observers.push(observer);
     const request = {
-      id: count === 1 ? id : `${id}-${index}`,
+      label: count === 1 ? label : `${label}-${index}`,
       plan,
       sampling: sampling.seed === undefined ? sampling : { ...sampling, seed: sampling.seed + index },
-      ...(cacheSalt === undefined ? {} : { cacheSalt }),
+      scope,
       ...(repair === undefined ? {} : { repair }),
       ...(deadlineMs === 0 ? {} : { deadlineMs }),
     };

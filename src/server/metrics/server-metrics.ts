@@ -3,16 +3,22 @@
  * Counts what passes the HTTP thread; what the engine and the tiers count themselves is read from them at scrape time.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { TierStatistics } from '../../cache/block-store.js';
-import type { Engine, EngineStatistics } from '../../engine/engine.js';
+import type { CacheStatistics, StoreBrand, TierStatistics } from '../../cache/tiers.js';
+import type { EngineState, EngineStatistics } from '../../engine/engine.js';
 import type { Prefilled } from '../generation/choice-stream.js';
+import type { Services } from '../services.js';
+import { wireOrigin } from '../wire-tiers.js';
 
 const SHORT_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const LONG_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320];
 const TOKEN_COUNTS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000];
 
 /** From nearest to farthest: a request is filed under the farthest tier that one of its blocks came from. */
-const ORIGINS = ['pool', 'host', 'lmdb', 'redis', 'computed'] as const;
+const ORIGINS = ['pool', 'host', 'store', 'computed'] as const;
+
+type Origin = (typeof ORIGINS)[number];
+
+const ENGINE_STATES = ['running', 'restarting', 'down'] as const;
 
 /** Follows one choice from submission to end; each method once, except `token`. */
 export interface RequestObserver {
@@ -28,6 +34,8 @@ export interface RequestObserver {
 
 export class ServerMetrics {
   readonly registry = new Registry();
+  /** Of the store in use, once it is open: the label of what comes from there. */
+  brand: StoreBrand | undefined;
 
   private readonly timeToFirstToken = this.histogram(
     'time_to_first_token_seconds',
@@ -67,6 +75,11 @@ export class ServerMetrics {
   private readonly preemptions = this.counter('num_preemptions_total', 'Requests set back to be recomputed');
   private readonly stepSeconds = this.counter('engine_step_seconds_total', 'Time in engine steps');
   private readonly runSeconds = this.counter('engine_run_seconds_total', 'Part of it inside ONNX Runtime');
+  private readonly engineState = this.gauge('engine_state', '1 for the state that the engine is in, else 0', ['state']);
+  private readonly engineRestarts = this.counter(
+    'engine_restarts_total',
+    'Times that an engine worker was started again',
+  );
   private readonly tierEntries = this.gauge('tier_entries', 'Blocks in a tier', ['tier']);
   private readonly tierBytes = this.gauge('tier_bytes', 'Bytes in a tier', ['tier']);
   private readonly tierHits = this.counter('tier_hits_total', 'Blocks found in a tier', ['tier']);
@@ -83,9 +96,13 @@ export class ServerMetrics {
     collectDefaultMetrics({ register: this.registry });
   }
 
-  /** @returns Prometheus' text format; without `engine` (not ready yet) only what the HTTP thread counts */
-  async render(engine: Engine | undefined): Promise<string> {
-    if (engine) this.take(await engine.statistics());
+  /** @returns Prometheus' text format; without services (not ready yet) only what the HTTP thread counts */
+  async render(services: Pick<Services, 'engine' | 'cache'> | undefined): Promise<string> {
+    if (services) {
+      const { engine, cache } = services;
+      this.take(engine.statistics(), await cache.statistics());
+      this.takeState(engine.state);
+    }
     return this.registry.metrics();
   }
 
@@ -97,8 +114,12 @@ export class ServerMetrics {
     this.errors.inc({ code });
   }
 
-  ingested(origin: string): void {
-    this.ingestedBlocks.inc({ origin });
+  ingested(origin: Origin): void {
+    this.ingestedBlocks.inc({ origin: this.named(origin) });
+  }
+
+  private named(origin: Origin): string {
+    return wireOrigin(origin, this.brand);
   }
 
   /** Starts following one choice. */
@@ -106,7 +127,7 @@ export class ServerMetrics {
     const started = performance.now();
     let lastToken: number | undefined;
     let firstToken: number | undefined;
-    let farthest: (typeof ORIGINS)[number] = 'pool';
+    let farthest: Origin = 'pool';
     let tokens = 0;
     const seconds = (from: number, to: number) => (to - from) / 1000;
     const metrics = this;
@@ -114,7 +135,7 @@ export class ServerMetrics {
       prefilled(event) {
         for (const { origin } of event.blocks) {
           if (origin === 'computed') metrics.blockMisses.inc();
-          else metrics.blockHits.inc({ tier: origin });
+          else metrics.blockHits.inc({ tier: metrics.named(origin) });
           if (ORIGINS.indexOf(origin) > ORIGINS.indexOf(farthest)) farthest = origin;
         }
         metrics.queueTime.observe(event.queueMs / 1000);
@@ -127,7 +148,7 @@ export class ServerMetrics {
         if (lastToken === undefined) {
           firstToken = now;
           metrics.timeToFirstToken.observe(seconds(started, now));
-          metrics.ttftByTier.observe({ tier: farthest }, seconds(started, now));
+          metrics.ttftByTier.observe({ tier: metrics.named(farthest) }, seconds(started, now));
         } else metrics.interToken.observe(seconds(lastToken, now));
         lastToken = now;
       },
@@ -148,8 +169,13 @@ export class ServerMetrics {
     };
   }
 
-  private take(statistics: EngineStatistics): void {
-    const { pool, repository } = statistics;
+  private takeState({ name, restarts }: EngineState): void {
+    for (const state of ENGINE_STATES) this.engineState.set({ state }, state === name ? 1 : 0);
+    setTotal(this.engineRestarts, restarts);
+  }
+
+  private take(statistics: EngineStatistics, { host, store }: CacheStatistics): void {
+    const { pool } = statistics;
     this.running.set(statistics.running);
     this.waiting.set(statistics.waiting);
     this.cacheUsage.set(pool.pages === 0 ? 0 : pool.activePages / pool.pages);
@@ -159,15 +185,18 @@ export class ServerMetrics {
       this.hits,
       Object.values(statistics.hitTokens).reduce((sum, tokens) => sum + tokens, 0),
     );
-    setTotals(this.hitTokens, Object.entries(statistics.hitTokens));
+    setTotals(
+      this.hitTokens,
+      (['pool', 'host', 'store'] as const).map((tier) => [wireOrigin(tier, store?.brand), statistics.hitTokens[tier]]),
+    );
     setTotal(this.promptTokens, statistics.promptTokens);
     setTotal(this.generationTokens, statistics.generatedTokens);
     setTotal(this.repairedTokens, statistics.repairedTokens);
     setTotal(this.preemptions, statistics.preemptions);
     setTotal(this.stepSeconds, statistics.stepMs / 1000);
     setTotal(this.runSeconds, statistics.runMs / 1000);
-    const tiers: [string, TierStatistics][] = [['host', repository.host]];
-    if (repository.store) tiers.push([repository.store.tier, repository.store]);
+    const tiers: [string, TierStatistics][] = [['host', host]];
+    if (store) tiers.push([store.brand, store]);
     const each = (field: keyof TierStatistics): [string, number][] =>
       tiers.map(([tier, values]) => [tier, values[field]]);
     this.tierEntries.set({ tier: 'pool' }, pool.cachedBlocks);
@@ -181,9 +210,9 @@ export class ServerMetrics {
     setTotals(this.tierCorrupt, each('corrupt'));
     setTotals(this.tierLoadedBytes, each('loadedBytes'));
     setTotals(this.tierLoadSeconds, each('loadSeconds'));
-    if (repository.store) {
-      setTotals(this.storeFailures, [[repository.store.tier, repository.store.failures]]);
-      this.breaker.set({ tier: repository.store.tier }, repository.store.breaker === 'closed' ? 0 : 1);
+    if (store) {
+      setTotals(this.storeFailures, [[store.brand, store.failures]]);
+      this.breaker.set({ tier: store.brand }, store.breaker === 'closed' ? 0 : 1);
     }
   }
 

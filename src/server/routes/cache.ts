@@ -1,6 +1,6 @@
 /** /v1/blocks/{hash} and /v1/cache: what is cached in which tier, and dropping it. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import type { CacheTier, TierStatistics } from '../../cache/block-store.js';
+import type { CacheStatistics, TierStatistics } from '../../cache/tiers.js';
 import type { EngineStatistics } from '../../engine/engine.js';
 import { BlockstitchError } from '../../errors.js';
 import type { Lifecycle } from '../lifecycle.js';
@@ -14,6 +14,7 @@ import {
 } from '../schemas/cache-schema.js';
 import { errorResponses } from '../schemas/error-schema.js';
 import { json } from '../schemas/response-forms.js';
+import { tiersNamed, type WireTier, wireOrigin } from '../wire-tiers.js';
 
 const tags = ['cache'];
 
@@ -22,7 +23,7 @@ const blockSchema = {
   tags,
   summary: 'Which tiers hold a block',
   params: BlockHashSchema,
-  response: { 200: json(BlockSchema, 'The block.'), ...errorResponses([], ['block_not_found', 'engine_failed']) },
+  response: { 200: json(BlockSchema, 'The block.'), ...errorResponses([], ['block_not_found', 'store_failed']) },
 };
 const deleteBlockSchema = {
   ...blockSchema,
@@ -42,36 +43,42 @@ const flushSchema = {
   tags,
   summary: 'Drop every cached block, from all tiers or some',
   querystring: FlushQuerySchema,
-  response: { 200: json(FlushedSchema, 'How many were dropped.'), ...errorResponses([], ['engine_failed']) },
+  response: { 200: json(FlushedSchema, 'How many were dropped.'), ...errorResponses([], ['store_failed']) },
 };
 
 export const cache: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }> = async (app, { lifecycle }) => {
   app.get('/v1/blocks/:hash', { schema: blockSchema }, async (request) => {
     const { hash } = request.params;
-    const [found] = await lifecycle.services().engine.locate([hash]);
+    const { cache: blocks } = lifecycle.services();
+    const [found] = await blocks.find([hash]);
     if (!found || found.tiers.length === 0) throw new BlockstitchError('block_not_found', { hash }, { param: 'hash' });
-    return { hash, object: 'block', tiers: found.tiers, tokens: found.tokens ?? null, bytes: found.bytes ?? null };
+    const tiers = found.tiers.map((tier) => wireOrigin(tier, blocks.brand));
+    return { hash, object: 'block', tiers, tokens: found.tokens ?? null, bytes: found.bytes ?? null };
   });
 
   app.delete('/v1/blocks/:hash', { schema: deleteBlockSchema }, async (request) => {
     const { hash } = request.params;
-    const dropped = await lifecycle.services().engine.evict([hash]);
-    if (dropped === 0) throw new BlockstitchError('block_not_found', { hash }, { param: 'hash' });
+    const { blocks, failure } = await lifecycle.services().cache.forget({ keys: [hash] });
+    if (failure !== undefined) throw new BlockstitchError('store_failed', { reason: failure });
+    if (blocks === 0) throw new BlockstitchError('block_not_found', { hash }, { param: 'hash' });
     return { hash, object: 'block.deleted', deleted: true };
   });
 
   app.get('/v1/cache', { schema: cacheSchema }, async () => {
-    return wireCache(await lifecycle.services().engine.statistics());
+    const { engine, cache: blocks } = lifecycle.services();
+    return wireCache(engine.statistics(), await blocks.statistics());
   });
 
   app.delete('/v1/cache', { schema: flushSchema }, async (request) => {
-    const tiers = request.query.tiers?.split(',') as CacheTier[] | undefined;
-    return { object: 'cache.flushed', blocks: await lifecycle.services().engine.evict(undefined, tiers) };
+    const { cache: blocks } = lifecycle.services();
+    const tiers = tiersNamed(request.query.tiers?.split(','), blocks.brand);
+    const { blocks: dropped, failure } = await blocks.forget({ prefix: '' }, tiers);
+    if (failure !== undefined) throw new BlockstitchError('store_failed', { reason: failure });
+    return { object: 'cache.flushed', blocks: dropped };
   });
 };
 
-function wireCache({ pool, repository, queriedTokens, hitTokens }: EngineStatistics) {
-  const { store } = repository;
+function wireCache({ pool, queriedTokens, hitTokens }: EngineStatistics, { host, store }: CacheStatistics) {
   return {
     object: 'cache',
     pool: {
@@ -83,16 +90,18 @@ function wireCache({ pool, repository, queriedTokens, hitTokens }: EngineStatist
       page_bytes: pool.pageBytes,
       cached_blocks: pool.cachedBlocks,
     },
-    tiers: [wireTier('host', repository.host), ...(store ? [wireTier(store.tier, store)] : [])],
-    store: store ? { tier: store.tier, breaker: store.breaker, failures: store.failures } : null,
+    tiers: [wireTier('host', host), ...(store ? [wireTier(store.brand, store)] : [])],
+    store: store ? { tier: store.brand, breaker: store.breaker, failures: store.failures } : null,
     queried_tokens: queriedTokens,
-    hit_tokens: hitTokens,
+    hit_tokens: {
+      pool: hitTokens.pool,
+      host: hitTokens.host,
+      lmdb: store?.brand === 'lmdb' ? hitTokens.store : 0,
+      redis: store?.brand === 'redis' ? hitTokens.store : 0,
+    },
   };
 }
 
-function wireTier(
-  tier: CacheTier,
-  { entries, bytes, hits, misses, corrupt, loadedBytes, loadSeconds }: TierStatistics,
-) {
+function wireTier(tier: WireTier, { entries, bytes, hits, misses, corrupt, loadedBytes, loadSeconds }: TierStatistics) {
   return { tier, entries, bytes, hits, misses, corrupt, loaded_bytes: loadedBytes, load_seconds: loadSeconds };
 }

@@ -119,8 +119,8 @@ async function startChat(
     services.model,
     services.config,
   );
-  const salt = body.cache_salt === undefined ? {} : { cacheSalt: body.cache_salt };
-  return new Choices(services, { id, plan, sampling, stops, count, ...salt, ...repairOptions(body) });
+  const scope = { tenant: '', salt: body.cache_salt ?? '' };
+  return new Choices(services, { label: id, plan, sampling, stops, count, scope, ...repairOptions(body) });
 }
 
 function newTokenLimit(body: ChatBody): { field: string; value: number } | undefined {

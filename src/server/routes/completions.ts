@@ -76,8 +76,8 @@ async function startCompletion(services: Services, body: CompletionBody, id: str
     services.model,
     services.config,
   );
-  const salt = body.cache_salt === undefined ? {} : { cacheSalt: body.cache_salt };
-  return new Choices(services, { id, plan, sampling, stops, count, ...salt, ...repairOptions(body) });
+  const scope = { tenant: '', salt: body.cache_salt ?? '' };
+  return new Choices(services, { label: id, plan, sampling, stops, count, scope, ...repairOptions(body) });
 }
 
 /** @throws BlockstitchError `empty_input`, `payload_too_large`, `invalid_request` */

@@ -44,6 +44,6 @@ export const health: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle; metrics: 
   });
 
   app.get('/metrics', { schema: metricsSchema, logLevel: 'warn' }, async (_request, reply) => {
-    return reply.type(metrics.registry.contentType).send(await metrics.render(lifecycle.servicesIfAny()?.engine));
+    return reply.type(metrics.registry.contentType).send(await metrics.render(lifecycle.servicesIfAny()));
   });
 };

@@ -1,0 +1,91 @@
+/**
+ * What keeps a forgotten block forgotten: every load and save under way is on record here, and so is every forget.
+ * A forget marks the operations that began before it; what a mark names, the operation may no longer keep.
+ * Knows keys, tiers and time order; moving bytes is the cache's.
+ */
+import { type BlockKey, type BlockSelection, type CacheTier, covering, type LowerTier } from './tiers.js';
+
+/** One load or save under way. */
+export class Operation {
+  readonly key: BlockKey;
+  /** Tiers that were told to forget the block since this began: it must not keep it there. */
+  readonly forgotten: Set<LowerTier>;
+  /** Aborted when the store is told to forget. */
+  readonly #storeForgotten = new AbortController();
+  /** The part that writes to the store, while it runs. */
+  storeWrite: Promise<unknown> | undefined;
+
+  constructor(key: BlockKey, forgotten: Iterable<LowerTier>) {
+    this.key = key;
+    this.forgotten = new Set(forgotten);
+    if (this.forgotten.has('store')) this.#storeForgotten.abort();
+  }
+
+  get signal(): AbortSignal {
+    return this.#storeForgotten.signal;
+  }
+
+  forget(tiers: Iterable<LowerTier>): void {
+    for (const tier of tiers) this.forgotten.add(tier);
+    if (this.forgotten.has('store')) this.#storeForgotten.abort();
+  }
+}
+
+interface Forget {
+  covers: (key: BlockKey) => boolean;
+  lower: readonly LowerTier[];
+}
+
+export class Forgetting {
+  readonly #operations = new Map<BlockKey, Set<Operation>>();
+  readonly #forgets = new Set<Forget>();
+
+  /**
+   * Puts a load or a save on record; call `end` when it is over. It is marked at once where a forget is under way: it may
+   * work on what was there before.
+   *
+   * @param forgotten tiers that the block's computation was told to keep away from
+   */
+  begin(key: BlockKey, forgotten: Iterable<LowerTier> = []): Operation {
+    const operation = new Operation(key, forgotten);
+    for (const { covers, lower } of this.#forgets) if (covers(key)) operation.forget(lower);
+    const ofKey = this.#operations.get(key) ?? new Set();
+    this.#operations.set(key, ofKey.add(operation));
+    return operation;
+  }
+
+  end(operation: Operation): void {
+    const ofKey = this.#operations.get(operation.key);
+    ofKey?.delete(operation);
+    if (ofKey?.size === 0) this.#operations.delete(operation.key);
+  }
+
+  /**
+   * Runs a forget: what began before it, or begins beside it, is marked.
+   *
+   * @param work drops the blocks; it gets the operations that were marked
+   */
+  async during<T>(
+    selection: BlockSelection,
+    tiers: ReadonlySet<CacheTier>,
+    work: (marked: readonly Operation[]) => Promise<T>,
+  ): Promise<T> {
+    const covers = covering(selection);
+    const lower = (['host', 'store'] as const).filter((tier) => tiers.has(tier));
+    const forget: Forget = { covers, lower };
+    const marked: Operation[] = [];
+    this.#forgets.add(forget);
+    for (const [key, operations] of this.#operations) {
+      if (!covers(key)) continue;
+      for (const operation of operations) {
+        operation.forget(lower);
+        marked.push(operation);
+      }
+    }
+    try {
+      return await work(marked);
+    } finally {
+      this.#forgets.delete(forget);
+    }
+  }
+}

@@ -1,0 +1,279 @@
+/**
+ * The tier `store`, guarded: circuit breakers in front of it, the codec behind it, one computation of a missing block
+ * across replicas, and no wait that is longer than computing.
+ * Knows keys, values and time. What must not be kept is `forgetting.ts`'s; host memory is the cache's.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { decodeBlock, encodeBlock, HEADER_BYTES, payloadBytes } from './block-codec.js';
+import type { ByteStore } from './byte-store.js';
+import { type BreakerOptions, CircuitBreaker } from './circuit-breaker.js';
+import { type LoadClock, LoadCostModel, type LoadCostOptions } from './load-cost-model.js';
+import type { BlockKey, BlockShape, BlockValue, CacheStatistics } from './tiers.js';
+
+export type StoreCalls = 'reads' | 'writes' | 'locks';
+
+export interface StoredBlocksOptions {
+  shape: BlockShape;
+  store: ByteStore;
+  /** Told once per key of a value that a check refused. */
+  onCorrupt?: (key: BlockKey, reason: string) => void;
+  /** Told when the store is given up for a while, and when it is well again. */
+  onStoreChange?: (state: 'open' | 'closed', calls: StoreCalls, reason: string) => void;
+  breaker?: Pick<BreakerOptions, 'threshold' | 'restMs' | 'timeoutMs'>;
+  cost?: LoadCostOptions;
+  /** Milliseconds that a delete may take before it is reported as failed. */
+  deleteTimeoutMs?: number;
+}
+
+/** What is known of a block that is asked for; all of it is optional. */
+export interface HoldWanted {
+  tokens?: number;
+  /** Milliseconds that prefilling it would take. */
+  computeMs?: number | undefined;
+  signal?: AbortSignal;
+}
+
+/** Whoever is told `undefined` holds the right (across replicas) to compute the block, and must call `release`. */
+export type StoreAnswer = { value: BlockValue; loadMs: number } | { value: undefined; release(): Promise<void> };
+
+export interface StoreLoad {
+  answer: StoreAnswer;
+  /** A value that comes after the wait was given up; resolves when the load is over, however it ended. */
+  late: Promise<BlockValue | undefined>;
+}
+
+export type Deleted = { ok: true; count: number } | { ok: false; reason: string };
+
+/** A lock outlives its prefill by this factor before it is taken for its dead holder's. */
+const LOCK_TTL_FACTOR = 4;
+const LOCK_TTL_MS = { least: 1_000, most: 30_000, unknown: 5_000 };
+/** Wait for another replica's prefill while nothing is known of what ours would cost. */
+const UNKNOWN_WAIT_MS = 250;
+/** Pauses between looks at another replica's prefill, doubled each time. */
+const POLL_MS = { first: 2, most: 50 };
+/** Keys that a set remembers before it begins anew. */
+const MAX_REMEMBERED = 10_000;
+/** Nobody waits for a write but who ingests; large blocks take their time. */
+const WRITE_TIMEOUT_MS = 30_000;
+const DELETE_TIMEOUT_MS = 15_000;
+const STATISTICS_TIMEOUT_MS = 2_000;
+
+const NOTHING_LATE = Promise.resolve(undefined);
+const NOBODY_HAS_IT: StoreLoad = { answer: { value: undefined, release: async () => {} }, late: NOTHING_LATE };
+
+export class StoredBlocks {
+  readonly #options: StoredBlocksOptions;
+  readonly #store: ByteStore;
+  /** Apart: a full disk must not keep blocks from being read, nor locks that work hide that writes fail. */
+  readonly #reads: CircuitBreaker;
+  readonly #writes: CircuitBreaker;
+  readonly #locks: CircuitBreaker;
+  readonly #cost: LoadCostModel;
+  /** Blocks being computed although the store may have them: they need not be written again. */
+  readonly #passedOver = new Set<BlockKey>();
+  readonly #reported = new Set<BlockKey>();
+  readonly #counts = { hits: 0, misses: 0, corrupt: 0, loadedBytes: 0, loadSeconds: 0, passedOver: 0, late: 0 };
+  #sizes = { entries: 0, bytes: 0 };
+  #failedDeletes = 0;
+
+  constructor(options: StoredBlocksOptions) {
+    this.#options = options;
+    this.#store = options.store;
+    const breaker = (calls: StoreCalls) =>
+      new CircuitBreaker({
+        ...(calls === 'writes' ? { timeoutMs: WRITE_TIMEOUT_MS } : {}),
+        ...options.breaker,
+        onChange: (state, reason) => options.onStoreChange?.(state, calls, reason),
+      });
+    this.#reads = breaker('reads');
+    this.#writes = breaker('writes');
+    this.#locks = breaker('locks');
+    this.#cost = new LoadCostModel(options.cost);
+  }
+
+  get brand(): ByteStore['brand'] {
+    return this.#store.brand;
+  }
+
+  /** Which of the keys the store has; none where it cannot be asked. */
+  async has(keys: readonly BlockKey[]): Promise<ReadonlySet<BlockKey>> {
+    if (keys.length === 0) return new Set();
+    const answer = await this.#reads.run(() => this.#store.has(keys));
+    return new Set(answer.ok ? keys.filter((_, index) => answer.result[index] === true) : []);
+  }
+
+  /**
+   * The block's value, or the right to compute it. Waits for the store, and for another replica's prefill, no longer than
+   * computing takes. Never rejects.
+   */
+  async load(key: BlockKey, wanted: HoldWanted): Promise<StoreLoad> {
+    const { tokens, computeMs } = wanted;
+    const { shape } = this.#options;
+    if (tokens !== undefined && !this.#cost.worthLoading(HEADER_BYTES + payloadBytes(shape, tokens), computeMs)) {
+      this.#counts.passedOver++;
+      remember(this.#passedOver, key);
+      return NOBODY_HAS_IT;
+    }
+    const clock = this.#cost.begin(computeMs);
+    const waited = new AbortController();
+    const stop = wanted.signal === undefined ? waited.signal : AbortSignal.any([waited.signal, wanted.signal]);
+    const search = this.#search(key, computeMs, stop, clock);
+    let timer: NodeJS.Timeout | undefined;
+    const outOfTime = new Promise<undefined>((resolve) => {
+      timer = setTimeout(resolve, clock.waitMs, undefined);
+    });
+    const answer = await Promise.race([search, outOfTime]);
+    clearTimeout(timer);
+    if (answer !== undefined) return { answer, late: NOTHING_LATE };
+    this.#counts.late++;
+    clock.giveUp();
+    waited.abort();
+    // It may still come, for the host tier; a right to compute that comes now is nobody's.
+    const late = search.then(async (after) => {
+      if (after.value === undefined) await after.release();
+      return after.value;
+    });
+    return { answer: NOBODY_HAS_IT.answer, late };
+  }
+
+  /**
+   * Writes a block.
+   *
+   * @param signal aborted when the block was forgotten meanwhile
+   * @returns why it is not durable; undefined where it is
+   */
+  async save(key: BlockKey, value: BlockValue, signal: AbortSignal): Promise<string | undefined> {
+    if (this.#passedOver.delete(key) && (await this.has([key])).has(key)) return undefined;
+    const encoded = await encodeBlock(this.#options.shape, key, value);
+    const stopped = new AbortController();
+    const either = AbortSignal.any([signal, stopped.signal]);
+    const saved = await this.#writes.run(async () => {
+      try {
+        if (!either.aborted) await this.#store.put([{ key, value: encoded }], either);
+      } catch (error) {
+        // A write that was called off says nothing of the store.
+        if (!signal.aborted) throw error;
+      }
+    });
+    // One that took too long must not go on behind a later delete.
+    stopped.abort();
+    return saved.ok ? undefined : saved.reason;
+  }
+
+  /** Deletes do not share the breaker of writes: a store that refuses writes must still make room. */
+  async delete(keys: readonly BlockKey[]): Promise<Deleted> {
+    return this.#deleting(() => this.#store.delete(keys));
+  }
+
+  async clear(prefix: string): Promise<Deleted> {
+    return this.#deleting(() => this.#store.clear(prefix));
+  }
+
+  /** Sizes are those of the last time where the store cannot be asked; being asked has no vote in the breakers. */
+  async statistics(): Promise<NonNullable<CacheStatistics['store']>> {
+    const sizes = await within(this.#store.statistics(), STATISTICS_TIMEOUT_MS).catch(() => undefined);
+    if (sizes !== undefined) this.#sizes = sizes;
+    const states = [this.#reads.state, this.#writes.state, this.#locks.state];
+    return {
+      ...this.#counts,
+      ...this.#sizes,
+      brand: this.brand,
+      breaker: states.includes('open') ? 'open' : states.includes('half-open') ? 'half-open' : 'closed',
+      failures: this.#reads.failures + this.#writes.failures + this.#locks.failures + this.#failedDeletes,
+    };
+  }
+
+  async close(): Promise<void> {
+    await this.#store.close();
+  }
+
+  async #deleting(call: () => Promise<number>): Promise<Deleted> {
+    try {
+      return { ok: true, count: await within(call(), this.#options.deleteTimeoutMs ?? DELETE_TIMEOUT_MS) };
+    } catch (error) {
+      this.#failedDeletes++;
+      return { ok: false, reason: error instanceof Error ? error.message : String(error) };
+    }
+  }
+
+  /** Reads the value; where nobody has it takes the lock, or waits for whoever computes it. Never rejects. */
+  async #search(
+    key: BlockKey,
+    computeMs: number | undefined,
+    stop: AbortSignal,
+    clock: LoadClock,
+  ): Promise<StoreAnswer> {
+    const startMs = performance.now();
+    const giveUpMs = startMs + (computeMs ?? UNKNOWN_WAIT_MS);
+    for (let pauseMs = POLL_MS.first; ; pauseMs = Math.min(pauseMs * 2, POLL_MS.most)) {
+      const value = await this.#read(key);
+      // Only the first look tells what a load costs: later ones have waited for somebody's prefill.
+      if (pauseMs === POLL_MS.first) clock.end(value && HEADER_BYTES + value.payload.byteLength);
+      if (value !== undefined) return this.#found(value, startMs);
+      const lock = await this.#locks.run(() => this.#store.lock(key, lockTtlMs(computeMs)));
+      const held = lock.ok ? lock.result : undefined;
+      if (held !== undefined) {
+        // Whoever held the lock before may have saved the block since the look above.
+        const late = await this.#read(key);
+        if (late !== undefined) {
+          await this.#locks.run(() => held.release());
+          return this.#found(late, startMs);
+        }
+      }
+      if (!lock.ok || held !== undefined || stop.aborted || performance.now() >= giveUpMs) {
+        this.#counts.misses++;
+        return {
+          value: undefined,
+          release: async () => void (held && (await this.#locks.run(() => held.release()))),
+        };
+      }
+      await delay(pauseMs);
+    }
+  }
+
+  #found(value: BlockValue, startMs: number): StoreAnswer {
+    const loadMs = performance.now() - startMs;
+    this.#counts.hits++;
+    this.#counts.loadedBytes += value.payload.byteLength;
+    this.#counts.loadSeconds += loadMs / 1000;
+    return { value, loadMs };
+  }
+
+  async #read(key: BlockKey): Promise<BlockValue | undefined> {
+    const answer = await this.#reads.run(() => this.#store.get([key]));
+    const bytes = answer.ok ? answer.result[0] : undefined;
+    if (bytes === undefined) return undefined;
+    const decoded = await decodeBlock(this.#options.shape, key, bytes);
+    if (decoded.ok) return decoded.value;
+    this.#counts.corrupt++;
+    if (!this.#reported.has(key)) {
+      remember(this.#reported, key);
+      this.#options.onCorrupt?.(key, decoded.reason);
+    }
+    await this.delete([key]);
+    return undefined;
+  }
+}
+
+/** @throws Error when there is no answer in time; the call itself goes on */
+async function within<T>(call: Promise<T>, ms: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
+  });
+  try {
+    return await Promise.race([call, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function remember(keys: Set<BlockKey>, key: BlockKey): void {
+  if (keys.size >= MAX_REMEMBERED) keys.clear();
+  keys.add(key);
+}
+
+function lockTtlMs(computeMs: number | undefined): number {
+  if (computeMs === undefined) return LOCK_TTL_MS.unknown;
+  return Math.ceil(Math.min(Math.max(computeMs * LOCK_TTL_FACTOR, LOCK_TTL_MS.least), LOCK_TTL_MS.most));
+}
