@@ -1,6 +1,6 @@
-// Single-query attention as a decode step runs it, timed layer after layer over a pool of many layers, beside the
-// machine's ceilings measured over the same memory in the same rounds. Prints JSON; bench/kernel.ts makes the report.
-//   attention_bench [tokens] [layers] [rounds] [threads] [group]      with a group: that one alone, for profiling
+// Times the attention of a decode step (one query row), layer after layer over a pool of many layers. In the same rounds
+// it measures the machine's ceilings over the same memory. Prints JSON; bench/kernel.ts makes the report.
+//   attention_bench [tokens] [layers] [rounds] [threads] [group]      a group runs alone, for profiling
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -100,15 +100,14 @@ double timeAttention(ThreadTeam& team, KvPool& pool, const Step& step, size_t gr
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
-/// Times the kernel took a core away from one of this process's threads.
+/// How often the operating system took a core away from a thread of this process.
 long preemptions() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   return usage.ru_nivcsw;
 }
 
-/// Measures until no thread was interrupted by another process, ten times at most: what others do on the machine is not
-/// the kernel's doing. Times that were thrown away are counted.
+/// Measures until no other process interrupted a thread, ten times at most. Counts the times that were thrown away.
 double undisturbed(const std::function<double()>& measure, size_t* disturbed) {
   double value = 0;
   for (int attempt = 0; attempt < 10; attempt++) {

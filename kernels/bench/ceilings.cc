@@ -12,7 +12,7 @@ namespace blockstitch::bench {
 
 namespace {
 
-/// Bytes that each thread reads between two looks at which stretch is next.
+/// Bytes that a thread reads before it takes its next stretch.
 constexpr size_t kStretch = 1 << 16;
 
 double secondsSince(std::chrono::steady_clock::time_point begin) {
@@ -25,7 +25,7 @@ void keep(T& value) {
   asm volatile("" : "+x"(value));
 }
 
-/// Sums `bytes` (a multiple of 512) at `from`; `ahead` bytes further are asked for with a prefetch, 0 = never.
+/// Sums `bytes` (a multiple of 512) at `from`. Prefetches `ahead` bytes further; 0 = never.
 using Read = void (*)(const uint8_t* from, size_t bytes, size_t ahead);
 using Multiply = void (*)(size_t rounds);
 

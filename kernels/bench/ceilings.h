@@ -1,5 +1,5 @@
-// What this machine can do at best, measured: bytes read per second, float32 multiply-adds per second.
-// The floor of the attention kernel is computed from these, so they must be honest: the best of several ways.
+// Measures what this machine can do at best: bytes read per second, float32 multiply-adds per second.
+// The floor of the attention kernel follows from these, so each is the best of several ways.
 #pragma once
 
 #include <cstddef>
@@ -10,13 +10,13 @@
 
 namespace blockstitch::bench {
 
-/// Ways of reading memory that are tried: plain, and with the processor told ahead.
+/// Ways of reading memory: plain, and with prefetches.
 constexpr size_t kReadWays = 4;
 
 /// Reads `bytes` at `memory` once, each thread a part of its own. @returns seconds
 double readOnce(ThreadTeam& team, KernelLevel level, size_t way, const uint8_t* memory, size_t bytes);
 
-/// Multiply-adds on registers only, on all threads. @returns float32 operations per second, two to a multiply-add
+/// Multiply-adds on registers only, on all threads. @returns float32 operations per second; a multiply-add counts as two
 double multiplyAddRate(ThreadTeam& team, KernelLevel level);
 
 }  // namespace blockstitch::bench

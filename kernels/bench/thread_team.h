@@ -1,5 +1,5 @@
-// Two or more threads that start the same piece of work together and are waited for: spinning, as ONNX Runtime's own do
-// inside a run, so that waking up is no part of what is timed.
+// Threads that start a piece of work together and wait for each other. They spin, as ONNX Runtime's own threads do inside a
+// run, so the time to wake them is not measured.
 #pragma once
 
 #include <atomic>

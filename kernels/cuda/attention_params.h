@@ -1,4 +1,4 @@
-// Everything one layer's kernels are told: tensors, pool, work lists. Plain data, passed to kernels by value.
+// All parameters of one layer's kernels: tensors, pool, work lists. Plain data, passed to kernels by value.
 #pragma once
 
 #include <cstdint>
@@ -42,7 +42,7 @@ struct AttentionParams {
   }
 };
 
-// Lengths of a plan's work lists: what the grids are made from.
+// Lengths of a plan's work lists. The grids follow from them.
 struct LaunchCounts {
   int decode;
   int prefill;

@@ -65,7 +65,7 @@ class CudaRuntime : public GpuRuntime {
 
   Event createEvent() override {
     cudaEvent_t event = nullptr;
-    // Waiting threads sleep: they are libuv's, and the CPU has better to do.
+    // Waiting threads sleep. They are libuv's, and the CPU has other work.
     check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming | cudaEventBlockingSync), "creating an event");
     return event;
   }

@@ -1,4 +1,4 @@
-// The GpuRuntime that is CUDA, and what the library tells of the machine. A test has an emulation in its place
+// The GpuRuntime over CUDA, and what the library says about the machine. Tests have an emulation instead
 // (kernels/test/emulated_gpu.cc).
 #pragma once
 

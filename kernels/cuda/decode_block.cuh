@@ -1,8 +1,8 @@
 // Decode: up to 16 packed query rows (one or a few new tokens times the query heads of a group) against a run of tiles.
-// Bound by the bytes of KV: each warp of a block takes tiles of its own and reads keys and values straight from their
-// pages into matrix fragments, 16 bytes a lane, with no shared memory and no barrier in between; the warps' results are
-// merged at the end, the splits' results by the combine kernel (flash decoding). The query is rotated again only where
-// the segment changes.
+// The bytes of KV bound its speed. Each warp of a block takes its own tiles and reads keys and values straight from their
+// pages into matrix fragments, 16 bytes a lane, without shared memory or barriers. The warps' results are merged at the
+// end; the combine kernel merges the splits' results (flash decoding). The query is rotated again only where the segment
+// changes.
 //
 // Dims are taken in an order that suits memory. A dot product does not care in which order its dims are summed, so lane
 // (g, q) takes 8 neighbouring dims 32k + 8q .. +7 of key row g: 16 bytes, which serve two products as their two pairs each.
@@ -49,9 +49,9 @@ struct DecodeBlock {
   static constexpr int kBlocks = kPad / 8;
   static constexpr int kElementBytes = kInt8 ? 1 : 2;
   static constexpr int kRunTokens = 16;
-  // With larger heads the registers do not hold keys and values of a run at once.
+  // The registers cannot hold keys and values of a run at once where heads are larger.
   static constexpr bool kValuesAhead = kPad <= 128;
-  // Blocks that a processor's registers are to hold: enough loads under way to keep memory busy.
+  // Blocks on a processor at once. Their loads keep memory busy.
   static constexpr int kBlocksAtOnce = kPad <= 128 ? 3 : 2;
   // 64 modulo 128: the 16-byte reads of eight lanes (two rows, four column groups) touch all banks once.
   static constexpr int kQueryStride = (2 * kPad + 63) / 128 * 128 + 64;
@@ -73,7 +73,7 @@ struct DecodeBlock {
       const int end = begin + perWarp < item.tileEnd ? begin + perWarp : item.tileEnd;
       attendTiles(p, item, rows, kvHead, begin, end, shared + warp * kQueryBytes, states[warp]);
     });
-    blockBarrier();  // queries are done with: their memory now takes the warps' results
+    blockBarrier();  // the queries are no longer needed: the warps' results take their memory
     float* merge = reinterpret_cast<float*>(shared);
     forWarps<kWarps>([&](int warp) { leaveResult(states[warp], rows, merge + warp * kMergeFloats); });
     blockBarrier();
@@ -86,7 +86,7 @@ struct DecodeBlock {
   using State = SoftmaxState<1, kBlocks>;
   using Raw = RawElements<kInt8>;
 
-  // 16 neighbouring cached tokens of one layer and kv head.
+  // 16 neighbouring cached tokens at one layer and kv head.
   struct Run {
     const unsigned char* keys;
     const unsigned char* values;

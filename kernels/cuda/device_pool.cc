@@ -11,7 +11,7 @@ namespace blockstitch::cuda {
 
 namespace {
 
-// Room for the plan of a step of about 16k tiles before anything has to grow.
+// Room for the plan of a step of about 16k tiles. Larger plans make it grow.
 constexpr size_t kFirstPlanValues = 1 << 17;
 
 void require(bool holds, const std::string& what) {
@@ -24,7 +24,7 @@ PoolLayout layoutOf(const DevicePoolShape& shape) {
   require(withHeadDim(shape.headDim, [](auto) {}), "there is no CUDA kernel for head_dim " + std::to_string(shape.headDim) +
                                                        " (64, 80, 96, 128 and 256 have one)");
   require(shape.pageTokens == 16 || shape.pageTokens == 32, "pages on a GPU have 16 or 32 tokens");
-  require(shape.layers > 0 && shape.kvHeads > 0, "bad layers or kv heads");
+  require(shape.layers > 0 && shape.kvHeads > 0, "a KV pool needs 1 layer and 1 kv head or more");
   KvType type = KvType::kFloat16;
   switch (static_cast<KvDtype>(shape.dtype)) {
     case KvDtype::kFloat16: type = KvType::kFloat16; break;
@@ -37,7 +37,7 @@ PoolLayout layoutOf(const DevicePoolShape& shape) {
 
 DevicePool::DevicePool(GpuRuntime& runtime, int device, const DevicePoolShape& shape)
     : runtime_(runtime), device_(device), pages_(shape.pages), layout_(layoutOf(shape)) {
-  require(pages_ > 0 && pages_ <= INT32_MAX, "bad number of pages");
+  require(pages_ > 0 && pages_ <= INT32_MAX, "a KV pool has 1 to 2147483647 pages");
   runtime_.use(device_);
   memory_ = static_cast<unsigned char*>(runtime_.allocate(static_cast<size_t>(pages_ * layout_.pageBytes())));
   try {
@@ -60,11 +60,11 @@ DevicePool::~DevicePool() {
     runtime_.use(device_);
     runtime_.wait(lastUse_);
   } catch (const GpuError&) {
-    // The device is lost: what follows frees what it can.
+    // The device is lost. The code below frees what it can.
   }
   reader_.reset();
   writer_.reset();
-  // All work is past, and the last step's stream may be gone with its session: nothing is ordered by it any more.
+  // All work is done. The last step's stream may be gone with its session, so nothing may use it any more.
   for (PlanSlot& slot : slots_) {
     runtime_.releasePinned(slot.pinned);
     if (slot.device != nullptr) runtime_.releaseOn(nullptr, slot.device);
@@ -77,9 +77,9 @@ DevicePool::~DevicePool() {
 
 void DevicePool::check(const DeviceAttention& a) const {
   require(a.layer >= 0 && a.layer < layout_.layers && a.kvHeads == layout_.kvHeads && a.headDim == layout_.headDim,
-          "the KV pool was made for another model");
+          "the KV pool was made for another model: its layers, kv heads or head_dim differ");
   require(a.heads > 0 && a.heads % a.kvHeads == 0, "heads must be a multiple of kv heads");
-  require(a.rotaryDim >= 0 && a.rotaryDim <= a.headDim && a.rotaryDim % 2 == 0, "bad rotary_dim");
+  require(a.rotaryDim >= 0 && a.rotaryDim <= a.headDim && a.rotaryDim % 2 == 0, "rotary_dim must be even and no larger than head_dim");
   const KvDtype type = static_cast<KvDtype>(a.elementType);
   require(type == KvDtype::kFloat16 || type == KvDtype::kBfloat16, "query, key and value must be float16 or bfloat16");
 }
@@ -88,7 +88,7 @@ void DevicePool::attend(const DeviceAttention& a) {
   check(a);
   runtime_.use(device_);
   const std::lock_guard<std::mutex> lock(mutex_);
-  // Buffers are reused in stream order; a step on another stream goes behind the last one.
+  // Buffers are reused in stream order. A step on another stream waits for the last one.
   if (a.stream != lastStream_) runtime_.follow(a.stream, lastUse_);
   lastStream_ = a.stream;
   PlanSlot& slot = slotFor(a);
@@ -121,7 +121,7 @@ DevicePool::PlanSlot& DevicePool::slotFor(const DeviceAttention& a) {
   for (PlanSlot& slot : slots_) {
     if (slot.metadata.size() != a.metadataSize || slot.metadata.empty()) continue;
     if (slot.heads != a.heads || slot.window != a.window || slot.positions != a.positions || slot.rows != a.rows) continue;
-    // A plan hangs on its metadata alone, so that of an earlier step serves an equal one. Addresses say nothing.
+    // A plan depends on its metadata alone, so an equal step may take an earlier step's plan. Addresses prove nothing.
     if (std::memcmp(slot.metadata.data(), a.metadata, a.metadataSize * sizeof(int32_t)) == 0) return slot;
   }
   PlanSlot& slot = slots_[nextSlot_];
@@ -142,7 +142,7 @@ void DevicePool::fill(PlanSlot& slot, const DeviceAttention& a) {
                         runtime_.processors(device_)};
   buildStepPlan(step, shape, slot.plan);
   plansBuilt_++;
-  runtime_.wait(slot.used);  // the step that used this slot: slots_.size() plans ago, so it is past
+  runtime_.wait(slot.used);  // its last step is slots_.size() plans old, so it is done
   const size_t values = slot.plan.packed.size();
   reserve(slot, values, a.stream);
   if (values > 0) {

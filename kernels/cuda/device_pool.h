@@ -1,5 +1,5 @@
 // The KV pool of one GPU: one allocation cut in pages, the attention that runs over it, and copies in and out.
-// Knows streams and buffers; which page belongs to whom is accounted in TypeScript (docs/decisions/002).
+// Knows streams and buffers. TypeScript accounts which page belongs to whom (docs/decisions/002).
 //
 // A step's metadata goes to the device once: the first layer builds the plan and puts one copy on the stream, later layers
 // find the plan by the metadata's content. Nothing waits inside a step.

@@ -126,8 +126,8 @@ BS_BOTH uint32_t pairHighs(uint32_t a, uint32_t b) {
 }
 
 // Two signed bytes of `word` (byte `first` and the next) as a pair of C; exact. Bytes are put under the exponent of a
-// number whose last place is 1 (1024 for half, 2^23 for float), so that no integer conversion is needed: those run at a
-// quarter of the rate or less.
+// number whose last place is 1 (1024 for half, 2^23 for float). This saves integer conversions, which run at a quarter of
+// the rate or less.
 template <class C>
 BS_BOTH uint32_t packBytes(uint32_t word, int first);
 

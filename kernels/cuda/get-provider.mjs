@@ -2,10 +2,10 @@
 /**
  * Puts ONNX Runtime's CUDA provider beside onnxruntime-node's own library, in the version that is installed:
  * `node kernels/cuda/get-provider.mjs [--from DIR|FILE.whl|FILE.nupkg] [--source package|pypi] [--into DIR] [--check]`.
- * Knows no place to download from: without --from it runs the package's own install script, which npm was not allowed to
- * run, or, with --source pypi, has pip fetch the same libraries in the Python package onnxruntime-gpu. Needs `unzip` for
- * archives. Says in the end which CUDA libraries the provider asks for and which of them this machine lacks.
- * Exit code 1, with the reason, when the libraries are not there in the end.
+ * Knows no download address. Without --from it runs the package's own install script, which npm does not run. With
+ * --source pypi, pip fetches the same libraries in the Python package onnxruntime-gpu. Archives need `unzip`.
+ * At the end it says which CUDA libraries the provider needs and which of them this machine lacks.
+ * Exit code 1, with the reason, when the libraries are still missing.
  */
 import { spawnSync } from 'node:child_process';
 import {
@@ -86,7 +86,7 @@ function locate(scratch) {
   if (values.source === 'package') return runInstallScript();
   if (values.source === 'pypi') {
     console.log(`downloading onnxruntime-gpu ${version} with pip (about 250 MB)`);
-    // Any Python version's wheel will do: of it only the provider is taken, which is no Python module.
+    // The wheel of any Python version will do: only the provider is taken from it, and that is not a Python module.
     const pip = ['-m', 'pip', 'download', '--no-deps', '--only-binary=:all:', '--quiet', '--disable-pip-version-check'];
     for (const python of ['311', '312', '313']) {
       const result = spawnSync(
@@ -106,7 +106,7 @@ function locate(scratch) {
   return fail(`--source is package or pypi, not ${values.source}`);
 }
 
-/** @returns onnxruntime-node's own folder: the script writes nowhere else */
+/** @returns onnxruntime-node's own folder, the only one that the script writes to */
 function runInstallScript() {
   const wanted = missingIn(ownFolder);
   if (wanted.length === 0) return ownFolder;
@@ -121,7 +121,7 @@ function runInstallScript() {
   });
   const missing = missingIn(ownFolder);
   if (status !== 0 || missing.length > 0) {
-    // What it left half written must not pass for a library the next time.
+    // A file that is half written must not pass for a library the next time.
     for (const name of wanted) rmSync(join(ownFolder, name), { force: true });
     fail(
       `onnxruntime-node's install script did not fetch ${missing.join(' and ') || 'everything'} (exit code ${status})\n` +
@@ -152,7 +152,7 @@ function install(folder) {
   }
 }
 
-/** Which libraries the provider needs, by the dynamic linker's own word. */
+/** Which libraries the provider needs, as the dynamic linker says. */
 function report() {
   const { stdout = '' } = spawnSync('ldd', [join(target, 'libonnxruntime_providers_cuda.so')], { encoding: 'utf8' });
   const missing = stdout

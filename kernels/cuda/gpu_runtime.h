@@ -1,6 +1,6 @@
 // What the pool asks of a GPU's runtime: memory, streams, events, copies, launches. One implementation calls CUDA
-// (cuda_gpu_runtime.cc); tests have one that is host memory and runs the kernels' device functions on the CPU.
-// Every call may throw GpuError; nothing waits but what says so.
+// (cuda_gpu_runtime.cc). The tests' one has host memory and runs the kernels' device functions on the CPU.
+// Every call may throw GpuError. A call waits only where its comment says so.
 #pragma once
 
 #include <cstddef>
@@ -39,7 +39,7 @@ class GpuRuntime {
   virtual Event createEvent() = 0;
   virtual void destroyEvent(Event event) noexcept = 0;
   virtual void record(Event event, Stream stream) = 0;
-  // Work put on `stream` from now on starts after the event. An event that was never recorded is past.
+  // Work that is put on `stream` from now on starts after the event. An event that was never recorded is past.
   virtual void follow(Stream stream, Event event) = 0;
   // Blocks this thread until the event is past.
   virtual void wait(Event event) = 0;

@@ -7,7 +7,7 @@
 namespace blockstitch::cuda {
 
 // Calls `use(Dim<headDim>{})` for a head dim that the kernels know. Returns false for any other.
-// BS_FEW_HEAD_DIMS leaves out all but the two oddest, for builds (sanitizers) that would compile for minutes.
+// BS_FEW_HEAD_DIMS keeps only the two oddest, for builds (sanitizers) that would compile for minutes.
 template <int kDim>
 struct Dim {
   static constexpr int value = kDim;
@@ -27,8 +27,8 @@ bool withHeadDim(int headDim, F&& use) {
   }
 }
 
-// Type of products and whether cached elements are int8: products are made in the pool's own 16-bit type, and in the
-// queries' type for an int8 pool.
+// Type of products, and whether cached elements are int8. Products have the pool's own 16-bit type; for an int8 pool they
+// have the queries' type.
 template <class C, bool kInt8>
 struct Products {
   using Type = C;
@@ -47,7 +47,7 @@ void withProducts(const AttentionParams& p, F&& use) {
   }
 }
 
-// Tokens of a tile and packed rows of a prefill item, which the plan must be made with.
+// Tokens of a tile and packed rows of a prefill item. The plan must be made with them.
 constexpr int tileTokensFor(int headDim) { return headDim > 128 ? 32 : 64; }
 constexpr int prefillRowsFor(int headDim) { return headDim > 128 ? 64 : 128; }
 

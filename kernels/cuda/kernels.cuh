@@ -1,5 +1,5 @@
 // The __global__ entry points and their launches; each kernels_dim*.cu instantiates one head dim.
-// Knows grids and shared memory; what a block does is in the *_block.cuh.
+// Knows grids and shared memory. The *_block.cuh files know what a block does.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -34,7 +34,7 @@ __global__ void __launch_bounds__(Block::kWarps* kWarpLanes) combineKernel(const
 template <class Block>
 cudaError_t launchAttend(const AttentionParams& p, int items, cudaStream_t stream) {
   if (items == 0) return cudaSuccess;
-  if (Block::kSharedBytes > 48 * 1024) {  // beyond that it must be asked for, per device; asking again changes nothing
+  if (Block::kSharedBytes > 48 * 1024) {  // more than that must be asked for, on each device; asking twice does no harm
     const cudaError_t error =
         cudaFuncSetAttribute(attendKernel<Block>, cudaFuncAttributeMaxDynamicSharedMemorySize, Block::kSharedBytes);
     if (error != cudaSuccess) return error;

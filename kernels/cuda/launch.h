@@ -7,10 +7,10 @@
 
 namespace blockstitch::cuda {
 
-// @returns cudaErrorInvalidValue for a head dim that there is no kernel for, else what the launches said
+// @returns cudaErrorInvalidValue for a head dim without a kernel, else what the launches returned
 cudaError_t launchLayer(const AttentionParams& p, const LaunchCounts& counts, cudaStream_t stream);
 
-// One head dim's instances, each compiled in a file of its own.
+// The instances of one head dim. Each head dim has its own file.
 template <int kDim>
 cudaError_t launchForDim(const AttentionParams& p, const LaunchCounts& counts, cudaStream_t stream);
 

@@ -10,7 +10,7 @@ namespace blockstitch::cuda {
 
 namespace {
 
-// A fixed buffer: telling of a failure must not fail for want of memory.
+// A fixed buffer, so that a failure can be told without taking memory.
 thread_local char lastError[512];
 
 const char* failed(const char* reason) noexcept {

@@ -1,5 +1,5 @@
-// One tensor-core product, D[16,8] += A[16,16] B[16,8] with float32 accumulation, for half and bfloat16 operands, and its
-// emulation in the host build. Fragment layouts (PTX ISA, "Matrix Fragments for mma.m16n8k16"; g = lane / 4, q = lane % 4):
+// One tensor-core product, D[16,8] += A[16,16] B[16,8] with float32 sums, for half and bfloat16 operands; the host build
+// emulates it. Fragment layouts (PTX ISA, "Matrix Fragments for mma.m16n8k16"; g = lane / 4, q = lane % 4):
 //   A  registers 0..3: rows g, g+8, g, g+8; columns 2q, 2q+1 (registers 0, 1) and 2q+8, 2q+9 (registers 2, 3)
 //   B  registers 0..1: column g; rows 2q, 2q+1 (register 0) and 2q+8, 2q+9 (register 1)
 //   D  floats 0..3: rows g, g, g+8, g+8; columns 2q, 2q+1, 2q, 2q+1

@@ -1,7 +1,7 @@
-// One warp's running softmax over 16 * kMTiles packed query rows: what has been seen so far, and its update with the
-// scores of more tokens. Base 2, sums in float32 (Milakov and Gimelshein 2018; Dao, FlashAttention-2, section 3.1).
-// int8 values: the accumulator is kept in units of the largest value scale met so far, so that probabilities times
-// scale / unit stay in the range of a 16-bit float.
+// One warp's running softmax over 16 * kMTiles packed query rows: its state, and the update with the scores of more
+// tokens. Base 2, sums in float32 (Milakov and Gimelshein 2018; Dao, FlashAttention-2, section 3.1).
+// int8 values: the unit of the accumulator is the largest value scale so far. Probabilities times scale / unit then stay in
+// the range of a 16-bit float.
 #pragma once
 
 #include "attention_params.h"
@@ -12,7 +12,7 @@ namespace blockstitch::cuda {
 
 constexpr float kLog2e = 1.4426950408889634f;
 
-// Page `index` of a tile: chosen, for an array that is indexed has to lie in memory.
+// Page `index` of a tile. It is chosen by comparisons, because an array that is indexed has to lie in memory.
 BS_DEVICE int pageOf(const KvTile& tile, int index) {
   return index == 0 ? tile.pages[0] : index == 1 ? tile.pages[1] : index == 2 ? tile.pages[2] : tile.pages[3];
 }
@@ -35,7 +35,7 @@ struct Visibility {
   }
 };
 
-// Accumulator block b of m-tile m covers output columns 8b .. 8b+7; which dim a column is, the kernel knows.
+// Accumulator block b of m-tile m covers output columns 8b .. 8b+7. The kernel knows which dim a column is.
 template <int kMTiles, int kBlocks>
 struct SoftmaxState {
   PerLane<FragmentD> accumulator[kMTiles][kBlocks];
@@ -136,7 +136,7 @@ BS_UNROLL
       quadMax(newTop[h]);
       forLanes([&](int lane) {
         newTop[h][lane] = fmaxf(newTop[h][lane], state.top[m][h][lane]);
-        // A row that has seen nothing yet: subtract 0, so that exp2(-inf) = 0 and never inf - inf.
+        // A row that has seen nothing yet subtracts 0, so that exp2(-inf) = 0 and never inf - inf.
         const float reference = newTop[h][lane] == kMinusInfinity ? 0.0f : newTop[h][lane];
         factor[h][lane] = exp2Fast(state.top[m][h][lane] - reference);
         state.top[m][h][lane] = newTop[h][lane];
@@ -157,7 +157,7 @@ BS_UNROLL
         if constexpr (kInt8) factor[h][lane] *= unitChange[lane];
       });
     }
-    // Once the maximum has settled most updates change nothing: skip the multiplications then.
+    // Most updates change nothing once the maximum has settled. The multiplications are skipped then.
     PerLane<bool> changed;
     forLanes([&](int lane) { changed[lane] = factor[0][lane] != 1.0f || factor[1][lane] != 1.0f; });
     if (warpAny(changed)) {

@@ -9,7 +9,7 @@ namespace blockstitch::cuda {
 
 namespace {
 
-// Pinned memory is taken from the whole machine: enough for full speed of the bus, no more.
+// Pinned memory is missing elsewhere on the machine, so this is just enough for the full speed of the bus.
 constexpr int64_t kStagingBytes = 8 << 20;
 
 }  // namespace
@@ -24,7 +24,7 @@ struct PageCopier::Chunk {
 PageCopier::PageCopier(Empty, GpuRuntime& runtime, const PoolLayout& layout, unsigned char* pool)
     : runtime_(runtime), layout_(layout), pool_(pool), chunkPages_(std::max<int64_t>(1, kStagingBytes / layout.pageBytes())) {}
 
-// Delegates, so that the destructor gives back what there is when an allocation throws.
+// Delegates, so that the destructor runs when an allocation throws.
 PageCopier::PageCopier(GpuRuntime& runtime, const PoolLayout& layout, unsigned char* pool)
     : PageCopier(Empty{}, runtime, layout, pool) {
   stream_ = runtime_.createStream();
@@ -90,7 +90,7 @@ void PageCopier::write(const int32_t* pages, int64_t tokens, const unsigned char
   for (int64_t i = 0; i < chunks; ++i) {
     const Chunk chunk = chunkAt(i, tokens);
     if (i >= 2) runtime_.wait(done_[i % 2]);
-    // Only read: the copy runs page-wards.
+    // The payload is only read here.
     rearrange<true>(chunk, staging_[i % 2], const_cast<unsigned char*>(payload), tokens);
     for (int64_t page = 0; page < chunk.pages; ++page)
       runtime_.copyToDevice(pageAt(pages[chunk.firstPage + page]), staging_[i % 2] + page * layout_.pageBytes(), pageBytes, stream_);

@@ -1,6 +1,6 @@
-// Copies of one direction between a device pool's pages and payloads: through two pinned buffers and a stream of their
-// own, so that the device copies one chunk while the CPU rearranges the other, and neither stops the engine's steps.
-// Knows page images and payloads; when a page may be read or written is the pool's.
+// Copies in one direction between a device pool's pages and payloads. It has two pinned buffers and its own stream: the
+// device copies one chunk while the CPU rearranges the other, and the engine's steps go on.
+// Knows page images and payloads. The pool decides when a page may be read or written.
 #pragma once
 
 #include <cstdint>

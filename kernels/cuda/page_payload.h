@@ -1,5 +1,5 @@
 // Copies between page images (pool_layout.h) and the portable payload `[layer][k|v][kv head][token][dim]`, for int8 then
-// float32 scales `[layer][k|v][kv head][token]`: what the stores keep, equal to the CPU pool's. Host memory only.
+// float32 scales `[layer][k|v][kv head][token]`. The stores keep payloads; the CPU pool has the same. Host memory only.
 #pragma once
 
 #include <cstring>

@@ -1,5 +1,5 @@
-// Where a token's key, value and scales lie in the device pool. A page is contiguous over all layers, so that one page is
-// one copy: [layer][k|v][kv head][slot][dim] elements, then for int8 [layer][k|v][kv head][slot] float32 scales, padded to
+// Where a token's key, value and scales lie in the device pool. A page is contiguous over all layers, so one copy moves
+// it: [layer][k|v][kv head][slot][dim] elements, then for int8 [layer][k|v][kv head][slot] float32 scales, padded to
 // 256 bytes. Token-major rows: a warp reads 16 bytes a lane along the dims, of keys and of values alike.
 #pragma once
 

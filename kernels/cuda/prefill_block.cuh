@@ -1,8 +1,8 @@
-// Prefill: many packed query rows against a run of tiles. Bound by the tensor cores: the block's four warps share one
-// tile of keys and values in shared memory, brought by asynchronous copies. Keys of the next tile travel while this tile's
-// values are multiplied, values while the scores are computed, so one buffer of each is enough and two blocks fit on
-// a processor. int8 elements become 16-bit ones on their way, so that the products know one form only. Tiles never cross
-// a segment; where the segment changes the queries are rotated again.
+// Prefill: many packed query rows against a run of tiles. The tensor cores bound its speed. The block's four warps share one
+// tile of keys and values in shared memory; asynchronous copies bring it. The next tile's keys travel while this tile's
+// values are multiplied, and values travel while the scores are computed. So one buffer of each is enough, and two blocks
+// fit on a processor. int8 elements become 16-bit ones on their way, so the products know one form only. Tiles never cross
+// a segment. The queries are rotated again where the segment changes.
 #pragma once
 
 #include "online_softmax.cuh"

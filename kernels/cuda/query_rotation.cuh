@@ -1,5 +1,5 @@
-// Rotary embedding of keys that are appended and of queries that are about to attend: R(position - delta) q, once per
-// segment (docs/architecture.md: scores depend only on the difference of positions, so cached keys are never touched).
+// Rotary embedding of new keys, and of queries before they attend: R(position - delta) q, once per segment
+// (docs/architecture.md: scores depend only on the difference of positions, so cached keys are never touched).
 #pragma once
 
 #include "attention_params.h"
@@ -40,8 +40,8 @@ BS_BOTH Turned turn(const AttentionParams& p, int position, int pair, float x, f
   return {x * cosine - y * sine, y * cosine + x * sine};
 }
 
-// Four neighbouring pairs of one query row at a time: dims d .. d+3 and d+half .. d+half+3. Half of them needs 8-byte
-// loads to be aligned, so rotaryDim must be a multiple of 8 and the pairs not interleaved.
+// Four neighbouring pairs of one query row at a time: dims d .. d+3 and d+half .. d+half+3. Their 8-byte loads must be
+// aligned, so rotaryDim must be a multiple of 8, and the pairs must not be interleaved.
 BS_BOTH bool takesFourPairs(const AttentionParams& p) {
   return !p.interleaved && p.rotaryDim == p.layout.headDim && p.rotaryDim % 8 == 0;
 }

@@ -1,4 +1,4 @@
-// Where a work item's result goes: the output tensor, or rows of partial results that the combine kernel merges.
+// Writes a work item's result to the output tensor, or to rows of partial results that the combine kernel merges.
 #pragma once
 
 #include "attention_params.h"

@@ -1,10 +1,10 @@
-// How one source is both a CUDA kernel and a program that runs on the CPU under test.
-// A kernel here is written in phases: `forWarps` runs a phase for each warp of the block, `forLanes` for each lane of a
-// warp, `blockBarrier` stands between phases. In CUDA a thread *is* its warp and lane and each phase runs once; in the
-// host build the phases loop over all warps and lanes, and registers become arrays. Warp-wide operations (matrix
-// products, reductions over the four lanes that share a row) take whole PerLane registers, so that the host build can
-// emulate them with the fragment layouts that the PTX ISA documents ("Matrix Fragments for mma.m16n8k16").
-// Knows execution only; no attention.
+// Makes one source both a CUDA kernel and a program that tests run on the CPU.
+// A kernel is written in phases. `forWarps` runs a phase for each warp of the block, `forLanes` for each lane of a warp, and
+// `blockBarrier` stands between phases. In CUDA a thread *is* its warp and lane, and each phase runs once. In the host build
+// the phases loop over all warps and lanes, and registers become arrays. Warp-wide operations (matrix products, reductions
+// over the four lanes that share a row) take whole PerLane registers. So the host build can emulate them with the fragment
+// layouts that the PTX ISA documents ("Matrix Fragments for mma.m16n8k16").
+// Knows execution, and nothing of attention.
 #pragma once
 
 #include <cmath>
@@ -45,7 +45,7 @@ struct PerLane {
 #endif
 };
 
-// State of every warp of one block that must outlive a phase.
+// State of every warp of one block that outlives a phase.
 template <class T, int kWarps>
 struct PerWarp {
 #if defined(__CUDACC__)

@@ -9,7 +9,7 @@ namespace {
 
 // A split shorter than this costs more in the merge than it gains in parallelism.
 constexpr int kMinSplitTiles = 4;
-// Splits aim at this many blocks per processor for a sequence that has the device to itself.
+// A sequence that is alone on the device is split into about this many blocks per processor.
 constexpr int kBlocksPerProcessor = 4;
 
 int divideUp(int64_t value, int64_t by) { return static_cast<int>((value + by - 1) / by); }

@@ -1,5 +1,5 @@
-// Turns one step (kernels/src/step_metadata.h) into the work lists that the CUDA kernels run from, once per step, on the
-// host. Everything goes to the device in one copy and serves all layers. Pure C++: tested without a GPU.
+// Turns one step (kernels/src/step_metadata.h) into the work lists of the CUDA kernels, once per step, on the host.
+// Everything goes to the device in one copy and serves all layers. Pure C++: tested without a GPU.
 // Knows page numbers and positions; it never sees a tensor.
 #pragma once
 
@@ -78,7 +78,7 @@ struct StepPlan {
   int64_t combineOffset = 0;
 };
 
-// How the work is cut hangs on each sequence alone, so a row's result never depends on the rest of the batch
+// Each sequence is cut without regard to the others, so a row's result never depends on the rest of the batch
 // (docs/decisions/020).
 void buildStepPlan(const StepView& step, const PlanShape& shape, StepPlan& plan);
 

@@ -1,5 +1,5 @@
-// Puts one new token's key, rotated at its local position, and its value into the tail's page.
-// Knows RoPE and the pool's element types; which tokens are appended by whom is attention.cc.
+// Puts a new token's key and value into the tail's page. The key is rotated at its local position.
+// Knows RoPE and the pool's element types. attention.cc decides which thread appends which tokens.
 #pragma once
 
 #include <cstddef>

@@ -17,9 +17,9 @@ class TileKernel {
   static constexpr size_t kLanes = Vec::kLanes;
   static constexpr size_t kCellVecs = kCellTokens / kLanes;
   static constexpr size_t kTileVecs = kTileTokens / kLanes;
-  /// Query vectors handled together: accumulators plus operands fill the register file.
+  /// Query vectors that are handled together. Their accumulators and operands fill the register file.
   static constexpr size_t kMaxGroup = 7;
-  /// Dims (of which every head has a multiple) and value rows between two looks ahead.
+  /// Dims and value rows between two looks ahead. Every head has a multiple of these dims.
   static constexpr size_t kDimStep = 8;
   static constexpr size_t kRowStep = 4;
 
@@ -87,8 +87,8 @@ class TileKernel {
     }
   }
 
-  /// Query vectors of the group that begins at `first`: groups as even as they can be. Sanitized builds have the smallest
-  /// and the largest only, since each size takes the compiler long there; the result is the same.
+  /// Query vectors of the group that begins at `first`. Groups are as even as they can be. Sanitized builds have only the
+  /// smallest and the largest size, because each size takes the compiler long there. The result is the same.
   static size_t groupSize(size_t vectors, size_t first) {
     const size_t left = vectors - first;
 #if defined(__SANITIZE_ADDRESS__)
@@ -123,7 +123,7 @@ class TileKernel {
   template <typename Element, size_t kVectors>
   static void score(const Tile& tile, ReadAhead& ahead, size_t cells, const float* query, size_t dim,
                     float (*scores)[kTileTokens]) {
-    // Cells at once: chains enough to hide a multiply-add's latency, sums few enough for the register file.
+    // Cells at once: enough chains to hide a multiply-add's latency, and few enough sums for the register file.
     constexpr size_t kStep = kVectors == 1 ? 4 : kVectors <= 3 || Vec::kRegisters >= 32 ? 2 : 1;
     size_t cell = 0;
     for (; cell + kStep <= cells; cell += kStep) {
@@ -186,13 +186,13 @@ class TileKernel {
     return true;
   }
 
-  /// Turns scores into weights exp(score - maximum) and rescales what was summed before. Masked tokens get 0.
+  /// Turns scores into weights exp(score - maximum) and rescales the earlier sums. Masked tokens get 0.
   static void soften(const Tile& tile, size_t cells, bool scaledValues, size_t dim, const SoftmaxState& state,
                      size_t vector, Range visible, float* scores) {
     const size_t vecs = cells * kCellVecs;
     Vec best = Vec::load(scores);
     for (size_t i = 1; i < vecs; i++) best = Vec::max(best, Vec::load(scores + i * kLanes));
-    // Most tiles hold nothing above the maximum so far: then neither it nor what was summed changes.
+    // Most tiles hold nothing above the maximum so far. The maximum and the sums then stay as they are.
     float maximum = state.maximum[vector];
     if (Vec::anyGreater(best, Vec::broadcast(maximum))) {
       const float before = maximum;
@@ -260,9 +260,9 @@ class TileKernel {
     });
   }
 
-  /// e^x for x <= 0 to about 2e-7 of itself: 2^n * p(r) with x = n ln 2 + r, |r| <= ln 2 / 2, and p the polynomial of
-  /// degree 5 with 1 + r at its start whose largest relative error there is least (1.1e-7).
-  /// Below -87 the result is at most 2^-125: masked scores (-FLT_MAX) come out as nothing against a weight of 1.
+  /// e^x for x <= 0, with a relative error of about 2e-7: 2^n * p(r) with x = n ln 2 + r and |r| <= ln 2 / 2. p is the
+  /// polynomial of degree 5 that begins with 1 + r and has the least largest relative error there (1.1e-7).
+  /// Below -87 the result is at most 2^-125, so masked scores (-FLT_MAX) count for nothing beside a weight of 1.
   static Vec exponential(Vec x) {
     x = Vec::max(x, Vec::broadcast(-87.3f));
     const Vec n = Vec::round(x * Vec::broadcast(1.44269504f));

@@ -1,5 +1,5 @@
 // Runs one layer of one step: appends new tokens, attends item by item, joins the splits.
-// Knows tensors and pool memory; the items are attention_plan.h, the arithmetic of a tile is attend_tile.h.
+// Knows tensors and pool memory. attention_plan.h makes the items; attend_tile.h has the arithmetic of a tile.
 #include "attention.h"
 
 #include <algorithm>
@@ -16,11 +16,11 @@ namespace blockstitch {
 
 namespace {
 
-/// Pairs of a token and a query vector, or states to be joined, that one thread does in the time another takes to wake.
+/// One thread does this many pairs of a token and a query vector, or joins this many states, while another wakes.
 constexpr size_t kSerialWork = 512;
-/// Rows that are appended sooner than another thread wakes.
+/// One thread appends this many rows while another wakes.
 constexpr size_t kSerialRows = 32;
-/// State memory that a thread keeps from layer to layer; what a large step needs beyond it is given back (16 MiB).
+/// State memory that a thread keeps from layer to layer (16 MiB). A larger step gives its memory back after each layer.
 constexpr size_t kKeptFloats = 4 << 20;
 
 class LayerStep {
@@ -53,7 +53,7 @@ class LayerStep {
   }
 
  private:
-  /// Small work is done here, with the same result: waking threads costs some microseconds.
+  /// Waking threads costs some microseconds, so small work is done here. The result is the same.
   static void spread(size_t count, bool isSerial, const ParallelFor& parallelFor, const std::function<void(size_t)>& task) {
     if (!isSerial) return parallelFor(count, task);
     for (size_t index = 0; index < count; index++) task(index);
@@ -134,8 +134,8 @@ class LayerStep {
     }
   }
 
-  /// Asks for the angles by which the next segment's query is turned: a row of a large table, seldom in the cache.
-  /// Inlined by force: GCC takes a function of nothing but prefetches for one without effect and drops the call.
+  /// Prefetches the angles of the next segment's query: a row of a large table, seldom in the cache.
+  /// Inlined by force: GCC thinks that a function of prefetches alone has no effect, and drops the call.
   [[gnu::always_inline]] inline void askAngles(const WorkItem& item, int32_t delta) const {
     const size_t half = shape_.rotaryDim / 2;
     const SequenceView& sequence = *item.sequence;
@@ -158,7 +158,7 @@ class LayerStep {
     }
   }
 
-  /// @param cells keys of the tile's cells; a page's values stand behind all of its keys
+  /// @param cells keys of the tile's cells. A page holds all its keys first, then its values.
   void fill(const char* const* cells, const int32_t* pages, size_t first, size_t tokens, size_t start, size_t head,
             Tile* tile) const {
     const PoolShape& shape = pool_.shape();

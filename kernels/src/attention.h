@@ -1,5 +1,5 @@
 // BlockAttention on the CPU: appends new keys and values to the pool, then attends over segments and tail.
-// Knows one layer of one step; the plan of the step is attention_plan.h, the ONNX Runtime op is block_attention_op.cc.
+// Knows one layer of one step. attention_plan.h plans the step; block_attention_op.cc is the ONNX Runtime op.
 #pragma once
 
 #include <cstddef>

@@ -13,7 +13,7 @@ namespace blockstitch {
 constexpr size_t kTileCells = 8;
 /// Tokens scored together before one softmax update.
 constexpr size_t kTileTokens = kTileCells * kCellTokens;
-/// Floats from one rotated query vector to the next: fixed, so that a kernel addresses all of them from one register.
+/// Floats from one rotated query vector to the next. It is fixed, so a kernel addresses all of them from one register.
 constexpr size_t kQueryStride = kMostHeadDim + 16;
 
 /// Up to kTileTokens tokens of one segment or tail, at one kv head.
@@ -50,10 +50,10 @@ struct TileRules {
 /// Entry points of one instruction set.
 struct KernelTable {
   /// Attends all vectors to one tile. Masks by causality (a row sees positions <= its own) and window.
-  /// @param ahead asks for the tiles after this one meanwhile
+  /// @param ahead prefetches the tiles after this one meanwhile
   void (*attendTile)(KvDtype dtype, const Tile& tile, ReadAhead& ahead, const QueryView& query, const TileRules& rules,
                      const SoftmaxState& state);
-  /// Rotates the pairs (i, i + half) of each of `heads` vectors by angles whose cosines and sines are given, times `scale`.
+  /// Rotates the pairs (i, i + half) of each of `heads` vectors by the angles of `cos` and `sin`, and scales by `scale`.
   /// Vectors stand `fromStride` and `toStride` floats apart.
   void (*rotateHalves)(const float* from, size_t fromStride, const float* cos, const float* sin, size_t half, size_t heads,
                        float scale, float* to, size_t toStride);

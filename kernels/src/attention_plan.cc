@@ -12,8 +12,8 @@ namespace blockstitch {
 
 namespace {
 
-/// Tokens between split boundaries, counted in whole tiles from the sequence's first token. Fixed, so that a row's
-/// arithmetic never depends on the number of threads or on the rest of the batch.
+/// Tokens between split boundaries, counted in whole tiles from the sequence's first token. The number is fixed, so a
+/// row's arithmetic never depends on the number of threads or on the rest of the batch.
 constexpr size_t kSplitTokens = 2048;
 /// Query vectors of one work item at most (rows * group, at least one row).
 constexpr size_t kItemVectors = 56;
@@ -22,8 +22,8 @@ constexpr size_t kAppendRows = 16;
 
 std::atomic<uint64_t> plansMade{0};
 
-/// Cuts a sequence's segments and tail into splits of about kSplitTokens. The tail's own boundaries depend on its start
-/// only, so a chunked prefill meets the same splits as decode.
+/// Cuts a sequence's segments and tail into splits of about kSplitTokens. The boundaries in the tail depend on its start
+/// only, so a chunked prefill has the same splits as decode.
 std::vector<std::vector<TileRun>> splitsOf(const SequenceView& sequence) {
   std::vector<std::vector<TileRun>> splits(1);
   size_t filled = 0;

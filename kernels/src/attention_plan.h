@@ -1,5 +1,5 @@
 // The plan of one step: which work items attend to which tiles, and which items are joined afterwards.
-// It is the same for every layer of the step. Knows sequences and tokens; tensors and pool memory are attention.cc.
+// It is the same for every layer of the step. Knows sequences and tokens; attention.cc knows tensors and pool memory.
 #pragma once
 
 #include <cstddef>
@@ -55,12 +55,12 @@ struct AppendChunk {
   size_t endRow;
 };
 
-/// Floats to a cache line: states begin at one, so that vectors are not read and written across two.
+/// Floats in a cache line. States begin at one, so that no vector is read or written across two.
 constexpr size_t kLineFloats = 64 / sizeof(float);
 
 constexpr size_t wholeLines(size_t floats) { return (floats + kLineFloats - 1) / kLineFloats * kLineFloats; }
 
-/// Hangs on the step and on the shape alone. Page lists stay where the step's metadata is: that must outlive the plan.
+/// Depends on the step and the shape alone. It points at the page lists in the step's metadata, which must outlive it.
 class AttentionPlan {
  public:
   AttentionPlan(StepView step, const HeadShape& shape);
@@ -100,7 +100,7 @@ class PlanCache {
  public:
   static PlanCache& ofThread();
 
-  /// @returns the plan, valid until the next call; or null, with what is wrong in `wrong`
+  /// @returns the plan, valid until the next call; or null, and `wrong` says why
   /// @throws std::bad_alloc; the cache is empty then
   const AttentionPlan* find(const int32_t* metadata, size_t size, const StepBounds& bounds, const HeadShape& shape,
                             std::string* wrong);

@@ -41,7 +41,8 @@ class Kernel {
     }
     const PoolShape& poolShape = pool->shape();
     if (shape_.layer >= poolShape.layers || shape_.kvHeads != poolShape.kvHeads || shape_.headDim != poolShape.headDim) {
-      return opFailure(api_, ort::kInvalidArgument, "KV pool " + std::to_string(poolId) + " was made for another model");
+      return opFailure(api_, ort::kInvalidArgument, "KV pool " + std::to_string(poolId) +
+                                                      " was made for another model: its layers, kv heads or head_dim differ");
     }
     std::string wrong;
     const AttentionPlan* plan = PlanCache::ofThread().find(
@@ -60,7 +61,7 @@ class Kernel {
   Api api() const { return api_; }
 
  private:
-  /// On ONNX Runtime's threads, which are idle while the op runs: a pool of our own would compete with them.
+  /// Runs the tasks on ONNX Runtime's threads. They are idle while the op runs; a pool of our own would compete with them.
   /// @throws StatusError where ONNX Runtime refuses, else what a task threw
   void spread(const ort::KernelContext* context, size_t count, const std::function<void(size_t)>& task) const {
     if (count <= 1) return count == 0 ? void() : task(0);

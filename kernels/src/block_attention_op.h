@@ -1,5 +1,5 @@
-// The BlockAttention operator of the CPU, as ONNX Runtime's custom-op table sees it. Knows tensors and attributes; the work
-// is attention.h.
+// The BlockAttention operator of the CPU, as ONNX Runtime's custom-op table sees it.
+// Knows tensors and attributes; attention.h does the work.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // The C table through which the addon uses a device library (libblockstitch_cuda.so): pools and attention on a GPU.
-// The library knows no ONNX Runtime and no JavaScript, the addon no CUDA; this file is all they share.
-// Every call returns null, or what went wrong; the text stays valid until the thread's next call.
+// The library knows neither ONNX Runtime nor JavaScript, and the addon does not know CUDA. This file is all they share.
+// Every call returns null, or says what went wrong. The text stays valid until the thread's next call.
 #pragma once
 
 #include <cstdint>

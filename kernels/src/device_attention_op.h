@@ -1,4 +1,5 @@
-// The BlockAttention operator of the CUDA execution provider, as ONNX Runtime's custom-op table sees it.
+// The BlockAttention operator of the device library's execution provider, as ONNX Runtime's custom-op table sees it.
+// Knows tensors and attributes; the device library does the work.
 #pragma once
 
 #include "ort_abi.h"

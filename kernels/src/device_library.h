@@ -1,5 +1,5 @@
 // The device library (libblockstitch_cuda.so): opened only when a device is asked for, and the pools made with it.
-// Knows the C table of device_api.h; pools of the CPU are kv_pool.h.
+// Knows the C table of device_api.h. kv_pool.h has the pools in host memory.
 #pragma once
 
 #include <memory>
@@ -15,7 +15,7 @@ namespace blockstitch {
 /// @returns an empty string, or what is wrong: file, version, driver
 std::string openDeviceLibrary(const std::string& path);
 
-/// Name of the execution provider whose tensors the library takes. The library is open.
+/// Name of the execution provider whose tensors the library takes. Call it only when the library is open.
 const char* deviceProvider();
 
 /// @returns an empty string and one entry per device, or what is wrong

@@ -1,7 +1,7 @@
 // The KV pool in host memory: one allocation cut in pages, and the copies between pages and the portable payload.
-// Knows the layout; which page belongs to whom is accounted in TypeScript (docs/decisions/002).
+// Knows the layout. TypeScript accounts which page belongs to whom (docs/decisions/002).
 //
-// Layout: by layer, then head, then page, so that attention of one head walks contiguous memory where pages are neighbours.
+// Layout: by layer, then head, then page. Attention of one head then walks contiguous memory where pages are neighbours.
 //   layer l, head h, page p   at ((l * kvHeads + h) * pages + p) * headBytes
 //   within    keys   [pageTokens / 16][headDim][16]   (16 tokens side by side: scores need no horizontal sums)
 //             values [pageTokens][headDim]

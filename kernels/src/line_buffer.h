@@ -1,4 +1,4 @@
-// Scratch memory that begins at a cache line, so that vectors are not read and written across two.
+// Scratch memory that begins at a cache line, so that no vector is read or written across two.
 #pragma once
 
 #include <cstddef>

@@ -39,10 +39,11 @@ ort::Status* readOpAttributes(ort::Api api, const ort::KernelInfo* info, Attenti
   if (ort::Status* status = ort::call<ort::Status*>(api, ort::kKernelInfoGetAttributeFloat, info, "scale", &scale)) return status;
   if (ort::Status* status = ort::call<ort::Status*>(api, ort::kKernelInfoGetAttributeFloat, info, "softcap", &softcap)) return status;
   if (layer < 0 || heads < 1 || kvHeads < 1 || heads % kvHeads != 0 || window < 0) {
-    return opFailure(api, ort::kInvalidArgument, "bad layer, num_heads, num_kv_heads or sliding_window");
+    return opFailure(api, ort::kInvalidArgument,
+                     "layer and sliding_window must be 0 or more, and num_heads a multiple of num_kv_heads, which is 1 or more");
   }
   if (headDim < 8 || headDim > 256 || headDim % 8 != 0 || rotaryDim < 0 || rotaryDim > headDim || rotaryDim % 2 != 0) {
-    return opFailure(api, ort::kInvalidArgument, "head_dim must be a multiple of 8 up to 256, rotary_dim even and no larger");
+    return opFailure(api, ort::kInvalidArgument, "head_dim must be a multiple of 8 up to 256, and rotary_dim even and no larger than it");
   }
   *shape = {static_cast<size_t>(layer),     static_cast<size_t>(heads), static_cast<size_t>(kvHeads),
             static_cast<size_t>(headDim),   static_cast<size_t>(rotaryDim), interleaved != 0, scale,

@@ -1,4 +1,4 @@
-// What the CPU and the CUDA operator have in common: their inputs and attributes, and the shapes these must have.
+// What the CPU and the CUDA operator share: their inputs and attributes, and the shapes that these must have.
 #pragma once
 
 #include <cstddef>

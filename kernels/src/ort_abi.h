@@ -1,5 +1,5 @@
 // The part of ONNX Runtime's C ABI that the op needs: the API table's entries by name, and the custom-op table.
-// The table is ABI stable: entries are only ever appended, so a number stays true for every later release.
+// The table is ABI stable: releases only append entries, so a number stays true for every later release.
 // Knows numbers and signatures; ort_attach.cc and the operators call them.
 #pragma once
 
@@ -67,7 +67,7 @@ Result call(Api api, Entry entry, Arguments... arguments) {
   return reinterpret_cast<Result (*)(Arguments...)>(api[entry])(arguments...);
 }
 
-/// The custom-op table (version 17 of it). Entries a version does not use may be null where ONNX Runtime says so.
+/// The custom-op table, version 17. Unused entries are null.
 struct CustomOp {
   uint32_t version;
   void* (*createKernel)(const CustomOp*, Api, const KernelInfo*);

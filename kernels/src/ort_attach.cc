@@ -74,7 +74,7 @@ ort::Status* createSessionFromArray(const ort::Env* env, const void* model, size
   return status;
 }
 
-/// Hands out the library's own table; being asked is the sign that onnxruntime-node's reference came here.
+/// Hands out the library's own table, and notes that onnxruntime-node's reference came here.
 Api watchedApi(uint32_t version) noexcept {
   const Api table = attachment().realBase->getApi(version);
   if (table != nullptr) asked.store(true);

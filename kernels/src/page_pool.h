@@ -1,4 +1,4 @@
-// A pool of either kind, by its id: what page copies and sizes need to know, wherever the memory is.
+// A pool by its id, in host memory or on a device: sizes, and copies of pages.
 #pragma once
 
 #include <memory>

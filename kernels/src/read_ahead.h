@@ -1,6 +1,6 @@
-// Asks for memory ahead of its use, at the pace of the work and a fixed distance in front. Cells are asked for a few at a
-// time, line by line in turn: a processor's own prefetcher follows each of these streams, and has the longer to get in
-// front of it the more there are. Asking in bursts, or for one stream alone, fills the few slots for outstanding lines.
+// Prefetches memory at the pace of the work, a fixed distance in front of it. It takes a few cells at a time and goes
+// through them line by line in turn. The processor's own prefetcher follows each of these streams; with more streams it has
+// more time to get in front. Bursts, or a single stream, would fill the few slots for outstanding lines.
 #pragma once
 
 #include <algorithm>
@@ -12,7 +12,7 @@ class ReadAhead {
  public:
   static constexpr size_t kLine = 64;
 
-  /// Asks for nothing.
+  /// Prefetches nothing.
   ReadAhead() = default;
 
   /// @param cells      keys of each cell that will be read, in order
@@ -21,7 +21,7 @@ class ReadAhead {
   ReadAhead(const char* const* cells, size_t count, size_t cellBytes, size_t valuesAt)
       : cells_(cells), end_(cells + count), cellBytes_(cellBytes), valuesAt_(valuesAt), streams_(std::min(count, kStreams)) {}
 
-  /// Told of `bytes` that are being read: asks for as many ahead, for up to twice as many until the distance is reached.
+  /// Call it when `bytes` bytes are read. It prefetches as many, and up to twice as many until the distance is reached.
   void follow(size_t bytes) {
     lead_ -= static_cast<ptrdiff_t>(bytes);
     for (size_t asked = 0; asked < 2 * bytes && lead_ < kDistance && streams_ > 0; asked += streams_ * kLine) askRow();
@@ -29,7 +29,7 @@ class ReadAhead {
 
  private:
   static constexpr size_t kStreams = 4;
-  /// Bytes asked for in front of what is read: some hundred nanoseconds of work.
+  /// Distance in bytes: some hundred nanoseconds of work.
   static constexpr ptrdiff_t kDistance = 32 << 10;
 
   /// One line of each stream.

@@ -1,5 +1,7 @@
-// Reads and checks the step metadata.
+// Reads and checks the step metadata; see step_metadata.h.
 #include "step_metadata.h"
+
+#include <utility>
 
 namespace blockstitch {
 
@@ -10,16 +12,96 @@ constexpr size_t kHeader = 4;
 constexpr size_t kRecord = 6;
 constexpr size_t kSegmentRecord = 3;
 
-std::string at(size_t sequence, const char* what) {
-  return "step metadata, sequence " + std::to_string(sequence) + ": " + what;
+/// What is wrong, on its way to readStepMetadata.
+struct Wrong {
+  std::string text;
+};
+
+void require(bool holds, const char* what) {
+  if (!holds) throw Wrong{what};
 }
 
-bool pagesInPool(const int32_t* pages, size_t count, size_t poolPages) {
-  for (size_t i = 0; i < count; i++) {
-    if (pages[i] < 0 || static_cast<size_t>(pages[i]) >= poolPages) return false;
+/// One sequence's record, read from front to back.
+class RecordReader {
+ public:
+  RecordReader(const int32_t* data, size_t size, const StepBounds& bounds) : data_(data), size_(size), bounds_(bounds) {}
+
+  /// @param offset where the record begins  @param firstRow rows of the sequences before this one
+  SequenceView read(int32_t offset, size_t firstRow) {
+    require(offset >= 0 && static_cast<size_t>(offset) <= size_, "its record begins outside the tensor");
+    at_ = static_cast<size_t>(offset);
+    const int32_t* record = take(kRecord, "its record runs past the end");
+    for (size_t field = 0; field < kRecord; field++) require(record[field] >= 0, "its record has a negative field");
+    SequenceView view;
+    view.firstRow = static_cast<size_t>(record[0]);
+    view.rows = static_cast<size_t>(record[1]);
+    view.tailPosition = record[2];
+    view.tailPast = static_cast<size_t>(record[3]);
+    const auto tailPages = static_cast<size_t>(record[4]);
+    const auto segments = static_cast<size_t>(record[5]);
+    require(view.rows > 0, "it has no rows");
+    require(view.firstRow == firstRow, "its rows do not follow those of the sequence before");
+    require(view.rows <= bounds_.rows - firstRow, "its rows run past those of the query");
+    view.tailPages = pages(tailPages, "tail");
+    if (tailPages * bounds_.pageTokens < view.tailPast + view.rows) {
+      throw Wrong{"too few tail pages: " + std::to_string(tailPages) + " for " + std::to_string(view.tailPast + view.rows) + " tokens"};
+    }
+    const size_t lastPosition = static_cast<size_t>(view.tailPosition) + view.tailPast + view.rows - 1;
+    if (lastPosition >= bounds_.positions) {
+      throw Wrong{"position " + std::to_string(lastPosition) + " lies past the rotary table of " + std::to_string(bounds_.positions)};
+    }
+    view.cachedTokens = 0;
+    require(segments <= (size_ - at_) / kSegmentRecord, "its segments run past the end");
+    view.segments.reserve(segments);
+    const int32_t firstQuery = view.tailPosition + static_cast<int32_t>(view.tailPast);
+    for (size_t g = 0; g < segments; g++) {
+      view.segments.push_back(segment(g, firstQuery, view.cachedTokens));
+      view.cachedTokens += view.segments.back().length;
+    }
+    return view;
   }
-  return true;
-}
+
+ private:
+  SegmentView segment(size_t index, int32_t firstQuery, size_t start) {
+    const std::string name = "segment " + std::to_string(index);
+    const int32_t* record = take(kSegmentRecord, "a segment runs past the end");
+    const int32_t length = record[0], delta = record[1], count = record[2];
+    if (length < 1 || count < 1) throw Wrong{name + " has no tokens or no pages"};
+    const int32_t* list = pages(static_cast<size_t>(count), name.c_str());
+    if (static_cast<size_t>(count) * bounds_.pageTokens < static_cast<size_t>(length)) {
+      throw Wrong{name + " has too few pages: " + std::to_string(count) + " for " + std::to_string(length) + " tokens"};
+    }
+    if (delta < 0 || delta > firstQuery) {
+      throw Wrong{name + " has delta " + std::to_string(delta) + ", outside 0 .. " + std::to_string(firstQuery) +
+                  ", the position of the first new token"};
+    }
+    return {list, static_cast<size_t>(length), delta, start};
+  }
+
+  const int32_t* take(size_t count, const char* wrong) {
+    require(count <= size_ - at_, wrong);
+    const int32_t* taken = data_ + at_;
+    at_ += count;
+    return taken;
+  }
+
+  /// A page list; every page lies in the pool.
+  const int32_t* pages(size_t count, const char* owner) {
+    if (count > size_ - at_) throw Wrong{std::string("the pages of its ") + owner + " run past the end"};
+    const int32_t* list = take(count, "");
+    for (size_t i = 0; i < count; i++) {
+      if (list[i] >= 0 && static_cast<size_t>(list[i]) < bounds_.pages) continue;
+      throw Wrong{std::string(owner) + " page " + std::to_string(list[i]) + " lies outside the pool of " + std::to_string(bounds_.pages) +
+                  " pages"};
+    }
+    return list;
+  }
+
+  const int32_t* data_;
+  size_t size_;
+  const StepBounds& bounds_;
+  size_t at_ = 0;
+};
 
 }  // namespace
 
@@ -27,59 +109,27 @@ int32_t metadataPoolId(const int32_t* data, size_t size) { return size < kHeader
 
 std::string readStepMetadata(const int32_t* data, size_t size, const StepBounds& bounds, StepView* step) {
   if (size < kHeader) return "step metadata is shorter than its header";
-  if (data[0] != kLayoutVersion) return "step metadata has layout version " + std::to_string(data[0]);
-  step->poolId = data[1];
+  if (data[0] != kLayoutVersion) {
+    return "step metadata has layout version " + std::to_string(data[0]) + ", " + std::to_string(kLayoutVersion) + " is needed";
+  }
   if (data[2] < 0 || static_cast<size_t>(data[2]) > size - kHeader) return "step metadata counts more sequences than fit";
-  const size_t count = static_cast<size_t>(data[2]);
-  if (data[3] < 0 || static_cast<size_t>(data[3]) != bounds.rows) return "step metadata and query differ in rows";
+  const auto count = static_cast<size_t>(data[2]);
+  if (data[3] < 0 || static_cast<size_t>(data[3]) != bounds.rows) {
+    return "step metadata has " + std::to_string(data[3]) + " rows, the query has " + std::to_string(bounds.rows);
+  }
+  step->poolId = data[1];
   step->rows = bounds.rows;
   step->sequences.clear();
   step->sequences.reserve(count);
+  RecordReader reader(data, size, bounds);
   size_t row = 0;
   for (size_t s = 0; s < count; s++) {
-    if (data[kHeader + s] < 0) return at(s, "negative offset");
-    size_t offset = static_cast<size_t>(data[kHeader + s]);
-    if (offset > size || size - offset < kRecord) return at(s, "record runs past the end");
-    const int32_t* record = data + offset;
-    for (size_t field = 0; field < kRecord; field++) {
-      if (record[field] < 0) return at(s, "negative field");
+    try {
+      step->sequences.push_back(reader.read(data[kHeader + s], row));
+    } catch (const Wrong& wrong) {
+      return "step metadata, sequence " + std::to_string(s) + ": " + wrong.text;
     }
-    SequenceView view;
-    view.firstRow = static_cast<size_t>(record[0]);
-    view.rows = static_cast<size_t>(record[1]);
-    view.tailPosition = record[2];
-    view.tailPast = static_cast<size_t>(record[3]);
-    const size_t tailPages = static_cast<size_t>(record[4]);
-    const size_t segments = static_cast<size_t>(record[5]);
-    if (view.firstRow != row || view.rows == 0 || view.rows > bounds.rows - row) return at(s, "rows out of order");
-    row += view.rows;
-    offset += kRecord;
-    if (size - offset < tailPages) return at(s, "tail pages run past the end");
-    view.tailPages = data + offset;
-    if (!pagesInPool(view.tailPages, tailPages, bounds.pages)) return at(s, "tail page outside the pool");
-    if (tailPages * bounds.pageTokens < view.tailPast + view.rows) return at(s, "too few tail pages");
-    const size_t lastPosition = static_cast<size_t>(view.tailPosition) + view.tailPast + view.rows - 1;
-    if (lastPosition >= bounds.positions) return at(s, "position past the rotary table");
-    offset += tailPages;
-    view.cachedTokens = 0;
-    if (segments > (size - offset) / kSegmentRecord) return at(s, "segments run past the end");
-    view.segments.reserve(segments);
-    const int32_t firstQuery = view.tailPosition + static_cast<int32_t>(view.tailPast);
-    for (size_t g = 0; g < segments; g++) {
-      if (size - offset < kSegmentRecord) return at(s, "segment runs past the end");
-      const int32_t length = data[offset];
-      const int32_t delta = data[offset + 1];
-      const int32_t pages = data[offset + 2];
-      offset += kSegmentRecord;
-      if (length < 1 || pages < 1 || static_cast<size_t>(pages) > size - offset) return at(s, "bad segment length or pages");
-      if (static_cast<size_t>(pages) * bounds.pageTokens < static_cast<size_t>(length)) return at(s, "too few segment pages");
-      if (delta < 0 || delta > firstQuery) return at(s, "segment delta outside 0 .. position of the first new token");
-      if (!pagesInPool(data + offset, static_cast<size_t>(pages), bounds.pages)) return at(s, "segment page outside the pool");
-      view.segments.push_back({data + offset, static_cast<size_t>(length), delta, view.cachedTokens});
-      view.cachedTokens += static_cast<size_t>(length);
-      offset += static_cast<size_t>(pages);
-    }
-    step->sequences.push_back(std::move(view));
+    row += step->sequences.back().rows;
   }
   if (row != bounds.rows) return "step metadata covers " + std::to_string(row) + " of " + std::to_string(bounds.rows) + " rows";
   return {};

@@ -1,5 +1,5 @@
 // One step's ragged batch, read from the int32 tensor that src/kernels/step-metadata.ts lays out.
-// Knows the layout and checks every bound; attention trusts what it gets.
+// Knows the layout and checks every bound. The plan and attention trust what they get.
 #pragma once
 
 #include <cstddef>
@@ -36,7 +36,7 @@ struct StepView {
 /// Pool id of the tensor, or -1 where it is too short to hold one.
 int32_t metadataPoolId(const int32_t* data, size_t size);
 
-/// What the metadata is held against.
+/// Limits that the metadata must keep.
 struct StepBounds {
   size_t rows;        ///< rows of the query tensor
   size_t pages;       ///< pages of the pool
@@ -48,7 +48,8 @@ struct StepBounds {
   }
 };
 
-/// @returns an empty string, or what is wrong and where
+/// Page lists in `step` point into `data`.
+/// @returns an empty string, or what is wrong, where, and what was found there
 std::string readStepMetadata(const int32_t* data, size_t size, const StepBounds& bounds, StepView* step);
 
 }  // namespace blockstitch

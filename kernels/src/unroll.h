@@ -1,7 +1,7 @@
-// Loops of known length that are written out while compiling: `unroll<3>([&](auto i) { ... })` runs the body for i = 0, 1, 2.
-// Arrays indexed by `i` then live in registers, which compilers do not manage for ordinary loops over arrays of vectors.
-// Mark functions that use it BLOCKSTITCH_UNROLLED, so that the bodies are not calls (but where sanitizers check each
-// access: there it would take the compiler minutes, and speed is of no matter).
+// Loops of known length that the compiler writes out: `unroll<3>([&](auto i) { ... })` runs the body for i = 0, 1, 2.
+// Arrays indexed by `i` then live in registers. Compilers do not manage that for ordinary loops over arrays of vectors.
+// Mark functions that use it BLOCKSTITCH_UNROLLED, so that the bodies are not calls. Sanitized builds ignore the mark: it
+// would take the compiler minutes there, and their speed does not matter.
 #pragma once
 
 #include <cstddef>

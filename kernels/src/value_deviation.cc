@@ -1,4 +1,4 @@
-// Sums of squared differences, one element type at a time.
+// Sums squared differences, one element type at a time; see value_deviation.h.
 #include "value_deviation.h"
 
 namespace blockstitch {

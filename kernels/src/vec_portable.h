@@ -1,5 +1,5 @@
-// Eight float lanes in plain C++: the path for any processor, and the reading guide for the others.
-// Every vec_*.h defines one `Vec` with these operations; attention_kernels.h is written over it.
+// Eight float lanes in plain C++: the path for any processor. Read it first; the other vec_*.h do the same.
+// Every vec_*.h defines one `Vec` with these operations; attend_tile.h is written over it.
 #pragma once
 
 #include <cmath>

@@ -1,5 +1,5 @@
 // Random ragged batches for BlockAttention and the float64 reference that every implementation is held against.
-// Knows cases, inputs and what must come out; which kernel runs, and how pages are filled, is the test's.
+// Knows cases, inputs and the right results. The test chooses the kernel and fills the pages.
 #pragma once
 
 #include <algorithm>
@@ -76,7 +76,7 @@ struct Tables {
   }
 };
 
-/// Made once per width; the last one is kept, for a table is large.
+/// Made once per width. Only the last one is kept, because a table is large.
 inline const Tables& tablesFor(size_t half) {
   static std::pair<size_t, std::unique_ptr<Tables>> made;
   if (made.second == nullptr || made.first != half) {
@@ -117,7 +117,7 @@ class CaseData {
     value_ = noise(rows_ * c.kvHeads * c.headDim);
   }
 
-  /// Draws what is cached, has it put into pages, and lays out the metadata. Call once, before anything else.
+  /// Draws the cached tokens, lets `prefill` put them into pages, and lays out the metadata. Call once, before all else.
   void fill(int32_t poolId, const Prefill& prefill) {
     metadata_ = {1, poolId, static_cast<int32_t>(c_.sequences.size()), static_cast<int32_t>(rows_)};
     metadata_.resize(4 + c_.sequences.size());
@@ -180,7 +180,7 @@ class CaseData {
  private:
   size_t pagesOf(size_t tokens) const { return (tokens + c_.pageTokens - 1) / c_.pageTokens; }
 
-  /// One amplitude for all: int8 is held to 1e-2 on even values, outliers cost it more.
+  /// All values have one amplitude: int8 keeps within 1e-2 on even values, and outliers cost it more.
   std::vector<float> noise(size_t count) {
     std::uniform_real_distribution<float> uniform(-1.0f, 1.0f);
     std::vector<float> values(count);

@@ -78,7 +78,7 @@ void thePlanIsFoundByContent() {
   check(first != nullptr, wrong);
   const std::vector<int32_t> copy = metadata;
   check(find(copy, bounds, kHeads) == std::make_pair(first, uint64_t{0}), "equal content elsewhere is the same step");
-  // Whatever else the plan hangs on makes another plan.
+  // A change in anything else that the plan depends on makes another plan.
   check(find(metadata, {rows, pages + 1, 16, kPositions}, kHeads).second == 1, "a pool of other pages");
   check(find(metadata, {rows, pages, 16, kPositions - 1}, kHeads).second == 1, "another rotary table");
   check(find(metadata, {rows, pages, 32, kPositions}, kHeads).second == 1, "larger pages");
@@ -88,7 +88,7 @@ void thePlanIsFoundByContent() {
   check(find(metadata, bounds, kHeads).second == 1, "a refusal leaves no plan behind");
 }
 
-/// The tensor is changed where it stands, one value at a time: a plan that is served must be that of the new values.
+/// The test changes the tensor in place, one value at a time. The plan must be that of the new values.
 void aChangedValueIsNeverServedTheOldPlan() {
   size_t pages = 0, rows = 0;
   std::vector<int32_t> metadata = metadataOf(kCase, &pages, &rows);

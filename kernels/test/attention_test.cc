@@ -1,5 +1,5 @@
-// BlockAttention against a float64 reference over random ragged batches, at every kernel level this processor has.
-// Also: a row's bits do not depend on the batch, payload round trips, and bad step metadata is refused.
+// BlockAttention against a float64 reference over random ragged batches, at every kernel level of this processor.
+// Also: a row's bits do not depend on the batch, payloads come back as they were, and bad step metadata is refused.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -18,7 +18,7 @@ using namespace blockstitch::cases;
 
 namespace {
 
-/// A case in a pool, its pages filled through the op itself: what is cached is what an earlier step would have cached.
+/// A case in a pool. The op itself fills the pages, so they hold what an earlier step would have cached.
 class Bench {
  public:
   Bench(const Case& c, uint32_t seed)

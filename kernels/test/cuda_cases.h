@@ -1,5 +1,5 @@
-// The CPU op's random cases for the CUDA kernels: which of them, how they are laid out for a kernel, and what error is
-// allowed. Used by the host build's test and by the harness on a GPU; where memory lies and who runs is theirs.
+// The CPU op's random cases for the CUDA kernels: which of them, how a kernel gets them, and how large an error may be.
+// The host build's test and the harness on a GPU use them; each has its own memory and runs the kernels its own way.
 #pragma once
 
 #include <cstring>
@@ -68,7 +68,7 @@ inline cuda::PlanShape cudaPlanShape(const Case& c, int processors) {
           static_cast<int>(c.window), cuda::tileTokensFor(headDim), cuda::prefillRowsFor(headDim), processors};
 }
 
-/// Parameters but for the pointers.
+/// Parameters without the pointers.
 inline cuda::AttentionParams cudaParams(const Case& c, int layers, int layer) {
   cuda::AttentionParams p{};
   p.layout = cudaLayout(c, layers);

@@ -1,6 +1,6 @@
 // The CUDA kernels' device functions, run on the CPU, against the float64 reference over the CPU op's random cases.
-// Index arithmetic, fragment layouts, scheduling and masks are those of the GPU; what only a GPU can show (races, speed,
-// the rounding of its own instructions) is not. `--cases N` draws N cases per head dim.
+// Index arithmetic, fragment layouts, scheduling and masks are those of the GPU. Races, speed and the rounding of the
+// GPU's own instructions show only there. `--cases N` draws N cases per head dim.
 #include <cstdio>
 #include <cstdlib>
 
@@ -126,7 +126,7 @@ void rowsDoNotDependOnTheBatch() {
   }
 }
 
-/// A wide spread of scores and of value scales: maxima that keep moving, units that grow.
+/// A wide spread of scores and of value scales: the maxima keep moving, the units grow.
 void longSegmentWithEveryType() {
   for (const KvDtype dtype : {KvDtype::kFloat16, KvDtype::kBfloat16, KvDtype::kInt8}) {
     for (const KvDtype inputs : {KvDtype::kFloat16, KvDtype::kBfloat16}) {

@@ -1,5 +1,5 @@
-// The device pool over a GPU that is host memory: plans are copied once per step, pages travel through staging, a payload
-// is the CPU pool's own, and what fails leaves nothing behind.
+// The device pool over a GPU that is host memory: plans are copied once per step, pages travel through staging, payloads
+// are those of the CPU pool, and a failure leaves nothing behind.
 #include <cstdio>
 
 #include "attention.h"
@@ -166,7 +166,7 @@ void whatIsWrongIsSaid() {
   check(attend([](DeviceAttention&) {}).empty() && gpu.launches == launches + 1, "a good call goes on");
 }
 
-/// Steps whose metadata lies at the same address must not be taken for one another.
+/// Two steps may have their metadata at the same address. They must not be mistaken for each other.
 void newStepsAreSeen() {
   const Case c{80, 1, 1, 16, KvDtype::kFloat16, 0, 0, false, {{{}, 0, 0, 3}}, KvDtype::kFloat16};
   cuda::FakeGpu gpu;

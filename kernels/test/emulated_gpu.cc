@@ -1,6 +1,6 @@
 // libblockstitch_emulated.so: the device library with host memory for a GPU and the kernels' device functions on the CPU.
 // Takes the tensors of ONNX Runtime's CPU provider, so that operator, pool and engine of a device can be tested anywhere.
-// Everything happens at once; order and staging are device_pool_test's.
+// Everything happens at once; device_pool_test checks order and staging.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>

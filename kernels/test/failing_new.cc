@@ -1,5 +1,5 @@
-// operator new over malloc, with failures on demand; see failing_new.h. A file of its own: where the compiler sees into
-// these functions, it takes free() for a mistake.
+// operator new over malloc, with failures on demand; see failing_new.h. It is a file of its own: a compiler that sees into
+// these functions takes free() for a mistake.
 #include "failing_new.h"
 
 #include <cstddef>

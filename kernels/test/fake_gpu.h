@@ -1,5 +1,5 @@
-// A GpuRuntime that is host memory: kernels run on the CPU at once, copies wait in their stream until somebody waits for
-// an event behind them, so that code which reads too early, or writes a staging buffer too soon, gives wrong answers.
+// A GpuRuntime that is host memory. Kernels run on the CPU at once. Copies wait in their stream until somebody waits for an
+// event behind them, so code that reads too early, or writes a staging buffer too soon, gives wrong answers.
 #pragma once
 
 #include <cstdlib>

@@ -1,5 +1,5 @@
 // A small ONNX Runtime for tests of the operators: the entries of its API table that they use, tensors, and threads.
-// Knows the C ABI; what is run and what must come out is the test's.
+// Knows the C ABI. The test chooses what runs and knows the right results.
 #pragma once
 
 #include <pthread.h>

@@ -1,5 +1,5 @@
-// The CPU operator through ONNX Runtime's custom-op table: whatever fails inside it, in a task or on its own thread, is a
-// status of that step, and the next step is right. And: a step is planned once, whatever its layers.
+// The CPU operator through ONNX Runtime's custom-op table. A failure inside it, in a task or on the calling thread, becomes
+// the status of that step, and the next step is right. A step is planned once, however many layers it has.
 #include <cmath>
 #include <cstring>
 #include <memory>
@@ -68,7 +68,7 @@ class Graph {
     return bytes;
   }
 
-  /// The step's metadata tensor; a test may change it where it stands.
+  /// The step's metadata tensor; a test may change it in place.
   std::vector<int32_t> metadata;
 
  private:

@@ -1,5 +1,5 @@
-// Patching ONNX Runtime's API table: sessions get our domain, the table keeps its protection, refusals are told with
-// ONNX Runtime's own words, and nothing of it is kept. The steps depend on one another: the attachment is the process's.
+// Patching ONNX Runtime's API table: sessions get our domain, the table keeps its protection, and a refusal is told in
+// ONNX Runtime's own words. The checks depend on one another, because a process has one attachment.
 #include "ort_attach.h"
 
 #include <sys/mman.h>

@@ -57,10 +57,10 @@ describe('a graph of several layers', () => {
       ]);
     const good = await run(pages);
     await expect(run(Int32Array.of(1 << 20))).rejects.toThrow(
-      /BlockAttention: step metadata, sequence 0: tail page outside the pool/,
+      /BlockAttention: step metadata, sequence 0: tail page 1048576 lies outside the pool of 256 pages/,
     );
     await expect(run(new Int32Array())).rejects.toThrow(
-      /BlockAttention: step metadata, sequence 0: too few tail pages/,
+      /BlockAttention: step metadata, sequence 0: too few tail pages: 0 for 7 tokens/,
     );
     expect(await run(pages)).toEqual(good);
   });
