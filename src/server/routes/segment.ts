@@ -13,7 +13,7 @@ const schema = {
   body: SegmentBodySchema,
   response: {
     200: json(SegmentAnswerSchema, 'Blocks with offsets, token counts and boundary scores.'),
-    ...errorResponses(['body'], ['empty_input', 'segmentation_invalid']),
+    ...errorResponses(['body'], ['empty_input', 'segmentation_invalid', 'queue_full', 'client_closed']),
   },
 };
 
