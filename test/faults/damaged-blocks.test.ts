@@ -59,7 +59,7 @@ test('a damaged block is logged once, computed anew, stored again, and changes n
   const whole = await ask(first);
   await first.close(0);
 
-  const store = new LmdbStore(config.storeDir);
+  const store = await LmdbStore.open(config.storeDir);
   for (const { hash } of blocks) {
     const [value] = await store.get([hash]);
     const damaged = Uint8Array.from(value as Uint8Array);

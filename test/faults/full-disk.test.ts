@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { openBlockRepository } from '../../src/cache/block-cache.js';
+import { BlockCache } from '../../src/cache/block-cache.js';
 import { LmdbStore } from '../../src/cache/lmdb-store.js';
 import { DocumentRegistry, lmdbShelf } from '../../src/documents/document-registry.js';
 import { createEngine } from '../../src/engine/create-engine.js';
@@ -32,7 +32,7 @@ const block = (name: number): PlanBlock => ({
 async function openEngine(store: LmdbStore) {
   const { layers, kvHeads, headDim } = model.config;
   const told: string[] = [];
-  const repository = openBlockRepository({
+  const repository = new BlockCache({
     shape: { fingerprint: model.fingerprint, layers, kvHeads, headDim, dtype: 'float32' },
     store,
     hostBytes: 0,
@@ -104,7 +104,7 @@ const mayMount = (() => {
 describe('a full disk', () => {
   test.skipIf(!mayMount)('is named to who ingests, and requests go on as if nothing were cached', async () => {
     const path = join(emptyDisk(), 'store');
-    const first = await openEngine(new LmdbStore(path));
+    const first = await openEngine(await LmdbStore.open(path));
     const { kept, error } = await fill(first.engine, 200);
     expect(kept.length).toBeGreaterThan(3);
     expect(error).toMatchObject({ code: 'store_failed', status: 503 });
@@ -116,7 +116,7 @@ describe('a full disk', () => {
     expect((await first.repository.statistics()).store?.failures).toBeGreaterThan(0);
     await first.close();
 
-    const second = await openEngine(new LmdbStore(path));
+    const second = await openEngine(await LmdbStore.open(path));
     onTestFinished(() => second.close());
     const keys = kept.map((name) => second.engine.blockKey(block(name).tokenIds, SINKS));
     const places = await second.engine.locate(keys);
@@ -135,7 +135,7 @@ describe('a full disk', () => {
   });
 
   test.skipIf(!mayMount)('refuses a document with its reason, and keeps those it had taken', async () => {
-    const store = new LmdbStore(join(emptyDisk(), 'documents'));
+    const store = await LmdbStore.open(join(emptyDisk(), 'documents'));
     onTestFinished(() => store.close());
     const registry = new DocumentRegistry<{ id: string; text: string }>(lmdbShelf(store));
     const taken: string[] = [];
@@ -168,11 +168,11 @@ test.skipIf(!mayMount)('an import that does not fit says how much is missing bef
 test.skipIf(!mayMount)('a store cannot be opened on a full disk, and says why', () => {
   const path = emptyDisk();
   spawnSync('dd', ['if=/dev/zero', `of=${join(path, 'filler')}`, 'bs=64k']);
-  expect(() => new LmdbStore(join(path, 'late'))).toThrow('is full');
+  expect(() => await LmdbStore.open(join(path, 'late'))).toThrow('is full');
 });
 
 test('a store at its own limit says so, and requests go on', async () => {
-  const store = new LmdbStore(join(directory, 'limited'), { maxBytes: 400_000 });
+  const store = await LmdbStore.open(join(directory, 'limited'), { maxBytes: 400_000 });
   const { engine, told, close } = await openEngine(store);
   onTestFinished(close);
   const { kept, error } = await fill(engine, 50);

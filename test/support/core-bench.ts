@@ -1,10 +1,10 @@
 /** An engine core over the paper model, with tiers below that answer when told to: what the unit tests drive. */
-import type { BlockKey } from '../../src/cache/block-store.js';
+import type { BlockKey } from '../../src/cache/tiers.js';
 import { type GenerateEvent, GREEDY, type SamplingParams } from '../../src/engine/engine.js';
-import type { SchedulerPolicy } from '../../src/engine/schedule/scheduler.js';
-import type { BlockSpec, RequestSpec, SinkSpec } from '../../src/engine/schedule/sequence.js';
 import type { EngineNews, RequestEvent } from '../../src/engine/wire/messages.js';
 import { SharedCounters } from '../../src/engine/wire/shared-counters.js';
+import type { BlockSpec, Handle, RequestSpec, SinkSpec } from '../../src/engine/wire/specs.js';
+import type { SchedulerPolicy } from '../../src/engine/wire/worker-setup.js';
 import { EngineCore } from '../../src/engine/worker/engine-core.js';
 import { PaperModel } from './paper-model.js';
 
@@ -26,13 +26,21 @@ export function tokensOf(name: number, length: number): Int32Array {
 
 export const SINKS: SinkSpec = { key: 'sinks', tokenIds: Int32Array.of(1, 2, 3) };
 
+/** Handles of requests and ingestions by the names that a test gives them. */
+export function handleOf(name: string): Handle {
+  let handle = handles.get(name);
+  if (handle === undefined) handles.set(name, (handle = handles.size + 1));
+  return handle;
+}
+const handles = new Map<string, Handle>();
+
 export function block(name: number, length: number): BlockSpec {
   return { key: `block-${name}-${length}`, tokenIds: tokensOf(name, length), kind: 'document' };
 }
 
-export function request(id: string, blocks: BlockSpec[], more: Partial<RequestSpec> = {}): RequestSpec {
+export function request(name: string, blocks: BlockSpec[], more: Partial<RequestSpec> = {}): RequestSpec {
   return {
-    id,
+    handle: handleOf(name),
     attention: 'block',
     sinks: SINKS,
     blocks,
@@ -63,10 +71,10 @@ export class CoreBench {
   readonly pages: number;
   /** KV values by block key: what the tiers below hold. */
   readonly stored = new Map<BlockKey, number[]>();
-  readonly events = new Map<string, RequestEvent[]>();
+  readonly events = new Map<Handle, RequestEvent[]>();
   readonly ingested: EngineNews['ingested'] = [];
-  readonly failedJobs: EngineNews['failedJobs'] = [];
-  readonly evicted: EngineNews['evicted'] = [];
+  readonly failedIngests: EngineNews['failedIngests'] = [];
+  readonly forgotten: EngineNews['forgotten'] = [];
   readonly abandoned: number[] = [];
   readonly mirror = new Map<BlockKey, number>();
   /** Answers that the tiers below have not given yet. */
@@ -129,16 +137,16 @@ export class CoreBench {
     throw new Error('the engine does not come to rest');
   }
 
-  tokens(id: string): number[] {
-    return (this.events.get(id) ?? []).flatMap((event) => (event.type === 'token' ? [event.tokenId] : []));
+  tokens(name: string): number[] {
+    return (this.events.get(handleOf(name)) ?? []).flatMap((event) => (event.type === 'token' ? [event.tokenId] : []));
   }
 
-  prefilled(id: string): Extract<GenerateEvent, { type: 'prefilled' }> | undefined {
-    return this.events.get(id)?.find((event) => event.type === 'prefilled');
+  prefilled(name: string): Extract<GenerateEvent, { type: 'prefilled' }> | undefined {
+    return this.events.get(handleOf(name))?.find((event) => event.type === 'prefilled');
   }
 
-  last(id: string): RequestEvent | undefined {
-    return this.events.get(id)?.at(-1);
+  last(name: string): RequestEvent | undefined {
+    return this.events.get(handleOf(name))?.at(-1);
   }
 
   get freePages(): number {
@@ -151,28 +159,30 @@ export class CoreBench {
 
   #collect(): void {
     const news = this.core.takeNews();
-    for (const { id, event } of news.events) this.events.set(id, [...(this.events.get(id) ?? []), event]);
+    for (const { handle, event } of news.events) {
+      this.events.set(handle, [...(this.events.get(handle) ?? []), event]);
+    }
     this.ingested.push(...news.ingested);
-    this.failedJobs.push(...news.failedJobs);
-    this.evicted.push(...news.evicted);
+    this.failedIngests.push(...news.failedIngests);
+    this.forgotten.push(...news.forgotten);
     this.abandoned.push(...news.abandoned);
     for (const { key, tokens } of news.findable) {
       if (tokens > 0) this.mirror.set(key, tokens);
       else this.mirror.delete(key);
     }
-    for (const { handle, key, pages } of news.loads) {
+    for (const { stay, key, pages } of news.loads) {
       this.#answers.push(() => {
         const values = this.storeUp ? this.stored.get(key) : undefined;
         // Blocks without sinks before them stand at local positions 0.., the others behind the sinks.
         const position = key.startsWith('bare-') ? 0 : SINKS.tokenIds.length;
         if (values !== undefined) this.model.write(pages, values, position);
-        this.core.handle({ type: 'settled', handle, tier: values === undefined ? undefined : 'lmdb' });
+        this.core.handle({ type: 'settled', stay, tier: values === undefined ? undefined : 'store' });
       });
     }
-    for (const { handle, key, pages, tokens } of news.saves) {
+    for (const { stay, key, pages, tokens, forgotten } of news.saves) {
       this.#answers.push(() => {
-        if (this.storeUp) this.stored.set(key, this.model.read(pages, tokens));
-        this.core.handle({ type: 'copied', handle });
+        if (this.storeUp && !forgotten.includes('store')) this.stored.set(key, this.model.read(pages, tokens));
+        this.core.handle({ type: 'copied', stay });
       });
     }
   }

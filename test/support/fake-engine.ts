@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
-import type { CacheTier } from '../../src/cache/block-store.js';
+import type { CacheTier } from '../../src/cache/tiers.js';
 import type { BlockReport, Engine, EngineStatistics, GenerateEvent, GenerateRequest } from '../../src/engine/engine.js';
 import type { BlockstitchError } from '../../src/errors.js';
 import { type PlanBlock, promptTokens } from '../../src/prompt/prompt-plan.js';

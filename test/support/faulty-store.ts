@@ -1,5 +1,5 @@
-/** A real store whose calls fail in ways drawn or told: what the tests of the repository and of the engine break. */
-import type { ByteStore } from '../../src/cache/block-store.js';
+/** A real store whose calls fail in ways drawn or told: what the tests of the cache and of the engine break. */
+import type { ByteStore, StoreEntry } from '../../src/cache/byte-store.js';
 
 /** `hangs`: a call never answers. `damages`: values come back with a bit flipped. `slow`: after `delayMs`. */
 export type Fault = 'none' | 'throws' | 'hangs' | 'damages' | 'slow';
@@ -7,7 +7,7 @@ export type Fault = 'none' | 'throws' | 'hangs' | 'damages' | 'slow';
 const never = () => new Promise<never>(() => {});
 
 export class FaultyStore implements ByteStore {
-  readonly tier: ByteStore['tier'];
+  readonly brand: ByteStore['brand'];
   readonly #inner: ByteStore;
   fault: Fault = 'none';
   delayMs = 0;
@@ -16,7 +16,7 @@ export class FaultyStore implements ByteStore {
 
   constructor(inner: ByteStore) {
     this.#inner = inner;
-    this.tier = inner.tier;
+    this.brand = inner.brand;
   }
 
   async get(keys: readonly string[]): Promise<(Uint8Array | undefined)[]> {
@@ -26,10 +26,10 @@ export class FaultyStore implements ByteStore {
     return this.fault === 'damages' ? values.map(damaged) : values;
   }
 
-  async put(entries: readonly { key: string; value: Uint8Array }[]): Promise<void> {
+  async put(entries: readonly StoreEntry[], signal?: AbortSignal): Promise<void> {
     this.puts++;
     await this.#act();
-    await this.#inner.put(entries);
+    await this.#inner.put(entries, signal);
   }
 
   async has(keys: readonly string[]): Promise<boolean[]> {
@@ -42,9 +42,9 @@ export class FaultyStore implements ByteStore {
     return this.#inner.delete(keys);
   }
 
-  async clear(): Promise<number> {
+  async clear(prefix?: string): Promise<number> {
     await this.#act();
-    return this.#inner.clear();
+    return this.#inner.clear(prefix);
   }
 
   async lock(key: string, ttlMs: number) {

@@ -7,7 +7,7 @@
 
 import type { ProbeStep } from '../../src/engine/repair/prompt-probe.js';
 import { chooseDeviating, chooseFirst, repairBudget } from '../../src/engine/repair/repair-plan.js';
-import type { RequestSpec } from '../../src/engine/schedule/sequence.js';
+import type { RequestSpec } from '../../src/engine/wire/specs.js';
 import type { StepRunner } from '../../src/engine/worker/engine-core.js';
 import type { ModelOutput, ModelStep } from '../../src/engine/worker/step-batch.js';
 

@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { open as openLmdb } from 'lmdb';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { openBlockRepository, type RepositoryOptions } from '../../../src/cache/block-cache.js';
-import type { BlockRepository, BlockShape, BlockValue, ByteStore } from '../../../src/cache/block-store.js';
+import { BlockCache, type BlockCacheOptions } from '../../../src/cache/block-cache.js';
+import type { ByteStore } from '../../../src/cache/byte-store.js';
 import { LmdbStore } from '../../../src/cache/lmdb-store.js';
 import { RedisStore } from '../../../src/cache/redis-store.js';
+import type { BlockShape, BlockValue } from '../../../src/cache/tiers.js';
 import { DocumentRegistry, redisShelf } from '../../../src/documents/document-registry.js';
 import { FaultyStore } from '../../support/faulty-store.js';
 import { startRedis, type TestRedis } from '../../support/redis-server.js';
@@ -15,7 +16,7 @@ import { startRedis, type TestRedis } from '../../support/redis-server.js';
 const SHAPE: BlockShape = { fingerprint: 'cd'.repeat(32), layers: 2, kvHeads: 2, headDim: 8, dtype: 'float16' };
 const PATIENT = { leastWaitMs: 10_000, mostWaitMs: 10_000 };
 const directory = mkdtempSync(join(tmpdir(), 'blockstitch-repository-'));
-const lmdb = new LmdbStore(directory);
+const lmdb = await LmdbStore.open(directory);
 let redis: TestRedis;
 let client: Redis;
 let keys = 0;
@@ -25,10 +26,10 @@ const value = (tokens: number): BlockValue => ({
   tokens,
   payload: Uint8Array.from({ length: tokens * 2 * 2 * 2 * 16 }, (_, index) => index * tokens),
 });
-const open = (store: ByteStore, more: Partial<RepositoryOptions> = {}) =>
-  openBlockRepository({ shape: SHAPE, store, hostBytes: 0, cost: PATIENT, ...more });
+const open = (store: ByteStore, more: Partial<BlockCacheOptions> = {}) =>
+  new BlockCache({ shape: SHAPE, store, hostBytes: 0, cost: PATIENT, ...more });
 
-async function payloadOf(repository: BlockRepository, key: string): Promise<Uint8Array | undefined> {
+async function payloadOf(repository: BlockCache, key: string): Promise<Uint8Array | undefined> {
   const outcome = await repository.load(key);
   return outcome.found ? Uint8Array.from(outcome.value.payload) : undefined;
 }
@@ -169,7 +170,7 @@ describe('a store in trouble', () => {
   });
 
   test('that cannot be written to is still read from', async () => {
-    const small = new LmdbStore(join(directory, 'small'), { maxBytes: 4_000 });
+    const small = await LmdbStore.open(join(directory, 'small'), { maxBytes: 4_000 });
     const repository = open(small, { breaker: { threshold: 2 } });
     const kept = freshKey();
     expect(await repository.save(kept, value(20))).toEqual({ durable: true });
@@ -243,7 +244,7 @@ test('Redis that is full refuses blocks and documents by name, and is still read
 describe('LMDB', () => {
   test('counts entries and bytes across restarts', async () => {
     const path = join(directory, 'counted');
-    const first = new LmdbStore(path);
+    const first = await LmdbStore.open(path);
     await first.put([
       { key: 'a', value: new Uint8Array(100) },
       { key: 'b', value: new Uint8Array(17 * 1024 * 1024) },
@@ -252,7 +253,7 @@ describe('LMDB', () => {
     const expected = { entries: 2, bytes: 50 + 17 * 1024 * 1024 };
     expect(await first.statistics()).toEqual(expected);
     await first.close();
-    const second = new LmdbStore(path);
+    const second = await LmdbStore.open(path);
     expect(await second.statistics()).toEqual(expected);
     expect(await second.delete(['b', 'c'])).toBe(1);
     expect(await second.statistics()).toEqual({ entries: 1, bytes: 50 });
@@ -267,7 +268,7 @@ describe('LMDB', () => {
     await blocks.put('b:0', Buffer.alloc(16 * 1024 * 1024, 2));
     await blocks.put('b:1', Buffer.alloc(5, 3));
     await old.close();
-    const store = new LmdbStore(path);
+    const store = await LmdbStore.open(path);
     expect(await store.statistics()).toEqual({ entries: 2, bytes: 15 + 16 * 1024 * 1024 });
     const [a, b] = await store.get(['a', 'b']);
     expect([a?.byteLength, b?.byteLength, b?.at(-1)]).toEqual([10, 5 + 16 * 1024 * 1024, 3]);

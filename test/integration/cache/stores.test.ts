@@ -3,10 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openBlockRepository } from '../../../src/cache/block-cache.js';
-import type { BlockShape, ByteStore } from '../../../src/cache/block-store.js';
+import { BlockCache } from '../../../src/cache/block-cache.js';
+import type { ByteStore } from '../../../src/cache/byte-store.js';
 import { LmdbStore } from '../../../src/cache/lmdb-store.js';
 import { RedisStore } from '../../../src/cache/redis-store.js';
+import type { BlockShape } from '../../../src/cache/tiers.js';
 import {
   DocumentRegistry,
   type DocumentShelf,
@@ -18,7 +19,7 @@ import { startRedis, type TestRedis } from '../../support/redis-server.js';
 const directory = mkdtempSync(join(tmpdir(), 'blockstitch-stores-'));
 const SHAPE: BlockShape = { fingerprint: 'ab'.repeat(32), layers: 1, kvHeads: 1, headDim: 8, dtype: 'float16' };
 const payload = (tokens: number, seed: number) => Uint8Array.from({ length: tokens * 32 }, (_, index) => index * seed);
-const lmdb = new LmdbStore(directory);
+const lmdb = await LmdbStore.open(directory);
 let redis: TestRedis;
 let client: Redis;
 
@@ -71,7 +72,7 @@ describe.each(STORES)('the %s store', (_, open, openShelf) => {
   test('keeps blocks for a repository, and refuses what was damaged', async () => {
     const store = open();
     const refused: string[] = [];
-    const repository = openBlockRepository({
+    const repository = new BlockCache({
       shape: SHAPE,
       store,
       hostBytes: 0,
@@ -109,7 +110,7 @@ test('a store that is gone is a miss, and requests go on', async () => {
   const lost = new Redis(own.url, { maxRetriesPerRequest: 0, retryStrategy: () => null });
   lost.on('error', () => undefined);
   const store = new RedisStore({ client: lost, ttlSeconds: 0 });
-  const repository = openBlockRepository({ shape: SHAPE, store, hostBytes: 1 << 20 });
+  const repository = new BlockCache({ shape: SHAPE, store, hostBytes: 1 << 20 });
   await repository.save('x', { tokens: 2, payload: payload(2, 1) });
   await own.stop();
   for (let turn = 0; turn < 4; turn++) expect((await repository.load(`gone-${turn}`)).found).toBe(false);

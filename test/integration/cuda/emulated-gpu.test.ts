@@ -7,8 +7,8 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openBlockRepository } from '../../../src/cache/block-cache.js';
-import type { BlockRepository } from '../../../src/cache/block-store.js';
+import { BlockCache } from '../../../src/cache/block-cache.js';
+
 import { LmdbStore } from '../../../src/cache/lmdb-store.js';
 import { createEngine } from '../../../src/engine/create-engine.js';
 import { type Engine, GREEDY, type SamplingParams } from '../../../src/engine/engine.js';
@@ -26,7 +26,7 @@ const SAMPLING: SamplingParams = { ...GREEDY, maxTokens: 10 };
 const GPU = { number: 0, provider: 'cpu' } as const;
 
 const directory = mkdtempSync(join(tmpdir(), 'blockstitch-gpu-'));
-const open: { engine: Engine; repository: BlockRepository }[] = [];
+const open: { engine: Engine; repository: BlockCache }[] = [];
 let blocks: PlanBlock[];
 let question: Int32Array;
 let sinks: Int32Array;
@@ -69,9 +69,9 @@ async function start(
     cacheDir: join(directory, 'imports'),
   });
   const { layers, kvHeads, headDim } = model.config;
-  const repository = openBlockRepository({
+  const repository = new BlockCache({
     shape: { fingerprint: model.fingerprint, layers, kvHeads, headDim, dtype: kvDtype },
-    store: new LmdbStore(join(directory, `store-${open.length}`)),
+    store: await LmdbStore.open(join(directory, `store-${open.length}`)),
     hostBytes: 16 << 20,
     cost: { leastWaitMs: 10_000, mostWaitMs: 10_000 },
   });

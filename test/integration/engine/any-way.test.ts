@@ -10,10 +10,11 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { openBlockRepository } from '../../../src/cache/block-cache.js';
-import type { ByteStore, CacheTier } from '../../../src/cache/block-store.js';
+import { BlockCache } from '../../../src/cache/block-cache.js';
+import type { ByteStore } from '../../../src/cache/byte-store.js';
 import { LmdbStore } from '../../../src/cache/lmdb-store.js';
 import { RedisStore } from '../../../src/cache/redis-store.js';
+import type { CacheTier } from '../../../src/cache/tiers.js';
 import { createEngine } from '../../../src/engine/create-engine.js';
 import { type Engine, GREEDY } from '../../../src/engine/engine.js';
 import { importModel } from '../../../src/model/import-model.js';
@@ -39,7 +40,7 @@ let requests = 0;
 
 beforeAll(async () => {
   model = await importModel({ checkpointDir: CHECKPOINT, weights: 'int8', cacheDir: join(directory, 'imports') });
-  const repository = openBlockRepository({ shape: shapeOf(model), hostBytes: 0 });
+  const repository = new BlockCache({ shape: shapeOf(model), hostBytes: 0 });
   const memory = { kvDtype: KV_DTYPE, kvMemoryBytes: 64 * PAGE_BYTES, threads: 1 } as const;
   reference = await createEngine({ model, repository, ...memory });
 });
@@ -197,7 +198,7 @@ interface Place {
 }
 
 async function lmdbPlace(): Promise<Place> {
-  const store = new LmdbStore(join(directory, 'store'));
+  const store = await LmdbStore.open(join(directory, 'store'));
   return { store, kill: async () => {}, revive: async () => {}, close: async () => {} };
 }
 
@@ -232,7 +233,7 @@ describe.each<[string, () => Promise<Place>]>([
     const place = await openPlace();
     onTestFinished(() => place.close());
     const store = new FaultyStore(place.store);
-    const repository = openBlockRepository({
+    const repository = new BlockCache({
       shape: shapeOf(model),
       store,
       hostBytes: HOST_BYTES,

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openBlockRepository } from '../../../src/cache/block-cache.js';
-import type { BlockRepository } from '../../../src/cache/block-store.js';
+import { BlockCache } from '../../../src/cache/block-cache.js';
+
 import { LmdbStore } from '../../../src/cache/lmdb-store.js';
 import { createEngine } from '../../../src/engine/create-engine.js';
 import { type Engine, type GenerateEvent, GREEDY, type SamplingParams } from '../../../src/engine/engine.js';
@@ -18,7 +18,7 @@ let requests = 0;
 
 const directory = mkdtempSync(join(tmpdir(), 'blockstitch-engine-'));
 let model: ImportedModel;
-let repository: BlockRepository;
+let repository: BlockCache;
 let engine: Engine;
 
 const block = (seed: number, length: number): PlanBlock => ({
@@ -53,9 +53,9 @@ async function activePages(): Promise<number> {
 beforeAll(async () => {
   model = await importModel({ checkpointDir: CHECKPOINT, weights: 'fp32', cacheDir: join(directory, 'imports') });
   const { layers, kvHeads, headDim } = model.config;
-  repository = openBlockRepository({
+  repository = new BlockCache({
     shape: { fingerprint: model.fingerprint, layers, kvHeads, headDim, dtype: 'float16' },
-    store: new LmdbStore(join(directory, 'store')),
+    store: await LmdbStore.open(join(directory, 'store')),
     hostBytes: 0,
     // However slow the machine is: these tests name where a block must come from.
     cost: { leastWaitMs: 10_000, mostWaitMs: 10_000 },

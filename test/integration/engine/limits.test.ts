@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { openBlockRepository } from '../../../src/cache/block-cache.js';
+import { BlockCache } from '../../../src/cache/block-cache.js';
 import { LmdbStore } from '../../../src/cache/lmdb-store.js';
 import { createEngine, type EngineOptions } from '../../../src/engine/create-engine.js';
 import { type Engine, type GenerateEvent, GREEDY, type SamplingParams } from '../../../src/engine/engine.js';
@@ -27,9 +27,9 @@ afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 async function openEngine(options: Partial<EngineOptions> = {}): Promise<Engine> {
   const { layers, kvHeads, headDim } = model.config;
-  const repository = openBlockRepository({
+  const repository = new BlockCache({
     shape: { fingerprint: model.fingerprint, layers, kvHeads, headDim, dtype: 'float32' },
-    store: new LmdbStore(join(directory, `store-${++numbers}`)),
+    store: await LmdbStore.open(join(directory, `store-${++numbers}`)),
     hostBytes: 0,
     cost: { leastWaitMs: 10_000, mostWaitMs: 10_000 },
   });

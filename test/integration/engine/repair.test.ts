@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openBlockRepository } from '../../../src/cache/block-cache.js';
-import type { BlockRepository } from '../../../src/cache/block-store.js';
+import { BlockCache } from '../../../src/cache/block-cache.js';
+
 import { LmdbStore } from '../../../src/cache/lmdb-store.js';
 import { createEngine } from '../../../src/engine/create-engine.js';
 import { type Engine, type GenerateEvent, GREEDY, type SamplingParams } from '../../../src/engine/engine.js';
@@ -37,9 +37,9 @@ interface Opened {
 
 async function open(model: ImportedModel, name: string, maxBatchTokens?: number): Promise<Opened> {
   const { layers, kvHeads, headDim } = model.config;
-  const repository: BlockRepository = openBlockRepository({
+  const repository: BlockCache = new BlockCache({
     shape: { fingerprint: model.fingerprint, layers, kvHeads, headDim, dtype: 'float16' },
-    store: new LmdbStore(join(directory, name)),
+    store: await LmdbStore.open(join(directory, name)),
     hostBytes: 0,
   });
   const engine = await createEngine({

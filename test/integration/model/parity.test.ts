@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openBlockRepository } from '../../../src/cache/block-cache.js';
+import { BlockCache } from '../../../src/cache/block-cache.js';
 import { blockKey } from '../../../src/cache/block-key.js';
-import type { ByteStore } from '../../../src/cache/block-store.js';
+import type { ByteStore } from '../../../src/cache/byte-store.js';
 import { LmdbStore } from '../../../src/cache/lmdb-store.js';
 import { RedisStore } from '../../../src/cache/redis-store.js';
 import type { KvDtype } from '../../../src/kernels/native-addon.js';
@@ -27,7 +27,7 @@ let lmdb: LmdbStore;
 beforeAll(async () => {
   redis = await startRedis();
   client = new Redis(redis.url);
-  lmdb = new LmdbStore(directory);
+  lmdb = await LmdbStore.open(directory);
 });
 afterAll(async () => {
   client.disconnect();
@@ -66,7 +66,7 @@ async function stitchedThrough(store: ByteStore, model: StepModel, plan: GoldenP
   const { layers, kvHeads, headDim } = model.model.config;
   const { fingerprint } = model.model;
   const shape = { fingerprint, layers, kvHeads, headDim, dtype: 'float32' as const };
-  const repository = openBlockRepository({ shape, store, hostBytes: 0 });
+  const repository = new BlockCache({ shape, store, hostBytes: 0 });
   const sinkTokenIds = Int32Array.from(plan.sinks);
   const keys = plan.blocks.map((block) =>
     blockKey({ fingerprint, kvDtype: 'float32', sinkTokenIds, tokenIds: Int32Array.from(block) }),

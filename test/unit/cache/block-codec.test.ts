@@ -1,15 +1,16 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { decodeBlock, encodeBlock, payloadBytes } from '../../../src/cache/block-codec.js';
-import { blockKey } from '../../../src/cache/block-key.js';
-import type { BlockShape } from '../../../src/cache/block-store.js';
+import { blockKey, tenantTag } from '../../../src/cache/block-key.js';
 import { HostTier } from '../../../src/cache/host-tier.js';
+import type { BlockShape } from '../../../src/cache/tiers.js';
 
 const SHAPE: BlockShape = { fingerprint: 'cd'.repeat(32), layers: 2, kvHeads: 1, headDim: 8, dtype: 'int8' };
+const KEY = 'ab'.repeat(32);
 const value = { tokens: 3, payload: Uint8Array.from({ length: payloadBytes(SHAPE, 3) }, (_, index) => index) };
 
 test('a block comes back as it was encoded', async () => {
-  const decoded = await decodeBlock(SHAPE, await encodeBlock(SHAPE, value));
+  const decoded = await decodeBlock(SHAPE, KEY, await encodeBlock(SHAPE, KEY, value));
   expect(decoded).toEqual({ ok: true, value: { tokens: 3, payload: expect.anything() } });
   if (decoded.ok) expect([...decoded.value.payload]).toEqual([...value.payload]);
 });
@@ -18,36 +19,54 @@ test('a block of many megabytes comes back, and its last byte is checked too', a
   const shape: BlockShape = { ...SHAPE, layers: 32, kvHeads: 8, headDim: 128, dtype: 'float16' };
   const tokens = 200;
   const payload = new Uint8Array(payloadBytes(shape, tokens)).map((_, index) => index * 7);
-  const bytes = await encodeBlock(shape, { tokens, payload });
-  const decoded = await decodeBlock(shape, bytes);
+  const bytes = await encodeBlock(shape, KEY, { tokens, payload });
+  const decoded = await decodeBlock(shape, KEY, bytes);
   expect(decoded.ok && Buffer.compare(decoded.value.payload, payload)).toBe(0);
   bytes[bytes.length - 1] = (bytes.at(-1) as number) ^ 1;
-  expect(await decodeBlock(shape, bytes)).toEqual({ ok: false, reason: 'payload checksum' });
+  expect(await decodeBlock(shape, KEY, bytes)).toEqual({ ok: false, reason: 'payload checksum' });
 });
 
 test('any flipped bit is found', async () => {
-  const bytes = await encodeBlock(SHAPE, value);
+  const bytes = await encodeBlock(SHAPE, KEY, value);
   await fc.assert(
     fc.asyncProperty(fc.nat(bytes.length * 8 - 1), async (bit) => {
       const flipped = Uint8Array.from(bytes);
       flipped[bit >> 3] = (flipped[bit >> 3] as number) ^ (1 << (bit & 7));
-      return !(await decodeBlock(SHAPE, flipped)).ok;
+      return !(await decodeBlock(SHAPE, KEY, flipped)).ok;
     }),
   );
 });
 
 test('random and truncated bytes are refused, never thrown over', async () => {
   const random = fc.uint8Array({ maxLength: 400 });
-  await fc.assert(fc.asyncProperty(random, async (bytes) => !(await decodeBlock(SHAPE, bytes)).ok));
-  const bytes = await encodeBlock(SHAPE, value);
+  await fc.assert(fc.asyncProperty(random, async (bytes) => !(await decodeBlock(SHAPE, KEY, bytes)).ok));
+  const bytes = await encodeBlock(SHAPE, KEY, value);
   for (let length = 0; length < bytes.length; length++) {
-    expect((await decodeBlock(SHAPE, bytes.subarray(0, length))).ok).toBe(false);
+    expect((await decodeBlock(SHAPE, KEY, bytes.subarray(0, length))).ok).toBe(false);
   }
 });
 
 test("another model's block is refused", async () => {
   const other = { ...SHAPE, fingerprint: 'ef'.repeat(32) };
-  expect((await decodeBlock(other, await encodeBlock(SHAPE, value))).ok).toBe(false);
+  expect((await decodeBlock(other, KEY, await encodeBlock(SHAPE, KEY, value))).ok).toBe(false);
+});
+
+test('the value of another key is refused: a store may hand out a sound value in the wrong place', async () => {
+  const swapped = await encodeBlock(SHAPE, 'cd'.repeat(32), value);
+  expect(await decodeBlock(SHAPE, KEY, swapped)).toEqual({ ok: false, reason: 'the value of another key' });
+});
+
+test("all keys of a tenant begin with its tag, and nobody else's do", () => {
+  const fields = { fingerprint: 'f', kvDtype: 'float16' as const, sinkTokenIds: Int32Array.of(1) };
+  const keyOf = (tenant: string, salt: string, token: number) =>
+    blockKey({ ...fields, scope: { tenant, salt }, tokenIds: Int32Array.of(token) });
+  for (const salt of ['', 'a']) {
+    for (const token of [1, 2]) {
+      expect(keyOf('acme', salt, token).startsWith(tenantTag('acme'))).toBe(true);
+      expect(keyOf('other', salt, token).startsWith(tenantTag('acme'))).toBe(false);
+      expect(keyOf('acme', salt, token)).toMatch(/^[0-9a-f]{64}$/);
+    }
+  }
 });
 
 test('a key changes with each of its fields', () => {
@@ -62,11 +81,13 @@ test('a key changes with each of its fields', () => {
     { ...fields, fingerprint: 'g' },
     { ...fields, kvDtype: 'int8' as const },
     { ...fields, sinkTokenIds: Int32Array.of(1, 2), tokenIds: Int32Array.of(3) },
-    { ...fields, cacheSalt: 's' },
+    { ...fields, scope: { tenant: '', salt: 's' } },
+    { ...fields, scope: { tenant: 's', salt: '' } },
+    { ...fields, scope: { tenant: 's', salt: 's' } },
     { ...fields, tokenIds: Int32Array.of(3, 2) },
   ].map(blockKey);
   expect(new Set(keys).size).toBe(keys.length);
-  expect(blockKey({ ...fields, cacheSalt: '' })).toBe(keys[0]);
+  expect(blockKey({ ...fields, scope: { tenant: '', salt: '' } })).toBe(keys[0]);
 });
 
 test('host memory drops the least recently used', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { BlockRepository, LoadOutcome, SaveOutcome } from '../../../../src/cache/block-store.js';
+import type { BlockCache, HoldOutcome, SaveOutcome } from '../../../../src/cache/block-cache.js';
 import { BlockTraffic } from '../../../../src/engine/host/block-traffic.js';
 import type { EngineCommand, SaveOrder } from '../../../../src/engine/wire/messages.js';
 
@@ -14,17 +14,20 @@ function later<T>() {
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 function bench(more: {
-  load?: () => Promise<LoadOutcome>;
-  save?: () => Promise<SaveOutcome>;
+  hold?: () => Promise<HoldOutcome>;
+  computed?: () => Promise<SaveOutcome>;
   maxSavingBytes?: number;
 }) {
   const posted: EngineCommand[] = [];
   const copies = { out: later<void>(), in: later<void>() };
   const released: string[] = [];
-  const repository = {
-    load: more.load ?? (async () => ({ found: false, release: async () => void released.push('lease') })),
-    save: more.save ?? (async () => ({ durable: true })),
-  } as Partial<BlockRepository> as BlockRepository;
+  const cache: Pick<BlockCache, 'hold' | 'computed'> = {
+    hold: more.hold ?? (async () => ({ found: false, release: async () => void released.push('lease') })),
+    computed: async (_key, read) => {
+      await read();
+      return more.computed?.() ?? { durable: true };
+    },
+  };
   const traffic = new BlockTraffic({
     addon: {
       payloadBytes: (_, tokens) => tokens * 10,
@@ -32,7 +35,7 @@ function bench(more: {
       writePages: () => copies.in.promise,
     },
     poolId: 1,
-    repository,
+    cache,
     post: (command) => posted.push(command),
     prefillMs: () => undefined,
     maxSavingBytes: more.maxSavingBytes ?? 1_000,
@@ -41,35 +44,35 @@ function bench(more: {
 }
 
 const order = (key: string, durable = false, tokens = 10): SaveOrder => ({
-  ...{ key, durable, tokens, leased: true, handle: key.charCodeAt(0), pages: Int32Array.of(0) },
+  ...{ key, durable, tokens, forgotten: [], stay: key.charCodeAt(0), pages: Int32Array.of(0) },
 });
-const transfer = { handle: 7, key: 'k', pages: Int32Array.of(3), tokens: 4 };
+const transfer = { stay: 7, key: 'k', pages: Int32Array.of(3), tokens: 4 };
 
 describe('loading', () => {
   test('fills the pages before the worker is told', async () => {
     const value = { tokens: 4, payload: new Uint8Array(40) };
     const { traffic, posted, copies } = bench({
-      load: async () => ({ found: true, tier: 'redis', value, loadMs: 1 }),
+      hold: async () => ({ found: true, tier: 'store', value, loadMs: 1 }),
     });
     const loading = traffic.load(transfer);
     await settled();
     expect(posted).toEqual([]);
     copies.in.answer();
     await loading;
-    expect(posted).toEqual([{ type: 'settled', handle: 7, tier: 'redis' }]);
+    expect(posted).toEqual([{ type: 'settled', stay: 7, tier: 'store' }]);
   });
 
   test('takes a value of other length for a miss', async () => {
     const value = { tokens: 5, payload: new Uint8Array(50) };
-    const { traffic, posted } = bench({ load: async () => ({ found: true, tier: 'lmdb', value, loadMs: 1 }) });
+    const { traffic, posted } = bench({ hold: async () => ({ found: true, tier: 'store', value, loadMs: 1 }) });
     await traffic.load(transfer);
-    expect(posted).toEqual([{ type: 'settled', handle: 7, tier: undefined }]);
+    expect(posted).toEqual([{ type: 'settled', stay: 7, tier: undefined }]);
   });
 
-  test('takes a repository that throws for a miss', async () => {
-    const { traffic, posted } = bench({ load: () => Promise.reject(new Error('broken')) });
+  test('takes a cache that throws for a miss', async () => {
+    const { traffic, posted } = bench({ hold: () => Promise.reject(new Error('broken')) });
     await traffic.load(transfer);
-    expect(posted).toEqual([{ type: 'settled', handle: 7, tier: undefined }]);
+    expect(posted).toEqual([{ type: 'settled', stay: 7, tier: undefined }]);
   });
 
   test('gives the right to compute back when the block is given up', async () => {
@@ -83,7 +86,7 @@ describe('loading', () => {
 
   test('closing waits for a copy into pages that is under way: they may be given to others after', async () => {
     const value = { tokens: 4, payload: new Uint8Array(40) };
-    const { traffic, copies } = bench({ load: async () => ({ found: true, tier: 'lmdb', value, loadMs: 1 }) });
+    const { traffic, copies } = bench({ hold: async () => ({ found: true, tier: 'store', value, loadMs: 1 }) });
     void traffic.load(transfer);
     await settled();
     let closed = false;
@@ -99,15 +102,15 @@ describe('loading', () => {
 describe('saving', () => {
   test('frees the pages once they are copied, and the lease once the block is durable', async () => {
     const saved = later<SaveOutcome>();
-    const { traffic, posted, copies, released } = bench({ save: () => saved.promise });
-    await traffic.load({ ...transfer, handle: 'a'.charCodeAt(0) });
+    const { traffic, posted, copies, released } = bench({ computed: () => saved.promise });
+    await traffic.load({ ...transfer, stay: 'a'.charCodeAt(0) });
     traffic.save(order('a', true));
     const outcome = traffic.saved('a');
     await settled();
     expect(posted.filter(({ type }) => type === 'copied')).toEqual([]);
     copies.out.answer();
     await settled();
-    expect(posted.at(-1)).toEqual({ type: 'copied', handle: 97 });
+    expect(posted.at(-1)).toEqual({ type: 'copied', stay: 97 });
     expect(released).toEqual([]);
     saved.answer({ durable: true });
     expect(await outcome).toEqual({ durable: true });
@@ -115,7 +118,7 @@ describe('saving', () => {
   });
 
   test('says why a block could not be stored', async () => {
-    const { traffic, copies } = bench({ save: async () => ({ durable: false, reason: 'the disk is full' }) });
+    const { traffic, copies } = bench({ computed: async () => ({ durable: false, reason: 'the disk is full' }) });
     copies.out.answer();
     traffic.save(order('a', true));
     expect(await traffic.saved('a')).toEqual({ durable: false, reason: 'the disk is full' });
@@ -126,7 +129,7 @@ describe('saving', () => {
     const saves: string[] = [];
     const first = later<SaveOutcome>();
     const { traffic, posted, copies } = bench({
-      save: async () => (saves.push('save') === 1 ? first.promise : { durable: true }),
+      computed: async () => (saves.push('save') === 1 ? first.promise : { durable: true }),
       maxSavingBytes: 100,
     });
     copies.out.answer();
@@ -136,18 +139,18 @@ describe('saving', () => {
     traffic.save(order('c', true));
     await settled();
     expect(saves).toHaveLength(1);
-    expect(posted.map((command) => 'handle' in command && command.handle)).toEqual([97, 98]);
+    expect(posted.map((command) => 'stay' in command && command.stay)).toEqual([97, 98]);
     const waiting = traffic.saved('c');
     first.answer({ durable: true });
     expect(await waiting).toEqual({ durable: true });
     expect(saves).toHaveLength(2);
-    expect(posted.map((command) => 'handle' in command && command.handle)).toEqual([97, 98, 99]);
+    expect(posted.map((command) => 'stay' in command && command.stay)).toEqual([97, 98, 99]);
   });
 
   test('stores a block once when it is asked for twice', async () => {
     let saves = 0;
     const { traffic, posted, copies } = bench({
-      save: async () => {
+      computed: async () => {
         saves++;
         return { durable: true };
       },

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { block, CoreBench, POLICY, request, SAMPLING, SINKS, tokensOf } from '../../../support/core-bench.js';
+import { block, CoreBench, handleOf, POLICY, request, SAMPLING, SINKS, tokensOf } from '../../../support/core-bench.js';
 import { referenceTokens } from '../../../support/paper-model.js';
 
 describe('a stitched request', () => {
@@ -46,7 +46,7 @@ describe('a stitched request', () => {
     for (const [key, values] of first.stored) second.stored.set(key, values);
     second.submit(request('a', [block(2, 9), block(1, 7)]));
     await second.drain();
-    expect(second.prefilled('a')?.blocks.map(({ origin }) => origin)).toEqual(['lmdb', 'lmdb']);
+    expect(second.prefilled('a')?.blocks.map(({ origin }) => origin)).toEqual(['store', 'store']);
     expect(second.tokens('a')).toEqual(referenceTokens(request('a', [block(2, 9), block(1, 7)])));
   });
 
@@ -85,7 +85,7 @@ describe('leaving early', () => {
       bench.answer();
     }
     expect(bench.freePages).toBeLessThan(bench.pages - 15);
-    bench.core.handle({ type: 'cancel', id: 'a' });
+    bench.core.handle({ type: 'cancel', handle: handleOf('a') });
     await bench.turn();
     expect(bench.last('a')).toMatchObject({ reason: 'cancelled' });
     expect(bench.freePages + bench.cachedPages).toBe(bench.pages);
@@ -99,7 +99,7 @@ describe('leaving early', () => {
       await bench.turn();
       bench.answer();
     }
-    bench.core.handle({ type: 'cancel', id: 'a' });
+    bench.core.handle({ type: 'cancel', handle: handleOf('a') });
     await bench.drain();
     expect(bench.tokens('b')).toEqual(referenceTokens(request('b', [block(1, 60)])));
     expect(bench.freePages + bench.cachedPages).toBe(bench.pages);
@@ -126,7 +126,7 @@ describe('leaving early', () => {
     const bench = new CoreBench();
     bench.submit(request('a', [block(1, 10)]));
     await bench.turn();
-    bench.core.handle({ type: 'cancel', id: 'a' });
+    bench.core.handle({ type: 'cancel', handle: handleOf('a') });
     await bench.turn();
     bench.answer();
     await bench.drain();
@@ -139,11 +139,14 @@ describe('when the pool is tight', () => {
   it('preempts the youngest request, and both give what they would have given alone', async () => {
     const bench = new CoreBench({ pages: 13, policy: { maxRunning: 4 } });
     const sampling = { ...SAMPLING, maxTokens: 24 };
-    const specs = [request('a', [], { sampling }), request('b', [], { sampling, tailTokenIds: tokensOf(7, 6) })];
-    bench.submit(...specs);
+    const specs = {
+      a: request('a', [], { sampling }),
+      b: request('b', [], { sampling, tailTokenIds: tokensOf(7, 6) }),
+    };
+    bench.submit(specs.a, specs.b);
     await bench.drain();
     expect(bench.counters.get('preemptions')).toBeGreaterThan(0);
-    for (const spec of specs) expect(bench.tokens(spec.id)).toEqual(referenceTokens(spec));
+    for (const [name, spec] of Object.entries(specs)) expect(bench.tokens(name)).toEqual(referenceTokens(spec));
     expect(bench.freePages + bench.cachedPages).toBe(bench.pages);
   });
 
@@ -179,13 +182,13 @@ describe('a step that fails', () => {
     const bench = new CoreBench();
     bench.core.handle({
       type: 'ingest',
-      spec: { jobId: 'job', sinks: SINKS, blocks: [{ ...block(1, 10), index: 0 }] },
+      spec: { handle: handleOf('job'), sinks: SINKS, blocks: [{ ...block(1, 10), index: 0 }] },
     });
     await bench.turn();
     bench.answer();
     bench.model.failNext = 'no kernel';
     await bench.drain();
-    expect(bench.failedJobs).toEqual([{ jobId: 'job', reason: 'no kernel' }]);
+    expect(bench.failedIngests).toEqual([{ handle: handleOf('job'), reason: 'no kernel' }]);
     expect(bench.core.idle).toBe(true);
     expect(bench.freePages + bench.cachedPages).toBe(bench.pages);
   });
@@ -195,7 +198,7 @@ describe('ingestion', () => {
   it('computes each block, saves it and reports it', async () => {
     const bench = new CoreBench();
     const blocks = [block(1, 10), block(2, 6)].map((spec, index) => ({ ...spec, index }));
-    bench.core.handle({ type: 'ingest', spec: { jobId: 'job', sinks: SINKS, blocks } });
+    bench.core.handle({ type: 'ingest', spec: { handle: handleOf('job'), sinks: SINKS, blocks } });
     await bench.drain();
     expect(bench.ingested.map(({ index, origin, save }) => ({ index, origin, save }))).toEqual([
       { index: 0, origin: 'computed', save: true },
@@ -209,14 +212,14 @@ describe('ingestion', () => {
     const bench = new CoreBench();
     bench.core.handle({
       type: 'ingest',
-      spec: { jobId: 'job', sinks: SINKS, blocks: [{ ...block(1, 10), index: 0 }] },
+      spec: { handle: handleOf('job'), sinks: SINKS, blocks: [{ ...block(1, 10), index: 0 }] },
     });
     for (let turns = 0; turns < 20 && bench.ingested.length === 0; turns++) {
       await bench.core.turn();
       const news = bench.core.takeNews();
       expect(news.ingested.map(({ save }) => save)).toEqual(news.saves.map(() => true));
       if (news.ingested.length > 0) return;
-      for (const { handle } of news.loads) bench.core.handle({ type: 'settled', handle, tier: undefined });
+      for (const { stay } of news.loads) bench.core.handle({ type: 'settled', stay, tier: undefined });
     }
     expect.fail('the block was never ingested');
   });
@@ -224,7 +227,7 @@ describe('ingestion', () => {
   it('lets requests go first, and is not starved by them', async () => {
     const bench = new CoreBench({ pages: 128 });
     const blocks = Array.from({ length: 3 }, (_, index) => ({ ...block(index, 12), index }));
-    bench.core.handle({ type: 'ingest', spec: { jobId: 'job', sinks: SINKS, blocks } });
+    bench.core.handle({ type: 'ingest', spec: { handle: handleOf('job'), sinks: SINKS, blocks } });
     bench.submit(request('a', [], { sampling: { ...SAMPLING, maxTokens: 60 } }));
     const doneAt: number[] = [];
     for (let turns = 0; bench.last('a')?.type !== 'finish'; turns++) {
@@ -241,7 +244,7 @@ describe('ingestion', () => {
     const bench = new CoreBench({ pages: 16, policy: { ingestTokens: 4 } });
     bench.core.handle({
       type: 'ingest',
-      spec: { jobId: 'job', sinks: SINKS, blocks: [{ ...block(1, 40), index: 0 }] },
+      spec: { handle: handleOf('job'), sinks: SINKS, blocks: [{ ...block(1, 40), index: 0 }] },
     });
     for (let turns = 0; turns < 3; turns++) {
       await bench.turn();
@@ -304,7 +307,7 @@ describe('whatever the way', () => {
           for (const [step, action] of actions.entries()) {
             if (action.do === 'submit') {
               const spec = specOf(`r${step}`, action.spec);
-              specs.set(spec.id, spec);
+              specs.set(`r${step}`, spec);
               bench.submit(spec);
             } else if (action.do === 'turn') {
               await bench.turn();
@@ -314,10 +317,11 @@ describe('whatever the way', () => {
               const id = [...specs.keys()][action.which];
               if (id === undefined) continue;
               disturbed.add(id);
-              bench.core.handle({ type: 'cancel', id });
+              bench.core.handle({ type: 'cancel', handle: handleOf(id) });
             } else if (action.do === 'evict') {
-              const keys = action.all ? undefined : [...bench.mirror.keys()].filter((_, index) => index % 2 === 0);
-              bench.core.handle({ type: 'evict', callId: step, keys });
+              const keys = [...bench.mirror.keys()].filter((_, index) => index % 2 === 0);
+              const selection = action.all ? { prefix: '' } : { keys };
+              bench.core.handle({ type: 'forget', call: step, selection, tiers: new Set(['pool']) });
             } else if (action.do === 'store') {
               bench.storeUp = action.up;
             } else if (action.do === 'fail') {
@@ -326,7 +330,11 @@ describe('whatever the way', () => {
               const spec = block(action.name, action.length);
               bench.core.handle({
                 type: 'ingest',
-                spec: { jobId: `j${step}`, sinks: SINKS, blocks: [{ ...spec, key: `sunk-${spec.key}`, index: 0 }] },
+                spec: {
+                  handle: handleOf(`j${step}`),
+                  sinks: SINKS,
+                  blocks: [{ ...spec, key: `sunk-${spec.key}`, index: 0 }],
+                },
               });
             }
           }
