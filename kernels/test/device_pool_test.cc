@@ -190,6 +190,14 @@ void newStepsAreSeen() {
   pool.readPages(pages, 3, first.data());
   pool.readPages(pages + 1, 3, other.data());
   check(first == other, "each step wrote its own page");
+  // Even between two layers: the table is changed in place, and the next layer gets another plan.
+  for (int layer = 0; layer < 2; layer++) {
+    metadata[11] = 30 + layer;
+    calls.emplace_back(c, data.tables(), data.query(), data.key(), data.value(), metadata, layer, stream);
+    pool.attend(calls.back().attention);
+  }
+  gpu.drain(stream);
+  check(pool.plansBuilt() == 14, "a changed table is never served the old plan");
 }
 
 }  // namespace
