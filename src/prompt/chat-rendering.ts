@@ -1,8 +1,8 @@
 /**
- * Renders conversations with markers in place of the documents, and knows where documents stand: where the template
- * puts its variable `documents`; a template that does not know it gets them at the start of the first user message,
- * each as `Title: <title>` (where it has one), its text and an empty line, never a number. The whole conversation is
- * then behind the documents and sees them all.
+ * Renders conversations with markers in place of the documents, and knows where documents stand. A template that has
+ * the variable `documents` places them itself. Any other template gets them at the start of the first user message,
+ * each as `Title: <title>` (if it has one), its text and an empty line, never with a number. The whole conversation
+ * then stands behind the documents and sees them all.
  */
 import { BlockstitchError } from '../errors.js';
 import type { ChatMessage } from './chat-messages.js';
@@ -52,7 +52,7 @@ export class ChatRendering {
     };
   }
 
-  /** What stands around every document of this template, with or without a title. */
+  /** What this template puts around every document, with or without a title. */
   frameOf(title: string | undefined): DocumentFrame {
     return title ? this.#learn().titled : this.#learn().untitled;
   }
@@ -115,7 +115,7 @@ export class ChatRendering {
   }
 }
 
-/** @returns the stretches without the documents' frames, or undefined where a frame is not as learned */
+/** @returns the stretches without the documents' frames, or undefined if a frame differs from the learned one */
 function stripFrames(
   stretches: readonly string[],
   order: readonly number[],

@@ -1,6 +1,6 @@
 /**
- * A checkpoint's chat template: compiled once, rendered with what transformers passes to it. Knows Jinja and nothing
- * of blocks. What a client sends is data to the template and is never parsed as one.
+ * A checkpoint's chat template: compiled once, rendered with what transformers passes to it. Knows Jinja, not blocks.
+ * What a client sends is data for the template and is never parsed as a template.
  */
 import { Template } from '@huggingface/jinja';
 import { BlockstitchError } from '../errors.js';
@@ -13,7 +13,7 @@ export interface TemplateContext {
   [name: string]: unknown;
 }
 
-/** A prompt longer than this, documents left out, is refused: it would never fit a context. */
+/** A longer prompt (without its documents) is refused: it would never fit a context. */
 const MAX_RENDERED_CHARACTERS = 64 * 2 ** 20;
 
 export class ChatTemplate {

@@ -62,8 +62,8 @@ export class DocumentBlocks {
   /**
    * @param index position in the request's documents, for error messages and block sources
    * @returns at least one block
-   * @throws BlockstitchError `empty_input`, `text_not_encodable`, `invalid_request` for spans that do not cover the text
-   *   and for tokens that the model does not have
+   * @throws BlockstitchError `empty_input`, `text_not_encodable`, `invalid_request` for spans that do not cover the
+   *   text and for tokens that the model does not have
    */
   async blocks(
     document: PromptDocument,

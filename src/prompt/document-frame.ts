@@ -1,8 +1,8 @@
 /**
  * What a chat template puts around each document: a prefix (often the title's line) and a suffix. Learned once by
- * rendering three stand-in documents. Where the frame is the same at every place, it becomes part of the document's own
- * first and last block, so that the same document gives the same blocks in any order; where it is not (numbered
- * documents), the frame is empty and the template's text stays in stretches between the documents.
+ * rendering three stand-in documents. If the frame is the same at every place, it becomes part of the document's first
+ * and last block, so that a document gives the same blocks in any order. If it differs (numbered documents), the frame
+ * is empty and the template's text stays in stretches between the documents.
  */
 export interface DocumentFrame {
   /** Text with `TITLE_MARK` where the title goes. */
@@ -10,7 +10,7 @@ export interface DocumentFrame {
   suffix: string;
 }
 
-/** Stands for a document's own title in stretches that are compared; no template holds it. */
+/** Stands for a document's title while stretches are compared. No template contains it. */
 export const TITLE_MARK = '\uE000title\uE001';
 
 export const EMPTY_FRAME: DocumentFrame = { prefix: '', suffix: '' };

@@ -16,7 +16,10 @@ import { controlPattern } from './template-markers.js';
 
 export interface PromptBuilderOptions {
   textService: TextService;
-  /** Ids that every prompt begins with; taken off the template's text where that begins with them (or the first few). */
+  /**
+   * Every prompt begins with these ids. If the template's text begins with them too (or the first few), they are taken
+   * off.
+   */
   sinkTokenIds: Int32Array;
 }
 
@@ -59,8 +62,8 @@ export class PromptBuilder {
   }
 
   /**
-   * @throws BlockstitchError `invalid_request` (messages, what the template says of them, tokens that the model does not
-   *   have), `empty_input`, `text_not_encodable`, `queue_full`
+   * @throws BlockstitchError `invalid_request` (messages, what the template says of them, tokens that the model does
+   *   not have), `empty_input`, `text_not_encodable`, `queue_full`
    */
   async chat(input: ChatInput): Promise<PromptPlan> {
     const messages = readMessages(input.messages);
@@ -105,8 +108,8 @@ export class PromptBuilder {
   }
 
   /**
-   * Without documents the tokens are those of the whole rendered prompt, and the system message is a block: the first
-   * block sees what it sees under full attention, so this changes no result and caches the header.
+   * Without documents the tokens are those of the whole rendered prompt, and the system message is a block. The first
+   * block sees the same as under full attention, so this caches the header and changes no result.
    */
   async #withoutDocuments(
     messages: readonly ChatMessage[],

@@ -1,6 +1,9 @@
 /**
- * What a prompt is to the engine: sinks, blocks in order, final block (design section 3).
- * Knows token ids and block identities; chat templates and tokenizers are upstream, caches downstream.
+ * What a prompt is to the engine: sinks, blocks in order, final block.
+ * Knows token ids. Other files of this room make plans from templates and texts; the engine looks for cached blocks.
+ *
+ * Words: sinks = tokens at the front that every block sees; block = tokens that are cached as one; final block = what
+ * follows the last document; stretch = template text between documents; frame = template text around each document.
  */
 
 /** `block`: blocks attend only to the sinks and themselves. `full`: ordinary causal attention over the same tokens. */

@@ -1,7 +1,7 @@
 /**
- * Unguessable markers that stand in a rendered template for what must not pass through it: documents' texts and
- * titles, and cuts inside the spelling of control tokens that a client sent. Letters and digits only, lower case, so
- * that trimming, JSON quoting and case filters leave them whole.
+ * Markers that nobody can guess. In a rendered template they stand for what must not pass through it: documents' texts
+ * and titles, and cuts inside control tokens that a client spelled. They are lower-case letters and digits, so
+ * trimming, JSON quoting and case filters leave them whole.
  */
 import { randomBytes } from 'node:crypto';
 import { TITLE_MARK } from './document-frame.js';
@@ -48,7 +48,9 @@ export class TemplateMarkers {
     return stretch.replace(new RegExp(`${this.#nonce}t\\d+x`, 'g'), TITLE_MARK);
   }
 
-  /** The stretch with its titles, in pieces that are tokenized each on its own (one, unless control tokens were cut). */
+  /**
+   * The stretch with its titles, in pieces that are tokenized each on its own (one, unless control tokens were cut).
+   */
   pieces(stretch: string, titles: readonly (string | undefined)[]): string[] {
     return stretch
       .replace(new RegExp(`${this.#nonce}t(\\d+)x`, 'g'), (_, index) => this.disarm(titles[Number(index)] ?? ''))

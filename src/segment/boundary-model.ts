@@ -38,10 +38,10 @@ const WINDOW = 1024;
 const COHESION_WEIGHT = 6;
 /** Width of the windows as a share of a block. */
 const COHESION_SHARE = 0.35;
-/** Narrower windows are what the network judges alone; the full weight comes at eight times as many units. */
+/** The network alone judges narrower windows. Eight times as many units get the full weight. */
 const LEAST_COHESION_UNITS = 5;
 const SAMPLE_UNITS = 512;
-/** Strength from which a boundary is believed in: chosen on SemanticSeg's development split. */
+/** A boundary of this strength is believed in. Chosen on SemanticSeg's development split. */
 export const BELIEVED_STRENGTH = -2;
 
 export class BoundaryModel {
@@ -100,8 +100,9 @@ export class BoundaryModel {
   }
 
   /**
-   * One strength per unit for blocks of so many UTF-16 units: levels weigh by how near theirs is to it, and for blocks
-   * of many units the words that both sides share over a third of a block count too, which the network sees only in part.
+   * One strength per unit for blocks of so many UTF-16 units. A level weighs more the nearer its length is to that. In
+   * blocks of many units, the words that both sides share over a third of a block count too: the network sees only a
+   * part of those.
    *
    * @returns log-odds [units]
    */
@@ -132,7 +133,9 @@ export class BoundaryModel {
   }
 }
 
-/** Units in a block of so many characters, from the beginning of the text and roughly: what is added changes nothing. */
+/**
+ * Units in a block of so many characters, roughly. Looks at the beginning of the text, so added text changes nothing.
+ */
 function blockUnits(units: readonly TextUnit[], characters: number): number {
   const sample = units[Math.min(units.length, SAMPLE_UNITS) - 1];
   if (!sample) return 1;

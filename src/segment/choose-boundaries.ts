@@ -1,7 +1,7 @@
 /**
- * Picks boundaries from left to right: from each one the next is the best of those within reach, by its own strength
- * and by how near the piece comes to the target. Looks ahead no further than the maximum, so text added at the end
- * moves only the boundaries near the old end.
+ * Picks boundaries from left to right. The next one is the best of those within reach: its strength counts, and how
+ * near the piece comes to the target. Looks no further ahead than the maximum, so text added at the end moves only the
+ * boundaries near the old end.
  */
 import { type Pace, unhurried } from '../text/pace.js';
 import type { SegmentLimits } from './segment-limits.js';
@@ -14,7 +14,7 @@ export interface CountedAtom extends Atom {
 export interface ChosenSpan {
   start: number;
   end: number;
-  /** Sum of the atoms' tokens: near the exact count of the span, not always equal to it. */
+  /** Sum of the atoms' tokens: near the exact count of the span, but not always equal. */
   tokens: number;
   boundaryScore: number;
 }
@@ -65,7 +65,7 @@ function nextBoundary(atoms: readonly CountedAtom[], first: number, limits: Segm
     tokens += atom.tokens;
     if (tokens > reach && at > first) break;
     const isLast = at === atoms.length - 1;
-    // A remainder below the minimum is avoided where the end of the text is near.
+    // Near the end of the text, a remainder below the minimum is avoided.
     const leavesCrumb = rest !== undefined && !isLast && rest - tokens < minTokens;
     let value = atom.score - LENGTH_WEIGHT * Math.abs(Math.log(Math.max(tokens, 1) / targetTokens));
     if (tokens < minTokens && !isLast) value -= 10;

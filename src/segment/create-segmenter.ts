@@ -1,7 +1,7 @@
 /**
- * The registry of segmenters: a name in, a segmenter behind the one interface out. Heuristic ones (cuts.ts) run here
- * for short texts and in a text thread for long ones, those with networks always in a thread, so that the event loop
- * is never held for long.
+ * The registry of segmenters: a name in, a segmenter behind the one interface out. Heuristic ones (cuts.ts) cut short
+ * texts here and long ones in a text thread. Those with networks always run in a thread. So the event loop is never
+ * held for long.
  */
 import { BlockstitchError } from '../errors.js';
 import { assertWellFormed, type TextService } from '../text/text-service.js';

@@ -1,6 +1,6 @@
 /**
- * From the strengths of the boundaries between units to blocks: what the segmenters that score boundaries share.
- * Also the one place that knows how a granularity is spread over target lengths.
+ * From the strengths of the boundaries between units to blocks. All segmenters that score boundaries share this.
+ * Only this file knows how granularities are spread over target lengths.
  */
 import { exactSegments } from './exact-segments.js';
 import { fittingUnits } from './fitting-units.js';
@@ -9,13 +9,13 @@ import type { Segment } from './segmenter.js';
 import { selectBoundaries, selectNested } from './select-boundaries.js';
 import type { SpanTokens, TextSpan } from './span-tokens.js';
 
-/** Strength of a boundary that no unit ends at: only the maximum forces one there. */
+/** Strength of a boundary inside a unit: only the maximum forces one there. */
 const INSIDE_UNIT = -12;
 
 /**
  * @param units in order, covering the text
  * @param strengthsOf of the boundary behind each unit, as log-odds, for blocks of about so many tokens [units]
- * @param believed where strengths mean the same in every text: that from which a boundary is believed in (ScoredUnits)
+ * @param believed strength from which a boundary is believed in, if strengths mean the same in every text (ScoredUnits)
  */
 export function cutByStrengths(
   spanTokens: SpanTokens,

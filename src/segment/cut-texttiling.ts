@@ -8,11 +8,11 @@ import { slidingCohesion } from './lexical-cohesion.js';
 import { splitUnits, type TextUnit } from './text-units.js';
 import { visitWords } from './text-words.js';
 
-/** Shorter words are left out, for want of a list of stop words for every language. */
+/** Shorter words are left out: there is no list of stop words for every language. */
 const LEAST_LETTERS = 4;
 /** Words of a unit that are looked at. */
 const MOST_WORDS = 4096;
-/** UTF-16 units of a token, about. */
+/** About so many UTF-16 units make a token. */
 const TOKEN_CHARACTERS = 4;
 
 export const cutTextTiling: Cut = (tokens, limits) => {

@@ -1,7 +1,7 @@
 /**
  * How many words the units before and behind each boundary share, at several widths: cosine of idf-weighted bags in
  * two sliding windows (Hearst 1997, TextTiling, section 3, with rarity for weight). Sums are whole numbers, so the
- * value hangs on the windows alone, not on where the text began.
+ * value depends on the windows alone, not on where the text began.
  */
 
 /** Words of all units, one after another. */

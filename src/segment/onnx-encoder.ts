@@ -1,7 +1,7 @@
 /**
  * A sentence encoder from an ONNX export of the usual kind: inputs input_ids, attention_mask and maybe token_type_ids,
  * output [texts, tokens, dimensions] (mean-pooled here) or [texts, dimensions]; tokenizer.json beside it.
- * Load it in a worker: onnxruntime-node runs on the thread that calls it.
+ * Load it in a text thread: onnxruntime-node runs on the thread that calls it.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

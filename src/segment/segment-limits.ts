@@ -12,19 +12,19 @@ export interface SegmentLimits {
   maxTokens: number;
   /** As given; segmenters with levels of their own read it directly. */
   granularity?: number;
-  /** As given; `minTokens` is completed from the target. */
+  /** As given, while `minTokens` may come from the target. */
   givenMinTokens?: number;
 }
 
 export const DEFAULT_TARGET_TOKENS = 200;
 export const DEFAULT_MAX_TOKENS = 512;
-/** No option is larger: no model's context is, and a slip of the hand is told. */
+/** No option may be larger. No model's context is, so a larger number is a mistake. */
 export const MOST_BLOCK_TOKENS = 1_048_576;
-/** Below this a single character (up to four bytes, and a prefix) might not fit. */
+/** With a smaller maximum, one character (up to four bytes, and a prefix) might not fit. */
 export const LEAST_MAX_TOKENS = 16;
 const FINEST_TARGET_TOKENS = 48;
 const COARSEST_SHARE = 0.75;
-/** The minimum, where none is given, as a share of the target. */
+/** The minimum as a share of the target, if none is given. */
 const MIN_SHARE = 0.25;
 
 /** @throws BlockstitchError `segmentation_invalid` naming the options that contradict one another */
@@ -40,7 +40,7 @@ export function readLimits(options: SegmentOptions): SegmentLimits {
     throw invalid(`granularity must be between 0 and 1, not ${granularity}.`);
   }
   if (granularity !== undefined && options.targetTokens !== undefined) {
-    throw invalid('granularity and target_tokens exclude one another.');
+    throw invalid('granularity and target_tokens cannot be given together.');
   }
   const roomy = Math.max(DEFAULT_MAX_TOKENS, 2 * (options.targetTokens ?? 0));
   const maxTokens = options.maxTokens ?? Math.min(MOST_BLOCK_TOKENS, roomy);
@@ -79,7 +79,7 @@ export function finestTarget(maxTokens: number): number {
   return Math.min(FINEST_TARGET_TOKENS, coarsestTarget(maxTokens));
 }
 
-/** The minimum for a target, where none is given. */
+/** The minimum for a target, if none is given. */
 export function leastTokens(targetTokens: number): number {
   return Math.max(1, Math.floor(targetTokens * MIN_SHARE));
 }

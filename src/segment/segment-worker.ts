@@ -1,6 +1,6 @@
 /**
- * Runs segmenters in a text thread (see TextService.run), with that thread's tokenizer; each thread keeps the networks
- * that it has loaded, and the strengths of the last text, since one text is often cut at several lengths.
+ * Runs segmenters in a text thread (see TextService.run) with that thread's tokenizer. Each thread keeps the networks
+ * that it has loaded. It also keeps the strengths of the last text, because one text is often cut at several lengths.
  */
 import { paceUntil } from '../text/pace.js';
 import type { Stoppable } from '../text/text-threads.js';
@@ -19,7 +19,7 @@ export interface SegmentTask extends Stoppable {
   checkpointDir: string;
   text: string;
   limits: SegmentLimits;
-  /** What is kept of a text serves this tenant alone. */
+  /** What the thread keeps of the text serves this tenant alone. */
   tenant: string;
 }
 
@@ -37,7 +37,7 @@ export interface EmbeddingTask extends SegmentTask {
   encoderDir: string;
 }
 
-/** Read for how long tokens are. */
+/** So much of the text is read to learn how long its tokens are. */
 const SAMPLE_CHARACTERS = 4096;
 
 /** Strengths of longer texts are not kept. */
@@ -92,7 +92,7 @@ async function keptOf<Strengths>(
   return { text, directory, tenant, strengths: await make() };
 }
 
-/** From the beginning of the text, so that what is added at its end changes nothing. */
+/** Looks at the beginning of the text, so text added at its end changes nothing. */
 function charactersPerToken(tokens: SpanTokens): number {
   const end = Math.min(SAMPLE_CHARACTERS, tokens.text.length);
   return end / Math.max(1, tokens.count({ start: 0, end }));

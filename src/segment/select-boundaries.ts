@@ -1,7 +1,7 @@
 /**
- * Picks boundaries by dynamic programming: as many as the target length asks for, at the places of the highest sum of
- * strengths less what unusual lengths cost. Works through the text in stretches and keeps the first half of each, so a
- * boundary depends on nothing further behind it than HORIZON targets: text added at the end leaves the rest alone.
+ * Picks boundaries by dynamic programming: as many as the target length asks for, where the sum of strengths less the
+ * cost of unusual lengths is highest. Works through the text in stretches and keeps the first half of each. So a
+ * boundary depends on nothing further behind it than HORIZON targets, and text added at the end leaves the rest alone.
  * Knows token counts and strengths; the caller decides where they come from.
  *
  * Work grows with the text alone: no table is longer than the text has tokens, and no stretch has more than
@@ -16,8 +16,8 @@ export interface ScoredUnits {
   /** Strength of the boundary behind each unit, as log-odds, for blocks of about this many tokens. [units] */
   strengthsAt(targetTokens: number): ArrayLike<number>;
   /**
-   * Strength from which a boundary is believed in. Where it is given, a text gets more blocks than the target asks for if
-   * it has more such boundaries, and fewer if it has fewer, within FREEDOM.
+   * Strength from which a boundary is believed in. If it is given, a text with more such boundaries gets more blocks
+   * than the target asks for, and one with fewer gets fewer, within FREEDOM.
    */
   believed?: number;
   /** Told of each pair of boundaries that is weighed. */
@@ -28,12 +28,12 @@ export interface ScoredUnits {
 export const HORIZON = 24;
 /** What a length one factor of e away from the target costs, in log-odds. */
 const LENGTH_WEIGHT = 0.35;
-/** A length below the minimum costs this much: taken only where nothing else keeps the maximum. */
+/** A length below the minimum costs this much. It is taken only if nothing else keeps the maximum. */
 const CRUMB_COST = 25;
-/** Blocks longer than this multiple of the target are not looked at, unless nothing else fits. */
+/** Blocks longer than this multiple of the target are ignored, unless nothing else fits. */
 const REACH = 8;
 const PRICE_STEPS = 14;
-/** Places to cut that are weighed in one stretch: 128 in the length of a target, more than texts have. */
+/** Places to cut that one stretch weighs: 128 in the length of a target. Ordinary texts have fewer. */
 const MOST_CANDIDATES = 3072;
 /** The count may differ from what the target asks for by this factor. */
 const FREEDOM = 1.2;
@@ -72,7 +72,7 @@ export function selectNested(
     const target = Math.max(1, Math.round(finest * (coarsest / finest) ** (step / steps)));
     // One block is left: coarser targets cannot have fewer.
     if (ends.length <= 1) break;
-    // The same at every granularity asked for: else coarser ones would not nest.
+    // The minimum must not depend on the granularity asked for, or coarser ones would not nest.
     const minTokens = Math.min(limits.givenMinTokens ?? leastTokens(target), target);
     ends = selectAmong(ends, units, { ...limits, minTokens }, target);
   }
@@ -114,7 +114,7 @@ function selectAmong(
     const ends = search.best(first, stop);
     const isLast = stop === count;
     const kept = isLast ? ends : ends.filter((end) => (sums[end + 1] as number) - begin <= (HORIZON / 2) * target);
-    // One block longer than half the horizon.
+    // The first block is longer than half the horizon.
     if (kept.length === 0) kept.push(ends[0] as number);
     for (const end of kept) chosen.push(candidates[end] as number);
     first = (kept.at(-1) as number) + 1;

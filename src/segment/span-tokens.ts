@@ -1,8 +1,7 @@
 /**
- * One text and the tokens of its spans. Segmenters look at many spans and keep few: they count while they choose, and
- * the ids of the chosen spans are made once, exactly as the prompt needs them.
- * Counting makes no ids. It is told apart from making them because the tokens of two neighbours joined are not always
- * those of the span that they form.
+ * One text and the tokens of its spans. A segmenter counts the tokens of many small spans while it chooses, and makes
+ * the ids of the few spans that it has chosen, once, exactly as the prompt needs them.
+ * The ids are made anew and not joined from those of the small spans: two neighbours together can have other tokens.
  */
 import { type Pace, unhurried } from '../text/pace.js';
 import type { Tokenizer } from '../text/tokenizer.js';

@@ -1,6 +1,6 @@
 /**
- * Who speaks in a unit, where the text says so: "Name:", "Name Surname :", "<nick>", "[nick]" at the beginning of a line.
- * A label counts only when it comes again nearby, so "Note:" in prose is none.
+ * Who speaks in a unit, if the text says so at the beginning of a line: "Name:", "Name Surname :", "<nick>", "[nick]".
+ * A label counts only if it comes again nearby, so "Note:" in prose is not one.
  */
 import { isSpace } from '../text/split-sentences.js';
 import type { UnitBags } from './lexical-cohesion.js';
@@ -27,7 +27,7 @@ const PATTERN =
 /** Units on each side in which the label has to come again. */
 const REACH = 24;
 const RECENT = 16;
-/** What follows a label without one of its own is still the speaker's, for so many units. */
+/** So many units without a label still belong to the last speaker. */
 const CARRIED = 24;
 const MOST_SHARE = 8;
 
@@ -73,7 +73,7 @@ export function speakerLabels(text: string, units: readonly TextUnit[]): Speaker
 }
 
 /**
- * The speakers of units as bags, so that windows can be compared by who speaks in them (slidingCohesion): a unit counts by
+ * The speakers of units as bags, so that slidingCohesion can compare windows by who speaks in them. A unit counts by
  * the root of its length.
  *
  * @param wordCounts [units]

@@ -1,12 +1,12 @@
 /**
- * Cuts a span that is longer than the maximum, where no boundary of the text's own is left: behind lines, else behind
- * white space, else between characters (never inside a surrogate pair, and before a combining mark only when there is
- * no other place). Linear in the span's length, for a fixed maximum.
+ * Cuts a span that is longer than the maximum and has no boundary of its own left: behind lines, else behind white
+ * space, else between characters. Never cuts inside a surrogate pair, and before a combining mark only if there is no
+ * other place. Linear in the span's length, for a fixed maximum.
  */
 import { isSpace } from '../text/split-sentences.js';
 import type { CountedSpan, SpanTokens, TextSpan } from './span-tokens.js';
 
-/** Pieces are aimed at this share of the maximum, so that most fit at once. */
+/** Pieces aim at this share of the maximum, so that most fit at once. */
 const AIM = 0.75;
 
 /**
@@ -47,7 +47,6 @@ function cutEvenly(text: string, span: CountedSpan, maxTokens: number): TextSpan
     start = end;
   }
   pieces.push({ start, end: span.end });
-  // One character wider than the aim: nothing can be cut.
   return pieces;
 }
 
@@ -62,7 +61,7 @@ function findCut(text: string, start: number, wanted: number, end: number): numb
   }
   if (space > 0) return space;
   for (let at = wanted; at > earliest; at -= 1) if (isCharacterBorder(text, at)) return at;
-  // A long run of combining marks: only surrogate pairs are kept whole.
+  // In a long run of combining marks, only surrogate pairs are kept whole.
   return splitsPair(text, wanted) ? Math.min(wanted + 1, end) : wanted;
 }
 

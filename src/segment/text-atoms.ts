@@ -1,7 +1,7 @@
 /**
  * The smallest spans between which a text may be cut: sentences of prose, lines of lists and code, rows of tables,
- * whole code fences; with the strength of the boundary behind each, from the text's own structure.
- * Works on any language; knows no tokens.
+ * whole code fences. The text's own structure gives the strength of the boundary behind each.
+ * Works on any language; does not know tokens.
  */
 import { splitSentences } from '../text/split-sentences.js';
 import { type LineKind, textLines } from './text-lines.js';

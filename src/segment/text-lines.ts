@@ -1,6 +1,6 @@
 /**
  * Lines of a text with what they look like: prose, headings, list items, table rows, code, whole code fences.
- * Works on any language; knows neither sentences nor tokens.
+ * Works on any language; does not know sentences or tokens.
  */
 import { isSpace } from '../text/split-sentences.js';
 
@@ -13,7 +13,7 @@ export interface Line {
   kind: LineKind;
 }
 
-/** A line longer than this is prose, whatever it looks like: patterns are not run over megabytes. */
+/** A longer line is prose, whatever it looks like, so that no pattern runs over megabytes. */
 const LONGEST_MARKED_LINE = 4096;
 
 /** Lines that cover the text, in order; a code fence with all that it holds is one line. */

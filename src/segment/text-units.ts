@@ -1,7 +1,7 @@
 /**
  * The units between which the trained segmenter may cut: lines, or the sentences of long lines; hard-wrapped prose is
  * joined to paragraphs first, a code fence is one unit, empty lines belong to the unit before them.
- * Everything here is decided from a few lines around, so text added far away changes nothing.
+ * Each decision looks at a few lines around, so text added far away changes nothing.
  */
 import { isSpace, splitSentences } from '../text/split-sentences.js';
 import { type Line, type LineKind, textLines } from './text-lines.js';
@@ -28,9 +28,9 @@ const WHOLE_LINE = 240;
 const WRAP_REACH = 8;
 const WRAP_NARROWEST = 50;
 const WRAP_WIDEST = 120;
-/** Share of the lines around that must break off where the next word would not fit. */
+/** Share of the lines around that must end because the next word would not fit. */
 const WRAP_SHARE = 0.6;
-/** More units than this are joined in pairs, fours, ...: no text needs them, and work must stay bounded. */
+/** More units than this are joined in pairs, fours and so on: no text needs them, and work must stay bounded. */
 const MOST_UNITS = 1 << 17;
 
 interface Run {

@@ -7,9 +7,9 @@
 export interface Word {
   /** What the vocabulary knows the word by. */
   shape: number;
-  /** What tells it from other words; equal to `shape` but for numbers. */
+  /** What distinguishes it from other words; equal to `shape` except for numbers. */
   identity: number;
-  /** Of the word's first four and last three characters: what is known of words outside the vocabulary. */
+  /** Hashes of the first four and last three characters: all that is known of words outside the vocabulary. */
   prefix: number;
   suffix: number;
   /** UTF-16 offsets in the text. */

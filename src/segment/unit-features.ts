@@ -1,8 +1,8 @@
 /**
  * What the trained segmenter sees of a text: for each unit its words as rows of the embedding table, and a vector of
  * plain features (lengths, punctuation, speaker, layout, lexical cohesion and change of speakers around its end).
- * The one implementation: training reads the same numbers through write-features.ts. Everything is local to a unit and
- * its neighbours. Changing anything here needs a new FEATURE_VERSION and a newly trained model.
+ * This is the only implementation: training reads the same numbers through write-features.ts. Everything is local to a
+ * unit and its neighbours. Any change here needs a new FEATURE_VERSION and a newly trained model.
  */
 import { slidingCohesion, type UnitBags } from './lexical-cohesion.js';
 import { type SpeakerLabel, speakerBags, speakerLabels } from './speaker-labels.js';

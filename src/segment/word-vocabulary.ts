@@ -41,7 +41,7 @@ export class WordVocabulary {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const words = bytes.length >= HEADER_BYTES ? view.getUint32(4, true) : 0;
     if (bytes.length !== HEADER_BYTES + words * 5 || view.getUint32(0, true) !== MAGIC) {
-      throw new Error(`${path} is no word table`);
+      throw new Error(`${path} is not a word table`);
     }
     const hashes = Uint32Array.from({ length: words }, (_, row) => view.getUint32(HEADER_BYTES + row * 4, true));
     const idf = new Uint8Array(bytes.subarray(HEADER_BYTES + words * 4));

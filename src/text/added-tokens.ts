@@ -1,7 +1,7 @@
 /**
  * Finds added tokens (control tokens, and words added to the vocabulary) in a text, as the Python library does:
- * leftmost match, the longest of several, then the token's own conditions.
- * Whether control tokens count as such is the caller's choice: in template text yes, in a user's text never.
+ * the leftmost match, of several the longest, then the token's own conditions.
+ * The caller decides whether control tokens count as such: in template text they do, in a user's text never.
  */
 import type { AddedToken } from './tokenizer-file.js';
 

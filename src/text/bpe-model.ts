@@ -1,7 +1,7 @@
 /**
  * Byte-pair encoding of one word, step for step as the Python `tokenizers` library does it, in O(n log n) with typed
  * arrays. @huggingface/tokenizers' own model is not used: it merges over strings (seconds for a megabyte of one letter)
- * and differs for bytes and characters that have no token (docs/decisions on the tokenizer has the list).
+ * and differs for bytes and characters that have no token (docs/decisions has the list).
  */
 import { BYTE_CHARACTERS, bytesOfToken } from './byte-alphabet.js';
 import type { IdSink } from './id-buffer.js';
@@ -10,15 +10,15 @@ import { MergeTable } from './merge-table.js';
 import type { BpeDefinition } from './tokenizer-file.js';
 
 /**
- * Words whose ids are kept. A plain map that is emptied when full, not lru-cache: this is the innermost loop, and keeping
- * the order of use makes each look-up half as dear again (5% of the time to tokenize prose).
+ * Words whose ids are kept. A plain map that is emptied when full, not lru-cache: this is the innermost loop, and
+ * keeping the order of use makes each look-up half as dear again (5% of the time to tokenize prose).
  */
 const CACHED_WORDS = 50_000;
 const CACHED_WORD_CHARACTERS = 32;
 /** V8 keeps the whole parent text alive behind a slice of this length or longer. */
 const SLICE_CHARACTERS = 13;
 
-/** A character without tokens of its own becomes the unknown token, where there is one. */
+/** Marks a character that has no token: it becomes the unknown token, where the model has one. */
 const UNKNOWN = -1;
 
 export class BpeModel {
@@ -36,7 +36,7 @@ export class BpeModel {
   readonly #heap = new MergeHeap();
   readonly #encoder = new TextEncoder();
 
-  /** @param controlTokens tokens that no text may turn into, also where merges or `ignore_merges` would allow it */
+  /** @param controlTokens tokens that no text may turn into, even where merges or `ignore_merges` would allow it */
   constructor(definition: BpeDefinition, options: { byteLevel: boolean; controlTokens: ReadonlySet<string> }) {
     this.#vocab = definition.vocab;
     this.#byteLevel = options.byteLevel;
@@ -71,7 +71,7 @@ export class BpeModel {
   /** Initial symbols of a word, before any merge. */
   #symbols(word: string): Int32Array {
     const units = this.#byteLevel ? this.#encoder.encode(word) : word;
-    // A UTF-16 unit has at most three UTF-8 bytes, a byte's character two; one more for a pending unknown token.
+    // A UTF-16 unit has at most three UTF-8 bytes. One more is for a pending unknown token.
     const symbolsPerUnit = this.#byteFallback ? 3 : 1;
     const symbols = new Int32Array(units.length * symbolsPerUnit + 1);
     let count = 0;
@@ -79,12 +79,12 @@ export class BpeModel {
     for (const unit of units) {
       const ids = typeof unit === 'number' ? this.#byteIds[unit] : this.#initialIds(unit);
       if (ids === undefined || ids === UNKNOWN) {
-        // Unknown tokens are written one step late, so that neighbours can fuse.
+        // An unknown token is written one step late, so that it can fuse with the next one.
         if (pending && !this.#fuseUnknown) symbols[count++] = this.#unknownId as number;
         pending = this.#unknownId !== undefined;
         continue;
       }
-      // Bytes of a fallback do not flush a pending unknown token: the Python library orders them so.
+      // Bytes of a fallback leave a pending unknown token pending. The Python library has this order.
       if (pending && !this.#isFallback(unit)) {
         symbols[count++] = this.#unknownId as number;
         pending = false;
@@ -131,7 +131,7 @@ export class BpeModel {
       const left = symbols[position] as number;
       const rightPosition = next[position] as number;
       if (left < 0 || rightPosition < 0) continue;
-      // The entry may be stale: one of its tokens has merged otherwise since.
+      // The entry may be old: one of its tokens may have merged with another since.
       const slot = merges.find(left, symbols[rightPosition] as number);
       if (slot < 0 || merges.idAt(slot) !== heap.id) continue;
       symbols[position] = heap.id;
@@ -160,7 +160,7 @@ function buildMerges({ vocab, merges }: BpeDefinition, controlTokens: ReadonlySe
   for (const [rank, [left, right]] of merges.entries()) {
     if (controlTokens.has(left + right)) continue;
     const ids = [vocab.get(left), vocab.get(right), vocab.get(left + right)];
-    // The reader of the file has refused merges without ids.
+    // Merges without ids are refused when the file is read.
     table.set(ids[0] ?? -2, ids[1] ?? -2, rank, ids[2] ?? -2);
   }
   return table;

@@ -1,7 +1,7 @@
 /**
- * Turns a stream of token ids into text, piece by piece. Never emits part of a character: bytes that may still become
- * one are held back until they do, or until it is certain that they cannot.
- * The pieces concatenated (with `flush`) are what decoding all the ids at once gives.
+ * Turns a stream of token ids into text, piece by piece. Never gives out part of a character: bytes that may still
+ * become one are held back until they do, or until it is certain that they cannot.
+ * All pieces together (with `flush`) are the text that decoding all ids at once gives.
  */
 import type { TokenPiece } from './token-pieces.js';
 

@@ -8,7 +8,7 @@ export class MergeHeap {
   #keys = new Float64Array(256);
   #ids = new Int32Array(256);
   #size = 0;
-  /** Of the entry that `pop` took last. */
+  /** Position of the entry that `pop` took last. */
   position = 0;
   id = 0;
 
@@ -60,7 +60,7 @@ export class MergeHeap {
     return true;
   }
 
-  /** Gives back what one very long word has taken. */
+  /** Frees the memory that one very long word has taken. */
   shrink(): void {
     if (this.#keys.length <= 2 ** 16) return;
     this.#keys = new Float64Array(256);

@@ -28,7 +28,7 @@ export function createNormalizer(config: JsonObject | undefined): Normalize | un
     case 'Replace':
       return createReplace(config);
     case 'Lowercase':
-      // Character by character as the Python library does: a final sigma is no exception.
+      // The Python library goes character by character, so a final sigma is no exception.
       return (text) => text.replaceAll('\u03A3', '\u03C3').toLowerCase();
     case 'Strip':
       return createStrip(config);

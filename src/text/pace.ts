@@ -1,6 +1,7 @@
 /**
- * How long work in a text thread hears that nobody waits for it any more: it reports what it has done as it goes on, and
- * the report throws once the stop flag is set. The flag is shared memory, so a busy thread sees it without a message.
+ * How long work in a text thread learns that nobody waits for it any more. The work reports its steps as it goes on,
+ * and a report throws once the stop flag is raised. The flag is shared memory, so a busy thread sees it without a
+ * message.
  */
 
 /**
@@ -12,7 +13,7 @@ export type Pace = (steps: number) => void;
 /** Work that nobody abandons and nobody counts. */
 export const unhurried: Pace = () => undefined;
 
-/** Ends work that nobody waits for. Whoever asked has had the answer already: this one is never shown. */
+/** Ends work that nobody waits for. The one who asked has an answer already, so this error is never shown. */
 export class Abandoned extends Error {
   override name = 'Abandoned';
 }

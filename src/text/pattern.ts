@@ -7,7 +7,7 @@ import * as huggingface from '@huggingface/tokenizers';
 import { isObject, type Json, quote, TokenizerFormatError } from './tokenizer-file.js';
 import { pinUnicode } from './unicode-pin.js';
 
-/** What becomes of a delimiter; names as in the Python library. */
+/** What happens to a delimiter. The names are those of the Python library. */
 export type SplitBehavior = 'Removed' | 'Isolated' | 'MergedWithPrevious' | 'MergedWithNext' | 'Contiguous';
 
 export interface Piece {
@@ -21,7 +21,7 @@ const { SplitPreTokenizer } = huggingface as unknown as {
 };
 
 const MAX_PATTERN_CHARACTERS = 4096;
-/** V8 gives up on one greedy run of some four million characters; runs are cut here before that. */
+/** V8 gives up on a greedy run of about four million characters. Runs are cut before that. */
 const MAX_RUN = 2 ** 20;
 
 /** @throws TokenizerFormatError when the pattern cannot be compiled */
@@ -58,7 +58,7 @@ export function matchPieces(text: string, pattern: RegExp, isPinned = true): Pie
     return matchWhole(text, pattern, isPinned);
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    // One run of millions of characters of one class: cut into runs that V8 can match.
+    // The text has one run of millions of characters of one class. It is cut into runs that V8 can match.
     const pieces: Piece[] = [];
     for (let start = 0; start < text.length; ) {
       let end = Math.min(start + MAX_RUN, text.length);
@@ -71,14 +71,14 @@ export function matchPieces(text: string, pattern: RegExp, isPinned = true): Pie
 }
 
 /**
- * As `matchPieces`, texts only. Patterns of tokenizers match everything, piece behind piece, so each match is asked for
- * where the last one ended: that takes no object per piece.
+ * As `matchPieces`, but gives only the texts. A tokenizer's pattern matches everything, piece behind piece. So each
+ * match is looked for where the last one ended, which needs no object per piece.
  */
 export function splitIsolated(text: string, pattern: RegExp): string[] {
   return matchedThroughout(text, pattern) ?? matchPieces(text, pattern).map((piece) => piece.text);
 }
 
-/** @returns undefined where matches leave something out, or where one is too long for V8 */
+/** @returns undefined if the matches leave something out, or if one is too long for V8 */
 function matchedThroughout(text: string, pattern: RegExp): string[] | undefined {
   const subject = pinUnicode(text);
   const sticky = stickyOf(pattern);
@@ -122,7 +122,7 @@ function matchWhole(text: string, pattern: RegExp, isPinned: boolean): Piece[] {
   return pieces;
 }
 
-/** Applies a behaviour to pieces. `invert` takes what does not match as the delimiter. */
+/** Applies a behaviour to pieces. With `invert`, what does not match is the delimiter. */
 export function applyBehavior(pieces: readonly Piece[], behavior: SplitBehavior, invert = false): string[] {
   const isDelimiter = (piece: Piece) => piece.isMatch !== invert;
   const result: string[] = [];

@@ -1,6 +1,6 @@
 /**
- * Pre-tokenizers of tokenizer.json: text in, words out, within which the BPE model merges. Byte-level mapping is left
- * to the model, which reads the words' UTF-8 bytes; here it only sets a flag.
+ * Pre-tokenizers of tokenizer.json: text in, words out. The BPE model merges only within a word. Byte-level mapping is
+ * the model's work, which reads the words' UTF-8 bytes; here it only sets a flag.
  */
 import {
   applyBehavior,
@@ -68,7 +68,7 @@ function createStep(config: JsonObject): Step {
       return splitAt(pattern, readBehavior(config.behavior, 'pre_tokenizer'), config.invert === true);
     }
     case 'Digits':
-      // Not the regex engine's classes but the Rust compiler's, which are as new as this Node's.
+      // These are the Rust compiler's classes, not the regex engine's. They are as new as Node's.
       return (word) =>
         applyBehavior(
           matchPieces(word, /\p{N}/gu, false),
@@ -97,7 +97,7 @@ function splitAt(pattern: RegExp, behavior: SplitBehavior, invert = false): Step
   return (word) => applyBehavior(matchPieces(word, pattern), behavior, invert);
 }
 
-/** Whether a step gives each word back as it is: ByteLevel behind a Split, which then only names the alphabet. */
+/** Whether a step leaves each word as it is. ByteLevel behind a Split only names the alphabet. */
 function leavesWhole({ type, use_regex: useRegex, add_prefix_space: prefix }: JsonObject): boolean {
   return type === 'ByteLevel' && useRegex === false && prefix !== true;
 }
@@ -128,7 +128,7 @@ function createMetaspace(config: JsonObject): Step {
   };
 }
 
-/** Splits in front of each run's every separator: "▁a▁▁b" -> "▁a", "▁", "▁b". */
+/** Splits in front of every separator: "▁a▁▁b" -> "▁a", "▁", "▁b". */
 function splitBefore(text: string, separator: string): string[] {
   const words: string[] = [];
   let start = 0;

@@ -1,6 +1,6 @@
 /**
- * Equal work done once for all who want it at the same time. Each has a signal of its own: one who leaves stops waiting,
- * and the work is stopped when the last one has left. Remembers nothing once the work has ended.
+ * Does equal work once for all who want it at the same time. Each has a signal of its own: one who leaves stops
+ * waiting, and the work is stopped when the last one has left. Remembers nothing after the work has ended.
  */
 
 interface Shared<Value> {
@@ -21,14 +21,14 @@ export class SharedWork<Value> {
     signal?.throwIfAborted();
     const shared = this.#running.get(key) ?? this.#start(key, work);
     shared.waiting += 1;
-    // One without a signal never leaves, and so keeps the work alive.
+    // One without a signal never leaves, so the work goes on.
     if (!signal) return shared.value;
     return new Promise((resolve, reject) => {
       const leave = () => {
         reject(signal.reason);
         shared.waiting -= 1;
         if (shared.waiting > 0) return;
-        // Whoever asks from now on starts afresh.
+        // The next one who asks starts new work.
         if (this.#running.get(key) === shared) this.#running.delete(key);
         shared.controller.abort(signal.reason);
       };

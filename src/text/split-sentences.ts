@@ -10,7 +10,9 @@ export interface Span {
   end: number;
 }
 
-/** Stops that end a sentence without white space behind them: CJK full stops, Indic dandas, Khmer, Burmese, Ethiopic. */
+/**
+ * Stops that end a sentence without white space behind them: CJK full stops, Indic dandas, Khmer, Burmese, Ethiopic.
+ */
 const WIDE_STOPS = new Set('。！？｡．‼⁇⁈⁉।॥።፧؟۔។။༎');
 const STOPS = new Set('.!?…');
 const CLOSERS = new Set('"\'”’»›)]}」』）】》〉〕｝］＂＇');
@@ -24,7 +26,7 @@ const ABBREVIATIONS = new Set(
 );
 const LONGEST_ABBREVIATION = 8;
 
-/** A line this long that breaks off in the middle is taken as wrapped prose. */
+/** A line of this length that ends in the middle of a sentence counts as wrapped prose. */
 const WRAPPED_LINE_CHARACTERS = 45;
 
 /** @returns spans in order that cover the text; empty for an empty text. Linear in the text's length. */
@@ -61,16 +63,16 @@ export function splitSentences(text: string): Span[] {
   return spans;
 }
 
-/** Whether a line break ends a unit: always at an empty line, otherwise unless the line looks wrapped. */
+/** Whether a line break ends a unit: an empty line always does, another one unless the line looks wrapped. */
 function endsLine(text: string, lineStart: number, lineEnd: number): boolean {
   if (lineEnd - lineStart < WRAPPED_LINE_CHARACTERS) return true;
   const last = text[text[lineEnd - 1] === '\r' ? lineEnd - 2 : lineEnd - 1] ?? '';
   if (!/[\p{L}\p{N},\-–—"”’)]/u.test(last)) return true;
-  // A wrapped line goes on at the margin with a word.
+  // After a wrapped line, the next one begins with a word at the margin.
   return !/^["“‘(]?[\p{L}\p{N}]/u.test(text.slice(lineEnd + 1, lineEnd + 4)) || isMarked(text, lineEnd + 1);
 }
 
-/** Whether a line begins as a numbered list's item does ("3. ", "b) "). */
+/** Whether a line begins like an item of a numbered list ("3. ", "b) "). */
 function isMarked(text: string, lineStart: number): boolean {
   return /^[\p{L}\p{N}]{1,3}[.)]\s/u.test(text.slice(lineStart, lineStart + 6));
 }
@@ -125,7 +127,7 @@ function skipSpace(text: string, from: number): number {
   return at < text.length && seesLineStart ? lineStart : at;
 }
 
-/** White space as in Unicode's White_Space, zero-width spaces excepted. */
+/** White space: Unicode's White_Space without zero-width spaces. */
 export function isSpace(unit: number): boolean {
   return (
     unit === 0x20 ||

@@ -1,8 +1,8 @@
 /**
  * Finds stop strings in a stream of text, also across the borders of its pieces (Aho and Corasick's automaton over
  * UTF-16 units). Holds text back only while it could be the beginning of a stop string.
- * The stop that is complete first wins; of several that end together, the longest. How the text is cut into pieces
- * never changes what comes out.
+ * The stop that is complete first wins; of several that end together, the longest. The result never depends on how the
+ * text is cut into pieces.
  */
 
 export interface StopResult {
@@ -24,11 +24,11 @@ interface State {
 export class StopMatcher {
   readonly #root: State;
   #state: State;
-  /** Text not yet given out: as long as the state is deep. */
+  /** Text that is held back: as many units as the state is deep. */
   #held = '';
   #stopped = false;
 
-  /** @param stops empty strings are left out of account */
+  /** @param stops empty strings are ignored */
   constructor(stops: readonly string[]) {
     this.#root = buildAutomaton(stops.filter((stop) => stop !== ''));
     this.#state = this.#root;

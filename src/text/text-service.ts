@@ -1,8 +1,7 @@
 /**
- * The tokenizer of a checkpoint as the servers' threads use it: asynchronous, short texts here, long ones in a text
- * thread, so that the event loop is never held for long. Refuses text that is not well-formed Unicode, and text with
- * tokens that the model does not have. Knows neither prompts nor segments; their workers may run in the same threads
- * (`run`).
+ * The tokenizer of a checkpoint, asynchronous: short texts are tokenized here, long ones in a text thread, so that the
+ * event loop is never held for long. Refuses text that is not well-formed Unicode, and text with tokens that the model
+ * does not have. Does not know prompts or segments; their workers may run in the same threads (`run`).
  *
  * Words: token = an entry of the vocabulary, id = its number; added token = one that tokenizer.json lists beside the
  * vocabulary; control token = an added token that steers the model; word = what byte-pair encoding works on.
@@ -57,8 +56,8 @@ export interface TextService {
   readonly threads: number;
   /**
    * Token ids without special tokens added. Control tokens in the text stay text unless `parseControl` is set.
-   * @throws BlockstitchError `text_not_encodable` for lone surrogates, `invalid_request` for a token that the model does
-   *   not have, `queue_full` and `shutting_down`
+   * @throws BlockstitchError `text_not_encodable` for lone surrogates, `invalid_request` for a token that the model
+   *   does not have, `queue_full` and `shutting_down`
    */
   encode(text: string, options?: TextOptions): Promise<Int32Array>;
   /** As `encode`, for each text on its own, in one go. */
@@ -162,7 +161,9 @@ class ThreadedTextService implements TextService {
     const id = ids.find((id) => id >= this.idLimit);
     if (id === undefined) return;
     const token = this.tokenizer.token(id);
-    const reason = `${param ?? 'The text'} spells the token ${token} with id ${id}, but the model's vocabulary has ${this.idLimit} rows.`;
+    const reason =
+      `${param ?? 'The text'} spells the token ${token} with id ${id}, ` +
+      `but the model's vocabulary has ${this.idLimit} rows.`;
     throw new BlockstitchError('invalid_request', { reason }, param === undefined ? {} : { param });
   }
 
@@ -207,7 +208,8 @@ export function outsideNotices({ outside }: Pick<TextService, 'outside'>, vocabS
     .slice(0, MOST_NAMED)
     .map(
       ({ content, id }) =>
-        `tokenizer.json names the token ${content} with id ${id}, but the model's vocabulary has ${vocabSize} rows: a text that spells it is refused`,
+        `tokenizer.json names the token ${content} with id ${id}, but the model's vocabulary has ${vocabSize} rows: ` +
+        'a text that spells it is refused',
     );
   if (outside.length > MOST_NAMED) lines.push(`and ${outside.length - MOST_NAMED} more such tokens`);
   return lines;

@@ -1,5 +1,5 @@
 /**
- * What each token is worth as output: bytes of UTF-8, from the `decoder` of tokenizer.json.
+ * What each token gives as output: bytes of UTF-8, from the `decoder` of tokenizer.json.
  * Decoders known: ByteLevel, Metaspace, and the SentencePiece sequence (Replace, ByteFallback, Fuse, Strip); others are
  * refused by name. Bytes make streaming exact: a character may be spread over tokens.
  */
@@ -9,15 +9,15 @@ import { isObject, type JsonObject, quote, TokenizerFormatError } from './tokeni
 export interface TokenPiece {
   bytes: Uint8Array;
   /**
-   * A single byte of a byte-fallback model: what is not valid UTF-8 becomes U+FFFD byte by byte, and a character is
-   * made of such tokens only, never of one and a neighbour of another kind.
+   * A single byte of a byte-fallback model. What is not valid UTF-8 becomes U+FFFD byte by byte. A character is made of
+   * such tokens only, never of one such token and one of another kind.
    */
   isByte: boolean;
 }
 
 export interface PieceDecoder {
   piece(token: string): TokenPiece;
-  /** Spaces taken away at the very start of the output, at most. */
+  /** At most so many spaces are taken away at the very start of the output. */
   stripStart: number;
 }
 

@@ -1,7 +1,7 @@
 /**
  * Reads the tokenizer of a Hugging Face directory (tokenizer.json, tokenizer_config.json, chat_template.jinja) and
- * refuses files that are truncated, hostile or of a kind this project does not know, with the reason.
- * Knows the file format; what the parts do is in the files named after them.
+ * refuses, with the reason, files that are truncated, hostile or of an unknown kind.
+ * Knows the file format. The files named after the parts know what the parts do.
  */
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -51,7 +51,9 @@ const MAX_TOKEN_ID = 2 ** 24;
 const MAX_TOKEN_CHARACTERS = 4096;
 const MAX_DEPTH = 64;
 
-/** Thrown by the parts of a tokenizer for what they refuse; becomes `checkpoint_invalid` with the file's path. */
+/**
+ * What the parts of a tokenizer throw when they refuse something; becomes `checkpoint_invalid` with the file's path.
+ */
 export class TokenizerFormatError extends Error {
   override readonly name = 'TokenizerFormatError';
 }
@@ -257,7 +259,7 @@ function optionalObject(json: JsonObject, name: string): JsonObject | undefined 
   return value;
 }
 
-/** A value as it may stand in a message: short, one line. */
+/** A value as a message shows it: short, one line. */
 export function quote(value: Json | undefined): string {
   const text = JSON.stringify(value) ?? 'undefined';
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;

@@ -1,7 +1,7 @@
 /**
  * The tokenizer of one checkpoint, synchronous: text to ids as the Python `tokenizers` library gives them without
  * special tokens added, and ids to text. Runs in any thread; TextService sends long texts to a thread.
- * Control tokens (`<|im_end|>` and the like) are parsed only where the caller says so.
+ * Control tokens (`<|im_end|>` and the like) are parsed only if the caller asks for it.
  */
 import { AddedTokenSplitter } from './added-tokens.js';
 import { BpeModel } from './bpe-model.js';
@@ -92,7 +92,7 @@ export class Tokenizer {
       .flatMap((content, at) => (content === undefined ? [] : { content, id: first + at }));
   }
 
-  /** @param text well-formed Unicode (the caller has checked) */
+  /** @param text well-formed Unicode; the caller checks it */
   encode(text: string, options: EncodeOptions = {}): Int32Array {
     const output = new IdBuffer(Math.max(16, text.length >> 2));
     this.#read(text, options, output);

@@ -1,5 +1,5 @@
 /**
- * Holds Unicode to the versions inside the Python `tokenizers` library (0.23), whatever version this Node brings.
+ * Keeps Unicode at the versions inside the Python `tokenizers` library (0.23), whatever version Node has.
  * Character classes: Unicode 16; characters assigned later stand in as unassigned ones while matching.
  * Normalization: Unicode 9; characters that came later neither decompose, compose nor reorder.
  * Both are checked against the library, over all code points, by test/unit/text/unicode-pin.test.ts.

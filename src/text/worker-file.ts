@@ -1,6 +1,6 @@
 /**
- * Where the compiled file of a worker is: beside the caller when that is compiled too, else (tests run the sources)
- * in dist/, where the same tree is compiled.
+ * Where the compiled file of a worker is. If the caller is compiled, it is beside the caller. If the caller is a source
+ * (tests run the sources), it is at the same place under dist/.
  */
 
 /**

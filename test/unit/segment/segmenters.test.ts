@@ -151,7 +151,7 @@ describe('createSegmenter', () => {
     [{ maxTokens: 4 }, /at least 16/],
     [{ granularity: 2 }, /granularity/],
     [{ granularity: Number.NaN }, /granularity/],
-    [{ granularity: 0.5, targetTokens: 100 }, /exclude/],
+    [{ granularity: 0.5, targetTokens: 100 }, /cannot be given together/],
   ])('refuses options that contradict one another: %j', (options, reason) => {
     expect(() => readLimits(options)).toThrow(reason);
   });
