@@ -56,7 +56,7 @@ const MAX_REMEMBERED = 10_000;
 /** Nobody waits for a write but who ingests; large blocks take their time. */
 const WRITE_TIMEOUT_MS = 30_000;
 const DELETE_TIMEOUT_MS = 15_000;
-const STATISTICS_TIMEOUT_MS = 2_000;
+const STATISTICS_TIMEOUT_MS = 1_000;
 
 const NOTHING_LATE = Promise.resolve(undefined);
 const NOBODY_HAS_IT: StoreLoad = { answer: { value: undefined, release: async () => {} }, late: NOTHING_LATE };
@@ -74,6 +74,7 @@ export class StoredBlocks {
   readonly #reported = new Set<BlockKey>();
   readonly #counts = { hits: 0, misses: 0, corrupt: 0, loadedBytes: 0, loadSeconds: 0, passedOver: 0, late: 0 };
   #sizes = { entries: 0, bytes: 0 };
+  #measuring: Promise<void> | undefined;
   #failedDeletes = 0;
 
   constructor(options: StoredBlocksOptions) {
@@ -171,9 +172,8 @@ export class StoredBlocks {
 
   /** Sizes are those of the last time where the store cannot be asked; being asked has no vote in the breakers. */
   async statistics(): Promise<NonNullable<CacheStatistics['store']>> {
-    const sizes = await within(this.#store.statistics(), STATISTICS_TIMEOUT_MS).catch(() => undefined);
-    if (sizes !== undefined) this.#sizes = sizes;
     const states = [this.#reads.state, this.#writes.state, this.#locks.state];
+    await this.#measure();
     return {
       ...this.#counts,
       ...this.#sizes,
@@ -185,6 +185,19 @@ export class StoredBlocks {
 
   async close(): Promise<void> {
     await this.#store.close();
+  }
+
+  /** Waits a moment for the sizes; a count that takes longer is not waited for again, its result is used when it is there. */
+  async #measure(): Promise<void> {
+    if (this.#measuring !== undefined) return;
+    this.#measuring = this.#store
+      .statistics()
+      .then((sizes) => void (this.#sizes = sizes))
+      .catch(() => undefined)
+      .finally(() => {
+        this.#measuring = undefined;
+      });
+    await within(this.#measuring, STATISTICS_TIMEOUT_MS).catch(() => undefined);
   }
 
   async #deleting(call: () => Promise<number>): Promise<Deleted> {

@@ -2,6 +2,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type DemoServer, startDemoServer } from '../support/demo-server.js';
 
+const ALL = { prefix: '' };
+const POOL = new Set(['pool'] as const);
+
 const DOCUMENT = 'The Zokego fair is held in Lima. The host of the Zokego fair is Sobako. It opens in May.';
 const body = {
   messages: [{ role: 'user', content: 'Who hosts the Zokego fair?' }],
@@ -54,7 +57,7 @@ test('a block is counted as a miss, then in the pool, then in the store that it 
 
   // What was computed for a request goes to the store behind its back.
   await expect.poll(async () => (await metrics())('tier_entries{tier="lmdb"}')).toBeGreaterThanOrEqual(count);
-  await demo.services.engine.evict(undefined, ['pool']);
+  await demo.services.cache.forget(ALL, POOL);
   await ask();
   const afterLoad = await metrics();
   expect(afterLoad('block_hits_total{tier="lmdb"}')).toBe(count);

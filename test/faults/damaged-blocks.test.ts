@@ -8,6 +8,9 @@ import { LmdbStore } from '../../src/cache/lmdb-store.js';
 import { loadConfig } from '../../src/config.js';
 import { type RunningServer, startServer } from '../../src/server/start-server.js';
 
+const ALL = { prefix: '' };
+const POOL = new Set(['pool'] as const);
+
 const directory = mkdtempSync(join(tmpdir(), 'blockstitch-damaged-'));
 const config = loadConfig(
   {
@@ -76,7 +79,7 @@ test('a damaged block is logged once, computed anew, stored again, and changes n
     },
   });
   const second = await startServer(config, { logger: { level: 'warn', stream } });
-  const { engine } = await second.ready;
+  const { cache } = await second.ready;
   const after = await ask(second);
   expect(after.content).toBe(whole.content);
   expect(after.origins).toEqual(blocks.map(() => 'computed'));
@@ -88,8 +91,8 @@ test('a damaged block is logged once, computed anew, stored again, and changes n
   ).toEqual(blocks.map(({ hash }) => hash).sort());
 
   // What was computed replaces what was damaged: from the store again, without another word.
-  await expect.poll(async () => (await engine.locate(blocks.map(({ hash }) => hash)))[0]?.tiers).toContain('lmdb');
-  await engine.evict(undefined, ['pool']);
+  await expect.poll(async () => (await cache.find(blocks.map(({ hash }) => hash)))[0]?.tiers).toContain('store');
+  await cache.forget(ALL, POOL);
   const again = await ask(second);
   expect(again).toEqual({ content: whole.content, origins: blocks.map(() => 'lmdb') });
   expect(refused()).toHaveLength(blocks.length);

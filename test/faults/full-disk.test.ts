@@ -14,6 +14,9 @@ import type { ImportedModel } from '../../src/model/imported-model.js';
 import type { PlanBlock } from '../../src/prompt/prompt-plan.js';
 import { RANDOM_SHAPES, writeRandomCheckpoint } from '../support/random-checkpoint.js';
 
+const ALL = { prefix: '' };
+const POOL = new Set(['pool'] as const);
+
 const CHECKPOINT = join(import.meta.dirname, '../fixtures/checkpoints/qwen3-norm');
 const SINKS = Int32Array.of(1, 5);
 const directory = mkdtempSync(join(tmpdir(), 'blockstitch-full-'));
@@ -32,7 +35,7 @@ const block = (name: number): PlanBlock => ({
 async function openEngine(store: LmdbStore) {
   const { layers, kvHeads, headDim } = model.config;
   const told: string[] = [];
-  const repository = new BlockCache({
+  const cache = new BlockCache({
     shape: { fingerprint: model.fingerprint, layers, kvHeads, headDim, dtype: 'float32' },
     store,
     hostBytes: 0,
@@ -40,21 +43,19 @@ async function openEngine(store: LmdbStore) {
     cost: { leastWaitMs: 10_000, mostWaitMs: 10_000 },
     onStoreChange: (state, calls, reason) => told.push(`${calls} ${state}: ${reason}`),
   });
-  const engine = await createEngine({ model, repository, kvDtype: 'float32', kvMemoryBytes: 4 << 20, threads: 1 });
+  const engine = await createEngine({ model, cache, kvDtype: 'float32', kvMemoryBytes: 4 << 20, threads: 1 });
   const close = async () => {
     await engine.close();
-    await repository.close();
+    await cache.close();
   };
-  return { engine, repository, told, close };
+  return { engine, cache, told, close };
 }
-
-let requests = 0;
 
 async function answer(engine: Engine, blocks: PlanBlock[]): Promise<number[]> {
   const plan = { attention: 'block', sinkTokenIds: SINKS, blocks, finalTokenIds: Int32Array.of(7, 8) } as const;
   const sampling = { ...GREEDY, maxTokens: 6 };
   const tokens: number[] = [];
-  for await (const event of engine.generate({ id: `full-${++requests}`, plan, sampling })) {
+  for await (const event of engine.generate({ plan, sampling })) {
     if (event.type === 'token') tokens.push(event.tokenId);
   }
   return tokens;
@@ -111,19 +112,19 @@ describe('a full disk', () => {
     expect(String(error)).toContain('is full');
     const refused = [block(300), block(301)];
     const cold = await answer(first.engine, refused);
-    await first.engine.evict(undefined, ['pool']);
+    await first.cache.forget(ALL, POOL);
     expect(await answer(first.engine, refused)).toEqual(cold);
-    expect((await first.repository.statistics()).store?.failures).toBeGreaterThan(0);
+    expect((await first.cache.statistics()).store?.failures).toBeGreaterThan(0);
     await first.close();
 
     const second = await openEngine(await LmdbStore.open(path));
     onTestFinished(() => second.close());
     const keys = kept.map((name) => second.engine.blockKey(block(name).tokenIds, SINKS));
-    const places = await second.engine.locate(keys);
-    expect(places.map(({ tiers }) => tiers)).toEqual(kept.map(() => ['lmdb']));
-    for (const key of keys) expect((await second.repository.load(key)).found).toBe(true);
+    const places = await second.cache.find(keys);
+    expect(places.map(({ tiers }) => tiers)).toEqual(kept.map(() => ['store']));
+    for (const key of keys) expect((await second.cache.hold(key)).found).toBe(true);
     // Room again: the store takes blocks again.
-    await second.engine.evict();
+    await second.cache.forget(ALL);
     await expect
       .poll(() =>
         second.engine.ingest([block(400)], { sinkTokenIds: SINKS }).then(
@@ -165,15 +166,15 @@ test.skipIf(!mayMount)('an import that does not fit says how much is missing bef
   });
 });
 
-test.skipIf(!mayMount)('a store cannot be opened on a full disk, and says why', () => {
+test.skipIf(!mayMount)('a store cannot be opened on a full disk, and says why', async () => {
   const path = emptyDisk();
   spawnSync('dd', ['if=/dev/zero', `of=${join(path, 'filler')}`, 'bs=64k']);
-  expect(() => await LmdbStore.open(join(path, 'late'))).toThrow('is full');
+  await expect(LmdbStore.open(join(path, 'late'))).rejects.toThrow('is full');
 });
 
 test('a store at its own limit says so, and requests go on', async () => {
   const store = await LmdbStore.open(join(directory, 'limited'), { maxBytes: 400_000 });
-  const { engine, told, close } = await openEngine(store);
+  const { engine, cache, told, close } = await openEngine(store);
   onTestFinished(close);
   const { kept, error } = await fill(engine, 50);
   expect(kept.length).toBeGreaterThan(1);
@@ -181,10 +182,10 @@ test('a store at its own limit says so, and requests go on', async () => {
   expect(String(error)).toContain('at most 400000 bytes');
   const others = [block(60), block(61)];
   const cold = await answer(engine, others);
-  await engine.evict(undefined, ['pool']);
+  await cache.forget(ALL, POOL);
   expect(await answer(engine, others)).toEqual(cold);
   for (const name of [70, 71, 72]) await answer(engine, [block(name)]);
   await expect.poll(() => told).toContainEqual(expect.stringMatching(/^writes open: .*at most 400000 bytes/));
   const keys = kept.map((name) => engine.blockKey(block(name).tokenIds, SINKS));
-  expect((await engine.locate(keys)).every(({ tiers }) => tiers.includes('lmdb'))).toBe(true);
+  expect((await cache.find(keys)).every(({ tiers }) => tiers.includes('store'))).toBe(true);
 });

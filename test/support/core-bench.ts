@@ -138,7 +138,11 @@ export class CoreBench {
   }
 
   tokens(name: string): number[] {
-    return (this.events.get(handleOf(name)) ?? []).flatMap((event) => (event.type === 'token' ? [event.tokenId] : []));
+    return this.tokensOf({ handle: handleOf(name) });
+  }
+
+  tokensOf({ handle }: Pick<RequestSpec, 'handle'>): number[] {
+    return (this.events.get(handle) ?? []).flatMap((event) => (event.type === 'token' ? [event.tokenId] : []));
   }
 
   prefilled(name: string): Extract<GenerateEvent, { type: 'prefilled' }> | undefined {

@@ -4,8 +4,24 @@
  */
 import { createHash } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
-import type { CacheTier } from '../../src/cache/tiers.js';
-import type { BlockReport, Engine, EngineStatistics, GenerateEvent, GenerateRequest } from '../../src/engine/engine.js';
+import type { BlockCache, BlockPlace, Forgotten } from '../../src/cache/block-cache.js';
+import { tenantTag } from '../../src/cache/block-key.js';
+import {
+  type BlockSelection,
+  type CacheScope,
+  type CacheStatistics,
+  COMMON_SCOPE,
+  covering,
+} from '../../src/cache/tiers.js';
+import type {
+  BlockReport,
+  Engine,
+  EngineState,
+  EngineStatistics,
+  GenerateEvent,
+  GenerateRequest,
+  IngestOptions,
+} from '../../src/engine/engine.js';
 import type { BlockstitchError } from '../../src/errors.js';
 import { type PlanBlock, promptTokens } from '../../src/prompt/prompt-plan.js';
 
@@ -22,19 +38,23 @@ export class FakeEngine implements Engine {
   failAfterTokens = 0;
   readonly requests: GenerateRequest[] = [];
   readonly evicted: string[] = [];
+  state: EngineState = { name: 'running', reason: '', restarts: 0 };
+  /** Why a forget fails in the store. */
+  forgetFailure: string | undefined;
   private readonly cached = new Map<string, number>();
-  private readonly holders = new Map<string, number>();
+  private readonly holders = new Map<GenerateRequest, number>();
   private readonly totals = { queried: 0, hits: 0, prompt: 0, generated: 0 };
   closed = false;
+  private readonly listeners = new Set<(state: EngineState) => void>();
 
   async *generate(request: GenerateRequest, signal?: AbortSignal): AsyncGenerator<GenerateEvent> {
     this.requests.push(request);
     if (this.failWith && this.failAfterTokens === 0) throw this.failWith;
     const pages = Math.ceil(promptTokens(request.plan) / PAGE_TOKENS);
-    this.holders.set(request.id, pages);
+    this.holders.set(request, pages);
     let generatedTokens = 0;
     try {
-      const blocks = request.plan.blocks.map((block) => this.take(block, request.plan.sinkTokenIds, request.cacheSalt));
+      const blocks = request.plan.blocks.map((block) => this.take(block, request.plan.sinkTokenIds, request.scope));
       const tokens = promptTokens(request.plan);
       const cachedTokens = blocks.reduce((sum, { origin, tokens }) => sum + (origin === 'computed' ? 0 : tokens), 0);
       this.totals.prompt += tokens;
@@ -64,46 +84,66 @@ export class FakeEngine implements Engine {
       const reason = Buffer.byteLength(this.answer) > request.sampling.maxTokens ? 'length' : 'stop';
       yield { type: 'finish', reason, generatedTokens };
     } finally {
-      this.holders.delete(request.id);
+      this.holders.delete(request);
     }
   }
 
-  async ingest(
-    blocks: readonly PlanBlock[],
-    options: { sinkTokenIds: Int32Array; cacheSalt?: string; onBlock?: (report: BlockReport) => void },
-    signal?: AbortSignal,
-  ): Promise<BlockReport[]> {
+  async ingest(blocks: readonly PlanBlock[], options: IngestOptions, signal?: AbortSignal): Promise<BlockReport[]> {
     const reports: BlockReport[] = [];
     for (const block of blocks) {
       if (this.tokenMs > 0) await pause(this.tokenMs, signal);
       signal?.throwIfAborted();
       if (this.failWith) throw this.failWith;
-      const report = this.take(block, options.sinkTokenIds, options.cacheSalt);
+      const report = this.take(block, options.sinkTokenIds, options.scope);
       options.onBlock?.(report);
       reports.push(report);
     }
     return reports;
   }
 
-  blockKey(tokenIds: Int32Array, sinkTokenIds: Int32Array, cacheSalt = ''): string {
-    return createHash('sha256').update(`${cacheSalt}|${sinkTokenIds}|${tokenIds}`).digest('hex');
+  blockKey(tokenIds: Int32Array, sinkTokenIds: Int32Array, scope: CacheScope = COMMON_SCOPE): string {
+    const hash = createHash('sha256').update(`${scope.tenant}|${scope.salt}|${sinkTokenIds}|${tokenIds}`).digest('hex');
+    return tenantTag(scope.tenant) + hash.slice(16);
   }
 
-  async locate(keys: readonly string[]): Promise<{ tiers: CacheTier[]; tokens?: number }[]> {
-    return keys.map((key) => {
-      const tokens = this.cached.get(key);
-      return tokens === undefined ? { tiers: [] } : { tiers: ['pool'], tokens };
-    });
+  onStateChange(listener: (state: EngineState) => void): () => void {
+    this.listeners.add(listener);
+    return () => void this.listeners.delete(listener);
   }
 
-  async evict(keys: readonly string[] = [...this.cached.keys()]): Promise<number> {
+  become(state: EngineState): void {
+    this.state = state;
+    for (const listener of this.listeners) listener(state);
+  }
+
+  /** The cache that goes with it: everything is in the pool. */
+  readonly cache: Pick<BlockCache, 'brand' | 'find' | 'forget' | 'statistics'> = {
+    brand: 'lmdb',
+    find: async (keys) => keys.map((key) => this.place(key)),
+    forget: async (selection) => this.forget(selection),
+    statistics: async (): Promise<CacheStatistics> => {
+      const tier = { entries: 0, bytes: 0, hits: 0, misses: 0, corrupt: 0, loadedBytes: 0, loadSeconds: 0 };
+      return {
+        host: tier,
+        store: { ...tier, brand: 'lmdb', breaker: 'closed', failures: 0, passedOver: 0, late: 0 },
+      };
+    },
+  };
+
+  private place(key: string): BlockPlace {
+    const tokens = this.cached.get(key);
+    return tokens === undefined ? { tiers: [] } : { tiers: ['pool'], tokens };
+  }
+
+  private forget(selection: BlockSelection): Forgotten {
+    const keys = 'keys' in selection ? selection.keys : [...this.cached.keys()].filter(covering(selection));
+    if (this.forgetFailure !== undefined) return { blocks: 0, failure: this.forgetFailure };
     this.evicted.push(...keys);
-    return keys.filter((key) => this.cached.delete(key)).length;
+    return { blocks: keys.filter((key) => this.cached.delete(key)).length };
   }
 
-  async statistics(): Promise<EngineStatistics> {
+  statistics(): EngineStatistics {
     const activePages = [...this.holders.values()].reduce((sum, pages) => sum + pages, 0);
-    const tier = { entries: 0, bytes: 0, hits: 0, misses: 0, corrupt: 0, loadedBytes: 0, loadSeconds: 0 };
     return {
       running: this.holders.size,
       waiting: 0,
@@ -117,7 +157,7 @@ export class FakeEngine implements Engine {
         cachedBlocks: this.cached.size,
       },
       queriedTokens: this.totals.queried,
-      hitTokens: { pool: this.totals.hits, host: 0, lmdb: 0, redis: 0 },
+      hitTokens: { pool: this.totals.hits, host: 0, store: 0 },
       promptTokens: this.totals.prompt,
       generatedTokens: this.totals.generated,
       preemptions: 0,
@@ -125,10 +165,6 @@ export class FakeEngine implements Engine {
       steps: 0,
       stepMs: 0,
       runMs: 0,
-      repository: {
-        host: tier,
-        store: { ...tier, tier: 'lmdb', breaker: 'closed', failures: 0, passedOver: 0, late: 0 },
-      },
     };
   }
 
@@ -136,8 +172,8 @@ export class FakeEngine implements Engine {
     this.closed = true;
   }
 
-  private take(block: PlanBlock, sinkTokenIds: Int32Array, cacheSalt?: string): BlockReport {
-    const key = this.blockKey(block.tokenIds, sinkTokenIds, cacheSalt);
+  private take(block: PlanBlock, sinkTokenIds: Int32Array, scope?: CacheScope): BlockReport {
+    const key = this.blockKey(block.tokenIds, sinkTokenIds, scope);
     const tokens = block.tokenIds.length;
     const origin = this.cached.has(key) ? 'pool' : 'computed';
     this.totals.queried += tokens;

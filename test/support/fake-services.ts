@@ -137,6 +137,7 @@ export async function fakeApp(settings: Partial<Record<SettingName, string | num
     model: MODEL,
     defaultAttention: 'block',
     engine,
+    cache: engine.cache,
     text,
     prompts,
     segment: segmentParagraphs,

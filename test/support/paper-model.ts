@@ -45,6 +45,8 @@ export class PaperModel implements StepRunner {
   readonly #scratchPage: number;
   /** Set to make the next run throw. */
   failNext: string | undefined;
+  /** Runs with rows of this token throw. */
+  poison: number | undefined;
   steps = 0;
   rowsRun = 0;
 
@@ -64,6 +66,7 @@ export class PaperModel implements StepRunner {
       this.failNext = undefined;
       throw new Error(reason);
     }
+    if (this.poison !== undefined && step.inputIds.includes(this.poison)) throw new Error('a bad row');
     this.steps++;
     return this.#output(step, this.#hidden(step.inputIds, step.metadata));
   }

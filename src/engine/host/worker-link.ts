@@ -77,7 +77,7 @@ export function workerStarter(setup: WorkerSetup, makePool: () => WorkerPool): S
 /** The compiled worker: beside this file, or, where tests run the sources, in dist/. */
 function compiledWorker(): URL {
   const path = import.meta.url.endsWith('.ts')
-    ? '../../../../dist/src/engine/worker/engine-worker.js'
+    ? '../../../dist/src/engine/worker/engine-worker.js'
     : '../worker/engine-worker.js';
   return new URL(path, import.meta.url);
 }

@@ -15,7 +15,7 @@ import { startRedis, type TestRedis } from '../../support/redis-server.js';
 
 const SHAPE: BlockShape = { fingerprint: 'cd'.repeat(32), layers: 2, kvHeads: 2, headDim: 8, dtype: 'float16' };
 const PATIENT = { leastWaitMs: 10_000, mostWaitMs: 10_000 };
-const directory = mkdtempSync(join(tmpdir(), 'blockstitch-repository-'));
+const directory = mkdtempSync(join(tmpdir(), 'blockstitch-cache-'));
 const lmdb = await LmdbStore.open(directory);
 let redis: TestRedis;
 let client: Redis;
@@ -29,8 +29,8 @@ const value = (tokens: number): BlockValue => ({
 const open = (store: ByteStore, more: Partial<BlockCacheOptions> = {}) =>
   new BlockCache({ shape: SHAPE, store, hostBytes: 0, cost: PATIENT, ...more });
 
-async function payloadOf(repository: BlockCache, key: string): Promise<Uint8Array | undefined> {
-  const outcome = await repository.load(key);
+async function payloadOf(cache: BlockCache, key: string): Promise<Uint8Array | undefined> {
+  const outcome = await cache.hold(key);
   return outcome.found ? Uint8Array.from(outcome.value.payload) : undefined;
 }
 
@@ -55,10 +55,10 @@ describe.each(STORES)('two replicas over one %s', (_, store) => {
   test('compute a missing block once: the other waits for it and finds it', async () => {
     const [first, second] = [open(store()), open(store())];
     const key = freshKey();
-    const right = await first.load(key, { computeMs: 5_000 });
+    const right = await first.hold(key, { computeMs: 5_000 });
     expect(right.found).toBe(false);
-    const waiting = second.load(key, { computeMs: 5_000 });
-    await first.save(key, value(3));
+    const waiting = second.hold(key, { computeMs: 5_000 });
+    await first.computed(key, async () => value(3));
     if (!right.found) await right.release();
     expect(await waiting).toMatchObject({ found: true, value: { tokens: 3 } });
   });
@@ -66,9 +66,9 @@ describe.each(STORES)('two replicas over one %s', (_, store) => {
   test('a request waits for the other replica no longer than computing takes', async () => {
     const [first, second] = [open(store()), open(store())];
     const key = freshKey();
-    await first.load(key, { computeMs: 5_000 });
+    await first.hold(key, { computeMs: 5_000 });
     const startMs = performance.now();
-    const outcome = await second.load(key, { computeMs: 60 });
+    const outcome = await second.hold(key, { computeMs: 60 });
     const waitedMs = performance.now() - startMs;
     expect(outcome.found).toBe(false);
     expect(waitedMs).toBeGreaterThanOrEqual(55);
@@ -78,8 +78,8 @@ describe.each(STORES)('two replicas over one %s', (_, store) => {
   test('a replica that gives its right back lets the other compute at once', async () => {
     const [first, second] = [open(store()), open(store())];
     const key = freshKey();
-    const right = await first.load(key, { computeMs: 30_000 });
-    const waiting = second.load(key, { computeMs: 30_000 });
+    const right = await first.hold(key, { computeMs: 30_000 });
+    const waiting = second.hold(key, { computeMs: 30_000 });
     if (!right.found) await right.release();
     expect((await waiting).found).toBe(false);
   });
@@ -96,7 +96,7 @@ test("a lock in Redis ends with its holder's time, and only its holder can relea
 
 test('a block in Redis leaves after its time to live', async () => {
   const key = freshKey();
-  await open(new RedisStore({ client, ttlSeconds: 3_600 })).save(key, value(1));
+  await open(new RedisStore({ client, ttlSeconds: 3_600 })).computed(key, async () => value(1));
   const ttl = await client.ttl(`blockstitch:block:{${key}}:0`);
   expect(ttl).toBeGreaterThan(3_500);
   expect(ttl).toBeLessThanOrEqual(3_600);
@@ -106,30 +106,30 @@ describe.each(STORES)('a damaged value in %s', (_, store) => {
   test('is a miss each time, counted, logged once, and replaced by the next save', async () => {
     const faulty = new FaultyStore(store());
     const refused: string[] = [];
-    const repository = open(faulty, { onCorrupt: (key, reason) => refused.push(`${key}: ${reason}`) });
+    const cache = open(faulty, { onCorrupt: (key, reason) => refused.push(`${key}: ${reason}`) });
     const key = freshKey();
     for (let turn = 1; turn <= 3; turn++) {
       faulty.fault = 'none';
-      await repository.save(key, value(4));
-      expect((await repository.load(key)).found).toBe(true);
+      await cache.computed(key, async () => value(4));
+      expect((await cache.hold(key)).found).toBe(true);
       faulty.fault = 'damages';
-      const outcome = await repository.load(key);
+      const outcome = await cache.hold(key);
       expect(outcome.found).toBe(false);
       if (!outcome.found) await outcome.release();
       expect(await faulty.has([key])).toEqual([false]);
-      expect((await repository.statistics()).store?.corrupt).toBe(turn);
+      expect((await cache.statistics()).store?.corrupt).toBe(turn);
     }
     expect(refused).toHaveLength(1);
     faulty.fault = 'none';
-    await repository.save(key, value(4));
-    expect(await payloadOf(repository, key)).toEqual(value(4).payload);
+    await cache.computed(key, async () => value(4));
+    expect(await payloadOf(cache, key)).toEqual(value(4).payload);
   });
 
   test('of another model is refused by its fingerprint', async () => {
     const key = freshKey();
-    await open(store()).save(key, value(2));
+    await open(store()).computed(key, async () => value(2));
     const other = open(store(), { shape: { ...SHAPE, fingerprint: 'ef'.repeat(32) } });
-    expect((await other.load(key)).found).toBe(false);
+    expect((await other.hold(key)).found).toBe(false);
   });
 });
 
@@ -137,9 +137,9 @@ describe('a store in trouble', () => {
   test('that hangs costs no request more than computing the block would', async () => {
     const faulty = new FaultyStore(lmdb);
     faulty.fault = 'hangs';
-    const repository = open(faulty, { cost: { leastWaitMs: 10, mostWaitMs: 10_000 } });
+    const cache = open(faulty, { cost: { leastWaitMs: 10, mostWaitMs: 10_000 } });
     const startMs = performance.now();
-    const outcome = await repository.load(freshKey(), { tokens: 4, computeMs: 40 });
+    const outcome = await cache.hold(freshKey(), { tokens: 4, computeMs: 40 });
     expect(outcome.found).toBe(false);
     expect(performance.now() - startMs).toBeLessThan(1_000);
     expect(performance.now() - startMs).toBeGreaterThanOrEqual(38);
@@ -148,71 +148,76 @@ describe('a store in trouble', () => {
   test('that hangs is given up for a while, and used again when it answers', async () => {
     const faulty = new FaultyStore(lmdb);
     const changes: string[] = [];
-    const repository = open(faulty, {
+    const cache = open(faulty, {
       cost: { leastWaitMs: 5, mostWaitMs: 5 },
       breaker: { threshold: 2, restMs: 60, timeoutMs: 20 },
       onStoreChange: (state, calls) => changes.push(`${calls} ${state}`),
     });
     const key = freshKey();
-    await repository.save(key, value(2));
+    await cache.computed(key, async () => value(2));
     faulty.fault = 'hangs';
     await expect
-      .poll(async () => {
-        await repository.load(freshKey());
-        return (await repository.statistics()).store?.breaker;
-      })
+      .poll(
+        async () => {
+          await cache.hold(freshKey());
+          return (await cache.statistics()).store?.breaker;
+        },
+        { timeout: 10_000, interval: 5 },
+      )
       .toBe('open');
     faulty.fault = 'none';
-    await expect.poll(async () => (await repository.load(key)).found).toBe(true);
+    await expect.poll(async () => (await cache.hold(key)).found).toBe(true);
     expect(changes).toContain('reads open');
     expect(changes).toContain('reads closed');
-    expect((await repository.statistics()).store).toMatchObject({ breaker: 'closed' });
+    expect((await cache.statistics()).store).toMatchObject({ breaker: 'closed' });
   });
 
   test('that cannot be written to is still read from', async () => {
     const small = await LmdbStore.open(join(directory, 'small'), { maxBytes: 4_000 });
-    const repository = open(small, { breaker: { threshold: 2 } });
+    const cache = open(small, { breaker: { threshold: 2 } });
     const kept = freshKey();
-    expect(await repository.save(kept, value(20))).toEqual({ durable: true });
+    expect(await cache.computed(kept, async () => value(20))).toEqual({ durable: true });
     for (let turn = 0; turn < 3; turn++) {
-      const refused = await repository.save(freshKey(), value(20));
+      const refused = await cache.computed(freshKey(), async () => value(20));
       expect(refused).toMatchObject({ durable: false, reason: expect.stringContaining('at most 4000 bytes') });
     }
-    expect(await payloadOf(repository, kept)).toEqual(value(20).payload);
-    expect((await repository.statistics()).store).toMatchObject({ entries: 1, breaker: 'open' });
-    await repository.close();
+    expect(await payloadOf(cache, kept)).toEqual(value(20).payload);
+    expect((await cache.statistics()).store).toMatchObject({ entries: 1, breaker: 'open' });
+    await cache.close();
   });
 
   test('that is slower than computing is passed over, and what it has is not written again', async () => {
     const faulty = new FaultyStore(lmdb);
-    const repository = open(faulty, { cost: { leastWaitMs: 1, mostWaitMs: 1_000, probeMs: 60_000 } });
+    const cache = open(faulty, { cost: { leastWaitMs: 1, mostWaitMs: 1_000, probeMs: 60_000 } });
     const stored = Array.from({ length: 6 }, freshKey);
-    for (const key of stored) await repository.save(key, value(2));
+    for (const key of stored) await cache.computed(key, async () => value(2));
     faulty.fault = 'slow';
     faulty.delayMs = 30;
-    for (const key of stored) await repository.load(key, { tokens: 2, computeMs: 1_000 });
+    for (const key of stored) await cache.hold(key, { tokens: 2, computeMs: 1_000 });
     const { gets, puts } = faulty;
     const [key = ''] = stored;
-    expect((await repository.load(key, { tokens: 2, computeMs: 3 })).found).toBe(false);
+    expect((await cache.hold(key, { tokens: 2, computeMs: 3 })).found).toBe(false);
     expect(faulty.gets).toBe(gets);
-    expect(await repository.save(key, value(2))).toEqual({ durable: true });
+    expect(await cache.computed(key, async () => value(2))).toEqual({ durable: true });
     expect(faulty.puts).toBe(puts);
-    expect((await repository.statistics()).store).toMatchObject({ passedOver: 1 });
+    expect((await cache.statistics()).store).toMatchObject({ passedOver: 1 });
   });
 
   test('Redis that dies is left alone, and used again when it is back', async () => {
     const own = await startRedis();
     const lost = new Redis(own.url, { maxRetriesPerRequest: 1, retryStrategy: () => 20, commandTimeout: 500 });
     lost.on('error', () => undefined);
-    const repository = open(new RedisStore({ client: lost, ttlSeconds: 0 }), { breaker: { restMs: 50 } });
+    const cache = open(new RedisStore({ client: lost, ttlSeconds: 0 }), { breaker: { restMs: 50 } });
     const key = freshKey();
-    await repository.save(key, value(2));
+    await cache.computed(key, async () => value(2));
     await own.stop();
-    for (let turn = 0; turn < 4; turn++) expect((await repository.load(freshKey())).found).toBe(false);
-    expect((await repository.statistics()).store?.breaker).not.toBe('closed');
+    for (let turn = 0; turn < 4; turn++) expect((await cache.hold(freshKey())).found).toBe(false);
+    expect((await cache.statistics()).store?.breaker).not.toBe('closed');
     const back = await startRedis(own.port);
-    await expect.poll(async () => (await repository.save(key, value(2))).durable, { timeout: 10_000 }).toBe(true);
-    await expect.poll(async () => (await repository.load(key)).found, { timeout: 10_000 }).toBe(true);
+    await expect
+      .poll(async () => (await cache.computed(key, async () => value(2))).durable, { timeout: 10_000 })
+      .toBe(true);
+    await expect.poll(async () => (await cache.hold(key)).found, { timeout: 10_000 }).toBe(true);
     lost.disconnect();
     await back.stop();
   });
@@ -223,18 +228,18 @@ test('Redis that is full refuses blocks and documents by name, and is still read
   onTestFinished(() => server.stop());
   const full = new Redis(server.url);
   onTestFinished(() => full.disconnect());
-  const repository = open(new RedisStore({ client: full, ttlSeconds: 0 }), { breaker: { threshold: 2 } });
+  const cache = open(new RedisStore({ client: full, ttlSeconds: 0 }), { breaker: { threshold: 2 } });
   const kept: string[] = [];
   let refused: string | undefined;
   while (refused === undefined && kept.length < 200) {
     const key = freshKey();
-    const outcome = await repository.save(key, value(500));
+    const outcome = await cache.computed(key, async () => value(500));
     if (outcome.durable) kept.push(key);
     else refused = outcome.reason;
   }
   expect(refused).toContain('OOM');
   expect(kept.length).toBeGreaterThan(0);
-  for (const key of kept) expect((await repository.load(key)).found).toBe(true);
+  for (const key of kept) expect((await cache.hold(key)).found).toBe(true);
   const registry = new DocumentRegistry<{ id: string; text: string }>(redisShelf(full));
   const put = registry.put({ id: 'a', text: 'x'.repeat(1_000_000) });
   await expect(put).rejects.toMatchObject({ code: 'store_failed', status: 503 });

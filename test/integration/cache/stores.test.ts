@@ -69,27 +69,29 @@ describe.each(STORES)('the %s store', (_, open, openShelf) => {
     await second?.release();
   });
 
-  test('keeps blocks for a repository, and refuses what was damaged', async () => {
+  test('keeps blocks for a cache, and refuses what was damaged', async () => {
     const store = open();
     const refused: string[] = [];
-    const repository = new BlockCache({
+    const cache = new BlockCache({
       shape: SHAPE,
       store,
       hostBytes: 0,
       onCorrupt: (_key, reason) => refused.push(reason),
     });
-    expect(await repository.save('good', { tokens: 5, payload: payload(5, 3) })).toEqual({ durable: true });
-    const found = await repository.load('good');
-    expect(found).toMatchObject({ found: true, tier: store.tier, value: { tokens: 5 } });
+    expect(await cache.computed('good', async () => ({ tokens: 5, payload: payload(5, 3) }))).toEqual({
+      durable: true,
+    });
+    const found = await cache.hold('good');
+    expect(found).toMatchObject({ found: true, tier: 'store', value: { tokens: 5 } });
     const [bytes] = await store.get(['good']);
     const damaged = Uint8Array.from(bytes as Uint8Array);
     damaged[damaged.length - 1] = (damaged.at(-1) as number) ^ 1;
     await store.put([{ key: 'good', value: damaged }]);
-    const missed = await repository.load('good');
+    const missed = await cache.hold('good');
     expect(missed.found).toBe(false);
     if (!missed.found) await missed.release();
     expect(refused).toEqual(['payload checksum']);
-    expect((await repository.statistics()).store).toMatchObject({ corrupt: 1, hits: 1, breaker: 'closed' });
+    expect((await cache.statistics()).store).toMatchObject({ corrupt: 1, hits: 1, breaker: 'closed' });
   });
 
   test('keeps documents apart by tenant and lists them in pages', async () => {
@@ -110,11 +112,11 @@ test('a store that is gone is a miss, and requests go on', async () => {
   const lost = new Redis(own.url, { maxRetriesPerRequest: 0, retryStrategy: () => null });
   lost.on('error', () => undefined);
   const store = new RedisStore({ client: lost, ttlSeconds: 0 });
-  const repository = new BlockCache({ shape: SHAPE, store, hostBytes: 1 << 20 });
-  await repository.save('x', { tokens: 2, payload: payload(2, 1) });
+  const cache = new BlockCache({ shape: SHAPE, store, hostBytes: 1 << 20 });
+  await cache.computed('x', async () => ({ tokens: 2, payload: payload(2, 1) }));
   await own.stop();
-  for (let turn = 0; turn < 4; turn++) expect((await repository.load(`gone-${turn}`)).found).toBe(false);
-  expect(await repository.load('x')).toMatchObject({ found: true, tier: 'host' });
-  expect((await repository.statistics()).store).toMatchObject({ breaker: 'open' });
+  for (let turn = 0; turn < 4; turn++) expect((await cache.hold(`gone-${turn}`)).found).toBe(false);
+  expect(await cache.hold('x')).toMatchObject({ found: true, tier: 'host' });
+  expect((await cache.statistics()).store).toMatchObject({ breaker: 'open' });
   lost.disconnect();
 });

@@ -26,11 +26,10 @@ const SAMPLING: SamplingParams = { ...GREEDY, maxTokens: 10 };
 const GPU = { number: 0, provider: 'cpu' } as const;
 
 const directory = mkdtempSync(join(tmpdir(), 'blockstitch-gpu-'));
-const open: { engine: Engine; repository: BlockCache }[] = [];
+const open: { engine: Engine; cache: BlockCache }[] = [];
 let blocks: PlanBlock[];
 let question: Int32Array;
 let sinks: Int32Array;
-let requests = 0;
 
 beforeAll(async () => {
   if (!existsSync(LIBRARY)) throw new Error(`${LIBRARY} is missing: node kernels/build.mjs --tests`);
@@ -50,9 +49,9 @@ beforeAll(async () => {
   expect(blocks.length).toBe(3);
 });
 afterAll(async () => {
-  for (const { engine, repository } of open) {
+  for (const { engine, cache } of open) {
     await engine.close();
-    await repository.close();
+    await cache.close();
   }
   rmSync(directory, { recursive: true, force: true });
 });
@@ -69,7 +68,7 @@ async function start(
     cacheDir: join(directory, 'imports'),
   });
   const { layers, kvHeads, headDim } = model.config;
-  const repository = new BlockCache({
+  const cache = new BlockCache({
     shape: { fingerprint: model.fingerprint, layers, kvHeads, headDim, dtype: kvDtype },
     store: await LmdbStore.open(join(directory, `store-${open.length}`)),
     hostBytes: 16 << 20,
@@ -81,7 +80,7 @@ async function start(
     all.push(
       await createEngine({
         model,
-        repository,
+        cache,
         kvDtype,
         // 0 on the GPU: the pool is made when the model is loaded, from what is free then.
         kvMemoryBytes: onGpu ? 0 : 8 << 20,
@@ -91,7 +90,7 @@ async function start(
     );
   }
   const engine = all.length === 1 ? (all[0] as Engine) : new EngineGroup(all);
-  open.push({ engine, repository });
+  open.push({ engine, cache });
   return engine;
 }
 
@@ -104,7 +103,7 @@ async function run(engine: Engine, order: readonly number[]) {
   };
   const tokens: number[] = [];
   let origins: string[] = [];
-  for await (const event of engine.generate({ id: `request-${++requests}`, plan, sampling: SAMPLING })) {
+  for await (const event of engine.generate({ plan, sampling: SAMPLING })) {
     if (event.type === 'token') tokens.push(event.tokenId);
     if (event.type === 'prefilled') origins = event.blocks.map((each) => each.origin);
   }
@@ -121,9 +120,9 @@ describe('an emulated GPU', () => {
     const turned = await run(gpu, [2, 0, 1]);
     expect(turned).toEqual({ tokens: (await run(cpu, [2, 0, 1])).tokens, origins: ['pool', 'pool', 'pool'] });
     await gpu.ingest(blocks, { sinkTokenIds: sinks });
-    await gpu.evict(undefined, ['pool']);
+    await (open.at(-1) as (typeof open)[number]).cache.forget({ prefix: '' }, new Set(['pool']));
     expect(await run(gpu, [0, 1, 2])).toEqual({ tokens: cold.tokens, origins: ['host', 'host', 'host'] });
-    const { pool } = await gpu.statistics();
+    const { pool } = gpu.statistics();
     // 1 GiB free, less what a GPU keeps for activations.
     expect(pool.pages * pool.pageBytes).toBeGreaterThan(200 << 20);
   });

@@ -11,6 +11,7 @@ import fc from 'fast-check';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { BlockCache } from '../../../src/cache/block-cache.js';
+import { payloadBytes } from '../../../src/cache/block-codec.js';
 import type { ByteStore } from '../../../src/cache/byte-store.js';
 import { LmdbStore } from '../../../src/cache/lmdb-store.js';
 import { RedisStore } from '../../../src/cache/redis-store.js';
@@ -22,6 +23,8 @@ import type { ImportedModel } from '../../../src/model/imported-model.js';
 import type { PlanBlock, PromptPlan } from '../../../src/prompt/prompt-plan.js';
 import { type Fault, FaultyStore } from '../../support/faulty-store.js';
 import { startRedis, type TestRedis } from '../../support/redis-server.js';
+
+const ALL = { prefix: '' };
 
 const CHECKPOINT = join(import.meta.dirname, '../../fixtures/checkpoints/qwen3-norm');
 const KV_DTYPE = 'float16';
@@ -36,13 +39,15 @@ const LONGEST_BLOCK = 37;
 const directory = mkdtempSync(join(tmpdir(), 'blockstitch-any-way-'));
 let model: ImportedModel;
 let reference: Engine;
-let requests = 0;
+let referenceCache: BlockCache;
+const requests = 0;
 
 beforeAll(async () => {
   model = await importModel({ checkpointDir: CHECKPOINT, weights: 'int8', cacheDir: join(directory, 'imports') });
-  const repository = new BlockCache({ shape: shapeOf(model), hostBytes: 0 });
+  const cache = new BlockCache({ shape: shapeOf(model), hostBytes: 0 });
+  referenceCache = cache;
   const memory = { kvDtype: KV_DTYPE, kvMemoryBytes: 64 * PAGE_BYTES, threads: 1 } as const;
-  reference = await createEngine({ model, repository, ...memory });
+  reference = await createEngine({ model, cache, ...memory });
 });
 afterAll(async () => {
   await reference.close();
@@ -86,10 +91,9 @@ async function generate(engine: Engine, draw: Draw): Promise<{ tokens: number[];
   const tokens: number[] = [];
   let reason = '';
   const request = {
-    id: `request-${++requests}`,
     plan: planOf(draw),
     sampling,
-    cacheSalt: draw.tenant,
+    scope: { tenant: draw.tenant, salt: '' },
     ...(draw.deadlineMs === undefined ? {} : { deadlineMs: draw.deadlineMs }),
   };
   if (draw.leavesAfter === 0) leave.abort();
@@ -111,7 +115,7 @@ function expectedTokens(draw: Draw): Promise<number[]> {
   let tokens = expected.get(name);
   if (tokens === undefined) {
     tokens = line.then(async () => {
-      await reference.evict();
+      await referenceCache.forget(ALL);
       return (await generate(reference, { ...draw, leavesAfter: undefined, deadlineMs: undefined })).tokens;
     });
     line = tokens;
@@ -158,12 +162,7 @@ const actions: fc.Arbitrary<Action> = fc.oneof(
     weight: 3,
     arbitrary: fc.record({
       do: fc.constant('evict' as const),
-      tiers: fc.constantFrom<CacheTier[]>(
-        ['pool'],
-        ['pool'],
-        ['host', 'lmdb', 'redis'],
-        ['pool', 'host', 'lmdb', 'redis'],
-      ),
+      tiers: fc.constantFrom<CacheTier[]>(['pool'], ['pool'], ['host', 'store'], ['pool', 'host', 'store']),
       some: fc.boolean(),
     }),
   },
@@ -233,7 +232,7 @@ describe.each<[string, () => Promise<Place>]>([
     const place = await openPlace();
     onTestFinished(() => place.close());
     const store = new FaultyStore(place.store);
-    const repository = new BlockCache({
+    const cache = new BlockCache({
       shape: shapeOf(model),
       store,
       hostBytes: HOST_BYTES,
@@ -241,7 +240,7 @@ describe.each<[string, () => Promise<Place>]>([
       cost: { leastWaitMs: 15, mostWaitMs: 40, probeMs: 50 },
     });
     const engine = await createEngine({
-      ...{ model, repository, kvDtype: KV_DTYPE, kvMemoryBytes: (PAGES + 1) * PAGE_BYTES, threads: 1 },
+      ...{ model, cache, kvDtype: KV_DTYPE, kvMemoryBytes: (PAGES + 1) * PAGE_BYTES, threads: 1 },
       policy: { maxBatchTokens: 48, maxRunning: 4, mixedPrefillTokens: 24, ingestTokens: 24, ingestSliceTokens: 8 },
     });
     const seen = new Set<string>();
@@ -257,11 +256,11 @@ describe.each<[string, () => Promise<Place>]>([
           if (action.fault === 'none') await place.revive();
         } else if (action.do === 'evict') {
           const sinks = Int32Array.from([1, 6]);
-          const keys = [0, 2, 4].map((name) => engine.blockKey(documentOf(name).tokenIds, sinks, ''));
-          others.push(engine.evict(action.some ? keys : undefined, action.tiers));
+          const keys = [0, 2, 4].map((name) => engine.blockKey(documentOf(name).tokenIds, sinks));
+          others.push(cache.forget(action.some ? { keys } : ALL, new Set(action.tiers)));
         } else {
           const sinkTokenIds = Int32Array.from({ length: action.sinks }, (__, index) => index * 5 + 1);
-          const ingested = engine.ingest(action.documents.map(documentOf), { sinkTokenIds, cacheSalt: '' });
+          const ingested = engine.ingest(action.documents.map(documentOf), { sinkTokenIds });
           others.push(ingested.catch((error: unknown) => expect(error).toMatchObject({ code: 'store_failed' })));
         }
       }
@@ -278,30 +277,27 @@ describe.each<[string, () => Promise<Place>]>([
         }
       }
       await Promise.all(others);
-      await expect
-        .poll(async () => (await engine.statistics()).pool.activePages, { timeout: 10_000, interval: 5 })
-        .toBe(0);
+      await expect.poll(async () => engine.statistics().pool.activePages, { timeout: 10_000, interval: 5 }).toBe(0);
       // The next draw begins with a store that is well: a call of each kind closes the breakers.
       await expect
         .poll(async () => {
-          await repository.delete(['nobody']);
-          const nothing = await repository.load('nobody');
+          await cache.computed('nobody', async () => ({
+            tokens: 1,
+            payload: new Uint8Array(payloadBytes(shapeOf(model), 1)),
+          }));
+          await cache.forget({ keys: ['nobody'] });
+          const nothing = await cache.hold('nobody');
           if (!nothing.found) await nothing.release();
-          return (await repository.statistics()).store?.breaker;
+          return (await cache.statistics()).store?.breaker;
         })
         .toBe('closed');
-      const { running, waiting } = await engine.statistics();
+      const { running, waiting } = engine.statistics();
       expect({ running, waiting }).toEqual({ running: 0, waiting: 0 });
     });
     const missing = async () => {
-      const { hitTokens, repository: tiers } = await engine.statistics();
-      const reached = [
-        hitTokens.pool,
-        hitTokens.host,
-        hitTokens[store.tier],
-        tiers.store?.corrupt,
-        tiers.store?.failures,
-      ];
+      const { hitTokens } = engine.statistics();
+      const tiers = await cache.statistics();
+      const reached = [hitTokens.pool, hitTokens.host, hitTokens.store, tiers.store?.corrupt, tiers.store?.failures];
       return seen.size < 3 || reached.some((count) => !count);
     };
     // Chance and speed decide which of it one round of draws meets (a fast machine computes sooner than it loads).
@@ -312,13 +308,14 @@ describe.each<[string, () => Promise<Place>]>([
         examples: FAULTS.map((fault) => [throughFault(fault)]),
       });
     }
-    const { hitTokens, repository: tiers } = await engine.statistics();
+    const { hitTokens } = engine.statistics();
+    const tiers = await cache.statistics();
     // The draws must have reached what they are meant to reach.
-    for (const tier of ['pool', 'host', store.tier] as const) expect(hitTokens[tier]).toBeGreaterThan(0);
+    for (const tier of ['pool', 'host', 'store'] as const) expect(hitTokens[tier]).toBeGreaterThan(0);
     expect(tiers.store?.corrupt).toBeGreaterThan(0);
     expect(tiers.store?.failures).toBeGreaterThan(0);
     expect(seen).toEqual(new Set(['length', 'cancelled', 'deadline']));
     await engine.close();
-    await repository.close();
+    await cache.close();
   }, 180_000);
 });

@@ -11,14 +11,16 @@ import { importModel } from '../../../src/model/import-model.js';
 import type { ImportedModel } from '../../../src/model/imported-model.js';
 import type { PlanBlock, PromptPlan } from '../../../src/prompt/prompt-plan.js';
 
+const ALL = { prefix: '' };
+const POOL = new Set(['pool'] as const);
+
 const CHECKPOINT = join(import.meta.dirname, '../../fixtures/checkpoints/qwen3-norm');
 const SAMPLING: SamplingParams = { ...GREEDY, maxTokens: 12 };
 const SINKS = Int32Array.of(1, 5);
-let requests = 0;
 
 const directory = mkdtempSync(join(tmpdir(), 'blockstitch-engine-'));
 let model: ImportedModel;
-let repository: BlockCache;
+let cache: BlockCache;
 let engine: Engine;
 
 const block = (seed: number, length: number): PlanBlock => ({
@@ -34,10 +36,7 @@ const plan = (blocks: PlanBlock[], final = [7, 8, 9], attention: 'block' | 'full
 
 async function run(prompt: PromptPlan, sampling: Partial<SamplingParams> = {}, signal?: AbortSignal) {
   const events: GenerateEvent[] = [];
-  for await (const event of engine.generate(
-    { id: `request-${++requests}`, plan: prompt, sampling: { ...SAMPLING, ...sampling } },
-    signal,
-  )) {
+  for await (const event of engine.generate({ plan: prompt, sampling: { ...SAMPLING, ...sampling } }, signal)) {
     events.push(event);
   }
   const tokens = events.flatMap((event) => (event.type === 'token' ? [event.tokenId] : []));
@@ -47,24 +46,24 @@ async function run(prompt: PromptPlan, sampling: Partial<SamplingParams> = {}, s
 
 /** Waits until no request holds a page: the worker counts after each turn. */
 async function activePages(): Promise<number> {
-  return (await engine.statistics()).pool.activePages;
+  return engine.statistics().pool.activePages;
 }
 
 beforeAll(async () => {
   model = await importModel({ checkpointDir: CHECKPOINT, weights: 'fp32', cacheDir: join(directory, 'imports') });
   const { layers, kvHeads, headDim } = model.config;
-  repository = new BlockCache({
+  cache = new BlockCache({
     shape: { fingerprint: model.fingerprint, layers, kvHeads, headDim, dtype: 'float16' },
     store: await LmdbStore.open(join(directory, 'store')),
     hostBytes: 0,
     // However slow the machine is: these tests name where a block must come from.
     cost: { leastWaitMs: 10_000, mostWaitMs: 10_000 },
   });
-  engine = await createEngine({ model, repository, kvDtype: 'float16', kvMemoryBytes: 4 << 20, threads: 1 });
+  engine = await createEngine({ model, cache, kvDtype: 'float16', kvMemoryBytes: 4 << 20, threads: 1 });
 });
 afterAll(async () => {
   await engine.close();
-  await repository.close();
+  await cache.close();
   rmSync(directory, { recursive: true, force: true });
 });
 
@@ -81,13 +80,13 @@ describe('the engine', () => {
       'pool',
     ]);
     await engine.ingest(prompt.blocks, { sinkTokenIds: SINKS });
-    await engine.evict(undefined, ['pool']);
+    await cache.forget(ALL, POOL);
     const loaded = await run(prompt);
     expect(loaded.tokens).toEqual(cold.tokens);
     expect(loaded.prefilled?.type === 'prefilled' && loaded.prefilled.blocks.map((each) => each.origin)).toEqual([
-      'lmdb',
-      'lmdb',
-      'lmdb',
+      'store',
+      'store',
+      'store',
     ]);
   });
 
@@ -97,7 +96,7 @@ describe('the engine', () => {
     const shuffled = plan([blocks[2] as PlanBlock, blocks[0] as PlanBlock, blocks[1] as PlanBlock]);
     const cached = await run(shuffled);
     expect(cached.prefilled).toMatchObject({ cachedTokens: 99 + SINKS.length });
-    await engine.evict();
+    await cache.forget(ALL);
     const cold = await run(shuffled);
     expect(cached.tokens).toEqual(cold.tokens);
   });
@@ -106,7 +105,7 @@ describe('the engine', () => {
     const prompts = [1, 2, 3, 4, 5].map((seed) => plan([block(seed, 10 * seed), block(9, 21)], [seed, 3]));
     const alone = [];
     for (const prompt of prompts) alone.push((await run(prompt)).tokens);
-    await engine.evict();
+    await cache.forget(ALL);
     const together = await Promise.all(prompts.map(async (prompt) => (await run(prompt)).tokens));
     expect(together).toEqual(alone);
   });
@@ -114,7 +113,7 @@ describe('the engine', () => {
   test('frees the pages of a request that is cancelled', async () => {
     const cancel = new AbortController();
     const events: string[] = [];
-    const request = { id: 'c', plan: plan([block(7, 20)]), sampling: { ...SAMPLING, maxTokens: 200 } };
+    const request = { plan: plan([block(7, 20)]), sampling: { ...SAMPLING, maxTokens: 200 } };
     for await (const event of engine.generate(request, cancel.signal)) {
       events.push(event.type);
       if (event.type === 'token') cancel.abort();

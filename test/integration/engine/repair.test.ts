@@ -13,11 +13,14 @@ import { importModel } from '../../../src/model/import-model.js';
 import type { ImportedModel } from '../../../src/model/imported-model.js';
 import type { PlanBlock, PromptPlan } from '../../../src/prompt/prompt-plan.js';
 
+const ALL = { prefix: '' };
+const POOL = new Set(['pool'] as const);
+
 const CHECKPOINTS = join(import.meta.dirname, '../../fixtures/checkpoints');
 const SAMPLING: SamplingParams = { ...GREEDY, maxTokens: 6, topLogprobs: 2 };
 const SINKS = Int32Array.of(1, 5);
 const directory = mkdtempSync(join(tmpdir(), 'blockstitch-repair-'));
-let requests = 0;
+const requests = 0;
 
 const block = (seed: number, length: number): PlanBlock => ({
   kind: 'document',
@@ -32,19 +35,20 @@ const plan = (blocks: PlanBlock[], attention: 'block' | 'full' = 'block'): Promp
 
 interface Opened {
   engine: Engine;
+  cache: BlockCache;
   close: () => Promise<void>;
 }
 
 async function open(model: ImportedModel, name: string, maxBatchTokens?: number): Promise<Opened> {
   const { layers, kvHeads, headDim } = model.config;
-  const repository: BlockCache = new BlockCache({
+  const cache: BlockCache = new BlockCache({
     shape: { fingerprint: model.fingerprint, layers, kvHeads, headDim, dtype: 'float16' },
     store: await LmdbStore.open(join(directory, name)),
     hostBytes: 0,
   });
   const engine = await createEngine({
     model,
-    repository,
+    cache,
     kvDtype: 'float16',
     kvMemoryBytes: 4 << 20,
     threads: 1,
@@ -52,9 +56,10 @@ async function open(model: ImportedModel, name: string, maxBatchTokens?: number)
   });
   return {
     engine,
+    cache,
     close: async () => {
       await engine.close();
-      await repository.close();
+      await cache.close();
     },
   };
 }
@@ -63,7 +68,6 @@ async function open(model: ImportedModel, name: string, maxBatchTokens?: number)
 async function answer(engine: Engine, prompt: PromptPlan, repair?: RepairOptions, signal?: AbortSignal) {
   const events: GenerateEvent[] = [];
   const request = {
-    id: `r${++requests}`,
     plan: prompt,
     sampling: SAMPLING,
     ...(repair === undefined ? {} : { repair }),
@@ -92,16 +96,16 @@ describe.each(['first', 'deviation'] as const)('a repair that chooses %s', (by) 
   const repair = { share: 0.3, by };
 
   test('answers the same from cold blocks, from the pool and from the store', async () => {
-    const { engine } = opened;
-    await engine.evict();
+    const { engine, cache } = opened;
+    await cache.forget(ALL);
     const cold = await answer(engine, plan(BLOCKS), repair);
     const warm = await answer(engine, plan(BLOCKS), repair);
     expect(warm.tokens).toEqual(cold.tokens);
     expect(warm.prefilled.blocks.map(({ origin }) => origin)).toEqual(['pool', 'pool', 'pool', 'pool']);
     await engine.ingest(BLOCKS, { sinkTokenIds: SINKS });
-    await engine.evict(undefined, ['pool']);
+    await cache.forget(ALL, POOL);
     const loaded = await answer(engine, plan(BLOCKS), repair);
-    expect(loaded.prefilled.blocks.map(({ origin }) => origin)).toEqual(['lmdb', 'lmdb', 'lmdb', 'lmdb']);
+    expect(loaded.prefilled.blocks.map(({ origin }) => origin)).toEqual(['store', 'store', 'store', 'store']);
     expect(loaded.tokens).toEqual(cold.tokens);
   });
 
@@ -121,14 +125,14 @@ describe.each(['first', 'deviation'] as const)('a repair that chooses %s', (by) 
   test('reports what it computed again, and counts it', async () => {
     const { engine } = opened;
     await answer(engine, plan(BLOCKS));
-    const before = (await engine.statistics()).repairedTokens;
+    const before = engine.statistics().repairedTokens;
     const { prefilled } = await answer(engine, plan(BLOCKS), repair);
     const repaired = prefilled.blocks.reduce((sum, { repairedTokens }) => sum + (repairedTokens ?? 0), 0);
     expect(prefilled.blocks[0]?.repairedTokens).toBeUndefined();
     expect(repaired).toBeGreaterThan(0);
     expect(repaired).toBeLessThanOrEqual(2 * 16);
     expect(prefilled.cachedTokens).toBe(SINKS.length + 140 - repaired);
-    await expect.poll(async () => (await engine.statistics()).repairedTokens).toBe(before + repaired);
+    await expect.poll(async () => engine.statistics().repairedTokens).toBe(before + repaired);
   });
 
   test('of everything is full attention, to the last bit', async () => {
@@ -143,7 +147,7 @@ describe.each(['first', 'deviation'] as const)('a repair that chooses %s', (by) 
     const prompts = [1, 2, 3, 4].map((seed) => plan([block(seed, 12 * seed), block(9, 21), block(seed, 30)]));
     const alone = [];
     for (const prompt of prompts) alone.push((await answer(opened.engine, prompt, repair)).tokens);
-    await opened.engine.evict();
+    await opened.cache.forget(ALL);
     const together = await Promise.all(prompts.map((prompt) => answer(opened.engine, prompt, repair)));
     expect(together.map(({ tokens }) => tokens)).toEqual(alone);
     const small = await open(model, `small-${by}`, 32);
@@ -158,7 +162,7 @@ describe.each(['first', 'deviation'] as const)('a repair that chooses %s', (by) 
     const request = { id: `c-${by}`, plan: plan(BLOCKS), sampling: { ...SAMPLING, maxTokens: 90 }, repair };
     for await (const event of engine.generate(request, cancel.signal)) if (event.type === 'token') cancel.abort();
     await answer(engine, plan([]));
-    await expect.poll(async () => (await engine.statistics()).pool.activePages).toBe(0);
+    await expect.poll(async () => engine.statistics().pool.activePages).toBe(0);
   });
 });
 

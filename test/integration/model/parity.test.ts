@@ -66,7 +66,7 @@ async function stitchedThrough(store: ByteStore, model: StepModel, plan: GoldenP
   const { layers, kvHeads, headDim } = model.model.config;
   const { fingerprint } = model.model;
   const shape = { fingerprint, layers, kvHeads, headDim, dtype: 'float32' as const };
-  const repository = new BlockCache({ shape, store, hostBytes: 0 });
+  const cache = new BlockCache({ shape, store, hostBytes: 0 });
   const sinkTokenIds = Int32Array.from(plan.sinks);
   const keys = plan.blocks.map((block) =>
     blockKey({ fingerprint, kvDtype: 'float32', sinkTokenIds, tokenIds: Int32Array.from(block) }),
@@ -76,13 +76,13 @@ async function stitchedThrough(store: ByteStore, model: StepModel, plan: GoldenP
   for (const [index, block] of plan.blocks.entries()) {
     const prefilled = await model.prefill(block, sinks.length, [sinks], chunk);
     const payload = await model.pool.readPages(prefilled.pages, block.length);
-    await repository.save(keys[index] as string, { tokens: block.length, payload });
+    await cache.computed(keys[index] as string, async () => ({ tokens: block.length, payload }));
     await model.pool.writePages(prefilled.pages, block.length, new Uint8Array(payload.byteLength).fill(0x7f));
   }
   const cached = await Promise.all(
     plan.blocks.map(async (block, index) => {
-      const found = await repository.load(keys[index] as string);
-      if (!found.found || found.tier !== store.tier) throw new Error(`block ${index} did not come from ${store.tier}`);
+      const found = await cache.hold(keys[index] as string);
+      if (!found.found || found.tier !== 'store') throw new Error(`block ${index} did not come from the store`);
       const loaded = model.pages(block.length);
       await model.pool.writePages(loaded, found.value.tokens, found.value.payload);
       return { pages: loaded, length: block.length };

@@ -8,8 +8,8 @@ function recorded() {
   const end = new Map<string, () => void>();
   const engine = {
     generate: (request: GenerateRequest): AsyncIterable<GenerateEvent> => {
-      requests.push(request.id);
-      const ended = new Promise<void>((resolve) => end.set(request.id, resolve));
+      requests.push(request.label as string);
+      const ended = new Promise<void>((resolve) => end.set(request.label as string, resolve));
       return (async function* () {
         yield { type: 'token', tokenId: 1 };
         await ended;
@@ -18,9 +18,8 @@ function recorded() {
     },
     ingest: async () => [],
     blockKey: (tokenIds: Int32Array) => tokenIds.join('.'),
-    locate: async (keys: readonly string[]) => keys.map(() => ({ tiers: ['host'] })),
-    evict: async () => 3,
-    statistics: async () => STATISTICS,
+    state: { name: 'running', reason: '', restarts: 0 },
+    statistics: () => STATISTICS,
     close: async () => {},
   } as unknown as Engine;
   return { engine, requests, end };
@@ -36,7 +35,7 @@ const STATISTICS = {
     repairedTokens: 0,
     preemptions: 0,
   },
-  ...{ steps: 6, stepMs: 7, runMs: 8, hitTokens: { pool: 1, host: 2, lmdb: 0, redis: 0 }, repository: { host: {} } },
+  ...{ steps: 6, stepMs: 7, runMs: 8, hitTokens: { pool: 1, host: 2, store: 0 } },
   pool: { pages: 10, freePages: 4, cachedPages: 3, activePages: 3, pageTokens: 16, pageBytes: 100, cachedBlocks: 2 },
 } as unknown as EngineStatistics;
 
@@ -47,7 +46,7 @@ function request(id: string, ...blocks: number[][]): GenerateRequest {
     blocks: blocks.map((tokens) => ({ kind: 'document', tokenIds: Int32Array.from(tokens) })),
     finalTokenIds: Int32Array.of(1),
   };
-  return { id, plan, sampling: {} } as unknown as GenerateRequest;
+  return { label: id, plan, sampling: {} } as unknown as GenerateRequest;
 }
 
 async function drain(events: AsyncIterable<GenerateEvent>): Promise<void> {
@@ -84,15 +83,31 @@ describe('a group of engines', () => {
     await stays;
   });
 
-  test('adds up pools and counters, and reports the repository once', async () => {
+  test('gives no request to an engine that is restarting, and says why when none runs', async () => {
+    const [first, second] = [recorded(), recorded()];
+    const away = { name: 'restarting', reason: 'the worker ended', restarts: 1 } as const;
+    const group = new EngineGroup([{ ...first.engine, state: away } as Engine, second.engine]);
+    const requests = ['a', 'b'].map((id) => drain(group.generate(request(id))));
+    expect(second.requests).toEqual(['a', 'b']);
+    expect(group.state).toEqual({ name: 'running', reason: '', restarts: 1 });
+    for (const id of ['a', 'b']) second.end.get(id)?.();
+    await Promise.all(requests);
+    const down = { name: 'down', reason: 'five starts failed', restarts: 5 } as const;
+    const none = new EngineGroup([
+      { ...first.engine, state: down } as Engine,
+      { ...second.engine, state: away } as Engine,
+    ]);
+    expect(none.state).toEqual({ ...away, restarts: 6 });
+  });
+
+  test('adds up pools and counters', async () => {
     const group = new EngineGroup([recorded().engine, recorded().engine]);
-    expect(await group.statistics()).toEqual({
+    expect(group.statistics()).toEqual({
       ...STATISTICS,
       ...{ running: 2, waiting: 4, queriedTokens: 6, promptTokens: 8, generatedTokens: 10 },
-      ...{ steps: 12, stepMs: 14, runMs: 16, hitTokens: { pool: 2, host: 4, lmdb: 0, redis: 0 } },
+      ...{ steps: 12, stepMs: 14, runMs: 16, hitTokens: { pool: 2, host: 4, store: 0 } },
       pool: { ...STATISTICS.pool, pages: 20, freePages: 8, cachedPages: 6, activePages: 6, cachedBlocks: 4 },
     });
-    expect(await group.evict()).toBe(3);
   });
 });
 

@@ -9,7 +9,7 @@ import {
   type RepairChoice,
   repairBudget,
 } from '../../../../src/engine/repair/repair-plan.js';
-import { block, CoreBench, request, SAMPLING, tokensOf } from '../../../support/core-bench.js';
+import { block, CoreBench, handleOf, request, SAMPLING, tokensOf } from '../../../support/core-bench.js';
 import { referenceTokens } from '../../../support/paper-model.js';
 
 const repair = (share: number, by: RepairChoice = 'first') => ({ share, by });
@@ -59,9 +59,9 @@ describe('a repaired request', () => {
     const specs = [0.2, 0.5, 0.99].map((share) => request(`r${share}`, blocks, { repair: repair(share) }));
     bench.submit(...specs);
     await bench.drain();
-    for (const spec of specs) expect(bench.tokens(spec.id)).toEqual(referenceTokens(spec));
+    for (const spec of specs) expect(bench.tokensOf(spec)).toEqual(referenceTokens(spec));
     const plain = referenceTokens(request('plain', blocks));
-    for (const spec of specs) expect(bench.tokens(spec.id)).not.toEqual(plain);
+    for (const spec of specs) expect(bench.tokensOf(spec)).not.toEqual(plain);
     expect(bench.freePages + bench.cachedPages).toBe(bench.pages);
   });
 
@@ -121,7 +121,7 @@ describe('a repaired request', () => {
     await bench.turn();
     await bench.turn();
     expect(bench.freePages + bench.cachedPages).toBeLessThan(bench.pages);
-    bench.core.handle({ type: 'cancel', id: 'a' });
+    bench.core.handle({ type: 'cancel', handle: handleOf('a') });
     await bench.turn();
     expect(bench.freePages + bench.cachedPages).toBe(bench.pages);
   });
@@ -131,7 +131,7 @@ describe('a repaired request', () => {
     bench.submit(request('warm-up', blocks));
     await bench.drain();
     bench.submit(request('a', blocks, { repair: repair(0.5) }));
-    bench.model.failNext = 'out of memory';
+    bench.model.poison = tokensOf(2, 9)[0];
     await bench.drain();
     expect(bench.last('a')).toMatchObject({ type: 'failed' });
     expect(bench.freePages + bench.cachedPages).toBe(bench.pages);
@@ -173,12 +173,12 @@ describe('a repaired request', () => {
               await bench.turn();
               bench.answer();
             }
-            if (cancelled) bench.core.handle({ type: 'cancel', id: spec.id });
+            if (cancelled) bench.core.handle({ type: 'cancel', handle: spec.handle });
           }
           await bench.drain();
           for (const [index, spec] of specs.entries()) {
             const expected = referenceTokens(spec);
-            const tokens = bench.tokens(spec.id);
+            const tokens = bench.tokensOf(spec);
             if (draws[index]?.cancelled) expect(expected.slice(0, tokens.length)).toEqual(tokens);
             else expect(tokens).toEqual(expected);
           }
@@ -200,7 +200,8 @@ describe('shares at the ends', () => {
   };
   const specOf = (share: number, attention: 'block' | 'full' = 'block') =>
     buildRequestSpec(
-      { id: 'a', plan: { ...plan, attention }, repair: repair(share), sampling: SAMPLING },
+      1,
+      { plan: { ...plan, attention }, repair: repair(share), sampling: SAMPLING },
       (tokenIds) => tokenIds.join('.'),
       0,
       1,

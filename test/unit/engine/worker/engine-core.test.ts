@@ -178,6 +178,27 @@ describe('a step that fails', () => {
     expect(bench.freePages + bench.cachedPages).toBe(bench.pages);
   });
 
+  it('ends nobody but the one whose rows cannot be run', async () => {
+    const bench = new CoreBench({ pages: 100, policy: { maxBatchTokens: 64 } });
+    const good = [
+      request('good-1', [block(1, 10)]),
+      request('good-2', [block(2, 7)], { tailTokenIds: tokensOf(8, 3) }),
+    ];
+    const bad = request('bad', [block(1, 10)], { tailTokenIds: Int32Array.of(4, 995, 5) });
+    bench.model.poison = 995;
+    bench.submit(good[0] as (typeof good)[0], bad, good[1] as (typeof good)[0]);
+    bench.core.handle({
+      type: 'ingest',
+      spec: { handle: handleOf('job'), sinks: SINKS, blocks: [{ ...block(3, 6), index: 0 }] },
+    });
+    await bench.drain();
+    expect(bench.last('bad')).toEqual({ type: 'failed', code: 'engine_failed', details: { reason: 'a bad row' } });
+    for (const spec of good) expect(bench.tokensOf(spec)).toEqual(referenceTokens(spec));
+    expect(bench.ingested).toHaveLength(1);
+    expect(bench.failedIngests).toEqual([]);
+    expect(bench.freePages + bench.cachedPages).toBe(bench.pages);
+  });
+
   it('fails an ingestion with its reason', async () => {
     const bench = new CoreBench();
     bench.core.handle({
