@@ -44,7 +44,7 @@ describe('features', () => {
     expect(card.feature_version).toBe(FEATURE_VERSION);
   });
 
-  it('are refused from a file that is no word table', () => {
-    expect(() => WordVocabulary.read(`${PACKAGE_DIR}package.json`)).toThrow(/no word table/);
+  it('are refused from a file that is not a word table', () => {
+    expect(() => WordVocabulary.read(`${PACKAGE_DIR}package.json`)).toThrow(/not a word table/);
   });
 });

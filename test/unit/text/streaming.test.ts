@@ -107,8 +107,8 @@ describe('sentences', () => {
   });
 
   it('take linear time', () => {
-    const start = performance.now();
+    const start = process.cpuUsage();
     for (const text of ['a'.repeat(2e6), '.'.repeat(2e6), ' '.repeat(2e6), 'Ab. '.repeat(5e5)]) splitSentences(text);
-    expect(performance.now() - start).toBeLessThan(8000);
+    expect(process.cpuUsage(start).user / 1e3).toBeLessThan(8000);
   });
 });
