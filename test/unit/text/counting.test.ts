@@ -29,7 +29,9 @@ describe.each(KINDS)('the %s tokenizer', (kind) => {
           },
         });
         expect(tokenizer.count(text, { parseControl })).toBe(ids.length);
-        if (!parseControl && kind === 'gpt2') expect(read).toBe(text.length);
+        // Added tokens are found, not read word by word.
+        if (kind === 'gpt2') expect(read).toBeLessThanOrEqual(text.length);
+        if (kind === 'gpt2' && !/[<[]|wort/.test(text)) expect(read).toBe(text.length);
       }),
       { numRuns: 200 },
     );
