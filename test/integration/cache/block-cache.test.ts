@@ -169,7 +169,12 @@ describe('a store in trouble', () => {
     await expect.poll(async () => (await cache.hold(key)).found).toBe(true);
     expect(changes).toContain('reads open');
     expect(changes).toContain('reads closed');
-    expect((await cache.statistics()).store).toMatchObject({ breaker: 'closed' });
+    await expect
+      .poll(async () => {
+        await cache.hold(freshKey());
+        return (await cache.statistics()).store?.breaker;
+      })
+      .toBe('closed');
   });
 
   test('that cannot be written to is still read from', async () => {
