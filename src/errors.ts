@@ -138,7 +138,7 @@ export const ERRORS = {
     status: 429,
     type: 'rate_limit_error',
     retryable: true,
-    message: 'More than {limit} requests in {window}.',
+    message: 'More than {limit} {what} in a minute.',
     remedy: 'Retry after the seconds given in Retry-After.',
   },
   client_closed: {

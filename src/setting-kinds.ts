@@ -1,5 +1,5 @@
 /**
- * The kinds a setting can be of, and one short maker for each. Knows shapes only: which settings there are is `config.ts`.
+ * The kinds of settings, with one short maker each. Knows shapes only; `settings.ts` has the settings.
  */
 
 interface SettingBase {

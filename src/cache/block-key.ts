@@ -49,6 +49,14 @@ export function tenantTag(tenant: string): string {
   return tag;
 }
 
+/** Stands for a scope where something is remembered for it: says neither the tenant nor the salt. 32 hex digits. */
+export function scopeDigest({ tenant, salt }: CacheScope): string {
+  const hash = createHash('sha256');
+  addText(hash, tenant);
+  addText(hash, salt);
+  return hash.digest('hex').slice(0, 32);
+}
+
 /** Tags are asked for with every block: as many are kept as a server has tenants at once. */
 const tags = new Map<string, string>();
 const MAX_TAGS = 10_000;

@@ -4,7 +4,7 @@
  */
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify';
-import type { Config } from '../config.js';
+import { type Config, trustedProxies } from '../config.js';
 import type { Lifecycle } from './lifecycle.js';
 import type { ServerMetrics } from './metrics/server-metrics.js';
 import { apiKeys } from './plugins/api-keys.js';
@@ -17,6 +17,7 @@ import { loadShedding } from './plugins/load-shedding.js';
 import { requestId, requestIds } from './plugins/request-ids.js';
 import { runningRequests } from './plugins/running-requests.js';
 import { securityHeaders } from './plugins/security-headers.js';
+import { tenants } from './plugins/tenants.js';
 import { cache } from './routes/cache.js';
 import { chatCompletions } from './routes/chat-completions.js';
 import { completions } from './routes/completions.js';
@@ -46,6 +47,7 @@ export async function buildApp({ config, lifecycle, metrics, logger = false }: A
     clientErrorHandler: answerBrokenHttp,
     frameworkErrors: answerFrameworkError,
     forceCloseConnections: 'idle',
+    trustProxy: trustedProxies(config) ?? false,
     routerOptions: { maxParamLength: 256, ignoreTrailingSlash: true },
   }).withTypeProvider<TypeBoxTypeProvider>();
   app.setValidatorCompiler(validatorCompiler);
@@ -60,8 +62,9 @@ export async function buildApp({ config, lifecycle, metrics, logger = false }: A
 
   await app.register(health, { lifecycle, metrics });
   await app.register(async (api) => {
+    await api.register(apiKeys, { keys: config.apiKeys, maxFailures: config.maxKeyFailures });
     await api.register(clientLimits, config);
-    await api.register(apiKeys, { keys: config.apiKeys });
+    await api.register(tenants);
     await api.register(loadShedding);
     await api.register(runningRequests, { lifecycle });
 

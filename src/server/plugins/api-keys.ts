@@ -1,44 +1,83 @@
 /**
- * Asks for an API key where any is configured. Keys are compared by digest in constant time and never logged.
- * Knows the Authorization header; what a key may do is not its business (every key may do everything).
+ * Asks for an API key where any is configured, and says whose request it is: each key is a tenant of its own.
+ * Keys are compared by digest, in constant time, and never logged. Guessing is slow: an address that has sent too many
+ * wrong keys is told nothing more for a while. Knows the Authorization header; every key may call every route.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
+import { LRUCache } from 'lru-cache';
 import { BlockstitchError } from '../../errors.js';
+import { clientNetwork } from '../client-address.js';
+import { ClientCounter } from '../client-counter.js';
 
 export interface ApiKeysOptions {
   keys: readonly string[];
+  /** Wrong keys of one address a minute; 0 sets no limit. */
+  maxFailures: number;
 }
 
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Id of the tenant, made from its key; '' where the server has no keys. */
+    tenant: string;
+  }
+}
+
+/** Keys with the addresses that they came from lately: those go on when somebody else guesses from the same address. */
+const MOST_FAMILIAR = 10_000;
+const FAMILIAR_MS = 3_600_000;
+
 export const apiKeys = fp<ApiKeysOptions>(
-  (app: FastifyInstance, { keys }, done) => {
+  (app: FastifyInstance, { keys, maxFailures }, done) => {
+    app.decorateRequest('tenant', '');
+    if (keys.length === 0) return done();
     const digests = keys.map(digest);
-    if (digests.length > 0) {
-      app.addHook('onRequest', async (request) => {
-        if (!isKnown(request, digests)) throw new BlockstitchError('authentication_failed');
-      });
-    }
+    const tenants = keys.map(tenantId);
+    const failures = new ClientCounter();
+    const familiar = new LRUCache<string, true>({ max: MOST_FAMILIAR, ttl: FAMILIAR_MS });
+    app.addHook('onRequest', async (request, reply) => {
+      const given = bearer(request);
+      if (given === undefined) throw new BlockstitchError('authentication_failed');
+      const known = indexOf(digest(given), digests);
+      const address = clientNetwork(request.ip);
+      const visitor = `${known} ${address}`;
+      const { count, secondsLeft } = failures.read(address);
+      const guesses = maxFailures > 0 && count >= maxFailures;
+      if (known !== undefined && (!guesses || familiar.has(visitor))) {
+        familiar.set(visitor, true);
+        request.tenant = tenants[known] ?? '';
+        return;
+      }
+      if (guesses) {
+        reply.header('retry-after', secondsLeft);
+        throw new BlockstitchError('rate_limited', { limit: maxFailures, what: 'wrong API keys' });
+      }
+      failures.add(address);
+      throw new BlockstitchError('authentication_failed');
+    });
     done();
   },
   { name: 'api-keys' },
 );
 
-/** What a client is counted by: its key's digest, or its address where it sends none. */
-export function clientIdentity(request: FastifyRequest): string {
-  const key = bearer(request);
-  return key === undefined ? `address:${request.ip}` : `key:${digest(key).toString('base64url')}`;
+/** The tenant of a key: a digest of the key's digest, so that a list of hashed keys names the same tenants. 32 hex digits. */
+export function tenantId(key: string): string {
+  return createHash('sha256')
+    .update(`blockstitch tenant ${digest(key).toString('hex')}`)
+    .digest('hex')
+    .slice(0, 32);
 }
 
-function isKnown(request: FastifyRequest, digests: readonly Buffer[]): boolean {
-  const given = digest(bearer(request) ?? '');
-  let known = false;
-  for (const expected of digests) known = timingSafeEqual(given, expected) || known;
-  return known;
+/** Compares with every key, so that time does not tell which one matched. */
+function indexOf(given: Buffer, digests: readonly Buffer[]): number | undefined {
+  let found: number | undefined;
+  for (const [index, expected] of digests.entries()) found = timingSafeEqual(given, expected) ? index : found;
+  return found;
 }
 
-function bearer(request: FastifyRequest): string | undefined {
-  const [scheme, key, ...rest] = (request.headers.authorization ?? '').trim().split(/\s+/);
+function bearer({ headers }: FastifyRequest): string | undefined {
+  const [scheme, key, ...rest] = (headers.authorization ?? '').trim().split(/\s+/);
   return scheme?.toLowerCase() === 'bearer' && key && rest.length === 0 ? key : undefined;
 }
 

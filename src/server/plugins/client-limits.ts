@@ -1,20 +1,30 @@
-/** Requests per minute of one API key (or address, where no key is sent): 429 `rate_limited` with Retry-After. */
-import rateLimit from '@fastify/rate-limit';
+/**
+ * Requests a minute of one API key, or of one address where the server has no keys: 429 `rate_limited` with Retry-After.
+ * Stands behind the key check, so that nobody is counted under a name that is made up.
+ */
 import type { FastifyInstance } from 'fastify';
 import fp from 'fastify-plugin';
 import { BlockstitchError } from '../../errors.js';
-import { clientIdentity } from './api-keys.js';
+import { clientNetwork } from '../client-address.js';
+import { ClientCounter } from '../client-counter.js';
 
 export const clientLimits = fp<{ requestsPerMinute: number }>(
-  async (app: FastifyInstance, { requestsPerMinute }) => {
-    if (requestsPerMinute === 0) return;
-    await app.register(rateLimit, {
-      max: requestsPerMinute,
-      timeWindow: 60_000,
-      keyGenerator: clientIdentity,
-      errorResponseBuilder: (_request, { max }) =>
-        new BlockstitchError('rate_limited', { limit: max, window: 'a minute' }),
+  (app: FastifyInstance, { requestsPerMinute: limit }, done) => {
+    if (limit === 0) return done();
+    const requests = new ClientCounter();
+    app.addHook('onRequest', async (request, reply) => {
+      const client = request.tenant === '' ? `address ${clientNetwork(request.ip)}` : `key ${request.tenant}`;
+      const { count, secondsLeft } = requests.add(client);
+      reply.headers({
+        'x-ratelimit-limit': limit,
+        'x-ratelimit-remaining': Math.max(0, limit - count),
+        'x-ratelimit-reset': secondsLeft,
+      });
+      if (count <= limit) return;
+      reply.header('retry-after', secondsLeft);
+      throw new BlockstitchError('rate_limited', { limit, what: 'requests' });
     });
+    done();
   },
-  { name: 'client-limits' },
+  { name: 'client-limits', dependencies: ['api-keys'] },
 );

@@ -1,6 +1,7 @@
 /** /v1/blocks/{hash} and /v1/cache: what is cached in which tier, and dropping it. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import type { CacheStatistics, TierStatistics } from '../../cache/tiers.js';
+import { tenantTag } from '../../cache/block-key.js';
+import type { BlockSelection, CacheScope, CacheStatistics, TierStatistics } from '../../cache/tiers.js';
 import type { EngineStatistics } from '../../engine/engine.js';
 import { BlockstitchError } from '../../errors.js';
 import type { Lifecycle } from '../lifecycle.js';
@@ -41,7 +42,8 @@ const cacheSchema = {
 const flushSchema = {
   operationId: 'flushCache',
   tags,
-  summary: 'Drop every cached block, from all tiers or some',
+  summary: 'Drop every cached block of the caller, from all tiers or some',
+  description: 'Where the server has API keys, the blocks of that key; else every block.',
   querystring: FlushQuerySchema,
   response: { 200: json(FlushedSchema, 'How many were dropped.'), ...errorResponses([], ['store_failed']) },
 };
@@ -50,6 +52,7 @@ export const cache: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }> = async 
   app.get('/v1/blocks/:hash', { schema: blockSchema }, async (request) => {
     const { hash } = request.params;
     const { cache: blocks } = lifecycle.services();
+    refuseOthers(hash, request.scope);
     const [found] = await blocks.find([hash]);
     if (!found || found.tiers.length === 0) throw new BlockstitchError('block_not_found', { hash }, { param: 'hash' });
     const tiers = found.tiers.map((tier) => wireOrigin(tier, blocks.brand));
@@ -58,6 +61,7 @@ export const cache: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }> = async 
 
   app.delete('/v1/blocks/:hash', { schema: deleteBlockSchema }, async (request) => {
     const { hash } = request.params;
+    refuseOthers(hash, request.scope);
     const { blocks, failure } = await lifecycle.services().cache.forget({ keys: [hash] });
     if (failure !== undefined) throw new BlockstitchError('store_failed', { reason: failure });
     if (blocks === 0) throw new BlockstitchError('block_not_found', { hash }, { param: 'hash' });
@@ -72,11 +76,21 @@ export const cache: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }> = async 
   app.delete('/v1/cache', { schema: flushSchema }, async (request) => {
     const { cache: blocks } = lifecycle.services();
     const tiers = tiersNamed(request.query.tiers?.split(','), blocks.brand);
-    const { blocks: dropped, failure } = await blocks.forget({ prefix: '' }, tiers);
+    const { blocks: dropped, failure } = await blocks.forget(everythingOf(request.scope), tiers);
     if (failure !== undefined) throw new BlockstitchError('store_failed', { reason: failure });
     return { object: 'cache.flushed', blocks: dropped };
   });
 };
+
+/** The blocks of other tenants are not told from those that do not exist. @throws BlockstitchError `block_not_found` */
+function refuseOthers(hash: string, { tenant }: CacheScope): void {
+  if (!hash.startsWith(tenantTag(tenant))) throw new BlockstitchError('block_not_found', { hash }, { param: 'hash' });
+}
+
+/** Where the server has no keys, everything is everybody's: also what was cached while it had some. */
+function everythingOf({ tenant }: CacheScope): BlockSelection {
+  return { prefix: tenant === '' ? '' : tenantTag(tenant) };
+}
 
 function wireCache({ pool, queriedTokens, hitTokens }: EngineStatistics, { host, store }: CacheStatistics) {
   return {

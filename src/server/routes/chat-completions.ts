@@ -1,6 +1,7 @@
 /** POST /v1/chat/completions: messages and documents in, an answer or a stream of chunks out. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyRequest } from 'fastify';
+import { scopeDigest } from '../../cache/block-key.js';
 import { promptDocuments } from '../../documents/document-inputs.js';
 import { BlockstitchError } from '../../errors.js';
 import { promptTokens } from '../../prompt/prompt-plan.js';
@@ -74,7 +75,7 @@ export const chatCompletions: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }
 async function startChat(
   services: Services,
   body: ChatBody,
-  { id, clientSignal }: Pick<FastifyRequest, 'id' | 'clientSignal'>,
+  { id, clientSignal, scope }: Pick<FastifyRequest, 'id' | 'clientSignal' | 'scope'>,
 ): Promise<Choices> {
   refuseUnsupportedFields(body);
   checkModel(services, body.model);
@@ -104,7 +105,7 @@ async function startChat(
     messages,
     documents,
     attention: attentionMode(services, body),
-    tenant: body.cache_salt ?? '',
+    tenant: scopeDigest(scope),
     signal: clientSignal,
   });
   const maxTokens = newTokenLimit(body);
@@ -119,7 +120,6 @@ async function startChat(
     services.model,
     services.config,
   );
-  const scope = { tenant: '', salt: body.cache_salt ?? '' };
   return new Choices(services, { label: id, plan, sampling, stops, count, scope, ...repairOptions(body) });
 }
 

@@ -1,5 +1,7 @@
 /** POST /v1/completions: a plain prompt, with cached blocks in front of it where given. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import type { FastifyRequest } from 'fastify';
+import { scopeDigest } from '../../cache/block-key.js';
 import { checkDocumentCount, checkDocumentText } from '../../documents/document-inputs.js';
 import { BlockstitchError } from '../../errors.js';
 import { promptTokens } from '../../prompt/prompt-plan.js';
@@ -36,7 +38,7 @@ export const completions: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }> = 
   app.post('/v1/completions', { schema }, async (request, reply) => {
     const services = lifecycle.services();
     const { body } = request;
-    const choices = await startCompletion(services, body, request.id);
+    const choices = await startCompletion(services, body, request);
     const head = { id: `cmpl-${request.id}`, created: unixSeconds(), model: services.model.name };
     if (body.stream) {
       const chunks = completionChunks(choices, head, body, request.clientSignal);
@@ -58,13 +60,23 @@ export const completions: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }> = 
   });
 };
 
-async function startCompletion(services: Services, body: CompletionBody, id: string): Promise<Choices> {
+async function startCompletion(
+  services: Services,
+  body: CompletionBody,
+  { id, clientSignal, scope }: Pick<FastifyRequest, 'id' | 'clientSignal' | 'scope'>,
+): Promise<Choices> {
   refuseUnsupportedFields(body);
   checkModel(services, body.model);
   const count = choiceCount(body, services.config);
   const stops = stopStrings(body, services.config);
   const { prompt, blocks } = promptAndBlocks(body, services);
-  const plan = await services.prompts.completion({ prompt, blocks, attention: attentionMode(services, body) });
+  const plan = await services.prompts.completion({
+    prompt,
+    blocks,
+    attention: attentionMode(services, body),
+    tenant: scopeDigest(scope),
+    signal: clientSignal,
+  });
   const sampling = samplingParams(
     {
       body,
@@ -76,7 +88,6 @@ async function startCompletion(services: Services, body: CompletionBody, id: str
     services.model,
     services.config,
   );
-  const scope = { tenant: '', salt: body.cache_salt ?? '' };
   return new Choices(services, { label: id, plan, sampling, stops, count, scope, ...repairOptions(body) });
 }
 

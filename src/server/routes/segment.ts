@@ -1,5 +1,6 @@
 /** POST /v1/segment: how a text would be cut into blocks, without computing any. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { scopeDigest } from '../../cache/block-key.js';
 import { checkDocumentText, segmentOptions } from '../../documents/document-inputs.js';
 import type { Lifecycle } from '../lifecycle.js';
 import { SegmentAnswerSchema, SegmentBodySchema } from '../schemas/document-schema.js';
@@ -22,7 +23,10 @@ export const segment: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }> = asyn
     const services = lifecycle.services();
     const { text, segmentation, include_text: includeText } = request.body;
     checkDocumentText(text, 'text', services.config);
-    const segments = await services.segment(text, segmentOptions(segmentation), { signal: request.clientSignal });
+    const segments = await services.segment(text, segmentOptions(segmentation), {
+      tenant: scopeDigest(request.scope),
+      signal: request.clientSignal,
+    });
     return {
       object: 'list',
       characters: text.length,

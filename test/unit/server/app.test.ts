@@ -116,7 +116,7 @@ describe('API keys', () => {
 
 describe('rate limits', () => {
   it('count by key and answer 429 with Retry-After', async () => {
-    const { app } = await fakeApp({ requestsPerMinute: 2 });
+    const { app } = await fakeApp({ requestsPerMinute: 2, apiKeys: ['a', 'b'] });
     const ask = (key: string) =>
       app.inject({ method: 'POST', url, headers: { authorization: `Bearer ${key}` }, payload: question });
     expect([(await ask('a')).statusCode, (await ask('a')).statusCode]).toEqual([200, 200]);

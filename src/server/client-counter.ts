@@ -1,0 +1,64 @@
+/**
+ * Counts events per client over a minute, in bounded memory. Knows names and time; what is counted is the caller's.
+ * A client keeps its count until its minute is over: new names never push an old one out. When the table is full, all
+ * names that are new share one count.
+ */
+
+export interface ClientCount {
+  /** Events of this client in its minute. */
+  count: number;
+  /** Whole seconds until its minute is over, >= 1. */
+  secondsLeft: number;
+}
+
+const WINDOW_MS = 60_000;
+const MOST_CLIENTS = 100_000;
+/** No client has this name. */
+const THE_REST = '';
+
+export class ClientCounter {
+  /** In the order in which the minutes end. */
+  readonly #counts = new Map<string, { count: number; endsMs: number }>();
+  readonly #mostClients: number;
+  readonly #now: () => number;
+
+  constructor({ mostClients = MOST_CLIENTS, now = () => performance.now() } = {}) {
+    this.#mostClients = mostClients;
+    this.#now = now;
+  }
+
+  /** Names that have a count. */
+  get size(): number {
+    this.#dropEnded();
+    return this.#counts.size;
+  }
+
+  /** Counts one event. */
+  add(client: string): ClientCount {
+    this.#dropEnded();
+    const name = this.#counts.has(client) || this.#counts.size < this.#mostClients ? client : THE_REST;
+    const entry = this.#counts.get(name) ?? { count: 0, endsMs: this.#now() + WINDOW_MS };
+    entry.count += 1;
+    this.#counts.set(name, entry);
+    return this.#told(entry);
+  }
+
+  /** The count as it is. */
+  read(client: string): ClientCount {
+    this.#dropEnded();
+    const isNew = this.#counts.size >= this.#mostClients && !this.#counts.has(client);
+    return this.#told(this.#counts.get(isNew ? THE_REST : client) ?? { count: 0, endsMs: this.#now() + WINDOW_MS });
+  }
+
+  #told({ count, endsMs }: { count: number; endsMs: number }): ClientCount {
+    return { count, secondsLeft: Math.max(1, Math.ceil((endsMs - this.#now()) / 1000)) };
+  }
+
+  #dropEnded(): void {
+    const now = this.#now();
+    for (const [client, { endsMs }] of this.#counts) {
+      if (endsMs > now) return;
+      this.#counts.delete(client);
+    }
+  }
+}

@@ -1,0 +1,53 @@
+/**
+ * With whom a request shares what is cached: `request.scope`, its tenant and its salt.
+ * The salt comes from the body (`cache_salt`) or the header (`x-cache-salt`). It is a secret: it goes to no log and to no
+ * URL that this server makes. Knows where salts stand; api-keys.ts knows the tenant.
+ */
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import fp from 'fastify-plugin';
+import type { CacheScope } from '../../cache/tiers.js';
+import { BlockstitchError } from '../../errors.js';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Set once the request is validated. */
+    scope: CacheScope;
+  }
+}
+
+const MOST_CHARACTERS = 256;
+const HEADER = 'x-cache-salt';
+
+export const tenants = fp(
+  (app: FastifyInstance, _options: object, done: () => void) => {
+    app.decorateRequest('scope');
+    app.addHook('preHandler', async (request) => {
+      request.scope = { tenant: request.tenant, salt: saltOf(request) };
+    });
+    done();
+  },
+  { name: 'tenants', dependencies: ['api-keys'] },
+);
+
+/** @throws BlockstitchError `invalid_request` where two places name different salts */
+function saltOf({ body, query, headers }: FastifyRequest): string {
+  // The query is taken for one more version; see docs/api.md.
+  const given = [field(body), headers[HEADER], field(query)].filter((salt) => salt !== undefined && salt !== null);
+  const [salt = '', ...others] = given;
+  if (typeof salt !== 'string' || (given.length > 0 && (salt === '' || salt.length > MOST_CHARACTERS))) {
+    throw invalid(`must be a text of 1 to ${MOST_CHARACTERS} characters`);
+  }
+  if (others.some((other) => other !== salt)) throw invalid(`and the header \`${HEADER}\` name different salts`);
+  if (headers[HEADER] !== undefined && !/^[\x20-\x7e]*$/.test(String(headers[HEADER]))) {
+    throw invalid(`in the header \`${HEADER}\` takes ASCII only; send other characters in the body`);
+  }
+  return salt;
+}
+
+function field(part: unknown): unknown {
+  return typeof part === 'object' && part !== null && 'cache_salt' in part ? part.cache_salt : undefined;
+}
+
+function invalid(reason: string): BlockstitchError {
+  return new BlockstitchError('invalid_request', { reason: `\`cache_salt\` ${reason}.` }, { param: 'cache_salt' });
+}

@@ -1,0 +1,333 @@
+/**
+ * Every setting of the program: one table of flag, environment name, default, unit, limits and help.
+ * Knows values and words. `config.ts` reads what was given; the rooms get plain numbers and strings.
+ */
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import {
+  bytes,
+  type ChoiceSetting,
+  choice,
+  integer,
+  milliseconds,
+  type NumberSetting,
+  type SecretListSetting,
+  type Setting,
+  text,
+} from './setting-kinds.js';
+import { formatBytes } from './units.js';
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+const GiB = 1024 * MiB;
+
+/** The package's own directory: two levels up from dist/src/config.js, one from src/config.ts. */
+export const PACKAGE_DIR = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '..' : '../..', import.meta.url));
+
+const CACHE_DIR = join(homedir(), '.cache', 'blockstitch');
+
+/** The settings, in the order in which `--help` and docs/api.md list them. */
+export const SETTINGS = {
+  host: text('--host', 'BLOCKSTITCH_HOST', '127.0.0.1', 'address to listen on'),
+  port: integer('--port', 'BLOCKSTITCH_PORT', 8080, 0, 65_535, 'port', 'port to listen on; 0 picks a free one'),
+  model: text(
+    '--model',
+    'BLOCKSTITCH_MODEL',
+    join(PACKAGE_DIR, 'models', 'demo'),
+    'Hugging Face directory of the checkpoint',
+  ),
+  servedName: text('--served-name', 'BLOCKSTITCH_SERVED_NAME', '', "model name in the API (the directory's name)"),
+  weights: choice(
+    '--weights',
+    'BLOCKSTITCH_WEIGHTS',
+    'int8',
+    ['fp32', 'int8', 'int4'],
+    'format of the linear layers; kept per format in the import cache',
+  ),
+  device: text(
+    '--device',
+    'BLOCKSTITCH_DEVICE',
+    'cpu',
+    'cpu, or GPUs: cuda, cuda:1, or cuda:0,1 for one engine each (docs/cuda.md)',
+  ),
+  activations: choice(
+    '--activations',
+    'BLOCKSTITCH_ACTIVATIONS',
+    'auto',
+    ['auto', 'float16', 'bfloat16'],
+    "type of hidden states on a GPU; auto takes the checkpoint's own, else float16. On the CPU they are float32",
+  ),
+  kvDtype: choice(
+    '--kv-dtype',
+    'BLOCKSTITCH_KV_DTYPE',
+    'float16',
+    ['float32', 'float16', 'bfloat16', 'int8'],
+    'element type of cached keys and values',
+  ),
+  kvMemoryBytes: bytes(
+    '--kv-memory',
+    'BLOCKSTITCH_KV_MEMORY',
+    0,
+    0,
+    4096 * GiB,
+    'size of the KV pool; 0 takes 1 GiB of host memory, or what the model leaves free on a GPU',
+  ),
+  threads: integer('--threads', 'BLOCKSTITCH_THREADS', 0, 0, 1024, 'threads', 'compute threads; 0: every usable CPU'),
+  maxBatchTokens: integer(
+    '--max-batch-tokens',
+    'BLOCKSTITCH_MAX_BATCH_TOKENS',
+    512,
+    16,
+    65_536,
+    'tokens',
+    'new tokens in one engine step',
+  ),
+  maxRunning: integer(
+    '--max-running',
+    'BLOCKSTITCH_MAX_RUNNING',
+    32,
+    1,
+    4096,
+    'requests',
+    'requests that generate at once',
+  ),
+  attention: choice(
+    '--attention',
+    'BLOCKSTITCH_ATTENTION',
+    'auto',
+    ['auto', 'block', 'full'],
+    "attention where a request names none; auto asks the checkpoint's config.json, else block",
+  ),
+  storeDir: text('--store-dir', 'BLOCKSTITCH_STORE_DIR', join(CACHE_DIR, 'store'), 'directory of the LMDB store'),
+  storeMaxBytes: bytes(
+    '--store-max',
+    'BLOCKSTITCH_STORE_MAX',
+    0,
+    0,
+    1024 * 1024 * GiB,
+    'size of the blocks in the LMDB store; 0 leaves it to the disk',
+  ),
+  redisUrl: text(
+    '--redis-url',
+    'REDIS_URL',
+    '',
+    'keep blocks and documents in Redis instead of LMDB; rediss:// for TLS, several URLs separated by commas',
+  ),
+  redisMode: choice(
+    '--redis-mode',
+    'BLOCKSTITCH_REDIS_MODE',
+    'auto',
+    ['auto', 'single', 'cluster', 'sentinel'],
+    'what the URLs are: one server, nodes of a cluster, or Sentinels; auto takes several for a cluster',
+  ),
+  redisMaster: text('--redis-master', 'BLOCKSTITCH_REDIS_MASTER', 'mymaster', 'master that the Sentinels watch'),
+  redisSentinelPassword: text(null, 'REDIS_SENTINEL_PASSWORD', '', 'password of the Sentinels themselves'),
+  redisTtlMs: milliseconds(
+    '--redis-ttl',
+    'BLOCKSTITCH_REDIS_TTL',
+    0,
+    10 * 365 * 86_400_000,
+    'time that a block stays in Redis; 0 leaves eviction to Redis',
+  ),
+  redisCa: text('--redis-ca', 'BLOCKSTITCH_REDIS_CA', '', "PEM file of the authority behind Redis' certificate"),
+  redisCert: text('--redis-cert', 'BLOCKSTITCH_REDIS_CERT', '', 'PEM file of the certificate shown to Redis'),
+  redisKey: text('--redis-key', 'BLOCKSTITCH_REDIS_KEY', '', 'PEM file of the key of --redis-cert'),
+  hostTierBytes: bytes(
+    '--host-tier',
+    'BLOCKSTITCH_HOST_TIER',
+    256 * MiB,
+    0,
+    4096 * GiB,
+    'memory for blocks that left the pool; 0 turns the tier off',
+  ),
+  importCacheDir: text(
+    '--import-cache',
+    'BLOCKSTITCH_IMPORT_CACHE',
+    join(CACHE_DIR, 'imports'),
+    'directory of imported models',
+  ),
+  apiKeys: {
+    kind: 'secrets',
+    flag: null,
+    env: 'BLOCKSTITCH_API_KEYS',
+    default: '',
+    help: 'comma-separated API keys; none means no key is asked for',
+  } satisfies SecretListSetting as SecretListSetting,
+  apiKeysFile: text('--api-keys-file', 'BLOCKSTITCH_API_KEYS_FILE', '', 'file with one API key per line'),
+  maxBodyBytes: bytes('--max-body', 'BLOCKSTITCH_MAX_BODY', 8 * MiB, KiB, GiB, 'size of a request body'),
+  maxPromptBytes: bytes(
+    '--max-prompt',
+    'BLOCKSTITCH_MAX_PROMPT',
+    MiB,
+    KiB,
+    GiB,
+    "UTF-8 size of a request's messages together, or of its prompt",
+  ),
+  maxDocuments: integer(
+    '--max-documents',
+    'BLOCKSTITCH_MAX_DOCUMENTS',
+    256,
+    1,
+    65_536,
+    'documents',
+    'documents in one request',
+  ),
+  maxDocumentBytes: bytes(
+    '--max-document',
+    'BLOCKSTITCH_MAX_DOCUMENT',
+    2 * MiB,
+    KiB,
+    GiB,
+    'UTF-8 size of one document',
+  ),
+  maxBlocks: integer(
+    '--max-blocks',
+    'BLOCKSTITCH_MAX_BLOCKS',
+    8192,
+    1,
+    1_048_576,
+    'blocks',
+    'blocks that one document may be cut into',
+  ),
+  maxTokens: integer(
+    '--max-tokens',
+    'BLOCKSTITCH_MAX_TOKENS',
+    4096,
+    1,
+    1_048_576,
+    'tokens',
+    'max_tokens a request may ask for',
+  ),
+  defaultTokens: integer(
+    '--default-tokens',
+    'BLOCKSTITCH_DEFAULT_TOKENS',
+    256,
+    1,
+    1_048_576,
+    'tokens',
+    'max_tokens where a request names none, less where the context ends',
+  ),
+  maxStops: integer('--max-stops', 'BLOCKSTITCH_MAX_STOPS', 16, 1, 256, 'strings', 'stop strings in one request'),
+  maxChoices: integer('--max-choices', 'BLOCKSTITCH_MAX_CHOICES', 8, 1, 128, 'choices', 'largest n of one request'),
+  maxQueue: integer('--max-queue', 'BLOCKSTITCH_MAX_QUEUE', 256, 0, 65_536, 'requests', 'requests that may wait'),
+  deadlineMs: milliseconds(
+    '--deadline',
+    'BLOCKSTITCH_DEADLINE',
+    600_000,
+    86_400_000,
+    'longest time for one request; 0 sets no deadline',
+  ),
+  maxConnections: integer(
+    '--max-connections',
+    'BLOCKSTITCH_MAX_CONNECTIONS',
+    4096,
+    1,
+    1_000_000,
+    'connections',
+    'open connections; more are closed at once',
+  ),
+  requestsPerMinute: integer(
+    '--rate-limit',
+    'BLOCKSTITCH_RATE_LIMIT',
+    0,
+    0,
+    1_000_000,
+    'requests per minute',
+    'requests of one API key a minute, or of one address where there are no keys; 0 sets no limit',
+  ),
+  maxKeyFailures: integer(
+    '--max-key-failures',
+    'BLOCKSTITCH_MAX_KEY_FAILURES',
+    60,
+    0,
+    1_000_000,
+    'wrong keys per minute',
+    'wrong API keys from one address a minute; 0 sets no limit',
+  ),
+  trustProxy: text(
+    '--trust-proxy',
+    'BLOCKSTITCH_TRUST_PROXY',
+    '',
+    'addresses and networks of the proxies whose x-forwarded-for is believed, separated by commas; empty believes none',
+  ),
+  segmenter: choice(
+    '--segmenter',
+    'BLOCKSTITCH_SEGMENTER',
+    'auto',
+    ['auto', 'structural', 'fixed', 'paragraphs', 'recursive', 'texttiling', 'embedding', 'semantic'],
+    'segmenter where a request names none',
+  ),
+  segmenterDir: text(
+    '--segmenter-dir',
+    'BLOCKSTITCH_SEGMENTER_DIR',
+    join(PACKAGE_DIR, 'models', 'segmenter'),
+    'directory of the trained segmenter; without its files `auto` means the structural one',
+  ),
+  sentenceEncoder: text(
+    '--sentence-encoder',
+    'BLOCKSTITCH_SENTENCE_ENCODER',
+    '',
+    'directory of an ONNX sentence encoder for the `embedding` segmenter; hashed n-grams where empty',
+  ),
+  targetTokens: integer(
+    '--target-tokens',
+    'BLOCKSTITCH_TARGET_TOKENS',
+    200,
+    8,
+    8192,
+    'tokens',
+    'wanted mean length of a block',
+  ),
+  maxBlockTokens: integer(
+    '--max-block-tokens',
+    'BLOCKSTITCH_MAX_BLOCK_TOKENS',
+    512,
+    8,
+    16_384,
+    'tokens',
+    'hard maximum length of a block',
+  ),
+  maxDownMs: milliseconds(
+    '--max-down',
+    'BLOCKSTITCH_MAX_DOWN',
+    60_000,
+    86_400_000,
+    'time for which the engine may stay down before the process ends with exit code 1; 0 never ends it',
+  ),
+  drainMs: milliseconds('--drain', 'BLOCKSTITCH_DRAIN', 30_000, 3_600_000, 'time that running requests get on SIGTERM'),
+  logLevel: choice(
+    '--log-level',
+    'BLOCKSTITCH_LOG_LEVEL',
+    'info',
+    ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'],
+    'least severe level that is logged',
+  ),
+  hubEndpoint: text('--endpoint', 'HF_ENDPOINT', 'https://huggingface.co', 'Hugging Face hub that pull downloads from'),
+  hubToken: text(null, 'HF_TOKEN', '', 'access token for gated checkpoints'),
+} as const satisfies Record<string, Setting>;
+
+export type SettingName = keyof typeof SETTINGS;
+
+type SettingValue<S extends Setting> = S extends NumberSetting
+  ? number
+  : S extends ChoiceSetting<infer C>
+    ? C
+    : S extends SecretListSetting
+      ? readonly string[]
+      : string;
+
+/** Checked settings: numbers in the unit of their name, texts empty where not set. */
+export type Config = { readonly [N in SettingName]: SettingValue<(typeof SETTINGS)[N]> };
+
+/** The default as help and docs show it. */
+export function shownDefault(setting: Setting): string {
+  if (setting.kind === 'bytes') return formatBytes(setting.default);
+  if (setting.kind === 'milliseconds') return setting.default === 0 ? '0' : `${setting.default / 1000}s`;
+  return String(setting.default);
+}
+
+/** How messages name a setting: by its flag, or by its environment name where it has no flag. */
+export function settingLabel(name: SettingName): string {
+  return SETTINGS[name].flag ?? SETTINGS[name].env;
+}
