@@ -10,7 +10,7 @@ import { type PackedSegments, unpacked } from '../../../src/segment/packed-segme
 import { readLimits } from '../../../src/segment/segment-limits.js';
 import * as worker from '../../../src/segment/segment-worker.js';
 import type { Segment } from '../../../src/segment/segmenter.js';
-import { Abandoned, createStopFlag, raise } from '../../../src/text/pace.js';
+import { Abandoned, createStopFlag, raise, type StopFlag } from '../../../src/text/pace.js';
 import { createTextService, type TextService } from '../../../src/text/text-service.js';
 import { Tokenizer } from '../../../src/text/tokenizer.js';
 import { directoryOf, TEXTS } from '../../support/tokenizer-fixtures.js';
@@ -50,7 +50,7 @@ interface Given {
   text: string;
   checkpointDir?: string;
   maxTokens?: number;
-  stop?: worker.SegmentTask['stop'];
+  stop?: StopFlag;
 }
 
 /** Runs a worker's function in this process, where its work can be counted. */
