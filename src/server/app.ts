@@ -6,6 +6,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify';
 import { type Config, trustedProxies } from '../config.js';
 import type { Lifecycle } from './lifecycle.js';
+import { loggingRequests } from './logged-request.js';
 import type { ServerMetrics } from './metrics/server-metrics.js';
 import { apiKeys } from './plugins/api-keys.js';
 import { clientLimits } from './plugins/client-limits.js';
@@ -40,7 +41,7 @@ const REQUEST_READ_MS = 120_000;
 
 export async function buildApp({ config, lifecycle, metrics, logger = false }: AppOptions): Promise<FastifyInstance> {
   const app = fastify({
-    logger,
+    logger: loggingRequests(logger),
     genReqId: requestId,
     bodyLimit: config.maxBodyBytes,
     requestTimeout: REQUEST_READ_MS,

@@ -1,6 +1,6 @@
 /**
  * What state the server is in: starting, ready, draining, failed; and which requests are still running.
- * Routes ask it for the services; start-server.ts moves it along. Knows no HTTP.
+ * Routes ask it for the services; start-server.ts moves it along. The engine has a state of its own. Knows no HTTP.
  */
 import { BlockstitchError } from '../errors.js';
 import type { Services } from './services.js';
@@ -78,15 +78,21 @@ export class Lifecycle {
    */
   async drain(graceMs: number): Promise<number> {
     if (this.state.name !== 'draining') this.state = { name: 'draining', services: this.servicesIfAny() };
-    if (this.active.size === 0) return 0;
-    let timer: NodeJS.Timeout | undefined;
-    const outOfTime = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, graceMs);
-    });
-    await Promise.race([outOfTime, new Promise<void>((resolve) => this.idleWaiters.push(resolve))]);
-    clearTimeout(timer);
+    await this.quiet(graceMs);
     const left = [...this.active];
     for (const controller of left) controller.abort(new BlockstitchError('shutting_down'));
     return left.length;
+  }
+
+  /** Resolves when no request runs any more, and after `ms` at the latest. */
+  async quiet(ms: number): Promise<void> {
+    if (this.active.size === 0) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.idleWaiters.push(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
   }
 }

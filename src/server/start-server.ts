@@ -1,6 +1,6 @@
 /**
  * Runs a server: listens at once (so that /health answers), loads the model behind that, drains and closes.
- * Knows the order of starting and stopping; what the routes do is app.ts, what they stand on is open-services.ts.
+ * Knows the order of starting and stopping; app.ts has the routes, open-services.ts what they stand on.
  */
 import type { AddressInfo } from 'node:net';
 import { basename } from 'node:path';
@@ -8,6 +8,7 @@ import type { FastifyInstance, FastifyServerOptions } from 'fastify';
 import type { Config } from '../config.js';
 import { BlockstitchError } from '../errors.js';
 import { buildApp } from './app.js';
+import { watchEngine } from './engine-watch.js';
 import { Lifecycle } from './lifecycle.js';
 import { ServerMetrics } from './metrics/server-metrics.js';
 import { openServices, type StartProgress } from './open-services.js';
@@ -17,6 +18,8 @@ export interface StartOptions {
   logger?: FastifyServerOptions['logger'];
   /** What loading is at, for a progress bar. */
   onProgress?: (progress: StartProgress) => void;
+  /** In place of the real services, for tests. */
+  open?: typeof openServices;
 }
 
 export interface RunningServer {
@@ -25,6 +28,8 @@ export interface RunningServer {
   app: FastifyInstance;
   /** Resolves when requests are taken; rejects with what kept the model from loading. */
   ready: Promise<Services>;
+  /** Resolves with the reason when the engine has been down for `config.maxDownMs`: the process is of no use any more. */
+  gaveUp: Promise<string>;
   /**
    * Stops taking requests, lets the running ones finish within `graceMs`, then closes everything. Calling it again
    * waits for the first call.
@@ -34,6 +39,11 @@ export interface RunningServer {
   close(graceMs?: number): Promise<number>;
 }
 
+/** What was aborted at the end of a drain has so long to be answered and sent. */
+const FLUSH_MS = 1000;
+/** Then a connection has so long to end by itself: a client that does not read, or does not send, holds up nobody. */
+const LINGER_MS = 500;
+
 /** @throws BlockstitchError `config_invalid` where the address cannot be listened on */
 export async function startServer(config: Config, options: StartOptions = {}): Promise<RunningServer> {
   const lifecycle = new Lifecycle();
@@ -41,7 +51,13 @@ export async function startServer(config: Config, options: StartOptions = {}): P
   const app = await buildApp({ config, lifecycle, metrics, logger: options.logger ?? false });
   const url = await listen(app, config);
   const loading = new AbortController();
-  const ready = openServices(config, metrics, {
+  let giveUp: (reason: string) => void = () => {};
+  const gaveUp = new Promise<string>((resolve) => {
+    giveUp = resolve;
+  });
+  let stopWatching = () => {};
+  const open = options.open ?? openServices;
+  const ready = open(config, metrics, {
     signal: loading.signal,
     logger: app.log,
     onNotice: (line) => app.log.warn(line),
@@ -51,6 +67,7 @@ export async function startServer(config: Config, options: StartOptions = {}): P
     },
   }).then(
     (services) => {
+      stopWatching = watchEngine(services.engine, { maxDownMs: config.maxDownMs, log: app.log, giveUp });
       lifecycle.ready(services);
       return services;
     },
@@ -65,8 +82,9 @@ export async function startServer(config: Config, options: StartOptions = {}): P
     url,
     app,
     ready,
+    gaveUp,
     close(graceMs = config.drainMs) {
-      closing ??= closeAll(app, lifecycle, ready, loading, graceMs);
+      closing ??= closeAll(app, lifecycle, ready, loading, graceMs).finally(() => stopWatching());
       return closing;
     },
   };
@@ -87,9 +105,17 @@ async function closeAll(
   loading.abort(new BlockstitchError('shutting_down'));
   const services = await ready.catch(() => undefined);
   const aborted = await lifecycle.drain(graceMs);
-  await app.close();
+  await lifecycle.quiet(FLUSH_MS);
+  await closeConnections(app);
   await services?.close(aborted > 0 ? 0 : graceMs);
   return aborted;
+}
+
+/** Idle connections are closed at once, the others when their answer is out or after `LINGER_MS`. */
+async function closeConnections(app: FastifyInstance): Promise<void> {
+  const timer = setTimeout(() => app.server.closeAllConnections(), LINGER_MS);
+  await app.close();
+  clearTimeout(timer);
 }
 
 async function listen(app: FastifyInstance, config: Config): Promise<string> {

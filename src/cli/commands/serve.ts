@@ -1,4 +1,4 @@
-/** `blockstitch serve`: runs the server until SIGINT or SIGTERM, then drains. */
+/** `blockstitch serve`: runs the server until a signal, or until the engine is given up, then drains. */
 import type { Command } from 'commander';
 import { SETTINGS, type SettingName } from '../../config.js';
 import { addSettings, readSettings } from '../setting-options.js';
@@ -13,30 +13,54 @@ export function addServe(program: Command): void {
     (Object.keys(SETTINGS) as SettingName[]).filter((name) => !NOT_SERVED.includes(name)),
   );
   command
-    .addHelpText('after', '\nAPI keys are read from BLOCKSTITCH_API_KEYS or --api-keys-file, never from a flag.')
+    .addHelpText(
+      'after',
+      `
+API keys are read from BLOCKSTITCH_API_KEYS or --api-keys-file, never from a flag.
+SIGINT and SIGTERM drain; a second signal of either kind ends the process at once.
+Exit codes: 0 drained after a signal; 1 the model cannot be loaded, or the engine stayed down for --max-down;
+2 wrong usage or settings, or an address that is taken.`,
+    )
     .action(async () => {
       const config = readSettings(command);
       const terminal = openTerminal();
-      const stop = new Promise<string>((resolve) => {
-        for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve(signal));
-      });
+      const stop = firstSignal();
       const { startServer } = await import('../../server/start-server.js');
       const server = await startServer(config, { logger: { level: config.logLevel } });
       terminal.note(`listening on ${server.url}, loading ${config.model}`);
-      const ended = await Promise.race([
-        stop,
-        server.ready
-          .then(
-            () => terminal.note(`ready: ${server.url}/docs`),
-            (error: unknown) => Promise.reject(error),
-          )
-          .then(() => stop),
-      ]).catch(async (error: unknown) => {
+      const loaded = server.ready.then(() => {
+        terminal.note(`ready: ${server.url}/docs`);
+        return server.gaveUp;
+      });
+      const reason = await Promise.race([stop, loaded.then((why) => ({ why }))]).catch(async (error: unknown) => {
         await server.close(0);
         throw error;
       });
-      terminal.note(`${ended}: draining`);
+      if (typeof reason === 'string') terminal.note(`${reason}: draining`);
+      else {
+        terminal.note(`error: the engine stayed down for ${config.maxDownMs} ms (${reason.why}): draining`);
+        process.exitCode = 1;
+      }
       const aborted = await server.close(config.drainMs);
       if (aborted > 0) terminal.note(`${aborted} requests did not finish within ${config.drainMs} ms`);
     });
+}
+
+/** Resolves with the first signal that asks the process to end. A second one, of whichever kind, ends it at once. */
+function firstSignal(): Promise<NodeJS.Signals> {
+  let stopping = false;
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.on(signal, () => {
+        if (!stopping) {
+          stopping = true;
+          resolve(signal);
+          return;
+        }
+        // Without a listener the signal does what it does by default.
+        process.removeAllListeners(signal);
+        process.kill(process.pid, signal);
+      });
+    }
+  });
 }

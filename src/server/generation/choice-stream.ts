@@ -1,13 +1,12 @@
 /**
  * One choice: the engine's tokens as text, cut at stop strings, with logprobs beside it.
- * Knows detokenizing and stopping; how a route words the result is the route's business.
+ * Knows detokenizing and stopping; the routes word the result.
  */
 import type { GenerateEvent, GenerateRequest } from '../../engine/engine.js';
 import { BlockstitchError } from '../../errors.js';
-import type { RequestObserver } from '../metrics/server-metrics.js';
+import type { Prefilled, RequestObserver } from '../metrics/server-metrics.js';
 import type { Services, StopMatching } from '../services.js';
 
-export type Prefilled = Extract<GenerateEvent, { type: 'prefilled' }>;
 type TokenEvent = Extract<GenerateEvent, { type: 'token' }>;
 
 export interface TokenEntry {

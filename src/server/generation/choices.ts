@@ -1,16 +1,16 @@
 /**
  * The n choices of one request: started together over one plan, merged into one stream, accounted as one.
- * Knows choices by index; text and stopping are `choice-stream.ts`, wording is the routes'.
+ * Knows choices by index; `choice-stream.ts` makes text and stops, the routes word the result.
  */
 import type { CacheScope } from '../../cache/tiers.js';
 import type { SamplingParams } from '../../engine/engine.js';
 import type { RepairOptions } from '../../engine/repair/repair-plan.js';
 import { type PromptPlan, promptTokens } from '../../prompt/prompt-plan.js';
-import type { RequestObserver } from '../metrics/server-metrics.js';
+import type { Prefilled, RequestObserver } from '../metrics/server-metrics.js';
 import type { Report, Usage } from '../schemas/usage-schema.js';
 import type { Services } from '../services.js';
 import { wireOrigin } from '../wire-tiers.js';
-import { type ChoiceEvent, type Prefilled, streamChoice, type TokenEntry } from './choice-stream.js';
+import { type ChoiceEvent, streamChoice, type TokenEntry } from './choice-stream.js';
 
 export interface Generation {
   /** The request's id, for logs; choices append their index. */

@@ -4,7 +4,7 @@ import { DEFAULT_REPAIR_CHOICE, type RepairOptions } from '../../engine/repair/r
 import { BlockstitchError } from '../../errors.js';
 import type { AttentionMode } from '../../prompt/prompt-plan.js';
 import type { ServerEvent } from '../event-stream.js';
-import { errorBody, translate } from '../plugins/error-handler.js';
+import { errorBody, logError, translate } from '../plugins/error-handler.js';
 import type { SamplingBody } from '../schemas/sampling-schema.js';
 import type { Services } from '../services.js';
 
@@ -40,7 +40,7 @@ export function streamError(services: Services, request: FastifyRequest): (throw
   return (thrown) => {
     const error = translate(thrown, request, services.config);
     services.metrics.error(error.code);
-    request.log.warn({ err: error.cause ?? error, code: error.code }, 'event stream broke off');
+    logError(error, thrown, request);
     return { data: errorBody(error) };
   };
 }

@@ -4,9 +4,7 @@
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { CacheStatistics, StoreBrand, TierStatistics } from '../../cache/tiers.js';
-import type { EngineState, EngineStatistics } from '../../engine/engine.js';
-import type { Prefilled } from '../generation/choice-stream.js';
-import type { Services } from '../services.js';
+import type { Engine, EngineState, EngineStatistics, GenerateEvent } from '../../engine/engine.js';
 import { wireOrigin } from '../wire-tiers.js';
 
 const SHORT_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -19,6 +17,14 @@ const ORIGINS = ['pool', 'host', 'store', 'computed'] as const;
 type Origin = (typeof ORIGINS)[number];
 
 const ENGINE_STATES = ['running', 'restarting', 'down'] as const;
+
+export type Prefilled = Extract<GenerateEvent, { type: 'prefilled' }>;
+
+/** What metrics are read from at scrape time. */
+interface Measured {
+  engine: Pick<Engine, 'statistics' | 'state'>;
+  cache: { statistics(): Promise<CacheStatistics> };
+}
 
 /** Follows one choice from submission to end; each method once, except `token`. */
 export interface RequestObserver {
@@ -97,7 +103,7 @@ export class ServerMetrics {
   }
 
   /** @returns Prometheus' text format; without services (not ready yet) only what the HTTP thread counts */
-  async render(services: Pick<Services, 'engine' | 'cache'> | undefined): Promise<string> {
+  async render(services: Measured | undefined): Promise<string> {
     if (services) {
       const { engine, cache } = services;
       this.take(engine.statistics(), await cache.statistics());

@@ -2,14 +2,14 @@
  * The edge where errors become responses: one translation, to OpenAI's shape plus `remedy`.
  * Knows src/errors.ts and what fastify throws; the rooms throw BlockstitchError and never see HTTP.
  */
-
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
 import fp from 'fastify-plugin';
 import { settingLabel } from '../../config.js';
-import { BlockstitchError, ERRORS } from '../../errors.js';
+import { BlockstitchError, ERRORS, type ErrorCode } from '../../errors.js';
 import { formatBytes } from '../../units.js';
+import { withoutSecrets } from '../logged-request.js';
 import { describeValidation } from '../validation-message.js';
 
 export interface ErrorHandlerOptions {
@@ -82,8 +82,9 @@ export function translate(
 
 /** For fastify's `frameworkErrors`: URLs that cannot be decoded and the like, which no route sees. */
 export function answerFrameworkError(thrown: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
-  sendError(reply, new BlockstitchError('invalid_request', { reason: thrown.message }));
-  request.log.info({ code: thrown.code }, thrown.message);
+  const reason = withoutSecrets(thrown.message);
+  sendError(reply, new BlockstitchError('invalid_request', { reason }));
+  request.log.info({ code: thrown.code }, reason);
 }
 
 /** Answers what never became a request: malformed HTTP, headers that are too long or too slow. */
@@ -130,8 +131,12 @@ function rememberRoute(routes: Map<string, RoutePattern>, { url, method }: Route
   routes.set(url, known);
 }
 
-function logError(error: BlockstitchError, thrown: unknown, request: FastifyRequest): void {
-  if (error.code === 'client_closed') request.log.info({ code: error.code }, error.message);
+/** Said to clients by a server that is well: a client has left, or polls while the model loads. */
+const USUAL: readonly ErrorCode[] = ['client_closed', 'not_ready', 'shutting_down'];
+
+/** One line per error; what is usual is no warning. */
+export function logError(error: BlockstitchError, thrown: unknown, request: FastifyRequest): void {
+  if (USUAL.includes(error.code)) request.log.info({ code: error.code }, error.message);
   else if (error.status >= 500 && !error.retryable) request.log.error({ err: thrown, code: error.code }, error.message);
   else if (error.status >= 500) request.log.warn({ err: error.cause ?? thrown, code: error.code }, error.message);
   else request.log.info({ code: error.code, param: error.param }, error.message);

@@ -1,6 +1,6 @@
 /**
  * Reads request bodies: strict UTF-8, JSON only, bounds on depth and number of values, no lone surrogates, no `__proto__`.
- * Knows bytes and JSON; which fields a body has is the schemas' business. Fastify itself keeps to `bodyLimit`.
+ * Knows bytes and JSON; the schemas say which fields a body has. Fastify itself keeps to `bodyLimit`.
  */
 import { isUtf8 } from 'node:buffer';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
@@ -45,7 +45,7 @@ function parse(bytes: Buffer): unknown {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new BlockstitchError('invalid_json', { reason: oneLine((error as Error).message) });
+    throw new BlockstitchError('invalid_json', { reason: withoutQuote((error as Error).message) });
   }
   // Both can only come from escapes or from these very words: most bodies are not walked at all.
   const mayHoldSurrogates = bytes.includes('\\ud') || bytes.includes('\\uD');
@@ -99,7 +99,7 @@ function withoutNulls(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== null));
 }
 
-function oneLine(message: string): string {
-  const line = message.replace(/\s+/g, ' ');
-  return line.length > 200 ? `${line.slice(0, 200)}...` : line;
+/** What V8 says of malformed JSON, without the piece of the body that it quotes: this goes to the log. */
+function withoutQuote(message: string): string {
+  return message.replace(/,? (\.\.\.)?".*"(\.\.\.)? is not valid JSON$/s, ' is not expected there');
 }

@@ -1,6 +1,7 @@
 /**
- * Ties each API request to the server's lifecycle: refused while draining, aborted when its client goes away.
- * `request.signal` is what routes hand to the engine. Knows sockets and the lifecycle, no engine.
+ * Ties each API request to the server's lifecycle: refused while draining, aborted when its client goes away. A draining
+ * server keeps no connection open behind an answer. Routes hand `request.clientSignal` to the engine.
+ * Knows sockets and the lifecycle, no engine.
  */
 import type { FastifyInstance } from 'fastify';
 import fp from 'fastify-plugin';
@@ -18,16 +19,16 @@ export const runningRequests = fp<{ lifecycle: Lifecycle }>(
   (app: FastifyInstance, { lifecycle }, done) => {
     app.decorateRequest('clientSignal');
     app.addHook('onRequest', async (request, reply) => {
-      if (lifecycle.name === 'draining') {
-        reply.header('connection', 'close');
-        throw new BlockstitchError('shutting_down');
-      }
+      if (lifecycle.name === 'draining') throw new BlockstitchError('shutting_down');
       const { controller, end } = lifecycle.begin();
       request.clientSignal = controller.signal;
       reply.raw.once('close', () => {
         if (!reply.raw.writableFinished) controller.abort(new BlockstitchError('client_closed'));
         end();
       });
+    });
+    app.addHook('onSend', async (_request, reply) => {
+      if (lifecycle.name === 'draining') reply.header('connection', 'close');
     });
     done();
   },

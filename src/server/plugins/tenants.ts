@@ -3,6 +3,7 @@
  * The salt comes from the body (`cache_salt`) or the header (`x-cache-salt`). It is a secret: it goes to no log and to no
  * URL that this server makes. Knows where salts stand; api-keys.ts knows the tenant.
  */
+import { Type } from '@fastify/type-provider-typebox';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import type { CacheScope } from '../../cache/tiers.js';
@@ -18,9 +19,25 @@ declare module 'fastify' {
 const MOST_CHARACTERS = 256;
 const HEADER = 'x-cache-salt';
 
+/** Tags of the routes whose answers depend on the salt. */
+const SALTED = ['generate', 'documents'];
+const headers = Type.Object({
+  [HEADER]: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: MOST_CHARACTERS,
+      pattern: '^[\\x20-\\x7e]*$',
+      description: 'The same as `cache_salt` in a body, in ASCII.',
+    }),
+  ),
+});
+
 export const tenants = fp(
   (app: FastifyInstance, _options: object, done: () => void) => {
     app.decorateRequest('scope');
+    app.addHook('onRoute', (route) => {
+      if (route.schema?.tags?.some((tag) => SALTED.includes(tag))) route.schema = { headers, ...route.schema };
+    });
     app.addHook('preHandler', async (request) => {
       request.scope = { tenant: request.tenant, salt: saltOf(request) };
     });
@@ -38,9 +55,6 @@ function saltOf({ body, query, headers }: FastifyRequest): string {
     throw invalid(`must be a text of 1 to ${MOST_CHARACTERS} characters`);
   }
   if (others.some((other) => other !== salt)) throw invalid(`and the header \`${HEADER}\` name different salts`);
-  if (headers[HEADER] !== undefined && !/^[\x20-\x7e]*$/.test(String(headers[HEADER]))) {
-    throw invalid(`in the header \`${HEADER}\` takes ASCII only; send other characters in the body`);
-  }
   return salt;
 }
 

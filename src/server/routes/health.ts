@@ -1,8 +1,10 @@
 /** /health, /ready and /metrics: for probes and Prometheus; no API key is asked for. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from '@fastify/type-provider-typebox';
+import { BlockstitchError } from '../../errors.js';
 import type { Lifecycle } from '../lifecycle.js';
 import type { ServerMetrics } from '../metrics/server-metrics.js';
+import { errorBody } from '../plugins/error-handler.js';
 import { HealthSchema, ReadySchema } from '../schemas/cache-schema.js';
 import { responsesFor } from '../schemas/error-schema.js';
 import { json } from '../schemas/response-forms.js';
@@ -11,14 +13,21 @@ const tags = ['operations'];
 const healthSchema = {
   operationId: 'getHealth',
   tags,
-  summary: 'The process lives',
+  summary: 'The process lives, and the engine is not down',
+  description: 'Also 200 while the model loads and while the engine restarts: the process helps itself then.',
   security: [],
-  response: { 200: json(HealthSchema, 'It does.') },
+  response: {
+    200: json(HealthSchema, 'It does.'),
+    503: Type.Unsafe({
+      description: 'The engine is down and stays down: code `engine_failed`.',
+      content: { 'application/json': { schema: { $ref: 'Error#' } } },
+    }),
+  },
 };
 const readySchema = {
   operationId: 'getReady',
   tags,
-  summary: 'The model is loaded and requests are taken',
+  summary: 'The model is loaded, the engine runs and requests are taken',
   security: [],
   response: { 200: json(ReadySchema, 'Ready.'), ...responsesFor(['not_ready', 'shutting_down']) },
 };
@@ -37,10 +46,17 @@ export const health: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle; metrics: 
   app,
   { lifecycle, metrics },
 ) => {
-  app.get('/health', { schema: healthSchema, logLevel: 'warn' }, async () => ({ status: 'ok' }));
+  app.get('/health', { schema: healthSchema, logLevel: 'warn' }, async (_request, reply) => {
+    const state = lifecycle.servicesIfAny()?.engine.state;
+    if (state?.name !== 'down') return { status: 'ok' };
+    metrics.error('engine_failed');
+    return reply.code(503).send(errorBody(new BlockstitchError('engine_failed', { reason: state.reason })));
+  });
 
   app.get('/ready', { schema: readySchema, logLevel: 'warn' }, async () => {
-    return { status: 'ready', model: lifecycle.services().model.name };
+    const { engine, model } = lifecycle.services();
+    if (engine.state.name !== 'running') throw new BlockstitchError('not_ready', { reason: engine.state.reason });
+    return { status: 'ready', model: model.name };
   });
 
   app.get('/metrics', { schema: metricsSchema, logLevel: 'warn' }, async (_request, reply) => {
