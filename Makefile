@@ -60,8 +60,7 @@ cuda-test: $(STAMP)/npm
 	kernels/build-cuda/cuda_harness --check; status=$$?; [ $$status -eq 77 ] || exit $$status
 
 test: build redis $(STAMP)/venv ## Run every test: lint, types, unit, integration, e2e, faults, kernels, training
-	npx biome check .
-	npx tsc --noEmit -p tsconfig.json
+	@$(MAKE) --no-print-directory lint
 	node kernels/build.mjs --tests
 	BLOCKSTITCH_PYTHON=$(CURDIR)/$(VENV)/bin/python npx vitest run
 	ctest --test-dir kernels/build --output-on-failure
@@ -70,8 +69,12 @@ test: build redis $(STAMP)/venv ## Run every test: lint, types, unit, integratio
 	@$(MAKE) --no-print-directory cuda-test
 	cd training && .venv/bin/python -m pytest -q tests
 
-check: build ## The fast checks before each commit: format, lint, types, unit tests
-	npm run check
+lint: $(STAMP)/npm ## Format, lint rules (which room may import which, no circles) and types
+	npx biome check .
+	npx tsc --noEmit -p tsconfig.json
+
+check: build lint ## The fast checks before each commit: format, lint, types, unit tests
+	npx vitest run --project unit
 
 bench: build ## List the benches; run one with `npm run bench -- NAME --json`
 	npm run bench -- --help
@@ -79,4 +82,4 @@ bench: build ## List the benches; run one with `npm run bench -- NAME --json`
 clean: ## Remove what was built (not node_modules, not the Python environment)
 	rm -rf dist build kernels/build kernels/build-cuda kernels/build-nvcc kernels/build-sanitize coverage
 
-.PHONY: help build demo serve redis cuda-toolkit cuda cuda-harness cuda-sanitize cuda-test test check bench clean
+.PHONY: help build demo serve redis cuda-toolkit cuda cuda-harness cuda-sanitize cuda-test test lint check bench clean
