@@ -87,9 +87,10 @@ describe('the salt', () => {
   };
 
   it('comes from the body or from the header', async () => {
-    expect(await salted(undefined, 's')).toEqual({ tenant: '', salt: 's' });
-    expect(await salted('s', undefined)).toEqual({ tenant: '', salt: 's' });
-    expect(await salted('s', 's')).toEqual({ tenant: '', salt: 's' });
+    const scope = await salted(undefined, 's');
+    expect(await salted('s', undefined)).toEqual(scope);
+    expect(await salted('s', 's')).toEqual(scope);
+    expect(await salted(undefined, 't')).not.toEqual(scope);
     expect(await salted(undefined, undefined)).toEqual({ tenant: '', salt: '' });
   });
 
