@@ -78,6 +78,13 @@ export const ERRORS = {
     message: 'There is no document `{id}`.',
     remedy: 'POST /v1/documents first, or send the text itself.',
   },
+  document_damaged: {
+    status: 500,
+    type: 'server_error',
+    retryable: false,
+    message: 'The record of the document `{id}` is damaged: {reason}.',
+    remedy: 'POST the document again, or DELETE it.',
+  },
   block_not_found: {
     status: 404,
     type: 'not_found_error',
@@ -194,7 +201,7 @@ export const ERRORS = {
     status: 503,
     type: 'server_error',
     retryable: true,
-    message: 'The store did not take the data: {reason}',
+    message: 'The store failed: {reason}',
     remedy: 'Retry; nothing was acknowledged.',
   },
   deadline_exceeded: {

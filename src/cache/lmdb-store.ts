@@ -42,6 +42,8 @@ export class LmdbStore implements ByteStore {
   readonly #sizes: Database<Buffer, string>;
   /** JSON values of the document registry; write them within `write`. */
   readonly documents: Database<Buffer, string>;
+  /** Jobs of the document registry; the same holds. */
+  readonly jobs: Database<Buffer, string>;
   /** Until when each lock is held, by `performance.now()`. */
   readonly #locks = new Map<string, { untilMs: number }>();
   /** The last commit did. */
@@ -68,7 +70,7 @@ export class LmdbStore implements ByteStore {
     this.#root = open<Buffer, string>({
       path: directory,
       encoding: 'binary',
-      maxDbs: 4,
+      maxDbs: 8,
       noMemInit: true,
       // Its batches make promises that nobody can wait for: a commit that fails would end the process through them.
       eventTurnBatching: false,
@@ -77,6 +79,7 @@ export class LmdbStore implements ByteStore {
     this.#blocks = database('blocks');
     this.#sizes = database('sizes');
     this.documents = database('documents');
+    this.jobs = database('jobs');
     if (!this.#sizes.doesExist(TOTALS)) this.#indexAll();
   }
 

@@ -7,10 +7,10 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { open } from 'lmdb';
 
-const DATABASES = ['blocks', 'sizes', 'documents'];
+const DATABASES = ['blocks', 'sizes', 'documents', 'jobs'];
 
 function main(directory: string): void {
-  const root = open<Buffer, string>({ path: directory, encoding: 'binary', maxDbs: 4, readOnly: true });
+  const root = open<Buffer, string>({ path: directory, encoding: 'binary', maxDbs: 8, readOnly: true });
   const { pageSize, lastPageNumber } = root.getStats() as { pageSize: number; lastPageNumber: number };
   const { size } = statSync(join(directory, 'data.mdb'));
   const needed = (lastPageNumber + 1) * pageSize;

@@ -1,67 +1,86 @@
 /**
  * From the documents of a request, given by id or as text, to documents cut into segments.
- * Knows limits, the registry and the segmenter; what a prompt makes of a document is src/prompt's business.
+ * Knows limits, the registry and the segmenter. src/prompt decides what a prompt makes of a document.
  */
-import { type Config, settingLabel } from '../config.js';
+import { scopeDigest } from '../cache/block-key.js';
+import type { CacheScope } from '../cache/tiers.js';
 import { BlockstitchError } from '../errors.js';
+import type { DocumentSegment } from '../prompt/document-blocks.js';
 import type { SegmentContext, SegmentOptions } from '../segment/segmenter.js';
-import type { DocumentInput } from '../server/schemas/chat-schema.js';
-import type { SegmentationBody } from '../server/schemas/sampling-schema.js';
-import type { PromptDocument, Services } from '../server/services.js';
 import { QueuePlace } from '../text/text-threads.js';
-import { formatBytes } from '../units.js';
+import type { CutsInUse } from './cuts-in-use.js';
+import { checkDocumentCount, checkDocumentText } from './document-limits.js';
+import type { SharedParts } from './document-parts.js';
+import type { DocumentRegistry, FoundRecord } from './document-registry.js';
 
 /** Documents of one request that are cut at the same time; all of them have one place in the queue. */
 const SIDE_BY_SIDE = 4;
 
-/** The wire's names to the segmenter's. */
-export function segmentOptions(body: SegmentationBody | undefined): SegmentOptions {
-  return {
-    ...(body?.segmenter === undefined ? {} : { segmenter: body.segmenter }),
-    ...(body?.target_tokens === undefined ? {} : { targetTokens: body.target_tokens }),
-    ...(body?.min_tokens === undefined ? {} : { minTokens: body.min_tokens }),
-    ...(body?.max_tokens === undefined ? {} : { maxTokens: body.max_tokens }),
-    ...(body?.granularity === undefined ? {} : { granularity: body.granularity }),
-  };
+/** Either the id of a registered document, or a text. */
+export interface DocumentInput {
+  id?: string;
+  title?: string;
+  text?: string;
 }
+
+/** A document on its way into a prompt. */
+export interface CutDocument {
+  id?: string;
+  title?: string;
+  text: string;
+  segments: readonly DocumentSegment[];
+}
+
+export interface InputsRequest {
+  scope: CacheScope;
+  documents: readonly DocumentInput[];
+  /** Cuts registered documents, too, otherwise than they were ingested. */
+  segmentation?: SegmentOptions;
+  /** The client's; its reason is thrown when it aborts. */
+  signal: AbortSignal;
+  /** Resolves when the request has ended, however. */
+  ended?: Promise<void>;
+}
+
+interface CutInput {
+  document: CutDocument;
+  /** Of its segments; what the template adds is not counted. */
+  tokens: number;
+}
+
+type InputsParts = Pick<SharedParts, 'limits' | 'registry' | 'segment'> & { cuts: Pick<CutsInUse, 'note'> };
 
 /**
  * Resolves and segments a request's documents, some side by side. Stops at the one with which they no longer fit the
  * context.
  *
- * @param cacheSalt the tenant, whose documents these are and for whom what is made of them is remembered
- * @param signal the client's; its reason is thrown when it aborts
- * @throws BlockstitchError `payload_too_large`, `empty_input`, `document_not_found`, `invalid_request`, `segmentation_invalid`,
- *   `context_exceeded`, `queue_full`
+ * @throws BlockstitchError `payload_too_large`, `empty_input`, `document_not_found`, `document_damaged`, `invalid_request`,
+ *   `segmentation_invalid`, `context_exceeded`, `queue_full`, `store_failed`
  */
-export async function promptDocuments(
-  services: Services,
-  inputs: readonly DocumentInput[],
-  segmentation: SegmentationBody | undefined,
-  cacheSalt: string | undefined,
-  signal: AbortSignal,
-): Promise<PromptDocument[]> {
-  const { config } = services;
-  checkDocumentCount(inputs.length, 'documents', config);
+export async function cutInputs(parts: InputsParts, request: InputsRequest): Promise<CutDocument[]> {
+  const { limits } = parts;
+  const { documents: inputs, signal } = request;
+  checkDocumentCount(inputs.length, 'documents', limits);
   inputs.forEach((input, index) => {
-    checkForm(input, `documents[${index}]`, config);
+    checkForm(input, `documents[${index}]`, limits);
   });
-  const documents: PromptDocument[] = [];
+  const documents: CutDocument[] = [];
   const place = new QueuePlace();
   const ended = new AbortController();
-  const context = { tenant: cacheSalt ?? '', signal: AbortSignal.any([signal, ended.signal]), place };
+  const tenant = scopeDigest(request.scope);
+  const context = { tenant, signal: AbortSignal.any([signal, ended.signal]), place };
   let tokens = 0;
   const cut = (input: DocumentInput, index: number) => {
     const path = `documents[${index}]`;
     return input.text === undefined
-      ? registeredDocument(services, input, segmentation, cacheSalt, { ...context, param: `${path}.id` })
-      : sentDocument(services, input, input.text, segmentation, { ...context, param: `${path}.text` });
+      ? registeredDocument(parts, request, input, { ...context, param: `${path}.id` })
+      : sentDocument(parts, request, input, input.text, { ...context, param: `${path}.text` });
   };
   try {
     for await (const { document, tokens: added } of inOrder(inputs, cut, SIDE_BY_SIDE)) {
       documents.push(document);
       tokens += added;
-      if (tokens > services.model.config.maxPositions) throw overContext(tokens, services, documents.length - 1);
+      if (tokens > limits.contextTokens) throw overContext(tokens, limits.contextTokens, documents.length - 1);
       signal.throwIfAborted();
     }
     return documents;
@@ -70,6 +89,21 @@ export async function promptDocuments(
     ended.abort();
     place.leave();
   }
+}
+
+/** @throws BlockstitchError `document_not_found`, `document_damaged`, `store_failed` */
+export async function registered(
+  registry: DocumentRegistry,
+  scope: CacheScope,
+  id: string,
+  param: string,
+): Promise<FoundRecord> {
+  const found = await registry.find(scope, id);
+  if (found.state === 'found') return found;
+  if (found.state === 'damaged') {
+    throw new BlockstitchError('document_damaged', { id, reason: found.reason }, { param });
+  }
+  throw new BlockstitchError('document_not_found', { id }, { param });
 }
 
 /** Results in the order of the items, of which `atOnce` are worked on at the same time. */
@@ -90,43 +124,7 @@ async function* inOrder<Item, Result>(
   }
 }
 
-/**
- * @param param the field that holds them
- * @throws BlockstitchError `payload_too_large`
- */
-export function checkDocumentCount(count: number, param: 'documents' | 'blocks', config: Config): void {
-  if (count <= config.maxDocuments) return;
-  throw new BlockstitchError(
-    'payload_too_large',
-    {
-      what: 'The request',
-      actual: `${count} ${param}`,
-      limit: config.maxDocuments,
-      setting: settingLabel('maxDocuments'),
-    },
-    { param },
-  );
-}
-
-/** @throws BlockstitchError `empty_input`, `payload_too_large` */
-export function checkDocumentText(text: string, what: string, config: Config): void {
-  if (!/\S/.test(text)) throw new BlockstitchError('empty_input', { what }, { param: what });
-  const bytes = Buffer.byteLength(text);
-  if (bytes > config.maxDocumentBytes) {
-    throw new BlockstitchError(
-      'payload_too_large',
-      {
-        what,
-        actual: formatBytes(bytes),
-        limit: formatBytes(config.maxDocumentBytes),
-        setting: settingLabel('maxDocumentBytes'),
-      },
-      { param: what },
-    );
-  }
-}
-
-function checkForm(input: DocumentInput, path: string, config: Config): void {
+function checkForm(input: DocumentInput, path: string, limits: SharedParts['limits']): void {
   if ((input.id === undefined) === (input.text === undefined)) {
     throw new BlockstitchError(
       'invalid_request',
@@ -134,48 +132,42 @@ function checkForm(input: DocumentInput, path: string, config: Config): void {
       { param: path },
     );
   }
-  if (input.text !== undefined) checkDocumentText(input.text, `${path}.text`, config);
-}
-
-interface CutDocument {
-  document: PromptDocument;
-  /** Of its segments; what the template adds is not counted. */
-  tokens: number;
+  if (input.text !== undefined) checkDocumentText(input.text, `${path}.text`, limits);
 }
 
 async function sentDocument(
-  services: Services,
+  { segment }: InputsParts,
+  { segmentation = {} }: InputsRequest,
   { title }: DocumentInput,
   text: string,
-  segmentation: SegmentationBody | undefined,
   context: SegmentContext,
-): Promise<CutDocument> {
-  const segments = await services.segment(text, segmentOptions(segmentation), context);
+): Promise<CutInput> {
+  const segments = await segment(text, segmentation, context);
   return { document: { ...(title === undefined ? {} : { title }), text, segments }, tokens: tokensOf(segments) };
 }
 
 async function registeredDocument(
-  services: Services,
+  { registry, segment, cuts }: InputsParts,
+  { scope, segmentation, ended }: InputsRequest,
   { id = '' }: DocumentInput,
-  segmentation: SegmentationBody | undefined,
-  cacheSalt: string | undefined,
   context: SegmentContext & { param: string },
-): Promise<CutDocument> {
-  const record = await services.documents.get(id, cacheSalt);
-  if (!record) throw new BlockstitchError('document_not_found', { id }, { param: context.param });
-  const segments =
-    segmentation === undefined
-      ? record.segments
-      : await services.segment(record.text, segmentOptions(segmentation), context);
-  const title = record.title === undefined ? {} : { title: record.title };
-  return { document: { id, ...title, text: record.text, segments }, tokens: tokensOf(segments) };
+): Promise<CutInput> {
+  const found = await registered(registry, scope, id, context.param);
+  const { text, title, segments: own } = found.record;
+  const segments = segmentation === undefined ? own : await segment(text, segmentation, context);
+  const document = { id, ...(title === undefined ? {} : { title }), text, segments };
+  cuts.note(scope, found, document, segmentation === undefined ? '' : JSON.stringify(segmentation), ended);
+  return { document, tokens: tokensOf(segments) };
 }
 
 function tokensOf(segments: readonly { tokens: number }[]): number {
   return segments.reduce((sum, { tokens }) => sum + tokens, 0);
 }
 
-function overContext(promptTokens: number, { model }: Services, index: number): BlockstitchError {
-  const details = { promptTokens, maxTokens: 1, contextTokens: model.config.maxPositions };
-  return new BlockstitchError('context_exceeded', details, { param: `documents[${index}]` });
+function overContext(promptTokens: number, contextTokens: number, index: number): BlockstitchError {
+  return new BlockstitchError(
+    'context_exceeded',
+    { promptTokens, maxTokens: 1, contextTokens },
+    { param: `documents[${index}]` },
+  );
 }

@@ -1,142 +1,160 @@
 /**
- * Documents by id and tenant, kept beside the blocks in LMDB or Redis; listed in the order of their ids.
- * Knows records as JSON with an id and a salt; what else stands in them is the server's.
+ * Documents by scope and id: records on a shelf, each under a checksum, listed in pages.
+ * Knows records and what is wrong with one; where they are kept is the shelf's, what stands in them is others'.
  */
-import { createHash } from 'node:crypto';
-import type { Cluster, Redis } from 'ioredis';
-import { askRedis } from '../cache/connect-redis.js';
-import type { LmdbStore } from '../cache/lmdb-store.js';
+import { tenantTag } from '../cache/block-key.js';
+import type { BlockKey, CacheScope } from '../cache/tiers.js';
 import { BlockstitchError } from '../errors.js';
+import type { DocumentRecord } from './document-record.js';
+import { type DocumentShelf, type Head, headOf, idKey, shelfName } from './document-shelf.js';
+import { sealJson, unsealJson } from './sealed-json.js';
 
-export interface RegisteredDocument {
-  id: string;
-  cacheSalt?: string;
+/** What the shelf has under an id. `head` is what a writer gives back. */
+export type Found =
+  | { state: 'absent'; head: undefined }
+  | FoundRecord
+  /** `keys`: what can still be read of the blocks that the record named. */
+  | { state: 'damaged'; head: Head; reason: string; keys: BlockKey[] };
+
+export interface FoundRecord {
+  state: 'found';
+  head: Head;
+  record: DocumentRecord;
 }
 
 export interface ListOptions {
   /** Id after which the page begins. */
   after?: string;
   limit: number;
-  cacheSalt?: string;
 }
 
-/** Keeps texts under (tenant, id). `put` resolves when durable by the store's own standard. */
-export interface DocumentShelf {
-  put(tenant: string, id: string, json: string): Promise<void>;
-  get(tenant: string, id: string): Promise<string | undefined>;
-  delete(tenant: string, id: string): Promise<boolean>;
-  /** At most `limit` ids in their order, those after `after`. */
-  listIds(tenant: string, after: string | undefined, limit: number): Promise<string[]>;
+export interface RecordPage {
+  records: DocumentRecord[];
+  /** Ids on this page whose records are damaged. */
+  damaged: string[];
+  /** The last id that was read, whatever became of it. */
+  lastId: string | undefined;
+  hasMore: boolean;
 }
 
-export class DocumentRegistry<Document extends RegisteredDocument> {
+/** Ids without a record that one page looks past. */
+const MAX_PASSED = 1000;
+/** Damaged records that are remembered as reported. */
+const MAX_REPORTED = 1000;
+
+export class DocumentRegistry {
   readonly #shelf: DocumentShelf;
+  readonly #onDamaged: (id: string, reason: string) => void;
+  readonly #reported = new Set<string>();
 
-  constructor(shelf: DocumentShelf) {
+  /** @param onDamaged told once of each damaged record */
+  constructor(shelf: DocumentShelf, onDamaged: (id: string, reason: string) => void = () => undefined) {
     this.#shelf = shelf;
+    this.#onDamaged = onDamaged;
   }
 
-  /** @throws BlockstitchError `store_failed`; what was acknowledged is durable */
-  async put(record: Document): Promise<void> {
-    await asked(() => this.#shelf.put(tenantOf(record.cacheSalt), record.id, JSON.stringify(record)));
-  }
-
-  async get(id: string, cacheSalt?: string): Promise<Document | undefined> {
-    const json = await asked(() => this.#shelf.get(tenantOf(cacheSalt), id));
-    return json === undefined ? undefined : (JSON.parse(json) as Document);
-  }
-
-  async delete(id: string, cacheSalt?: string): Promise<boolean> {
-    return asked(() => this.#shelf.delete(tenantOf(cacheSalt), id));
-  }
-
-  async list({ after, limit, cacheSalt }: ListOptions): Promise<{ records: Document[]; hasMore: boolean }> {
-    const ids = await asked(() => this.#shelf.listIds(tenantOf(cacheSalt), after, limit + 1));
-    const records: Document[] = [];
-    for (const id of ids.slice(0, limit)) {
-      const record = await this.get(id, cacheSalt);
-      if (record !== undefined) records.push(record);
-      // Records hold whole texts: reading a page of them must not hold the event loop.
-      await new Promise(setImmediate);
+  /** @throws BlockstitchError `store_failed` */
+  async find(scope: CacheScope, id: string): Promise<Found> {
+    const tenant = shelfName(scope);
+    const place = placeOf(tenant, id);
+    const bytes = await asked(() => this.#shelf.get(tenant, id));
+    if (bytes === undefined) return { state: 'absent', head: undefined };
+    const head = headOf(bytes);
+    const unsealed = unsealJson(place, bytes);
+    const reason = unsealed.ok ? wrongIn(unsealed.value, id) : unsealed.reason;
+    if (!unsealed.ok || reason !== undefined) {
+      this.#report(place, id, reason ?? '');
+      return { state: 'damaged', head, reason: reason ?? '', keys: keysIn(bytes, scope) };
     }
-    return { records, hasMore: ids.length > limit };
+    const { cacheSalt: _salt, ...record } = unsealed.value as DocumentRecord & { cacheSalt?: string };
+    const found: FoundRecord = { state: 'found', head, record };
+    return unsealed.sealed ? found : this.#renewed(scope, found);
+  }
+
+  /**
+   * Writes a record over what was found. Durable when it resolves.
+   * @returns what is there now; undefined where another writer was faster, and nothing is written then
+   * @throws BlockstitchError `store_failed`
+   */
+  async replace(scope: CacheScope, record: DocumentRecord, over: Found): Promise<FoundRecord | undefined> {
+    const tenant = shelfName(scope);
+    const bytes = sealJson(placeOf(tenant, record.id), record);
+    const written = await asked(() => this.#shelf.put(tenant, record.id, bytes, over.head));
+    return written ? { state: 'found', head: headOf(bytes), record } : undefined;
+  }
+
+  /** @returns false where another writer was faster @throws BlockstitchError `store_failed` */
+  async remove(scope: CacheScope, id: string, found: Found): Promise<boolean> {
+    return asked(() => this.#shelf.remove(shelfName(scope), id, found.head));
+  }
+
+  /** One page in the order of ids. An id without a record is taken off the list. @throws BlockstitchError `store_failed` */
+  async list(scope: CacheScope, { after, limit }: ListOptions): Promise<RecordPage> {
+    const tenant = shelfName(scope);
+    const page: RecordPage = { records: [], damaged: [], lastId: undefined, hasMore: false };
+    let passed = 0;
+    for (let from = after; ; ) {
+      const wanted = limit - page.records.length - page.damaged.length;
+      const ids = await asked(() => this.#shelf.listIds(tenant, from, wanted + 1));
+      page.hasMore = ids.length > wanted;
+      if (wanted === 0) return page;
+      for (const id of ids.slice(0, wanted)) {
+        const found = await this.find(scope, id);
+        page.lastId = id;
+        if (found.state === 'found') page.records.push(found.record);
+        else if (found.state === 'damaged') page.damaged.push(id);
+        else {
+          passed += 1;
+          await asked(() => this.#shelf.unlist(tenant, id));
+        }
+        // Records hold whole texts: reading a page of them must not hold the event loop.
+        await new Promise(setImmediate);
+      }
+      if (!page.hasMore || passed >= MAX_PASSED) return page;
+      if (page.records.length + page.damaged.length === limit) return page;
+      from = page.lastId;
+    }
+  }
+
+  /** A record of before there were checksums is written anew: under one, and without the salt that it held. */
+  async #renewed(scope: CacheScope, found: FoundRecord): Promise<Found> {
+    const renewed = await this.replace(scope, found.record, found).catch(() => undefined);
+    return renewed ?? found;
+  }
+
+  #report(place: string, id: string, reason: string): void {
+    if (this.#reported.has(place)) return;
+    if (this.#reported.size >= MAX_REPORTED) this.#reported.clear();
+    this.#reported.add(place);
+    this.#onDamaged(id, reason);
   }
 }
 
-/** Documents in the embedded store. */
-export function lmdbShelf(store: LmdbStore): DocumentShelf {
-  const { documents } = store;
-  const keyOf = (tenant: string, id: string) => `${tenant}/${idKey(id)}`;
-  return {
-    async put(tenant, id, json) {
-      await store.write(() => () => void documents.put(keyOf(tenant, id), Buffer.from(json, 'utf8')));
-    },
-    async get(tenant, id) {
-      return documents.get(keyOf(tenant, id))?.toString('utf8');
-    },
-    async delete(tenant, id) {
-      const key = keyOf(tenant, id);
-      return store.write(() => {
-        const existed = documents.doesExist(key);
-        return () => {
-          documents.remove(key);
-          return existed;
-        };
-      });
-    },
-    async listIds(tenant, after, limit) {
-      const start = after === undefined ? `${tenant}/` : `${keyOf(tenant, after)}\u0001`;
-      const keys = documents.getKeys({ start, end: `${tenant}0`, limit });
-      return Array.from(keys, (key) => idOf(String(key).slice(tenant.length + 1)));
-    },
-  };
-}
-
-/** Documents in Redis: one hash of texts and one sorted set of ids per tenant, both on one node of a cluster. */
-export function redisShelf(client: Redis | Cluster, prefix = 'blockstitch:'): DocumentShelf {
-  const texts = (tenant: string) => `${prefix}documents:{${tenant}}:texts`;
-  const ids = (tenant: string) => `${prefix}documents:{${tenant}}:ids`;
-  const ask = <T>(call: () => Promise<T>) => askRedis(client, call);
-  return {
-    async put(tenant, id, json) {
-      const change = client.multi().hset(texts(tenant), idKey(id), json).zadd(ids(tenant), 0, idKey(id));
-      // A transaction that ran answers for each command by itself.
-      for (const [error] of (await ask(() => change.exec())) ?? []) if (error) throw error;
-    },
-    async get(tenant, id) {
-      return (await ask(() => client.hget(texts(tenant), idKey(id)))) ?? undefined;
-    },
-    async delete(tenant, id) {
-      await ask(() => client.zrem(ids(tenant), idKey(id)));
-      return (await ask(() => client.hdel(texts(tenant), idKey(id)))) > 0;
-    },
-    async listIds(tenant, after, limit) {
-      const start = after === undefined ? '-' : `(${idKey(after)}`;
-      const page = await ask(() => client.zrange(ids(tenant), start, '+', 'BYLEX', 'LIMIT', 0, limit));
-      return page.map(idOf);
-    },
-  };
-}
-
-/** Salts are secrets between tenants: only their hash is stored in keys. */
-function tenantOf(cacheSalt = ''): string {
-  return createHash('sha256').update(cacheSalt, 'utf8').digest('hex').slice(0, 32);
-}
-
-/** Hex keeps any id within the key alphabet and in the order of its UTF-8 bytes. */
-function idKey(id: string): string {
-  return Buffer.from(id, 'utf8').toString('hex');
-}
-
-function idOf(key: string): string {
-  return Buffer.from(key, 'hex').toString('utf8');
-}
-
-async function asked<T>(call: () => Promise<T>): Promise<T> {
+/** Asks a store. @throws BlockstitchError `store_failed` */
+export async function asked<T>(call: () => Promise<T>): Promise<T> {
   try {
     return await call();
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new BlockstitchError('store_failed', { reason }, { cause });
   }
+}
+
+function placeOf(tenant: string, id: string): string {
+  return `${tenant}/${idKey(id)}`;
+}
+
+/** @returns what keeps it from being the record of the id */
+function wrongIn(value: object, id: string): string | undefined {
+  const { id: own, text, segments, blocks } = value as Partial<DocumentRecord>;
+  if (own !== id) return 'it is the record of another id';
+  if (typeof text !== 'string' || !Array.isArray(segments) || !Array.isArray(blocks)) return 'fields are missing';
+  return undefined;
+}
+
+/** The block keys of the scope's tenant in the bytes of a damaged record. */
+function keysIn(bytes: Buffer, { tenant }: CacheScope): BlockKey[] {
+  const quoted = bytes.toString('latin1').matchAll(/"([0-9a-f]{64})"/g);
+  const tag = tenantTag(tenant);
+  return [...new Set(Array.from(quoted, ([, key = '']) => key))].filter((key) => key.startsWith(tag));
 }

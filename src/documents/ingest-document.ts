@@ -1,16 +1,28 @@
 /**
  * Ingesting one document: cut, prefill, store, register, in this order, so that what is registered is cached.
- * Knows the order and the identities; each step is a service's.
+ * A failure leaves no block that only this ingestion stored. Knows the order; each step is another's.
  */
 import { createHash } from 'node:crypto';
+import { scopeDigest } from '../cache/block-key.js';
+import type { CacheScope } from '../cache/tiers.js';
 import type { BlockReport } from '../engine/engine.js';
 import { BlockstitchError } from '../errors.js';
-import type { IngestBody } from '../server/schemas/document-schema.js';
-import type { Services } from '../server/services.js';
-import { checkDocumentText, segmentOptions } from './document-inputs.js';
+import type { PlanBlock } from '../prompt/prompt-plan.js';
+import type { Segment, SegmentOptions } from '../segment/segmenter.js';
+import type { CutsInUse } from './cuts-in-use.js';
+import { blockKeys, formName, type SharedParts } from './document-parts.js';
 import type { DocumentRecord } from './document-record.js';
+import { register } from './write-record.js';
 
-const MAX_METADATA = 16;
+/** A document as a client sends it. */
+export interface NewDocument {
+  /** Chosen by the client; made from the content where absent. */
+  id?: string;
+  title?: string;
+  text: string;
+  metadata?: Record<string, string>;
+  segmentation?: SegmentOptions;
+}
 
 export interface IngestProgress {
   signal: AbortSignal;
@@ -18,90 +30,113 @@ export interface IngestProgress {
   blockDone?(): void;
 }
 
-/** @throws BlockstitchError `empty_input`, `payload_too_large`, `invalid_request`: everything that can be told at once */
-export function checkIngest(services: Services, body: IngestBody): void {
-  checkDocumentText(body.text, 'text', services.config);
-  if (Object.keys(body.metadata ?? {}).length > MAX_METADATA) {
-    const reason = `\`metadata\` has more than ${MAX_METADATA} entries.`;
-    throw new BlockstitchError('invalid_request', { reason }, { param: 'metadata' });
-  }
+/** When a document was accepted, in the order of writes. */
+export interface Acceptance {
+  /** Unix time, milliseconds. */
+  atMs: number;
+  /** By a process that has ended since: what was accepted later is not replaced. */
+  earlier?: boolean;
+}
+
+export interface Ingested {
+  record: DocumentRecord;
+  /** Where each block came from, in order. */
+  reports: BlockReport[];
 }
 
 /** The id of a document: the client's, or one made from salt, title and text, so that equal documents are one. */
-export function documentId(body: IngestBody): string {
-  if (body.id !== undefined) return body.id;
+export function documentId({ salt }: CacheScope, { id, title = '', text }: NewDocument): string {
+  if (id !== undefined) return id;
   const hash = createHash('sha256');
-  for (const part of [body.cache_salt ?? '', body.title ?? '', body.text]) hash.update(`${part.length}:${part}`);
+  for (const part of [salt, title, text]) hash.update(`${part.length}:${part}`);
   return `doc-${hash.digest('hex').slice(0, 32)}`;
 }
 
 /**
- * Ingests a document; when it resolves, its blocks are cached and its record is durable.
+ * Ingests a document; when it resolves, its blocks are cached and its record is durable. The caller has the document's
+ * turn (see `KeyedQueue`).
  *
- * @returns the record, and where each block came from
  * @throws BlockstitchError what segmenting, the engine and the store throw; nothing is registered then
  */
 export async function ingestDocument(
-  services: Services,
-  body: IngestBody,
+  parts: SharedParts & { cuts: Pick<CutsInUse, 'unwritten' | 'written' | 'dropAfterUse'> },
+  scope: CacheScope,
+  document: NewDocument,
   progress: IngestProgress,
-): Promise<{ record: DocumentRecord; reports: BlockReport[] }> {
-  const { engine, prompts, metrics } = services;
-  const id = documentId(body);
-  const salt = body.cache_salt === undefined ? {} : { cacheSalt: body.cache_salt };
-  const title = body.title === undefined ? {} : { title: body.title };
-  const segmentation = segmentOptions(body.segmentation);
-  const context = { tenant: body.cache_salt ?? '', signal: progress.signal };
-  const segments = await services.segment(body.text, segmentation, context);
-  const blocks = await prompts.documentBlocks({ id, ...title, text: body.text, segments }, context);
-  progress.total?.(blocks.length);
-  const reports = await engine.ingest(
-    blocks,
-    {
-      sinkTokenIds: prompts.sinkTokenIds,
-      scope: { tenant: '', salt: body.cache_salt ?? '' },
-      onBlock: (report) => {
-        metrics.ingested(report.origin);
-        progress.blockDone?.();
-      },
-    },
-    progress.signal,
-  );
-  const record: DocumentRecord = {
-    id,
-    ...title,
-    text: body.text,
-    ...(body.metadata === undefined ? {} : { metadata: body.metadata }),
-    ...salt,
-    segmentation,
-    createdAt: Math.floor(Date.now() / 1000),
-    segments: segments.map(({ start, end, tokens }) => ({ start, end, tokens })),
-    blocks: reports.map((report, index) => {
-      const { start = 0, end = body.text.length } = blocks[index]?.source ?? {};
-      return { hash: report.key, tokens: report.tokens, start, end };
-    }),
-  };
-  const replaced = await services.documents.get(id, body.cache_salt);
-  await services.documents.put(record);
-  await dropOrphans(services, replaced, record);
-  return { record, reports };
-}
-
-/** Forgets a document and drops its blocks from every tier; another document with equal text has them computed anew. */
-export async function forgetDocument(services: Services, id: string, cacheSalt: string | undefined): Promise<void> {
-  const record = await services.documents.get(id, cacheSalt);
-  if (!record || !(await services.documents.delete(id, cacheSalt))) {
-    throw new BlockstitchError('document_not_found', { id }, { param: 'id' });
+  accepted: Acceptance,
+): Promise<Ingested> {
+  const { registry, prompts, unnamed, cuts } = parts;
+  const { signal } = progress;
+  const id = documentId(scope, document);
+  const found = await registry.find(scope, id);
+  if (accepted.earlier && found.state === 'found' && (found.record.acceptedMs ?? 0) > accepted.atMs) {
+    return { record: found.record, reports: [] };
   }
-  await services.cache.forget({ keys: record.blocks.map(({ hash }) => hash) });
+  const { title, text, metadata, segmentation = {} } = document;
+  const context = { tenant: scopeDigest(scope), signal };
+  const segments = await parts.segment(text, segmentation, context);
+  const prompted = { id, ...(title === undefined ? {} : { title }), text, segments };
+  const blocks = await prompts.documentBlocks(prompted, context);
+  progress.total?.(blocks.length);
+  const claim = await unnamed.claim(await blockKeys(parts, blocks, scope));
+  try {
+    const reports = await computed(parts, scope, blocks, progress);
+    const made: DocumentRecord = {
+      id,
+      ...(title === undefined ? {} : { title }),
+      text,
+      ...(metadata === undefined ? {} : { metadata }),
+      segmentation,
+      createdAt: Math.floor(Date.now() / 1000),
+      acceptedMs: accepted.atMs,
+      segments: segments.map(span),
+      blocks: reports.map(({ key, tokens }, index) => {
+        const { start = 0, end = text.length } = blocks[index]?.source ?? {};
+        return { hash: key, tokens, start, end };
+      }),
+      form: formName(parts, scope),
+    };
+    const { record, orphans } = await register(parts, scope, made, cuts.unwritten(scope, id));
+    claim.named();
+    cuts.written(scope, id);
+    cuts.dropAfterUse(scope, id, orphans);
+    return { record, reports };
+  } catch (error) {
+    if (!goesOnLater(signal)) await claim.drop();
+    throw error;
+  } finally {
+    claim.end();
+  }
 }
 
-async function dropOrphans(
-  services: Services,
-  before: DocumentRecord | undefined,
-  after: DocumentRecord,
-): Promise<void> {
-  const kept = new Set(after.blocks.map(({ hash }) => hash));
-  const orphans = (before?.blocks ?? []).map(({ hash }) => hash).filter((hash) => !kept.has(hash));
-  if (orphans.length > 0) await services.cache.forget({ keys: orphans });
+function computed(
+  { engine, prompts, onBlock }: SharedParts,
+  scope: CacheScope,
+  blocks: readonly PlanBlock[],
+  { signal, blockDone }: IngestProgress,
+): Promise<BlockReport[]> {
+  const options = {
+    sinkTokenIds: prompts.sinkTokenIds,
+    scope,
+    onBlock: (report: BlockReport) => {
+      onBlock(report);
+      blockDone?.();
+    },
+  };
+  return engine.ingest(blocks, options, signal);
+}
+
+/** A job that is kept for the next start finds its blocks again then. */
+export class KeptForLater extends BlockstitchError {
+  constructor() {
+    super('shutting_down');
+  }
+}
+
+function goesOnLater(signal: AbortSignal): boolean {
+  return signal.aborted && signal.reason instanceof KeptForLater;
+}
+
+function span({ start, end, tokens }: Segment) {
+  return { start, end, tokens };
 }

@@ -1,125 +1,307 @@
 /**
- * Ingestions that run behind the client's back: their progress, their result, who listens.
- * Kept in memory, the finished ones for a while; knows nothing of how a document is ingested.
+ * Ingestions that run behind the client's back. A job is on the shelf before it is acknowledged, and open there until it
+ * has ended: what a process leaves undone, by a drain or by any other end, the next one takes over, as do other servers
+ * on the same store. Knows jobs, leases and time; how a document is ingested is `ingest-document.ts`'s.
  */
-import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { CacheScope } from '../cache/tiers.js';
 import { BlockstitchError } from '../errors.js';
+import type { DocumentLogger } from './document-parts.js';
+import { asked } from './document-registry.js';
+import { orderKey } from './document-shelf.js';
+import { type Acceptance, type IngestProgress, KeptForLater, type NewDocument } from './ingest-document.js';
+import { isPassing, type JobRecord, type JobState, jobError, newJobId, readJob, sealJob } from './job-record.js';
+import type { JobShelf } from './job-shelf.js';
+import type { KeyedQueue } from './keyed-queue.js';
+import { LiveJob, sameProgress } from './live-job.js';
+import { Slots } from './slots.js';
 
-export interface JobState {
-  id: string;
-  status: 'running' | 'done' | 'failed' | 'cancelled';
-  documentId: string;
-  /** Unix time, seconds. */
-  createdAt: number;
-  blocksDone: number;
-  blocksTotal: number;
-  error?: BlockstitchError;
+export interface IngestJobsParts {
+  shelf: JobShelf;
+  orders: KeyedQueue;
+  logger: DocumentLogger;
+  /** Open jobs of this process at most; one more is `queue_full`. */
+  maxOpen: number;
+  /** Ingests a document whose turn it is. */
+  ingest(scope: CacheScope, document: NewDocument, progress: IngestProgress, accepted: Acceptance): Promise<unknown>;
 }
 
-/** What the work behind a job tells it. */
-export interface JobProgress {
-  signal: AbortSignal;
-  total(blocks: number): void;
-  blockDone(): void;
-}
-
-interface Job {
-  state: JobState;
-  controller: AbortController;
-  listeners: Set<() => void>;
-  ended: Promise<void>;
-}
+/** Jobs at work at the same time; the others wait. */
+const SIDE_BY_SIDE = 4;
+/** Jobs that have ended and are remembered by this process. */
+const MAX_ENDED = 1000;
+/** A lease outlives some ticks that do not come through. */
+const LEASE_MS = 20_000;
+const TICK_MS = 5_000;
+/** Pause of a job that found no room. */
+const RETRY_MS = 250;
+/** A job that so many processes did not survive is given up. */
+const MAX_TAKEN_OVER = 5;
+/** How often a job of another server is looked at for who watches it. */
+const WATCH_MS = 1_000;
 
 export class IngestJobs {
-  private readonly jobs = new Map<string, Job>();
+  readonly #parts: IngestJobsParts;
+  readonly #jobs = new Map<string, LiveJob>();
+  readonly #slots = new Slots(SIDE_BY_SIDE);
+  #timer: NodeJS.Timeout | undefined;
+  #closing = false;
 
-  /** @param keepEnded finished jobs that are remembered; the oldest are forgotten first */
-  constructor(private readonly keepEnded = 1000) {}
-
-  /** Starts `work` and returns at once. A rejection ends the job as failed (or cancelled). */
-  start(documentId: string, work: (progress: JobProgress) => Promise<unknown>): JobState {
-    const controller = new AbortController();
-    const state: JobState = {
-      id: `job-${randomUUID()}`,
-      status: 'running',
-      documentId,
-      createdAt: Math.floor(Date.now() / 1000),
-      blocksDone: 0,
-      blocksTotal: 0,
-    };
-    const listeners = new Set<() => void>();
-    const changed = () => {
-      for (const listener of [...listeners]) listener();
-    };
-    const ended = work({
-      signal: controller.signal,
-      total: (blocks) => {
-        state.blocksTotal = blocks;
-        changed();
-      },
-      blockDone: () => {
-        state.blocksDone += 1;
-        changed();
-      },
-    }).then(
-      () => {
-        state.status = 'done';
-      },
-      (error: unknown) => {
-        state.status = controller.signal.aborted ? 'cancelled' : 'failed';
-        state.error =
-          error instanceof BlockstitchError ? error : new BlockstitchError('internal_error', {}, { cause: error });
-      },
-    );
-    this.jobs.set(state.id, { state, controller, listeners, ended: ended.then(changed) });
-    this.forgetOldest();
-    return state;
+  constructor(parts: IngestJobsParts) {
+    this.#parts = parts;
   }
 
-  get running(): number {
+  /** Open jobs of this process. */
+  get open(): number {
     let count = 0;
-    for (const { state } of this.jobs.values()) if (state.status === 'running') count += 1;
+    for (const { isOpen } of this.#jobs.values()) if (isOpen) count += 1;
     return count;
   }
 
-  get(id: string): JobState | undefined {
-    return this.jobs.get(id)?.state;
-  }
-
-  /** Yields the job's state now and after each change, until it has ended. */
-  async *watch(id: string, signal: AbortSignal): AsyncGenerator<JobState> {
-    const job = this.jobs.get(id);
-    if (!job) return;
-    let wake: () => void = () => {};
-    const listener = () => wake();
-    job.listeners.add(listener);
-    signal.addEventListener('abort', listener, { once: true });
+  /**
+   * Accepts a job: it is durable when this resolves.
+   * @throws BlockstitchError `queue_full`, `store_failed`, `shutting_down`
+   */
+  async start(scope: CacheScope, documentId: string, document: NewDocument): Promise<JobState> {
+    const { shelf, maxOpen } = this.#parts;
+    if (this.#closing) throw new BlockstitchError('shutting_down');
+    if (this.open > maxOpen) throw new BlockstitchError('queue_full', { waiting: this.open, limit: maxOpen });
+    const acceptedMs = Date.now();
+    const state: JobState = {
+      id: newJobId(),
+      status: 'running',
+      documentId,
+      createdAt: Math.floor(acceptedMs / 1000),
+      blocksDone: 0,
+      blocksTotal: 0,
+    };
+    const job = new LiveJob({ state, scope, acceptedMs, document, takenOver: 0 }, false);
+    this.#jobs.set(state.id, job);
     try {
-      while (!signal.aborted) {
-        const change = new Promise<void>((resolve) => {
-          wake = resolve;
-        });
-        const snapshot = { ...job.state };
-        yield snapshot;
-        if (snapshot.status !== 'running') return;
-        if (job.state.status === snapshot.status && job.state.blocksDone === snapshot.blocksDone) await change;
+      await asked(() => shelf.open(state.id, sealJob(job.record), LEASE_MS));
+    } catch (error) {
+      this.#jobs.delete(state.id);
+      throw error;
+    }
+    this.#run(job, document);
+    return { ...state };
+  }
+
+  /** @returns undefined where the tenant has no such job @throws BlockstitchError `store_failed` */
+  async get(tenant: string, id: string): Promise<JobState | undefined> {
+    const record = await this.#find(tenant, id);
+    return record && { ...record.state };
+  }
+
+  /** Ends a job, wherever it runs, and waits for its end here. One that has ended stays as it is. */
+  async cancel(tenant: string, id: string): Promise<JobState | undefined> {
+    const record = await this.#find(tenant, id);
+    if (record === undefined) return undefined;
+    const job = this.#jobs.get(id);
+    if (job !== undefined) {
+      job.controller.abort(new BlockstitchError('client_closed'));
+      await job.ended;
+      return { ...job.state };
+    }
+    if (record.state.status !== 'running') return record.state;
+    const cancelled: JobRecord = { ...record, state: { ...record.state, status: 'cancelled' } };
+    await asked(() => this.#parts.shelf.end(id, sealJob(withoutDocument(cancelled))));
+    return cancelled.state;
+  }
+
+  /**
+   * Yields the job's state now and after each change, until it has ended.
+   * @throws BlockstitchError `shutting_down` where another process goes on with it
+   */
+  async *watch(tenant: string, id: string, signal: AbortSignal): AsyncGenerator<JobState> {
+    let last: JobState | undefined;
+    while (!signal.aborted) {
+      const job = this.#jobs.get(id);
+      const now = await this.get(tenant, id);
+      if (now === undefined) return;
+      if (last === undefined || !sameProgress(last, now)) {
+        last = now;
+        yield now;
+        continue;
       }
-    } finally {
-      job.listeners.delete(listener);
-      signal.removeEventListener('abort', listener);
+      if (now.status !== 'running') return;
+      if (job === undefined) await delay(WATCH_MS, undefined, { signal }).catch(() => undefined);
+      else if (job.kept) throw new BlockstitchError('shutting_down');
+      else if (sameProgress(now, job.state)) await job.changed(signal);
+    }
+    if (signal.reason instanceof BlockstitchError) throw signal.reason;
+  }
+
+  /** Takes over what other processes left undone, and goes on doing so. Call once, when documents can be ingested. */
+  async resume(): Promise<number> {
+    this.#timer ??= setInterval(() => {
+      this.tick().catch((error: unknown) => {
+        this.#parts.logger.warn({ reason: String(error) }, 'the jobs in the store could not be looked at');
+      });
+    }, TICK_MS).unref();
+    const taken = await this.#takeOver();
+    if (taken > 0) this.#parts.logger.info({ jobs: taken }, 'background ingestions go on that were not finished');
+    return taken;
+  }
+
+  /** Holds on to the leases of open jobs, lets go of those that ended or run elsewhere, and takes over what is left. */
+  async tick(): Promise<void> {
+    const { shelf } = this.#parts;
+    const listed = new Set(await shelf.listOpen());
+    const own = [...this.#jobs.values()].filter(({ isOpen }) => isOpen);
+    await Promise.all(
+      own.map(async ({ state: { id }, controller }) => {
+        if (!listed.has(id) && this.#jobs.get(id)?.isOpen && (await this.#endedElsewhere(id))) {
+          controller.abort(new BlockstitchError('client_closed'));
+        } else if (listed.has(id) && !(await shelf.lease(id, LEASE_MS))) controller.abort(new KeptForLater());
+      }),
+    );
+    if (!this.#closing) await this.#takeOver();
+  }
+
+  /**
+   * Takes no new jobs and gives the open ones time. What is not finished then stays on the shelf, for the next process.
+   * @returns how many were finished, and how many are kept
+   */
+  async drain(graceMs: number): Promise<{ finished: number; kept: number }> {
+    this.#closing = true;
+    clearInterval(this.#timer);
+    const open = [...this.#jobs.values()].filter(({ isOpen }) => isOpen);
+    if (open.length === 0) return { finished: 0, kept: 0 };
+    const all = Promise.all(open.map(({ ended }) => ended));
+    const waited = new AbortController();
+    const outOfTime = delay(graceMs, undefined, { signal: waited.signal }).catch(() => undefined);
+    await Promise.race([all, outOfTime]);
+    waited.abort();
+    for (const { controller } of open) controller.abort(new KeptForLater());
+    await all;
+    const kept = open.filter((job) => job.kept).length;
+    const counts = { finished: open.length - kept, kept };
+    const { logger } = this.#parts;
+    if (kept > 0) logger.warn(counts, 'background ingestions are kept in the store and go on after the next start');
+    else logger.info(counts, 'background ingestions are finished');
+    return counts;
+  }
+
+  async #find(tenant: string, id: string): Promise<JobRecord | undefined> {
+    const own = this.#jobs.get(id)?.record;
+    const bytes = own === undefined ? await asked(() => this.#parts.shelf.get(id)) : undefined;
+    const record = own ?? (bytes === undefined ? undefined : readJob(id, bytes));
+    return record?.scope.tenant === tenant ? record : undefined;
+  }
+
+  async #endedElsewhere(id: string): Promise<boolean> {
+    const bytes = await this.#parts.shelf.get(id);
+    return bytes !== undefined && readJob(id, bytes)?.state.status === 'cancelled';
+  }
+
+  async #takeOver(): Promise<number> {
+    const { shelf, maxOpen, logger } = this.#parts;
+    let taken = 0;
+    for (const id of await asked(() => shelf.listOpen())) {
+      if (this.#closing || this.open > maxOpen) break;
+      if (this.#jobs.has(id) || !(await asked(() => shelf.lease(id, LEASE_MS)))) continue;
+      const bytes = await asked(() => shelf.get(id));
+      const record = bytes === undefined ? undefined : readJob(id, bytes);
+      if (record?.document === undefined || record.takenOver >= MAX_TAKEN_OVER) {
+        logger.warn({ job: id }, record ? 'a job is given up: it was begun too often' : 'a damaged job is given up');
+        await asked(() => shelf.end(id, sealJob(givenUp(id, record))));
+        continue;
+      }
+      const { document, state } = record;
+      const again = { ...record, state: { ...state, blocksDone: 0 }, takenOver: record.takenOver + 1 };
+      await asked(() => shelf.open(id, sealJob(again), LEASE_MS));
+      const job = new LiveJob(again, true);
+      this.#jobs.set(id, job);
+      this.#run(job, document);
+      taken += 1;
+    }
+    return taken;
+  }
+
+  /** The document's turn is taken here, in the order in which jobs are accepted; work begins when there is a slot. */
+  #run(job: LiveJob, document: NewDocument): void {
+    const { scope, acceptedMs, state } = job.record;
+    const { signal } = job.controller;
+    const progress: IngestProgress = {
+      signal,
+      total: (blocksTotal) => job.change({ blocksTotal, blocksDone: 0 }),
+      blockDone: () => job.change({ blocksDone: job.state.blocksDone + 1 }),
+    };
+    const accepted: Acceptance = { atMs: acceptedMs, ...(job.earlier ? { earlier: true } : {}) };
+    const work = () => this.#patiently(() => this.#parts.ingest(scope, document, progress, accepted), signal);
+    const order = orderKey(scope, state.documentId);
+    job.ended = this.#parts.orders
+      .run(order, () => this.#slots.run(work, signal), signal)
+      .then(
+        () => this.#end(job, { status: 'done' }),
+        (error: unknown) => {
+          if (!signal.aborted) return this.#end(job, { status: 'failed', error: jobError(error) });
+          if (signal.reason instanceof KeptForLater) return this.#keep(job);
+          return this.#end(job, { status: 'cancelled' });
+        },
+      );
+  }
+
+  /** An accepted job does not fail because there is no room at the moment. */
+  async #patiently(work: () => Promise<unknown>, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      try {
+        await work();
+        return;
+      } catch (error) {
+        if (signal.aborted || !isPassing(error)) throw error;
+        await delay(RETRY_MS, undefined, { signal });
+      }
     }
   }
 
-  /** Aborts what is running and waits for it to end. */
-  async close(): Promise<void> {
-    for (const { controller } of this.jobs.values()) controller.abort(new BlockstitchError('shutting_down'));
-    await Promise.all([...this.jobs.values()].map(({ ended }) => ended));
+  /** The shelf knows first, then whoever watches. Where it cannot be told, the job runs once more after a restart. */
+  async #end(job: LiveJob, change: Partial<JobState>): Promise<void> {
+    const { id } = job.state;
+    const record = withoutDocument({ ...job.record, state: { ...job.state, ...change } });
+    try {
+      await this.#parts.shelf.end(id, sealJob(record));
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#parts.logger.warn({ job: id, reason }, 'the store could not be told that a job has ended');
+    }
+    delete job.record.document;
+    job.change(change);
+    this.#forgetOldest();
   }
 
-  private forgetOldest(): void {
-    for (const [id, { state }] of this.jobs) {
-      if (this.jobs.size <= this.keepEnded) return;
-      if (state.status !== 'running') this.jobs.delete(id);
+  /** Gives the job to whoever comes next. */
+  async #keep(job: LiveJob): Promise<void> {
+    const { shelf } = this.#parts;
+    const { id } = job.state;
+    job.kept = true;
+    try {
+      if (this.#closing) await shelf.open(id, sealJob({ ...job.record, takenOver: 0 }), LEASE_MS);
+      if (this.#closing) await shelf.release(id);
+    } catch {
+      // The lease runs out by itself.
+    }
+    if (!this.#closing) this.#jobs.delete(id);
+    job.wake();
+  }
+
+  #forgetOldest(): void {
+    for (const [id, { isOpen }] of this.#jobs) {
+      if (this.#jobs.size <= MAX_ENDED) return;
+      if (!isOpen) this.#jobs.delete(id);
     }
   }
+}
+
+function withoutDocument({ document: _document, ...record }: JobRecord): JobRecord {
+  return record;
+}
+
+function givenUp(id: string, record: JobRecord | undefined): JobRecord {
+  const reason = 'the server ended each time that the document was ingested';
+  const error = record ? jobError(new BlockstitchError('engine_failed', { reason })) : jobError(undefined);
+  const unknown: JobState = { id, status: 'failed', documentId: '', createdAt: 0, blocksDone: 0, blocksTotal: 0 };
+  const state: JobState = { ...(record?.state ?? unknown), status: 'failed', error };
+  return { state, scope: record?.scope ?? { tenant: '', salt: '' }, acceptedMs: record?.acceptedMs ?? 0, takenOver: 0 };
 }

@@ -5,6 +5,7 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify';
 import { type Config, trustedProxies } from '../config.js';
+import { MAX_ID_BYTES } from '../documents/document-limits.js';
 import type { Lifecycle } from './lifecycle.js';
 import { loggingRequests } from './logged-request.js';
 import type { ServerMetrics } from './metrics/server-metrics.js';
@@ -49,7 +50,7 @@ export async function buildApp({ config, lifecycle, metrics, logger = false }: A
     frameworkErrors: answerFrameworkError,
     forceCloseConnections: 'idle',
     trustProxy: trustedProxies(config) ?? false,
-    routerOptions: { maxParamLength: 256, ignoreTrailingSlash: true },
+    routerOptions: { maxParamLength: MAX_ID_BYTES, ignoreTrailingSlash: true },
   }).withTypeProvider<TypeBoxTypeProvider>();
   app.setValidatorCompiler(validatorCompiler);
   app.server.maxConnections = config.maxConnections;

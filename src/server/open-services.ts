@@ -11,9 +11,11 @@ import { RedisStore } from '../cache/redis-store.js';
 import type { BlockShape } from '../cache/tiers.js';
 import { type Config, importedActivations } from '../config.js';
 import { usableCpus } from '../cpu-quota.js';
-import type { DocumentRecord } from '../documents/document-record.js';
-import { DocumentRegistry, lmdbShelf, redisShelf } from '../documents/document-registry.js';
-import { IngestJobs } from '../documents/ingest-jobs.js';
+import { Documents, type Shelves } from '../documents/documents.js';
+import { LmdbJobShelf } from '../documents/lmdb-job-shelf.js';
+import { LmdbShelf } from '../documents/lmdb-shelf.js';
+import { RedisJobShelf } from '../documents/redis-job-shelf.js';
+import { RedisShelf } from '../documents/redis-shelf.js';
 import { createSegmentation } from '../documents/segmentation.js';
 import { createEngine } from '../engine/create-engine.js';
 import type { Engine } from '../engine/engine.js';
@@ -107,6 +109,7 @@ export async function openServices(
       },
     });
     closers.push(() => cache.close());
+    closers.push(stores.close);
     metrics.brand = cache.brand;
     signal?.throwIfAborted();
     onProgress?.({ doing: 'loading the graph', done: 0, total: 1 });
@@ -130,6 +133,17 @@ export async function openServices(
     const engine = engines.length === 1 ? (engines[0] as Engine) : new EngineGroup(engines);
     const segment = createSegmentation(text, config, options.onNotice);
     const prompts = new PromptBuilder({ textService: text, sinkTokenIds: sinksOf(model) });
+    const documents = new Documents(stores.shelves, {
+      limits: { ...config, contextTokens: model.config.maxPositions },
+      engine,
+      cache,
+      prompts,
+      segment,
+      logger: logger ?? { info: () => undefined, warn: () => undefined },
+      onBlock: ({ origin }) => metrics.ingested(origin),
+    });
+    // First of all at the end: whatever is still written behind the back of requests.
+    closers.push(() => documents.settle());
     return {
       config,
       model,
@@ -139,8 +153,7 @@ export async function openServices(
       text: textServices(text),
       prompts,
       segment,
-      documents: new DocumentRegistry<DocumentRecord>(stores.documents),
-      jobs: new IngestJobs(),
+      documents,
       metrics,
       close: async (grace = 0) => {
         graceMs = grace;
@@ -159,21 +172,34 @@ export function sinksOf({ config }: ImportedModel): Int32Array {
   return config.bosTokenId === undefined ? new Int32Array(0) : Int32Array.of(config.bosTokenId);
 }
 
-async function openStores(
-  config: Config,
-  notice: (line: string) => void = () => undefined,
-): Promise<{ blocks: ByteStore; documents: ReturnType<typeof lmdbShelf> }> {
+interface OpenStores {
+  blocks: ByteStore;
+  shelves: Shelves;
+  /** Of the shelves; the cache closes the store of blocks. */
+  close: () => Promise<void>;
+}
+
+async function openStores(config: Config, notice: (line: string) => void = () => undefined): Promise<OpenStores> {
   if (config.redisUrl !== '') {
-    const client = connectRedis(config);
     const ttlSeconds = Math.ceil(config.redisTtlMs / 1000);
-    return { blocks: new RedisStore({ client, ttlSeconds }), documents: redisShelf(client) };
+    // Documents have a connection of their own: they do not wait behind the loads of blocks.
+    const client = connectRedis(config);
+    return {
+      blocks: new RedisStore({ client: connectRedis(config), ttlSeconds }),
+      shelves: { documents: new RedisShelf(client), jobs: new RedisJobShelf(client) },
+      close: async () => void (await client.quit().catch(() => client.disconnect())),
+    };
   }
   try {
     const store = await LmdbStore.open(config.storeDir, {
       maxBytes: config.storeMaxBytes,
       onCheck: () => notice(`the store in ${config.storeDir} was not closed: its files are checked first`),
     });
-    return { blocks: store, documents: lmdbShelf(store) };
+    return {
+      blocks: store,
+      shelves: { documents: new LmdbShelf(store), jobs: new LmdbJobShelf(store) },
+      close: async () => {},
+    };
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new BlockstitchError('config_invalid', { setting: '--store-dir', reason }, { cause });

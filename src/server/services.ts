@@ -4,10 +4,10 @@
  */
 import type { BlockCache } from '../cache/block-cache.js';
 import type { Config } from '../config.js';
-import type { DocumentRecord, RecordPage } from '../documents/document-record.js';
-import type { IngestJobs } from '../documents/ingest-jobs.js';
+import type { Documents } from '../documents/documents.js';
 import type { Engine } from '../engine/engine.js';
 import type { ImportedModel } from '../model/imported-model.js';
+import type { PromptDocument } from '../prompt/document-blocks.js';
 import type { PromptContext } from '../prompt/prompt-builder.js';
 import type { AttentionMode, PlanBlock, PromptPlan } from '../prompt/prompt-plan.js';
 import type { Segment, SegmentContext, SegmentOptions } from '../segment/segmenter.js';
@@ -38,15 +38,6 @@ export interface ChatMessage {
   content: string;
 }
 
-/** A document on its way into a prompt. */
-export interface PromptDocument {
-  id?: string;
-  title?: string;
-  text: string;
-  /** Spans that cover the text, with the ids of exactly their text where they are known. */
-  segments: readonly { start: number; end: number; tokenIds?: Int32Array }[];
-}
-
 export interface PromptServices {
   readonly sinkTokenIds: Int32Array;
   chat(
@@ -68,14 +59,6 @@ export interface PromptServices {
   documentBlocks(document: PromptDocument, context?: PromptContext): Promise<PlanBlock[]>;
 }
 
-/** Documents by id and tenant. A rejected write is `store_failed`; what `put` acknowledged is durable. */
-export interface DocumentStore {
-  put(record: DocumentRecord): Promise<void>;
-  get(id: string, cacheSalt?: string): Promise<DocumentRecord | undefined>;
-  delete(id: string, cacheSalt?: string): Promise<boolean>;
-  list(options: { after?: string; limit: number; cacheSalt?: string }): Promise<RecordPage>;
-}
-
 export interface Services {
   config: Config;
   model: ImportedModel;
@@ -88,8 +71,7 @@ export interface Services {
   prompts: PromptServices;
   /** Options absent from `options` come from the configuration. */
   segment(text: string, options: SegmentOptions, context?: SegmentContext): Promise<Segment[]>;
-  documents: DocumentStore;
-  jobs: IngestJobs;
+  documents: Documents;
   metrics: ServerMetrics;
   /** Ends engine and stores: running requests get `graceMs`. */
   close(graceMs?: number): Promise<void>;

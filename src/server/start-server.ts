@@ -69,6 +69,7 @@ export async function startServer(config: Config, options: StartOptions = {}): P
     (services) => {
       stopWatching = watchEngine(services.engine, { maxDownMs: config.maxDownMs, log: app.log, giveUp });
       lifecycle.ready(services);
+      resumeJobs(services, app);
       return services;
     },
     (error: unknown) => {
@@ -90,6 +91,11 @@ export async function startServer(config: Config, options: StartOptions = {}): P
   };
 }
 
+/** Goes on with what an earlier process was told to ingest. A store that cannot be asked now is asked again later. */
+function resumeJobs({ documents }: Services, { log }: FastifyInstance): void {
+  documents.jobs.resume().catch((error: unknown) => log.warn({ err: error }, 'background ingestions do not go on yet'));
+}
+
 /** The model's name in the API. */
 export function servedName(config: Config): string {
   return config.servedName === '' ? basename(config.model) : config.servedName;
@@ -104,7 +110,9 @@ async function closeAll(
 ): Promise<number> {
   loading.abort(new BlockstitchError('shutting_down'));
   const services = await ready.catch(() => undefined);
+  const jobs = services?.documents.jobs.drain(graceMs);
   const aborted = await lifecycle.drain(graceMs);
+  await jobs;
   await lifecycle.quiet(FLUSH_MS);
   await closeConnections(app);
   await services?.close(aborted > 0 ? 0 : graceMs);

@@ -6,12 +6,14 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { BlockCache } from '../../src/cache/block-cache.js';
 import { LmdbStore } from '../../src/cache/lmdb-store.js';
-import { DocumentRegistry, lmdbShelf } from '../../src/documents/document-registry.js';
+import { DocumentRegistry } from '../../src/documents/document-registry.js';
+import { LmdbShelf } from '../../src/documents/lmdb-shelf.js';
 import { createEngine } from '../../src/engine/create-engine.js';
 import { type Engine, GREEDY } from '../../src/engine/engine.js';
 import { importModel } from '../../src/model/import-model.js';
 import type { ImportedModel } from '../../src/model/imported-model.js';
 import type { PlanBlock } from '../../src/prompt/prompt-plan.js';
+import { documentRecord, putRecord, textOf } from '../support/document-records.js';
 import { RANDOM_SHAPES, writeRandomCheckpoint } from '../support/random-checkpoint.js';
 
 const ALL = { prefix: '' };
@@ -138,13 +140,13 @@ describe('a full disk', () => {
   test.skipIf(!mayMount)('refuses a document with its reason, and keeps those it had taken', async () => {
     const store = await LmdbStore.open(join(emptyDisk(), 'documents'));
     onTestFinished(() => store.close());
-    const registry = new DocumentRegistry<{ id: string; text: string }>(lmdbShelf(store));
+    const registry = new DocumentRegistry(new LmdbShelf(store));
     const taken: string[] = [];
     let error: unknown;
     while (error === undefined && taken.length < 100) {
       const id = `document-${taken.length}`;
       try {
-        await registry.put({ id, text: id.repeat(10_000) });
+        await putRecord(registry, documentRecord(id, { text: id.repeat(10_000) }));
         taken.push(id);
       } catch (reason) {
         error = reason;
@@ -152,7 +154,7 @@ describe('a full disk', () => {
     }
     expect(error).toMatchObject({ code: 'store_failed' });
     expect(String(error)).toContain('is full');
-    for (const id of taken) expect((await registry.get(id))?.text.length).toBe(id.length * 10_000);
+    for (const id of taken) expect((await textOf(registry, id))?.length).toBe(id.length * 10_000);
   });
 });
 

@@ -1,15 +1,15 @@
-/** Services over the fake engine: bytes for tokens, one segment per paragraph, documents in a map. */
+/** Services over the fake engine: bytes for tokens, one segment per paragraph, documents in memory. */
 import { type Config, loadConfig, type SettingName } from '../../src/config.js';
-import type { DocumentRecord } from '../../src/documents/document-record.js';
-import { IngestJobs } from '../../src/documents/ingest-jobs.js';
+import { Documents } from '../../src/documents/documents.js';
 import type { ImportedModel } from '../../src/model/imported-model.js';
 import type { PlanBlock } from '../../src/prompt/prompt-plan.js';
 import type { Segment } from '../../src/segment/segmenter.js';
 import { buildApp } from '../../src/server/app.js';
 import { Lifecycle } from '../../src/server/lifecycle.js';
 import { ServerMetrics } from '../../src/server/metrics/server-metrics.js';
-import type { DocumentStore, PromptServices, Services, TextServices } from '../../src/server/services.js';
+import type { PromptServices, Services, TextServices } from '../../src/server/services.js';
 import { FakeEngine } from './fake-engine.js';
+import { memoryShelves } from './memory-shelves.js';
 
 export const MODEL: ImportedModel = {
   name: 'tiny',
@@ -69,7 +69,7 @@ const text: TextServices = {
 };
 
 const documentBlocks: PromptServices['documentBlocks'] = async (document) =>
-  document.segments.map(
+  (document.segments ?? [{ start: 0, end: document.text.length }]).map(
     ({ start, end }, index): PlanBlock => ({
       tokenIds: ids((index === 0 && document.title ? `${document.title}\n` : '') + document.text.slice(start, end)),
       kind: 'document',
@@ -98,24 +98,6 @@ const prompts: PromptServices = {
   },
 };
 
-function memoryDocuments(): DocumentStore {
-  const records = new Map<string, DocumentRecord>();
-  const key = (id: string, salt = '') => `${salt}\u0000${id}`;
-  return {
-    put: async (record) => {
-      records.set(key(record.id, record.cacheSalt), record);
-    },
-    get: async (id, salt) => records.get(key(id, salt)),
-    delete: async (id, salt) => records.delete(key(id, salt)),
-    list: async ({ after = '', limit, cacheSalt }) => {
-      const all = [...records.values()]
-        .filter((record) => record.cacheSalt === cacheSalt && record.id > after)
-        .sort((a, b) => (a.id < b.id ? -1 : 1));
-      return { records: all.slice(0, limit), hasMore: all.length > limit };
-    },
-  };
-}
-
 /** Paragraphs, offsets covering the text. */
 export async function segmentParagraphs(value: string): Promise<Segment[]> {
   const ends = [...value.matchAll(/\n\n/g)].map((match) => match.index + 2);
@@ -132,6 +114,16 @@ export async function fakeApp(settings: Partial<Record<SettingName, string | num
   const engine = new FakeEngine();
   const metrics = new ServerMetrics(MODEL.name);
   const lifecycle = new Lifecycle();
+  const shelves = memoryShelves();
+  const documents = new Documents(shelves, {
+    limits: { ...config, contextTokens: MODEL.config.maxPositions },
+    engine,
+    cache: engine.cache,
+    prompts,
+    segment: segmentParagraphs,
+    logger: { info: () => undefined, warn: () => undefined },
+    onBlock: ({ origin }) => metrics.ingested(origin),
+  });
   const services: Services = {
     config,
     model: MODEL,
@@ -141,13 +133,12 @@ export async function fakeApp(settings: Partial<Record<SettingName, string | num
     text,
     prompts,
     segment: segmentParagraphs,
-    documents: memoryDocuments(),
-    jobs: new IngestJobs(),
+    documents,
     metrics,
     close: async () => engine.close(),
   };
   const app = await buildApp({ config, lifecycle, metrics });
   lifecycle.ready(services);
   await app.ready();
-  return { app, engine, lifecycle, services, config };
+  return { app, engine, lifecycle, services, config, shelves };
 }

@@ -1,8 +1,10 @@
 /**
  * With whom a request shares what is cached: `request.scope`, its tenant and its salt.
  * The salt comes from the body (`cache_salt`) or the header (`x-cache-salt`). It is a secret: it goes to no log and to no
- * URL that this server makes. Knows where salts stand; api-keys.ts knows the tenant.
+ * URL that this server makes, and only its digest goes further than this file.
+ * Knows where salts stand; api-keys.ts knows the tenant.
  */
+import { createHash } from 'node:crypto';
 import { Type } from '@fastify/type-provider-typebox';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
@@ -39,7 +41,7 @@ export const tenants = fp(
       if (route.schema?.tags?.some((tag) => SALTED.includes(tag))) route.schema = { headers, ...route.schema };
     });
     app.addHook('preHandler', async (request) => {
-      request.scope = { tenant: request.tenant, salt: saltOf(request) };
+      request.scope = { tenant: request.tenant, salt: hashed(saltOf(request)) };
     });
     done();
   },
@@ -56,6 +58,11 @@ function saltOf({ body, query, headers }: FastifyRequest): string {
   }
   if (others.some((other) => other !== salt)) throw invalid(`and the header \`${HEADER}\` name different salts`);
   return salt;
+}
+
+/** SHA-256 in hex; '' where there is no salt. */
+function hashed(salt: string): string {
+  return salt === '' ? '' : createHash('sha256').update(salt, 'utf8').digest('hex');
 }
 
 function field(part: unknown): unknown {

@@ -2,7 +2,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyRequest } from 'fastify';
 import { scopeDigest } from '../../cache/block-key.js';
-import { promptDocuments } from '../../documents/document-inputs.js';
 import { BlockstitchError } from '../../errors.js';
 import { promptTokens } from '../../prompt/prompt-plan.js';
 import { type ServerEvent, sendEventStream } from '../event-stream.js';
@@ -11,6 +10,7 @@ import { Choices } from '../generation/choices.js';
 import { checkPromptSize } from '../generation/prompt-limits.js';
 import { attentionMode, checkModel, repairOptions, streamError, unixSeconds } from '../generation/request-basics.js';
 import { choiceCount, samplingParams, stopStrings } from '../generation/sampling-params.js';
+import { segmentOptions } from '../generation/segment-options.js';
 import { refuseUnsupportedFields } from '../generation/unsupported-fields.js';
 import type { Lifecycle } from '../lifecycle.js';
 import {
@@ -39,6 +39,7 @@ const schema = {
         'context_exceeded',
         'model_not_found',
         'document_not_found',
+        'document_damaged',
         'store_failed',
         'client_closed',
       ],
@@ -50,7 +51,10 @@ export const chatCompletions: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }
   app.post('/v1/chat/completions', { schema }, async (request, reply) => {
     const services = lifecycle.services();
     const { body } = request;
-    const choices = await startChat(services, body, request);
+    const ended = new Promise<void>((resolve) => {
+      reply.raw.once('close', resolve);
+    });
+    const choices = await startChat(services, body, request, ended);
     const head = { id: `chatcmpl-${request.id}`, created: unixSeconds(), model: services.model.name };
     if (body.stream) {
       const chunks = chatChunks(choices, head, body, request.clientSignal);
@@ -76,6 +80,7 @@ async function startChat(
   services: Services,
   body: ChatBody,
   { id, clientSignal, scope }: Pick<FastifyRequest, 'id' | 'clientSignal' | 'scope'>,
+  ended: Promise<void>,
 ): Promise<Choices> {
   refuseUnsupportedFields(body);
   checkModel(services, body.model);
@@ -94,13 +99,13 @@ async function startChat(
     'messages',
     services.config,
   );
-  const documents = await promptDocuments(
-    services,
-    body.documents ?? [],
-    body.segmentation,
-    body.cache_salt,
-    clientSignal,
-  );
+  const documents = await services.documents.inputs({
+    scope,
+    documents: body.documents ?? [],
+    ...(body.segmentation === undefined ? {} : { segmentation: segmentOptions(body.segmentation) }),
+    signal: clientSignal,
+    ended,
+  });
   const plan = await services.prompts.chat({
     messages,
     documents,

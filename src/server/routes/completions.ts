@@ -2,7 +2,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyRequest } from 'fastify';
 import { scopeDigest } from '../../cache/block-key.js';
-import { checkDocumentCount, checkDocumentText } from '../../documents/document-inputs.js';
+import { checkDocumentCount, checkDocumentText } from '../../documents/document-limits.js';
 import { BlockstitchError } from '../../errors.js';
 import { promptTokens } from '../../prompt/prompt-plan.js';
 import { type ServerEvent, sendEventStream } from '../event-stream.js';

@@ -1,15 +1,17 @@
-/** /v1/documents: ingest, read, list and delete documents; /v1/jobs: ingestions that run in the background. */
+/** /v1/documents: ingest, read, list and delete documents. Background ingestions are jobs: routes/jobs.ts. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from '@fastify/type-provider-typebox';
+import { MAX_ID_BYTES } from '../../documents/document-limits.js';
 import type { DocumentRecord } from '../../documents/document-record.js';
-import { checkIngest, documentId, forgetDocument, ingestDocument } from '../../documents/ingest-document.js';
-import type { BlockReport } from '../../engine/engine.js';
+import type { NewDocument } from '../../documents/ingest-document.js';
 import { BlockstitchError } from '../../errors.js';
+import { segmentOptions } from '../generation/segment-options.js';
 import type { Lifecycle } from '../lifecycle.js';
 import {
   DeletedSchema,
   DocumentListSchema,
   DocumentSchema,
+  type IngestBody,
   IngestBodySchema,
   JobSchema,
   ListQuerySchema,
@@ -17,11 +19,11 @@ import {
 } from '../schemas/document-schema.js';
 import { errorResponses } from '../schemas/error-schema.js';
 import { json } from '../schemas/response-forms.js';
-import type { Services } from '../services.js';
+import { wireOrigin } from '../wire-tiers.js';
 import { wireJob } from './jobs.js';
 
 const DEFAULT_PAGE = 20;
-const params = Type.Object({ id: Type.String({ minLength: 1, maxLength: 256 }) });
+const params = Type.Object({ id: Type.String({ minLength: 1, maxLength: MAX_ID_BYTES }) });
 const tags = ['documents'];
 
 const ingestSchema = {
@@ -31,7 +33,7 @@ const ingestSchema = {
   body: IngestBodySchema,
   response: {
     200: json(DocumentSchema, 'Every block is cached and stored.'),
-    202: json(JobSchema, 'With `background: true`: the job that does it.'),
+    202: json(JobSchema, 'With `background: true`: the job that does it. It goes on after a restart of the server.'),
     ...errorResponses(['body', 'engine'], ['empty_input', 'segmentation_invalid', 'store_failed', 'client_closed']),
   },
 };
@@ -53,63 +55,78 @@ const getSchema = {
   querystring: SaltQuerySchema,
   response: {
     200: json(DocumentSchema, 'The document.'),
-    ...errorResponses([], ['document_not_found', 'store_failed']),
+    ...errorResponses([], ['document_not_found', 'document_damaged', 'store_failed']),
   },
 };
 const deleteSchema = {
-  ...getSchema,
   operationId: 'deleteDocument',
-  summary: 'Forget a document and drop its blocks from every tier',
-  response: { ...getSchema.response, 200: json(DeletedSchema, 'Deleted.') },
+  tags,
+  summary: 'Drop a document and its blocks from every tier',
+  description:
+    'Blocks go first, then the document. After 503 `store_failed` the document is still there: the same call goes on. ' +
+    'It waits for an ingestion of the same id that was accepted before.',
+  params,
+  querystring: SaltQuerySchema,
+  response: {
+    200: json(DeletedSchema, 'Neither the document nor a block of it is left.'),
+    ...errorResponses([], ['document_not_found', 'store_failed', 'client_closed']),
+  },
 };
 
 export const documents: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }> = async (app, { lifecycle }) => {
   app.post('/v1/documents', { schema: ingestSchema }, async (request, reply) => {
-    const services = lifecycle.services();
-    const { body } = request;
-    checkIngest(services, body);
+    const { documents, config, cache } = lifecycle.services();
+    const { body, scope } = request;
+    const document = newDocument(body);
     if (body.background) {
-      const { config, jobs } = services;
-      if (jobs.running > config.maxQueue) {
-        throw new BlockstitchError('queue_full', { waiting: jobs.running, limit: config.maxQueue });
-      }
-      const job = jobs.start(documentId(body), (progress) => ingestDocument(services, body, progress));
+      const job = await documents.start(scope, document);
       return reply.code(202).header('location', `/v1/jobs/${job.id}`).send(wireJob(job));
     }
-    const { record, reports } = await ingestInTime(services, body, request.clientSignal);
-    return wireDocument(record, { reports });
+    const { record, reports } = await inTime(config.deadlineMs, request.clientSignal, (signal) =>
+      documents.ingest(scope, document, { signal }),
+    );
+    return wireDocument(record, { origins: reports.map(({ origin }) => wireOrigin(origin, cache.brand)) });
   });
 
   app.get('/v1/documents', { schema: listSchema }, async (request) => {
-    const { limit = DEFAULT_PAGE, after, cache_salt: cacheSalt } = request.query;
-    const { records, hasMore } = await lifecycle.services().documents.list({
-      limit,
-      ...(after === undefined ? {} : { after }),
-      ...(cacheSalt === undefined ? {} : { cacheSalt }),
-    });
-    const data = records.map((record) => wireDocument(record, { withBlocks: false }));
-    return { object: 'list', data, has_more: hasMore, last_id: records.at(-1)?.id ?? null };
+    const { limit = DEFAULT_PAGE, after } = request.query;
+    const { documents } = lifecycle.services();
+    const page = await documents.list(request.scope, { limit, ...(after === undefined ? {} : { after }) });
+    const data = page.records.map((record) => wireDocument(record, { withBlocks: false }));
+    return { object: 'list', data, damaged: page.damaged, has_more: page.hasMore, last_id: page.lastId ?? null };
   });
 
   app.get('/v1/documents/:id', { schema: getSchema }, async (request) => {
-    const { id } = request.params;
-    const record = await lifecycle.services().documents.get(id, request.query.cache_salt);
-    if (!record) throw new BlockstitchError('document_not_found', { id }, { param: 'id' });
+    const record = await lifecycle.services().documents.get(request.scope, request.params.id);
     return wireDocument(record, { withText: true });
   });
 
   app.delete('/v1/documents/:id', { schema: deleteSchema }, async (request) => {
     const { id } = request.params;
-    await forgetDocument(lifecycle.services(), id, request.query.cache_salt);
+    await lifecycle.services().documents.forget(request.scope, id, request.clientSignal);
     return { id, object: 'document.deleted', deleted: true };
   });
 };
 
-async function ingestInTime(services: Services, body: Parameters<typeof ingestDocument>[1], client: AbortSignal) {
-  const { deadlineMs } = services.config;
+function newDocument({ id, title, text, metadata, segmentation }: IngestBody): NewDocument {
+  return {
+    ...(id === undefined ? {} : { id }),
+    ...(title === undefined ? {} : { title }),
+    text,
+    ...(metadata === undefined ? {} : { metadata }),
+    segmentation: segmentOptions(segmentation),
+  };
+}
+
+/** @throws the client's reason where it goes first, BlockstitchError `deadline_exceeded` where the time is over */
+async function inTime<T>(
+  deadlineMs: number,
+  client: AbortSignal,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   const deadline = deadlineMs === 0 ? undefined : AbortSignal.timeout(deadlineMs);
   try {
-    return await ingestDocument(services, body, { signal: deadline ? AbortSignal.any([client, deadline]) : client });
+    return await work(deadline ? AbortSignal.any([client, deadline]) : client);
   } catch (error) {
     if (client.aborted) throw client.reason;
     if (deadline?.aborted) throw new BlockstitchError('deadline_exceeded', { deadlineMs }, { cause: error });
@@ -120,12 +137,12 @@ async function ingestInTime(services: Services, body: Parameters<typeof ingestDo
 interface WireExtras {
   withText?: boolean;
   withBlocks?: boolean;
-  reports?: readonly BlockReport[];
+  origins?: readonly string[];
 }
 
-function wireDocument(record: DocumentRecord, { withText = false, withBlocks = true, reports }: WireExtras = {}) {
+function wireDocument(record: DocumentRecord, { withText = false, withBlocks = true, origins }: WireExtras = {}) {
   const blocks = record.blocks.map((block, index) => {
-    const origin = reports?.[index]?.origin;
+    const origin = origins?.[index];
     return origin === undefined ? block : { ...block, origin };
   });
   return {

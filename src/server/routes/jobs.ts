@@ -1,7 +1,7 @@
-/** /v1/jobs/{id}: how far a background ingestion is, as JSON or as a stream of events. */
+/** /v1/jobs/{id}: how far a background ingestion is, as JSON or as a stream of events, and ending it. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from '@fastify/type-provider-typebox';
-import type { IngestJobs, JobState } from '../../documents/ingest-jobs.js';
+import type { JobState } from '../../documents/job-record.js';
 import { BlockstitchError } from '../../errors.js';
 import { type ServerEvent, sendEventStream } from '../event-stream.js';
 import { streamError } from '../generation/request-basics.js';
@@ -12,7 +12,7 @@ import { events, json } from '../schemas/response-forms.js';
 
 const params = Type.Object({ id: Type.String({ minLength: 1, maxLength: 256 }) });
 const tags = ['documents'];
-const jobErrors = errorResponses([], ['job_not_found']);
+const jobErrors = errorResponses([], ['job_not_found', 'store_failed']);
 
 const getSchema = {
   operationId: 'getJob',
@@ -29,17 +29,34 @@ const eventsSchema = {
   params,
   response: { 200: events(JobSchema, 'One event per change.'), ...jobErrors },
 };
+const cancelSchema = {
+  operationId: 'cancelJob',
+  tags,
+  summary: 'Cancel a background ingestion',
+  description: 'Answers with the state in which the job ended. A job that had ended before stays as it is.',
+  params,
+  response: { 200: json(JobSchema, 'The job, which has ended.'), ...jobErrors },
+};
 
 export const jobs: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }> = async (app, { lifecycle }) => {
   app.get('/v1/jobs/:id', { schema: getSchema }, async (request) => {
-    return wireJob(existing(lifecycle.services().jobs, request.params.id));
+    const { id } = request.params;
+    return wireJob(existing(await lifecycle.services().documents.jobs.get(request.scope.tenant, id), id));
   });
 
   app.get('/v1/jobs/:id/events', { schema: eventsSchema }, async (request, reply) => {
     const services = lifecycle.services();
-    const { id } = existing(services.jobs, request.params.id);
-    const changes = jobEvents(services.jobs, id, request.clientSignal);
+    const { jobs } = services.documents;
+    const { id } = request.params;
+    const { tenant } = request.scope;
+    existing(await jobs.get(tenant, id), id);
+    const changes = jobEvents(jobs.watch(tenant, id, request.clientSignal));
     return sendEventStream(reply, changes, streamError(services, request));
+  });
+
+  app.delete('/v1/jobs/:id', { schema: cancelSchema }, async (request) => {
+    const { id } = request.params;
+    return wireJob(existing(await lifecycle.services().documents.jobs.cancel(request.scope.tenant, id), id));
   });
 };
 
@@ -56,14 +73,14 @@ export function wireJob(job: JobState) {
   };
 }
 
-async function* jobEvents(table: IngestJobs, id: string, signal: AbortSignal): AsyncGenerator<ServerEvent> {
-  for await (const state of table.watch(id, signal)) {
+async function* jobEvents(states: AsyncIterable<JobState>): AsyncGenerator<ServerEvent> {
+  for await (const state of states) {
     yield { event: state.status === 'running' ? 'progress' : state.status, data: wireJob(state) };
   }
 }
 
-function existing(table: IngestJobs, id: string): JobState {
-  const job = table.get(id);
+/** A job of another tenant is not told from one that does not exist. */
+function existing(job: JobState | undefined, id: string): JobState {
   if (!job) throw new BlockstitchError('job_not_found', { id }, { param: 'id' });
   return job;
 }

@@ -1,7 +1,8 @@
 /** POST /v1/segment: how a text would be cut into blocks, without computing any. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { scopeDigest } from '../../cache/block-key.js';
-import { checkDocumentText, segmentOptions } from '../../documents/document-inputs.js';
+import { checkDocumentText } from '../../documents/document-limits.js';
+import { segmentOptions } from '../generation/segment-options.js';
 import type { Lifecycle } from '../lifecycle.js';
 import { SegmentAnswerSchema, SegmentBodySchema } from '../schemas/document-schema.js';
 import { errorResponses } from '../schemas/error-schema.js';

@@ -1,5 +1,6 @@
 /** /v1/chat/completions on the wire: OpenAI's request and answers, with `documents` and the `blockstitch` report. */
 import { type Static, Type } from '@fastify/type-provider-typebox';
+import { MAX_ID_BYTES } from '../../documents/document-limits.js';
 import { oneOf, SegmentationSchema, samplingProperties } from './sampling-schema.js';
 import { FinishReasonSchema, ReportSchema, UsageSchema } from './usage-schema.js';
 
@@ -19,7 +20,9 @@ export type MessageBody = Static<typeof MessageSchema>;
 /** Either `id` or `text`; the route says which is missing. */
 export const DocumentInputSchema = Type.Object(
   {
-    id: Type.Optional(Type.String({ minLength: 1, maxLength: 256, description: 'A document of /v1/documents.' })),
+    id: Type.Optional(
+      Type.String({ minLength: 1, maxLength: MAX_ID_BYTES, description: 'A document of /v1/documents.' }),
+    ),
     title: Type.Optional(
       Type.String({ maxLength: 1024, description: 'Placed before the text, as part of its first block.' }),
     ),

@@ -1,14 +1,17 @@
 /** /v1/documents, /v1/jobs and /v1/segment on the wire. */
 import { type Static, Type } from '@fastify/type-provider-typebox';
+import { MAX_ID_BYTES } from '../../documents/document-limits.js';
 import { CacheSaltSchema, oneOf, SegmentationSchema } from './sampling-schema.js';
 
 export const IngestBodySchema = Type.Object({
   id: Type.Optional(
     Type.String({
       minLength: 1,
-      maxLength: 256,
+      maxLength: MAX_ID_BYTES,
       pattern: '^[^\\x00-\\x1f\\x7f/?#]+$',
-      description: 'Chosen by the client; an id made from the content where absent. An existing document is replaced.',
+      description:
+        `At most ${MAX_ID_BYTES} bytes of UTF-8, neither "." nor "..". An id made from the content where absent. An ` +
+        'existing document is replaced.',
     }),
   ),
   title: Type.Optional(
@@ -54,8 +57,13 @@ export const DocumentSchema = Type.Object({
 export const DocumentListSchema = Type.Object({
   object: Type.Literal('list'),
   data: Type.Array(DocumentSchema),
-  has_more: Type.Boolean(),
-  last_id: Type.Union([Type.String(), Type.Null()], { description: 'Give it as `after` for the next page.' }),
+  damaged: Type.Array(Type.String(), {
+    description: 'Ids on this page whose records are damaged: POST them again, or DELETE them.',
+  }),
+  has_more: Type.Boolean({ description: 'Whether ids follow behind `last_id`.' }),
+  last_id: Type.Union([Type.String(), Type.Null()], {
+    description: 'The last id that was read. Give it as `after` for the next page.',
+  }),
 });
 
 export const DeletedSchema = Type.Object({
@@ -67,7 +75,9 @@ export const DeletedSchema = Type.Object({
 export const JobSchema = Type.Object({
   id: Type.String(),
   object: Type.Literal('job'),
-  status: oneOf(['running', 'done', 'failed', 'cancelled']),
+  status: oneOf(['running', 'done', 'failed', 'cancelled'], {
+    description: '`running` until it has ended, also while it waits.',
+  }),
   document_id: Type.String({ description: 'The id under which it will be found.' }),
   created_at: Type.Integer({ description: 'Unix time, seconds.' }),
   blocks_done: Type.Integer({ description: 'Blocks that are cached and stored.' }),
@@ -100,6 +110,6 @@ export const SegmentAnswerSchema = Type.Object({
 export const SaltQuerySchema = Type.Object({ cache_salt: Type.Optional(CacheSaltSchema) });
 export const ListQuerySchema = Type.Object({
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, description: '20 where absent.' })),
-  after: Type.Optional(Type.String({ maxLength: 256, description: 'Only documents after this id.' })),
+  after: Type.Optional(Type.String({ maxLength: MAX_ID_BYTES, description: 'Only documents after this id.' })),
   cache_salt: Type.Optional(CacheSaltSchema),
 });

@@ -9,7 +9,9 @@ import type { ByteStore } from '../../../src/cache/byte-store.js';
 import { LmdbStore } from '../../../src/cache/lmdb-store.js';
 import { RedisStore } from '../../../src/cache/redis-store.js';
 import type { BlockShape, BlockValue } from '../../../src/cache/tiers.js';
-import { DocumentRegistry, redisShelf } from '../../../src/documents/document-registry.js';
+import { DocumentRegistry } from '../../../src/documents/document-registry.js';
+import { RedisShelf } from '../../../src/documents/redis-shelf.js';
+import { documentRecord, putRecord, textOf } from '../../support/document-records.js';
 import { FaultyStore } from '../../support/faulty-store.js';
 import { startRedis, type TestRedis } from '../../support/redis-server.js';
 
@@ -245,10 +247,10 @@ test('Redis that is full refuses blocks and documents by name, and is still read
   expect(refused).toContain('OOM');
   expect(kept.length).toBeGreaterThan(0);
   for (const key of kept) expect((await cache.hold(key)).found).toBe(true);
-  const registry = new DocumentRegistry<{ id: string; text: string }>(redisShelf(full));
-  const put = registry.put({ id: 'a', text: 'x'.repeat(1_000_000) });
+  const registry = new DocumentRegistry(new RedisShelf(full));
+  const put = putRecord(registry, documentRecord('a', { text: 'x'.repeat(1_000_000) }));
   await expect(put).rejects.toMatchObject({ code: 'store_failed', status: 503 });
-  expect(await registry.get('a')).toBeUndefined();
+  expect(await textOf(registry, 'a')).toBeUndefined();
 });
 
 describe('LMDB', () => {

@@ -7,8 +7,11 @@ import { Cluster, Redis } from 'ioredis';
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
 import { connectRedis } from '../../../src/cache/connect-redis.js';
 import { RedisStore } from '../../../src/cache/redis-store.js';
+import { COMMON_SCOPE } from '../../../src/cache/tiers.js';
 import { loadConfig } from '../../../src/config.js';
-import { DocumentRegistry, redisShelf } from '../../../src/documents/document-registry.js';
+import { DocumentRegistry } from '../../../src/documents/document-registry.js';
+import { RedisShelf } from '../../../src/documents/redis-shelf.js';
+import { documentRecord, putRecord } from '../../support/document-records.js';
 import { freePort, startCluster, startRedis, startSentinel } from '../../support/redis-server.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'blockstitch-redis-'));
@@ -39,9 +42,10 @@ async function keepsBlocksAndDocuments(client: Redis | Cluster): Promise<void> {
   const lock = await store.lock('k1', 10_000);
   expect(await store.lock('k1', 10_000)).toBeUndefined();
   await lock?.release();
-  const registry = new DocumentRegistry<{ id: string }>(redisShelf(client));
-  for (const id of ['b', 'a']) await registry.put({ id });
-  expect(await registry.list({ limit: 5 })).toEqual({ records: [{ id: 'a' }, { id: 'b' }], hasMore: false });
+  const registry = new DocumentRegistry(new RedisShelf(client));
+  for (const id of ['b', 'a']) await putRecord(registry, documentRecord(id));
+  const page = await registry.list(COMMON_SCOPE, { limit: 5 });
+  expect(page).toMatchObject({ records: [{ id: 'a' }, { id: 'b' }], hasMore: false });
   expect(await store.delete(['k0', 'missing'])).toBe(1);
   expect(await store.clear()).toBe(50);
 }
@@ -122,7 +126,7 @@ test('a Redis that is not there is named, to blocks and to documents', async () 
   const client = connect({ REDIS_URL: `redis://127.0.0.1:${port}` });
   const reason = `Redis cannot be reached: connect ECONNREFUSED 127.0.0.1:${port}`;
   await expect(new RedisStore({ client, ttlSeconds: 0 }).get(['k'])).rejects.toThrow(reason);
-  await expect(new DocumentRegistry(redisShelf(client)).put({ id: 'a' })).rejects.toMatchObject({
+  await expect(new DocumentRegistry(new RedisShelf(client)).find(COMMON_SCOPE, 'a')).rejects.toMatchObject({
     code: 'store_failed',
     message: expect.stringContaining(reason),
   });

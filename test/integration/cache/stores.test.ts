@@ -8,12 +8,6 @@ import type { ByteStore } from '../../../src/cache/byte-store.js';
 import { LmdbStore } from '../../../src/cache/lmdb-store.js';
 import { RedisStore } from '../../../src/cache/redis-store.js';
 import type { BlockShape } from '../../../src/cache/tiers.js';
-import {
-  DocumentRegistry,
-  type DocumentShelf,
-  lmdbShelf,
-  redisShelf,
-} from '../../../src/documents/document-registry.js';
 import { startRedis, type TestRedis } from '../../support/redis-server.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'blockstitch-stores-'));
@@ -35,12 +29,12 @@ afterAll(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-const STORES: [string, () => ByteStore, () => DocumentShelf][] = [
-  ['lmdb', () => lmdb, () => lmdbShelf(lmdb)],
-  ['redis', () => new RedisStore({ client, ttlSeconds: 60 }), () => redisShelf(client)],
+const STORES: [string, () => ByteStore][] = [
+  ['lmdb', () => lmdb],
+  ['redis', () => new RedisStore({ client, ttlSeconds: 60 })],
 ];
 
-describe.each(STORES)('the %s store', (_, open, openShelf) => {
+describe.each(STORES)('the %s store', (_, open) => {
   test('gives back what was put, splits what is large, and forgets what is deleted', async () => {
     const store = open();
     const large = new Uint8Array(33 * 1024 * 1024).fill(7);
@@ -92,18 +86,6 @@ describe.each(STORES)('the %s store', (_, open, openShelf) => {
     if (!missed.found) await missed.release();
     expect(refused).toEqual(['payload checksum']);
     expect((await cache.statistics()).store).toMatchObject({ corrupt: 1, hits: 1, breaker: 'closed' });
-  });
-
-  test('keeps documents apart by tenant and lists them in pages', async () => {
-    const registry = new DocumentRegistry<{ id: string; cacheSalt?: string }>(openShelf());
-    for (const id of ['b', 'a', 'c']) await registry.put({ id });
-    await registry.put({ id: 'a', cacheSalt: 'other' });
-    expect(await registry.list({ limit: 2 })).toEqual({ records: [{ id: 'a' }, { id: 'b' }], hasMore: true });
-    expect(await registry.list({ limit: 2, after: 'b' })).toEqual({ records: [{ id: 'c' }], hasMore: false });
-    expect(await registry.list({ limit: 9, cacheSalt: 'other' })).toMatchObject({ records: [{ id: 'a' }] });
-    expect(await registry.delete('a')).toBe(true);
-    expect(await registry.delete('a')).toBe(false);
-    expect(await registry.get('a', 'other')).toBeDefined();
   });
 });
 

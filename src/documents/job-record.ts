@@ -1,0 +1,60 @@
+/** A background ingestion as it is kept and as it is shown: what to do, how far it is, how it ended. Data only. */
+import { randomBytes } from 'node:crypto';
+import type { CacheScope } from '../cache/tiers.js';
+import { BlockstitchError, type ErrorCode } from '../errors.js';
+import type { NewDocument } from './ingest-document.js';
+import { sealJson, unsealJson } from './sealed-json.js';
+
+export type JobStatus = 'running' | 'done' | 'failed' | 'cancelled';
+
+export interface JobState {
+  id: string;
+  /** `running`: accepted and not ended, also while it waits. */
+  status: JobStatus;
+  documentId: string;
+  /** Unix time, seconds. */
+  createdAt: number;
+  blocksDone: number;
+  blocksTotal: number;
+  error?: { code: ErrorCode; message: string };
+}
+
+export interface JobRecord {
+  state: JobState;
+  scope: CacheScope;
+  /** Unix time, milliseconds. */
+  acceptedMs: number;
+  /** What to ingest; absent once the job has ended. */
+  document?: NewDocument;
+  /** Times that a process took the job over and did not end in order. */
+  takenOver: number;
+}
+
+let lastMs = 0;
+
+/** Ids lie in the order in which they are made: within a process strictly, across processes by their clocks. */
+export function newJobId(): string {
+  lastMs = Math.max(lastMs + 1, Date.now());
+  return `job-${lastMs.toString(36).padStart(9, '0')}-${randomBytes(10).toString('hex')}`;
+}
+
+export function sealJob(job: JobRecord): Buffer {
+  return sealJson(job.state.id, job);
+}
+
+/** @returns undefined where the bytes are damaged */
+export function readJob(id: string, bytes: Buffer): JobRecord | undefined {
+  const unsealed = unsealJson(id, bytes);
+  return unsealed.ok && unsealed.sealed ? (unsealed.value as JobRecord) : undefined;
+}
+
+/** What a job says of its failure. */
+export function jobError(thrown: unknown): NonNullable<JobState['error']> {
+  const error = thrown instanceof BlockstitchError ? thrown : new BlockstitchError('internal_error');
+  return { code: error.code, message: error.message };
+}
+
+/** Whether a job that met this tries again by itself: there was no room, or the engine was just starting again. */
+export function isPassing(thrown: unknown): boolean {
+  return thrown instanceof BlockstitchError && (thrown.code === 'queue_full' || thrown.code === 'not_ready');
+}

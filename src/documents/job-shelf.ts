@@ -1,0 +1,21 @@
+/**
+ * Where jobs are kept, so that what was acknowledged goes on after any end of the process.
+ * A job is open until it has ended. Whoever holds its lease runs it. A shelf knows bytes, names and leases.
+ */
+export interface JobShelf {
+  /** Keeps an open job; the caller has its lease. Durable when it resolves. */
+  open(id: string, value: Buffer, leaseMs: number): Promise<void>;
+  /** Keeps how a job ended, for a while. It is open no more, and its lease is gone. */
+  end(id: string, value: Buffer): Promise<void>;
+  get(id: string): Promise<Buffer | undefined>;
+  /** Open jobs in the order of their ids, which is the order in which they were accepted. */
+  listOpen(): Promise<string[]>;
+  /** Takes the lease of an open job, or holds on to it. @returns false where somebody else has it */
+  lease(id: string, ms: number): Promise<boolean>;
+  /** Gives the lease back: another server may go on with the job at once. */
+  release(id: string): Promise<void>;
+}
+
+/** Jobs that have ended and are remembered by an embedded store, or for how long by Redis. */
+export const ENDED_JOBS_KEPT = 1000;
+export const ENDED_JOBS_SECONDS = 24 * 3600;

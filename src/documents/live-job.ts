@@ -1,0 +1,54 @@
+/** A job that this process runs: its state, who watches it, and the way to end it. Knows no shelf. */
+import type { JobRecord, JobState } from './job-record.js';
+
+export class LiveJob {
+  readonly record: JobRecord;
+  readonly controller = new AbortController();
+  /** Taken over from a process that has ended. */
+  readonly earlier: boolean;
+  /** Resolves when this process has nothing more to do with it. */
+  ended: Promise<void> = Promise.resolve();
+  /** Another process goes on with it. */
+  kept = false;
+  readonly #listeners = new Set<() => void>();
+
+  constructor(record: JobRecord, earlier: boolean) {
+    this.record = record;
+    this.earlier = earlier;
+  }
+
+  get state(): JobState {
+    return this.record.state;
+  }
+
+  get isOpen(): boolean {
+    return this.state.status === 'running';
+  }
+
+  change(change: Partial<JobState>): void {
+    Object.assign(this.state, change);
+    this.wake();
+  }
+
+  wake(): void {
+    for (const listener of [...this.#listeners]) listener();
+  }
+
+  /** Resolves with the next change, or when the signal aborts. */
+  async changed(signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
+    let done!: () => void;
+    const change = new Promise<void>((resolve) => {
+      done = resolve;
+    });
+    this.#listeners.add(done);
+    signal.addEventListener('abort', done, { once: true });
+    await change;
+    this.#listeners.delete(done);
+    signal.removeEventListener('abort', done);
+  }
+}
+
+export function sameProgress(one: JobState, other: JobState): boolean {
+  return one.status === other.status && one.blocksDone === other.blocksDone && one.blocksTotal === other.blocksTotal;
+}

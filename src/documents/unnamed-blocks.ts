@@ -1,0 +1,69 @@
+/**
+ * Blocks that are stored and that no record names yet: those of running ingestions.
+ * An ingestion that fails drops what only it brought into the store. What was there before, and what another ingestion
+ * counts on, stays. What cannot be dropped now is remembered and tried again later.
+ */
+import type { BlockCache } from '../cache/block-cache.js';
+import type { BlockKey } from '../cache/tiers.js';
+
+/** One running ingestion. Call `end` whatever becomes of it. */
+export interface Claim {
+  /** A record names the blocks now: nobody drops them any more. */
+  named(): void;
+  /** Drops what only this ingestion brought. Never rejects. */
+  drop(): Promise<void>;
+  end(): void;
+}
+
+/** Keys that wait for a store which takes deletes again. */
+const MAX_LEFT = 100_000;
+
+export class UnnamedBlocks {
+  readonly #cache: Pick<BlockCache, 'find' | 'forget'>;
+  /** For each running ingestion the keys that it brought. */
+  readonly #running = new Set<Set<BlockKey>>();
+  readonly #left = new Set<BlockKey>();
+
+  constructor(cache: Pick<BlockCache, 'find' | 'forget'>) {
+    this.#cache = cache;
+  }
+
+  /** Before blocks are computed. */
+  async claim(keys: readonly BlockKey[]): Promise<Claim> {
+    await this.retry(keys);
+    const brought = new Set<BlockKey>();
+    const others = [...this.#running];
+    this.#running.add(brought);
+    const places = await this.#cache.find(keys);
+    for (const [index, key] of keys.entries()) {
+      if (!places[index]?.tiers.includes('store') || others.some((other) => other.has(key))) brought.add(key);
+    }
+    return {
+      named: () => {
+        for (const running of this.#running) for (const key of keys) running.delete(key);
+      },
+      drop: async () => {
+        this.#running.delete(brought);
+        const own = [...brought].filter((key) => ![...this.#running].some((other) => other.has(key)));
+        await this.#forget(own);
+      },
+      end: () => void this.#running.delete(brought),
+    };
+  }
+
+  /** Drops what was left over before. @param except keys that are wanted again */
+  async retry(except: readonly BlockKey[] = []): Promise<void> {
+    for (const key of except) this.#left.delete(key);
+    if (this.#left.size > 0) await this.#forget([...this.#left]);
+  }
+
+  /** Drops blocks that no record names (any more); where the store refuses, later. */
+  async #forget(keys: readonly BlockKey[]): Promise<void> {
+    if (keys.length === 0) return;
+    const { failure } = await this.#cache.forget({ keys });
+    for (const key of keys) {
+      if (failure === undefined) this.#left.delete(key);
+      else if (this.#left.size < MAX_LEFT) this.#left.add(key);
+    }
+  }
+}
