@@ -112,10 +112,11 @@ export class Choices {
     const { deadlineMs } = this.services.config;
     const observer = this.services.metrics.request();
     this.observers.push(observer);
+    // The low 32 bits of a seed count; beyond 2^53 the sum would be that of the choice before.
     const request = {
       label: count === 1 ? label : `${label}-${index}`,
       plan,
-      sampling: sampling.seed === undefined ? sampling : { ...sampling, seed: sampling.seed + index },
+      sampling: sampling.seed === undefined ? sampling : { ...sampling, seed: (sampling.seed >>> 0) + index },
       scope,
       ...(repair === undefined ? {} : { repair }),
       ...(deadlineMs === 0 ? {} : { deadlineMs }),

@@ -1,7 +1,7 @@
 /** /v1/chat/completions on the wire: OpenAI's request and answers, with `documents` and the `blockstitch` report. */
 import { type Static, Type } from '@fastify/type-provider-typebox';
 import { MAX_ID_BYTES } from '../../documents/document-limits.js';
-import { oneOf, SegmentationSchema, samplingProperties } from './sampling-schema.js';
+import { oneOf, SegmentationSchema, samplingProperties, tokenCount } from './sampling-schema.js';
 import { FinishReasonSchema, ReportSchema, UsageSchema } from './usage-schema.js';
 
 const TextPartSchema = Type.Object({ type: Type.Literal('text'), text: Type.String() });
@@ -39,9 +39,7 @@ export const ChatBodySchema = Type.Object({
     Type.Array(DocumentInputSchema, { description: 'In the order in which they are stitched.' }),
   ),
   segmentation: Type.Optional(SegmentationSchema),
-  max_completion_tokens: Type.Optional(
-    Type.Integer({ minimum: 1, description: "OpenAI's newer name of `max_tokens`; wins over it." }),
-  ),
+  max_completion_tokens: tokenCount("OpenAI's newer name of `max_tokens`; wins over it."),
   logprobs: Type.Optional(Type.Boolean({ description: 'Report the log-probability of each token.' })),
   top_logprobs: Type.Optional(Type.Integer({ minimum: 0, maximum: 20, description: 'Needs `logprobs: true`.' })),
   response_format: Type.Optional(Type.Object({ type: Type.String({ description: 'Only `text`.' }) })),

@@ -1,12 +1,12 @@
 /** /v1/completions on the wire: OpenAI's request and answers, with `blocks` and the `blockstitch` report. */
 import { type Static, Type } from '@fastify/type-provider-typebox';
-import { samplingProperties } from './sampling-schema.js';
+import { samplingProperties, TokenIdSchema } from './sampling-schema.js';
 import { FinishReasonSchema, ReportSchema, UsageSchema } from './usage-schema.js';
 
 export const CompletionBodySchema = Type.Object({
   ...samplingProperties,
   prompt: Type.Optional(
-    Type.Union([Type.String(), Type.Array(Type.Integer({ minimum: 0 })), Type.Array(Type.String(), { maxItems: 1 })], {
+    Type.Union([Type.String(), Type.Array(TokenIdSchema), Type.Array(Type.String(), { maxItems: 1 })], {
       description: 'Text, token ids, or a list of one text. It is the final block.',
     }),
   ),

@@ -1,7 +1,9 @@
 /** The sampling fields that /v1/chat/completions and /v1/completions share, with OpenAI's names and ranges. */
 import { type Static, Type } from '@fastify/type-provider-typebox';
+import { SETTINGS, type SettingName } from '../../config.js';
 import { DEFAULT_REPAIR_CHOICE, REPAIR_CHOICES } from '../../engine/repair/repair-plan.js';
 import { MOST_BLOCK_TOKENS } from '../../segment/segment-limits.js';
+import type { NumberSetting } from '../../setting-kinds.js';
 
 /** A string that is one of `values`, as JSON Schema's `enum`. */
 export function oneOf<const V extends string>(values: readonly V[], options: object = {}) {
@@ -11,7 +13,17 @@ export function oneOf<const V extends string>(values: readonly V[], options: obj
 const blockTokens = (description: string) =>
   Type.Optional(Type.Integer({ minimum: 1, maximum: MOST_BLOCK_TOKENS, description }));
 
-const tokenCount = (description: string) => Type.Optional(Type.Integer({ minimum: 1, description }));
+/** The largest number of anything that the settings allow; what one server allows is told by the setting. */
+const most = (setting: SettingName) => (SETTINGS[setting] as NumberSetting).max;
+/** Token ids and counts are 32-bit numbers inside. */
+const MOST_INT32 = 2 ** 31 - 1;
+
+/** A token id; which ids a model has is told when it is used. */
+export const TokenIdSchema = Type.Integer({ minimum: 0, maximum: MOST_INT32 });
+
+/** New tokens at most. */
+export const tokenCount = (description: string) =>
+  Type.Optional(Type.Integer({ minimum: 1, maximum: most('maxTokens'), description }));
 
 const share = { minimum: 0, maximum: 1 };
 const RepairSchema = Type.Union(
@@ -66,12 +78,12 @@ export const samplingProperties = {
   model: Type.Optional(Type.String({ description: 'The served model; any other name is 404.' })),
   attention: Type.Optional(AttentionSchema),
   cache_salt: Type.Optional(CacheSaltSchema),
-  max_tokens: tokenCount('New tokens at most.'),
+  max_tokens: tokenCount('New tokens at most; the server allows so many: `--max-tokens`.'),
   temperature: Type.Optional(Type.Number({ minimum: 0, maximum: 2, description: '0 = greedy.' })),
   top_p: Type.Optional(
     Type.Number({ exclusiveMinimum: 0, maximum: 1, description: 'Only the likeliest tokens that make up this much.' }),
   ),
-  top_k: Type.Optional(Type.Integer({ minimum: -1, description: '0 or -1 = off.' })),
+  top_k: Type.Optional(Type.Integer({ minimum: -1, maximum: MOST_INT32, description: '0 or -1 = off.' })),
   min_p: Type.Optional(
     Type.Number({
       minimum: 0,
@@ -85,19 +97,19 @@ export const samplingProperties = {
   frequency_penalty: Type.Optional(
     Type.Number({ minimum: -2, maximum: 2, description: 'The same, once for each time it was generated.' }),
   ),
-  repetition_penalty: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 10, description: '1 = off.' })),
+  repetition_penalty: Type.Optional(Type.Number({ minimum: 0.01, maximum: 10, description: '1 = off.' })),
   seed: Type.Optional(
     Type.Integer({
       minimum: Number.MIN_SAFE_INTEGER,
       maximum: Number.MAX_SAFE_INTEGER,
-      description: 'The same seed draws the same answer; choice i takes seed + i.',
+      description: 'The same seed draws the same answer; choice i takes seed + i. The low 32 bits count.',
     }),
   ),
   stop: Type.Optional(
     Type.Union([Type.String(), Type.Array(Type.String())], { description: 'Generation ends before any of these.' }),
   ),
   stop_token_ids: Type.Optional(
-    Type.Array(Type.Integer({ minimum: 0 }), {
+    Type.Array(TokenIdSchema, {
       maxItems: 256,
       description: 'End the answer, as end-of-text tokens do.',
     }),
@@ -108,7 +120,13 @@ export const samplingProperties = {
       description: 'Added to the logit of each token id before sampling; at most 1024 ids.',
     }),
   ),
-  n: Type.Optional(Type.Integer({ minimum: 1, description: 'Choices to return.' })),
+  n: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: most('maxChoices'),
+      description: 'Choices to return; the server allows so many: `--max-choices`.',
+    }),
+  ),
   stream: Type.Optional(Type.Boolean({ description: 'Server-sent events instead of one answer.' })),
   stream_options: Type.Optional(
     Type.Object({
