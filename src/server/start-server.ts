@@ -18,8 +18,6 @@ export interface StartOptions {
   logger?: FastifyServerOptions['logger'];
   /** What loading is at, for a progress bar. */
   onProgress?: (progress: StartProgress) => void;
-  /** In place of the real services, for tests. */
-  open?: typeof openServices;
 }
 
 export interface RunningServer {
@@ -56,8 +54,7 @@ export async function startServer(config: Config, options: StartOptions = {}): P
     giveUp = resolve;
   });
   let stopWatching = () => {};
-  const open = options.open ?? openServices;
-  const ready = open(config, metrics, {
+  const ready = openServices(config, metrics, {
     signal: loading.signal,
     logger: app.log,
     onNotice: (line) => app.log.warn(line),
