@@ -13,6 +13,7 @@ interface BenchModule {
 /** Each name is a file of this folder. */
 const BENCHES: Record<string, string> = {
   cuda: 'on a GPU: cached documents against full prefill, and decode, at the shape of Llama-3.1-8B',
+  hostile: 'a small chat request beside clients that mean harm, against alone',
   kernel: 'single-query attention against what memory and multiply-adds allow',
   overhead: 'decode time outside ONNX Runtime, and the HTTP thread under load',
   repair: 'time to first token against the share of cached tokens that is computed again',
