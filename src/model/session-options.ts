@@ -1,9 +1,8 @@
 /**
- * How an imported graph is to be run by ONNX Runtime: options for InferenceSession.create.
- * Knows what the graph needs; which session runs where is the engine's.
+ * How ONNX Runtime runs an imported graph: options for InferenceSession.create.
+ * Knows what the graph needs; the engine decides which session runs where.
  */
 import type { InferenceSession } from 'onnxruntime-node';
-import type { ImportedModel } from './imported-model.js';
 
 /** Where a graph's tensors live. */
 export interface EngineDevice {
@@ -14,15 +13,10 @@ export interface EngineDevice {
 }
 
 /**
- * @param model an imported model
- * @param threads threads for matrix products, >= 1; the BlockAttention op brings its own
- * @param device the GPU to run on; absent: the CPU
+ * @param threads threads of a step, >= 1: matrix products use them, and the BlockAttention op
+ * @param device  the GPU to run on; absent: the CPU
  */
-export function sessionOptions(
-  _model: ImportedModel,
-  threads: number,
-  device?: EngineDevice,
-): InferenceSession.SessionOptions {
+export function sessionOptions(threads: number, device?: EngineDevice): InferenceSession.SessionOptions {
   const onGpu = device?.provider === 'cuda';
   return {
     // What CUDA cannot run (there should be nothing) falls back to the CPU.

@@ -47,7 +47,7 @@ export class ContextProbe {
     if (probePath === undefined) throw new Error('this model has no probe: it has one layer');
     const { InferenceSession } = await import('onnxruntime-node');
     try {
-      return await InferenceSession.create(probePath, sessionOptions(this.#model, this.#threads));
+      return await InferenceSession.create(probePath, sessionOptions(this.#threads));
     } catch (error) {
       this.#session = undefined;
       throw error;

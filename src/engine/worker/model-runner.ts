@@ -33,7 +33,7 @@ export class ModelRunner implements StepRunner {
    */
   static async create(model: ImportedModel, threads: number, device?: EngineDevice): Promise<ModelRunner> {
     const runtime = await import('onnxruntime-node');
-    const session = await runtime.InferenceSession.create(model.graphPath, sessionOptions(model, threads, device));
+    const session = await runtime.InferenceSession.create(model.graphPath, sessionOptions(threads, device));
     return new ModelRunner(session, runtime.Tensor, model.config.vocabSize);
   }
 

@@ -90,7 +90,6 @@ export const SegmentBodySchema = Type.Object({
   segmentation: Type.Optional(SegmentationSchema),
   include_text: Type.Optional(Type.Boolean({ description: "Repeat each block's text in the answer." })),
 });
-export type SegmentBody = Static<typeof SegmentBodySchema>;
 
 export const SegmentAnswerSchema = Type.Object({
   object: Type.Literal('list'),
@@ -107,9 +106,16 @@ export const SegmentAnswerSchema = Type.Object({
   ),
 });
 
-export const SaltQuerySchema = Type.Object({ cache_salt: Type.Optional(CacheSaltSchema) });
+/** URLs end up in logs: the header is the place for it. Taken for one more version. */
+const SaltInQuery = Type.String({
+  minLength: 1,
+  maxLength: 256,
+  deprecated: true,
+  description: 'Deprecated: send the header `x-cache-salt`.',
+});
+export const SaltQuerySchema = Type.Object({ cache_salt: Type.Optional(SaltInQuery) });
 export const ListQuerySchema = Type.Object({
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, description: '20 where absent.' })),
   after: Type.Optional(Type.String({ maxLength: MAX_ID_BYTES, description: 'Only documents after this id.' })),
-  cache_salt: Type.Optional(CacheSaltSchema),
+  cache_salt: Type.Optional(SaltInQuery),
 });
