@@ -126,10 +126,13 @@ function computed(
   return engine.ingest(blocks, options, signal);
 }
 
-/** A job that is kept for the next start finds its blocks again then. */
+/** Why a job is given up here and its blocks are left: it goes on at the next start, or on another server. */
 export class KeptForLater extends BlockstitchError {
-  constructor() {
+  readonly where: 'next start' | 'elsewhere';
+
+  constructor(where: KeptForLater['where']) {
     super('shutting_down');
+    this.where = where;
   }
 }
 

@@ -146,16 +146,9 @@ export class IngestJobs {
 
   /** Holds on to the leases of open jobs, lets go of those that ended or run elsewhere, and takes over what is left. */
   async tick(): Promise<void> {
-    const { shelf } = this.#parts;
-    const listed = new Set(await shelf.listOpen());
+    const listed = new Set(await this.#parts.shelf.listOpen());
     const own = [...this.#jobs.values()].filter(({ isOpen }) => isOpen);
-    await Promise.all(
-      own.map(async ({ state: { id }, controller }) => {
-        if (!listed.has(id) && this.#jobs.get(id)?.isOpen && (await this.#endedElsewhere(id))) {
-          controller.abort(new BlockstitchError('client_closed'));
-        } else if (listed.has(id) && !(await shelf.lease(id, LEASE_MS))) controller.abort(new KeptForLater());
-      }),
-    );
+    await Promise.all(own.map((job) => this.#holdOn(job, listed.has(job.state.id))));
     if (!this.#closing) await this.#takeOver();
   }
 
@@ -173,7 +166,7 @@ export class IngestJobs {
     const outOfTime = delay(graceMs, undefined, { signal: waited.signal }).catch(() => undefined);
     await Promise.race([all, outOfTime]);
     waited.abort();
-    for (const { controller } of open) controller.abort(new KeptForLater());
+    for (const { controller } of open) controller.abort(new KeptForLater('next start'));
     await all;
     const kept = open.filter((job) => job.kept).length;
     const counts = { finished: open.length - kept, kept };
@@ -190,9 +183,16 @@ export class IngestJobs {
     return record?.scope.tenant === tenant ? record : undefined;
   }
 
-  async #endedElsewhere(id: string): Promise<boolean> {
-    const bytes = await this.#parts.shelf.get(id);
-    return bytes !== undefined && readJob(id, bytes)?.state.status === 'cancelled';
+  async #holdOn({ state: { id }, controller }: LiveJob, listed: boolean): Promise<void> {
+    const { shelf } = this.#parts;
+    if (listed) {
+      if (!(await shelf.lease(id, LEASE_MS))) controller.abort(new KeptForLater('elsewhere'));
+      return;
+    }
+    const bytes = await shelf.get(id);
+    const status = bytes === undefined ? undefined : readJob(id, bytes)?.state.status;
+    if (status === 'cancelled') controller.abort(new BlockstitchError('client_closed'));
+    else if (status === 'done' || status === 'failed') controller.abort(new KeptForLater('elsewhere'));
   }
 
   async #takeOver(): Promise<number> {
@@ -237,7 +237,7 @@ export class IngestJobs {
         () => this.#end(job, { status: 'done' }),
         (error: unknown) => {
           if (!signal.aborted) return this.#end(job, { status: 'failed', error: jobError(error) });
-          if (signal.reason instanceof KeptForLater) return this.#keep(job);
+          if (signal.reason instanceof KeptForLater) return this.#keep(job, signal.reason);
           return this.#end(job, { status: 'cancelled' });
         },
       );
@@ -271,18 +271,20 @@ export class IngestJobs {
     this.#forgetOldest();
   }
 
-  /** Gives the job to whoever comes next. */
-  async #keep(job: LiveJob): Promise<void> {
+  /** Leaves the job to whoever comes next, or has it already. */
+  async #keep(job: LiveJob, { where }: KeptForLater): Promise<void> {
     const { shelf } = this.#parts;
     const { id } = job.state;
     job.kept = true;
-    try {
-      if (this.#closing) await shelf.open(id, sealJob({ ...job.record, takenOver: 0 }), LEASE_MS);
-      if (this.#closing) await shelf.release(id);
-    } catch {
-      // The lease runs out by itself.
+    if (where === 'elsewhere') this.#jobs.delete(id);
+    else {
+      try {
+        await shelf.open(id, sealJob({ ...job.record, takenOver: 0 }), LEASE_MS);
+        await shelf.release(id);
+      } catch {
+        // It is on the shelf as it was accepted, and its lease runs out by itself.
+      }
     }
-    if (!this.#closing) this.#jobs.delete(id);
     job.wake();
   }
 

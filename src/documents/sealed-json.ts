@@ -15,18 +15,14 @@ export type Unsealed = { ok: true; value: object; sealed: boolean } | { ok: fals
 /** @param place name under which the value is kept */
 export function sealJson(place: string, value: object): Buffer {
   const body = Buffer.from(JSON.stringify(value), 'utf8');
-  return Buffer.concat([Buffer.from(`${MAGIC}${checksum(place, body)}\n`, 'latin1'), body]);
+  return Buffer.concat([Buffer.from(header(place, body), 'latin1'), body]);
 }
 
 export function unsealJson(place: string, bytes: Buffer): Unsealed {
   if (bytes[0] === BRACE) return parse(bytes, false);
-  const header = bytes.toString('latin1', 0, HEADER_BYTES);
-  if (bytes.length < HEADER_BYTES || !header.startsWith(MAGIC)) return { ok: false, reason: 'its header is not one' };
   const body = bytes.subarray(HEADER_BYTES);
-  if (header.slice(MAGIC.length, -1) !== checksum(place, body)) {
-    return { ok: false, reason: 'its checksum does not hold' };
-  }
-  return parse(body, true);
+  const holds = bytes.toString('latin1', 0, HEADER_BYTES) === header(place, body);
+  return holds ? parse(body, true) : { ok: false, reason: 'its checksum does not hold' };
 }
 
 function parse(body: Buffer, sealed: boolean): Unsealed {
@@ -37,6 +33,7 @@ function parse(body: Buffer, sealed: boolean): Unsealed {
   }
 }
 
-function checksum(place: string, body: Buffer): string {
-  return createHash('sha256').update(`${place.length}:${place}`).update(body).digest('hex');
+function header(place: string, body: Buffer): string {
+  const sum = createHash('sha256').update(`${place.length}:${place}`).update(body).digest('hex');
+  return `${MAGIC}${sum}\n`;
 }
