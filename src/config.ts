@@ -15,7 +15,7 @@ export { type Config, PACKAGE_DIR, SETTINGS, type SettingName, settingLabel, sho
  * Reads every setting.
  *
  * @param values what the command line gave, as typed there or already of the setting's type
- * @param env    `process.env` unless a test gives its own
+ * @param env    `process.env`; tests give their own
  * @throws BlockstitchError `config_invalid` naming the first setting that cannot be used
  */
 export function loadConfig(
@@ -42,7 +42,7 @@ export function loadConfig(
   return loaded.apiKeysFile === '' ? loaded : { ...loaded, apiKeys: [...loaded.apiKeys, ...readKeys(loaded)] };
 }
 
-/** Type of hidden states that a model is imported with: float32 on a CPU; on a GPU the one asked for, or the checkpoint's own. */
+/** Type of the hidden states of an imported model: float32 on a CPU; on a GPU the setting, or the checkpoint's own. */
 export function importedActivations({
   device,
   activations,
@@ -51,7 +51,7 @@ export function importedActivations({
   return activations === 'auto' ? 'checkpoint' : activations;
 }
 
-/** True where the terminal must stay without colours (https://no-color.org). */
+/** True if the terminal must stay without colours (https://no-color.org). */
 export function colourOff(env: NodeJS.ProcessEnv = process.env): boolean {
   return (env.NO_COLOR ?? '') !== '';
 }
@@ -95,7 +95,7 @@ const EXPECTED = {
   milliseconds: 'a time such as 1500, 1500ms, 30s or 5m',
 };
 
-/** Whose x-forwarded-for is believed: nobody's, or that of some addresses; undefined where the setting names none. */
+/** The proxies whose x-forwarded-for is believed: false for none; undefined if the setting is not a list of addresses. */
 export function trustedProxies({ trustProxy }: Pick<Config, 'trustProxy'>): false | string[] | undefined {
   if (trustProxy === '') return false;
   const addresses = trustProxy.split(',').map((address) => address.trim());

@@ -278,7 +278,7 @@ export class BlockstitchError extends Error {
   }
 }
 
-/** Longest part of a message that comes from elsewhere: a client's words must not come back by the megabyte. */
+/** A client's words do not come back by the megabyte: longer ones are cut in messages. */
 const MAX_DETAIL_CHARACTERS = 1000;
 
 function fill(template: string, details: Record<string, string | number>): string {

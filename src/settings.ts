@@ -37,7 +37,12 @@ export const SETTINGS = {
     join(PACKAGE_DIR, 'models', 'demo'),
     'Hugging Face directory of the checkpoint',
   ),
-  servedName: text('--served-name', 'BLOCKSTITCH_SERVED_NAME', '', "model name in the API (the directory's name)"),
+  servedName: text(
+    '--served-name',
+    'BLOCKSTITCH_SERVED_NAME',
+    '',
+    "model name in the API; the directory's name if empty",
+  ),
   weights: choice(
     '--weights',
     'BLOCKSTITCH_WEIGHTS',
@@ -71,9 +76,17 @@ export const SETTINGS = {
     0,
     0,
     4096 * GiB,
-    'size of the KV pool; 0 takes 1 GiB of host memory, or what the model leaves free on a GPU',
+    'size of the KV pool; 0 takes 1 GiB of host memory, or on a GPU what the model leaves free',
   ),
-  threads: integer('--threads', 'BLOCKSTITCH_THREADS', 0, 0, 1024, 'threads', 'compute threads; 0: every usable CPU'),
+  threads: integer(
+    '--threads',
+    'BLOCKSTITCH_THREADS',
+    0,
+    0,
+    1024,
+    'threads',
+    'compute threads; 0 takes every usable CPU',
+  ),
   maxBatchTokens: integer(
     '--max-batch-tokens',
     'BLOCKSTITCH_MAX_BATCH_TOKENS',
@@ -97,7 +110,7 @@ export const SETTINGS = {
     'BLOCKSTITCH_ATTENTION',
     'auto',
     ['auto', 'block', 'full'],
-    "attention where a request names none; auto asks the checkpoint's config.json, else block",
+    "attention of requests that name none; auto takes the mode in the checkpoint's config.json, else block",
   ),
   storeDir: text('--store-dir', 'BLOCKSTITCH_STORE_DIR', join(CACHE_DIR, 'store'), 'directory of the LMDB store'),
   storeMaxBytes: bytes(
@@ -106,7 +119,7 @@ export const SETTINGS = {
     0,
     0,
     1024 * 1024 * GiB,
-    'size of the blocks in the LMDB store; 0 leaves it to the disk',
+    'most bytes of blocks in the LMDB store; 0 sets no limit but the disk',
   ),
   redisUrl: text(
     '--redis-url',
@@ -119,19 +132,19 @@ export const SETTINGS = {
     'BLOCKSTITCH_REDIS_MODE',
     'auto',
     ['auto', 'single', 'cluster', 'sentinel'],
-    'what the URLs are: one server, nodes of a cluster, or Sentinels; auto takes several for a cluster',
+    'what the URLs name: one server, nodes of a cluster, or Sentinels; auto takes several URLs for a cluster',
   ),
   redisMaster: text('--redis-master', 'BLOCKSTITCH_REDIS_MASTER', 'mymaster', 'master that the Sentinels watch'),
-  redisSentinelPassword: text(null, 'REDIS_SENTINEL_PASSWORD', '', 'password of the Sentinels themselves'),
+  redisSentinelPassword: text(null, 'REDIS_SENTINEL_PASSWORD', '', 'password of the Sentinels'),
   redisTtlMs: milliseconds(
     '--redis-ttl',
     'BLOCKSTITCH_REDIS_TTL',
     0,
     10 * 365 * 86_400_000,
-    'time that a block stays in Redis; 0 leaves eviction to Redis',
+    'time that a block stays in Redis; 0 lets Redis decide',
   ),
-  redisCa: text('--redis-ca', 'BLOCKSTITCH_REDIS_CA', '', "PEM file of the authority behind Redis' certificate"),
-  redisCert: text('--redis-cert', 'BLOCKSTITCH_REDIS_CERT', '', 'PEM file of the certificate shown to Redis'),
+  redisCa: text('--redis-ca', 'BLOCKSTITCH_REDIS_CA', '', "PEM file of the authority that signed Redis' certificate"),
+  redisCert: text('--redis-cert', 'BLOCKSTITCH_REDIS_CERT', '', 'PEM file of the certificate that is shown to Redis'),
   redisKey: text('--redis-key', 'BLOCKSTITCH_REDIS_KEY', '', 'PEM file of the key of --redis-cert'),
   hostTierBytes: bytes(
     '--host-tier',
@@ -152,7 +165,7 @@ export const SETTINGS = {
     flag: null,
     env: 'BLOCKSTITCH_API_KEYS',
     default: '',
-    help: 'comma-separated API keys; none means no key is asked for',
+    help: 'API keys, separated by commas; without any, no key is asked for',
   } satisfies SecretListSetting as SecretListSetting,
   apiKeysFile: text('--api-keys-file', 'BLOCKSTITCH_API_KEYS_FILE', '', 'file with one API key per line'),
   maxBodyBytes: bytes('--max-body', 'BLOCKSTITCH_MAX_BODY', 8 * MiB, KiB, GiB, 'size of a request body'),
@@ -197,7 +210,7 @@ export const SETTINGS = {
     1,
     1_048_576,
     'tokens',
-    'max_tokens a request may ask for',
+    'largest max_tokens of a request',
   ),
   defaultTokens: integer(
     '--default-tokens',
@@ -206,7 +219,7 @@ export const SETTINGS = {
     1,
     1_048_576,
     'tokens',
-    'max_tokens where a request names none, less where the context ends',
+    'max_tokens of requests that name none; less if the context ends before',
   ),
   maxStops: integer('--max-stops', 'BLOCKSTITCH_MAX_STOPS', 16, 1, 256, 'strings', 'stop strings in one request'),
   maxChoices: integer('--max-choices', 'BLOCKSTITCH_MAX_CHOICES', 8, 1, 128, 'choices', 'largest n of one request'),
@@ -216,7 +229,7 @@ export const SETTINGS = {
     'BLOCKSTITCH_DEADLINE',
     600_000,
     86_400_000,
-    'longest time for one request; 0 sets no deadline',
+    'longest time of one request; 0 sets no deadline',
   ),
   maxConnections: integer(
     '--max-connections',
@@ -234,7 +247,7 @@ export const SETTINGS = {
     0,
     1_000_000,
     'requests per minute',
-    'requests of one API key a minute, or of one address where there are no keys; 0 sets no limit',
+    'requests of one API key a minute, or of one address if there are no keys; 0 sets no limit',
   ),
   maxKeyFailures: integer(
     '--max-key-failures',
@@ -256,19 +269,19 @@ export const SETTINGS = {
     'BLOCKSTITCH_SEGMENTER',
     'auto',
     ['auto', 'structural', 'fixed', 'paragraphs', 'recursive', 'texttiling', 'embedding', 'semantic'],
-    'segmenter where a request names none',
+    'segmenter of requests that name none',
   ),
   segmenterDir: text(
     '--segmenter-dir',
     'BLOCKSTITCH_SEGMENTER_DIR',
     join(PACKAGE_DIR, 'models', 'segmenter'),
-    'directory of the trained segmenter; without its files `auto` means the structural one',
+    'directory of the trained segmenter; without its files, auto means structural',
   ),
   sentenceEncoder: text(
     '--sentence-encoder',
     'BLOCKSTITCH_SENTENCE_ENCODER',
     '',
-    'directory of an ONNX sentence encoder for the `embedding` segmenter; hashed n-grams where empty',
+    'directory of an ONNX sentence encoder for the embedding segmenter; hashed n-grams if empty',
   ),
   targetTokens: integer(
     '--target-tokens',
@@ -295,7 +308,13 @@ export const SETTINGS = {
     86_400_000,
     'time for which the engine may stay down before the process ends with exit code 1; 0 never ends it',
   ),
-  drainMs: milliseconds('--drain', 'BLOCKSTITCH_DRAIN', 30_000, 3_600_000, 'time that running requests get on SIGTERM'),
+  drainMs: milliseconds(
+    '--drain',
+    'BLOCKSTITCH_DRAIN',
+    30_000,
+    3_600_000,
+    'time that running requests get to finish on SIGTERM or SIGINT',
+  ),
   logLevel: choice(
     '--log-level',
     'BLOCKSTITCH_LOG_LEVEL',
@@ -327,7 +346,7 @@ export function shownDefault(setting: Setting): string {
   return String(setting.default);
 }
 
-/** How messages name a setting: by its flag, or by its environment name where it has no flag. */
+/** The name of a setting in messages: its flag, or its environment name if it has no flag. */
 export function settingLabel(name: SettingName): string {
   return SETTINGS[name].flag ?? SETTINGS[name].env;
 }

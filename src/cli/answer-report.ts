@@ -1,4 +1,4 @@
-/** How an answer's cost is shown: blocks with hit or miss, tokens, times. Knows the report, not who asked. */
+/** Shows the cost of an answer: blocks with hit or miss, tokens, times. Knows the report, not who asked. */
 import { formatMilliseconds } from '../units.js';
 import type { ChatResult } from './api-client.js';
 import { type Terminal, table } from './terminal.js';

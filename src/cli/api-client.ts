@@ -34,7 +34,7 @@ interface Chunk {
  *
  * @param url    the server, without /v1
  * @param onText called with each piece of the answer
- * @throws BlockstitchError with the server's code; `not_ready` where nobody listens
+ * @throws BlockstitchError with the server's code; `not_ready` if nobody listens
  */
 export async function askServer(
   url: string,
@@ -141,7 +141,7 @@ async function errorOf(response: Response): Promise<BlockstitchError> {
   return remoteError(body.error ?? { message: `HTTP ${response.status}`, code: 'engine_failed' });
 }
 
-/** The server's error under its own code; its message stands, however it was filled in there. */
+/** The server's error under its own code, with the message that the server made. */
 function remoteError({ message, code }: { message: string; code: string }): BlockstitchError {
   const known = (code in ERRORS ? code : 'engine_failed') as ErrorCode;
   const error = new BlockstitchError(known);

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * The command line: `blockstitch COMMAND`. Knows the commands by name; each is a file of commands/, which loads what it
- * runs only when it runs, so that help comes at once.
+ * The command line: `blockstitch COMMAND`. Knows the commands by name; each is a file of commands/. A command loads its
+ * code when it runs, so help comes at once.
  * Exit codes: 0 done, 1 failed, 2 wrong usage or settings.
  */
 import { Command, CommanderError } from 'commander';
@@ -53,5 +53,5 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
 }
 
 const code = await runCommand(process.argv.slice(2));
-// Native threads and idle sockets must not keep a finished command alive.
+// Native threads and idle sockets do not keep a finished command alive.
 process.exit(code);

@@ -1,4 +1,4 @@
-/** Settings as options of commands: the flags, help and values of src/config.ts, none of their meaning. */
+/** Settings as options of commands. Knows flags, help and values of settings, not what they do. */
 import { type Command, Option } from 'commander';
 import { type Config, loadConfig, SETTINGS, type SettingName, shownDefault } from '../config.js';
 import { BlockstitchError } from '../errors.js';
@@ -48,7 +48,7 @@ export function readSettings(command: Command, overrides: Parameters<typeof load
 }
 
 /**
- * A number that a flag which is no setting gives.
+ * Reads the number of a flag that is not a setting.
  *
  * @throws BlockstitchError `config_invalid` naming the flag
  */

@@ -1,5 +1,5 @@
 /**
- * What commands print with: colours where they are welcome, tables, and progress bars on stderr where it is a terminal.
+ * What commands print with: colours, tables, and progress bars. A terminal gets colours and bars, a pipe does not.
  * Answers go to stdout, everything else to stderr, so that output can be piped.
  */
 import { SingleBar } from 'cli-progress';
@@ -16,7 +16,7 @@ export interface Terminal {
   write(text: string): void;
   /** To stderr: what is going on. */
   note(line: string): void;
-  /** A bar on stderr; silent where stderr is no terminal. */
+  /** A bar on stderr; silent if stderr is not a terminal. */
   progress(label: string): ProgressBar;
 }
 

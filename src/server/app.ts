@@ -1,6 +1,12 @@
 /**
- * The HTTP application, assembled: what runs, and in which order, can be read here and only here.
- * It neither listens (start-server.ts) nor loads a model (open-services.ts).
+ * The HTTP application, assembled: this file shows what runs, and in which order. start-server.ts listens, open-services.ts
+ * loads the model.
+ *
+ * Words: route = a method and a path with its schemas; plugin = what every request passes; lifecycle = the server's state
+ * and its running requests; services = what routes use; scope = tenant and salt, who shares cached blocks with whom;
+ * drain = the time in which running requests may finish before the server ends; choice = one of the n answers of a request.
+ *
+ * Rooms: plugins/, routes/, schemas/ (the wire in TypeBox), generation/ (from a body to an answer), metrics/.
  */
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify';
@@ -37,7 +43,7 @@ export interface AppOptions {
   logger?: FastifyServerOptions['logger'];
 }
 
-/** Time in which a request must have arrived whole, headers and body: 408 after it. Answers may take as long as they do. */
+/** A request must have arrived whole, headers and body, in this time, else 408. Answers may take any time. */
 const REQUEST_READ_MS = 120_000;
 
 export async function buildApp({ config, lifecycle, metrics, logger = false }: AppOptions): Promise<FastifyInstance> {

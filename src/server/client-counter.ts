@@ -1,5 +1,5 @@
 /**
- * Counts events per client over a minute, in bounded memory. Knows names and time; what is counted is the caller's.
+ * Counts events per client over a minute, in bounded memory. Knows names and time; the caller knows what it counts.
  * A client keeps its count until its minute is over: new names never push an old one out. When the table is full, all
  * names that are new share one count.
  */

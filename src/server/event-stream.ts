@@ -1,6 +1,6 @@
 /**
- * Server-sent events over a fastify reply: one `data:` line per payload, `: keep-alive` while there is nothing to say.
- * Knows framing and backpressure; what the payloads mean is the routes' business.
+ * Server-sent events over a fastify reply: one `data:` line per payload, `: keep-alive` during silence.
+ * Knows framing and backpressure; the routes know what the payloads mean.
  */
 import { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
@@ -11,16 +11,16 @@ const KEEP_ALIVE_MS = 15_000;
 const HEADERS_MS = 10_000;
 
 export interface ServerEvent {
-  /** Sent as JSON, a string as it is. */
+  /** Sent as JSON; a string is sent as it is. */
   data: unknown;
-  /** `event:` line; without one the browser calls it `message`. */
+  /** The `event:` line. Browsers call an event without one `message`. */
   event?: string;
 }
 
 /**
  * Sends `events` as they come. When the client goes, the iterable is told to return.
  *
- * @param describeError what to send, as the last event, for a failure after the headers have gone out
+ * @param describeError makes the last event of a stream that fails after its headers have gone out
  * @throws what the iterable throws before that
  */
 export async function sendEventStream(

@@ -1,12 +1,12 @@
 /**
- * How much there is in a JSON text, told from its bytes before it is parsed: depth, values, numbers in lists.
- * Parsing, validating and describing what is wrong all take time by value; these bounds keep them off the event loop's
- * back. Knows JSON's punctuation; whether the text is JSON at all is the parser's business.
+ * Counts what is in a JSON text before it is parsed: depth, values, numbers in lists. Parsing, validating and describing
+ * errors take time per value, so these bounds keep the event loop free. Knows JSON's punctuation; the parser decides
+ * whether the text is JSON.
  */
 
 export interface JsonMeasure {
   depth: number;
-  /** Members of objects, and elements of lists that are no numbers. */
+  /** Members of objects, and elements of lists that are not numbers. */
   values: number;
   /** Numbers that stand in lists: token ids. */
   numbers: number;
@@ -54,7 +54,7 @@ export function measureJson(bytes: Buffer, limits: Readonly<JsonMeasure> = JSON_
 function endOfString(bytes: Buffer, from: number): number {
   let at = from;
   while (at < bytes.length) {
-    // Most strings are short; what is longer is searched natively, which pays from some dozens of bytes on.
+    // Most strings are short. A native search pays for strings of some dozens of bytes and more.
     for (const stop = Math.min(at + STEP, bytes.length); at < stop; at += 1) {
       const byte = bytes[at];
       if (byte === QUOTE) return at;

@@ -1,5 +1,5 @@
 /**
- * What state the server is in: starting, ready, draining, failed; and which requests are still running.
+ * The server's state (starting, ready, draining, failed) and the requests that are running.
  * Routes ask it for the services; start-server.ts moves it along. The engine has a state of its own. Knows no HTTP.
  */
 import { BlockstitchError } from '../errors.js';
@@ -51,7 +51,7 @@ export class Lifecycle {
     throw new BlockstitchError('not_ready', { reason: this.reason });
   }
 
-  /** The services whatever the state, for /metrics; undefined before they exist. */
+  /** The services in any state, for /metrics and /health; undefined before they exist. */
   servicesIfAny(): Services | undefined {
     return this.state.name === 'ready' || this.state.name === 'draining' ? this.state.services : undefined;
   }

@@ -1,8 +1,7 @@
 /**
  * Makes the real services from the configuration: model, text, prompts, segmenters, stores, engine.
- * Knows the order of making and closing; what each does is its room's.
+ * Knows the order of making and closing; each room knows what its service does.
  */
-
 import { BlockCache } from '../cache/block-cache.js';
 import type { ByteStore } from '../cache/byte-store.js';
 import { connectRedis } from '../cache/connect-redis.js';
@@ -47,10 +46,10 @@ export interface ServiceLogger {
 
 export interface OpenOptions {
   signal?: AbortSignal;
-  /** Told of what is survived: stores that fail, values that are damaged, a worker that ends. */
+  /** Told of stores that fail, values that are damaged and workers that end: the server goes on. */
   logger?: ServiceLogger;
   onProgress?: (progress: StartProgress) => void;
-  /** Told in a line what is not as usual but keeps nothing from working. */
+  /** Told, in one line each, of what is unusual but harmless. */
   onNotice?: (line: string) => void;
 }
 
@@ -166,7 +165,7 @@ export async function openServices(
   }
 }
 
-/** Sinks are the checkpoint's; else the BOS token, else none (design, section 3). */
+/** The checkpoint's sinks; else the BOS token; else none. */
 export function sinksOf({ config }: ImportedModel): Int32Array {
   if (config.blockAttention) return Int32Array.from(config.blockAttention.sinkTokenIds);
   return config.bosTokenId === undefined ? new Int32Array(0) : Int32Array.of(config.bosTokenId);

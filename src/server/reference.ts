@@ -1,6 +1,6 @@
 /**
- * The reference parts of docs/: routes with their fields, errors, settings, metrics, as Markdown tables made from what
- * the program itself uses. They stand between marks in hand-written pages. Knows tables; the guides around them are prose.
+ * Makes the reference parts of docs/ as Markdown tables from what the program itself uses: routes with their fields,
+ * errors, settings, metrics. They stand between marks in hand-written pages. Knows tables, no prose.
  */
 import { homedir } from 'node:os';
 import { PACKAGE_DIR, SETTINGS, shownDefault } from '../config.js';
@@ -8,7 +8,7 @@ import { ERRORS } from '../errors.js';
 import type { Setting } from '../setting-kinds.js';
 import { ServerMetrics } from './metrics/server-metrics.js';
 
-/** What of an OpenAPI document is read here. */
+/** The part of an OpenAPI document that is read here. */
 export interface ApiDocument {
   paths: Record<string, Record<string, Operation>>;
 }

@@ -1,6 +1,6 @@
 /**
- * What the routes stand on: the model, the engine, text, prompts, segmenters and documents behind small interfaces.
- * open-services.ts makes the real ones; tests make fakes. Knows no HTTP.
+ * What the routes use: the model, the engine, text, prompts, segmenters and documents behind small interfaces.
+ * open-services.ts makes the real ones, tests make fakes. Knows no HTTP.
  */
 import type { BlockCache } from '../cache/block-cache.js';
 import type { Config } from '../config.js';
@@ -15,9 +15,9 @@ import type { ServerMetrics } from './metrics/server-metrics.js';
 
 export interface TextServices {
   encode(text: string): Promise<Int32Array>;
-  /** One token on its own: what logprobs show. */
+  /** One token as text, as logprobs show it. */
   tokenText(tokenId: number): string;
-  /** The token's UTF-8 bytes, also where they are only part of a character. */
+  /** The token's UTF-8 bytes, which may be part of a character. */
   tokenBytes(tokenId: number): number[];
   /** Turns a stream of ids into text; holds back bytes until they are whole characters. */
   detokenizer(): { push(tokenId: number): string; flush(): string };
@@ -62,7 +62,7 @@ export interface PromptServices {
 export interface Services {
   config: Config;
   model: ImportedModel;
-  /** Attention where a request names none. */
+  /** Attention of requests that name none. */
   defaultAttention: AttentionMode;
   engine: Engine;
   /** Where blocks are kept. */

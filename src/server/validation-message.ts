@@ -1,11 +1,11 @@
-/** One sentence and a field name out of the validator's findings. Knows JSON Schema keywords, no route. */
+/** Makes one sentence and a field name from the validator's findings. Knows JSON Schema keywords, no route. */
 import type { FastifySchemaValidationError } from 'fastify';
 
 /**
- * Picks the finding that is deepest in the value: of a union's alternatives that is the one nearest to what was meant.
+ * Picks the finding that is deepest in the value. Of a union's alternatives, that one is nearest to what was meant.
  *
  * @param context `body`, `querystring`, `params` or `headers`
- * @returns `param` in the form `messages[0].content`, absent where the whole value is meant
+ * @returns `param` in the form `messages[0].content`, absent if the whole value is meant
  */
 export function describeValidation(
   findings: readonly FastifySchemaValidationError[],

@@ -1,6 +1,6 @@
 /**
  * Validates requests against their TypeBox schemas, and describes what is wrong in bounded time: a list of a hundred
- * thousand wrong elements is described by one of them. Knows lists and findings; words are `validation-message.ts`'s.
+ * thousand wrong elements is described by one of them. Knows lists and findings; `validation-message.ts` has the words.
  */
 import type { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox';
 import type { FastifySchemaCompiler } from 'fastify';

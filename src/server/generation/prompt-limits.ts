@@ -1,4 +1,4 @@
-/** The bounds on what a request sends besides its documents: the size of its messages or prompt. Knows bytes only. */
+/** Bounds the size of a request's messages, or of its prompt. Knows bytes only. */
 import { type Config, settingLabel } from '../../config.js';
 import { BlockstitchError } from '../../errors.js';
 import { formatBytes } from '../../units.js';

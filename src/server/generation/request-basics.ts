@@ -15,7 +15,7 @@ export function checkModel(services: Services, model: string | undefined): void 
   }
 }
 
-/** The mode of the request's plan; a repair of everything is full attention. */
+/** The attention of the request's plan. Repairing everything is full attention. */
 export function attentionMode(services: Services, body: SamplingBody): AttentionMode {
   const { attention } = body;
   if (attention === undefined) return services.defaultAttention;
@@ -35,7 +35,7 @@ export function repairOptions({ attention }: SamplingBody): { repair?: RepairOpt
   return { repair: { share: repair.share, by: repair.by ?? DEFAULT_REPAIR_CHOICE } };
 }
 
-/** For failures after the headers of an event stream have gone out. */
+/** Makes the last event of a stream that fails after its headers have gone out. */
 export function streamError(services: Services, request: FastifyRequest): (thrown: unknown) => ServerEvent {
   return (thrown) => {
     const error = translate(thrown, request, services.config);

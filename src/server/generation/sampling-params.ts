@@ -13,11 +13,11 @@ const MAX_STOP_CHARACTERS = 1024;
 
 export interface SamplingInput {
   body: SamplingBody;
-  /** The field and value that bound new tokens, where the request has one. */
+  /** The field that bounds new tokens, with its value, if the request has one. */
   maxTokens?: { field: string; value: number };
   topLogprobs?: number;
   promptTokens: number;
-  /** The field that holds the prompt: what is to blame where it alone fills the context. */
+  /** The field that holds the prompt. The error names it if the prompt alone fills the context. */
   promptField: 'messages' | 'prompt';
 }
 

@@ -1,12 +1,12 @@
 /**
- * Request fields that other servers know and that would change the answer's meaning here: refused by name.
- * Fields that are in neither list nor schema are ignored, as OpenAI-compatible servers do.
+ * Refuses by name the request fields that other servers know, that change what an answer means, and that are not
+ * supported here. Fields that are neither here nor in the schema are ignored, as OpenAI-compatible servers do.
  */
 import { BlockstitchError } from '../../errors.js';
 
 type Body = Record<string, unknown>;
 
-/** Each returns true for a value that asks for something which this server does not do. */
+/** Each returns true for a value that this server cannot honour. */
 const UNSUPPORTED: Record<string, (value: unknown, body: Body) => boolean> = {
   tools: (value) => !Array.isArray(value) || value.length > 0,
   tool_choice: (value) => value !== 'none' && value !== 'auto',

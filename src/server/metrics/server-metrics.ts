@@ -1,6 +1,6 @@
 /**
  * Prometheus metrics: vLLM's names under the prefix `blockstitch:`, plus cache hits, misses, bytes and load time by tier.
- * Counts what passes the HTTP thread; what the engine and the tiers count themselves is read from them at scrape time.
+ * Counts what passes the HTTP thread, and reads the counts of the engine and the tiers at scrape time.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { CacheStatistics, StoreBrand, TierStatistics } from '../../cache/tiers.js';
@@ -11,7 +11,7 @@ const SHORT_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 
 const LONG_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320];
 const TOKEN_COUNTS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000];
 
-/** From nearest to farthest: a request is filed under the farthest tier that one of its blocks came from. */
+/** From nearest to farthest. A request counts for the farthest tier that one of its blocks came from. */
 const ORIGINS = ['pool', 'host', 'store', 'computed'] as const;
 
 type Origin = (typeof ORIGINS)[number];
@@ -40,7 +40,7 @@ export interface RequestObserver {
 
 export class ServerMetrics {
   readonly registry = new Registry();
-  /** Of the store in use, once it is open: the label of what comes from there. */
+  /** The label of what comes from the store, once the store is open. */
   brand: StoreBrand | undefined;
 
   private readonly timeToFirstToken = this.histogram(

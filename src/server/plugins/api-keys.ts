@@ -1,7 +1,7 @@
 /**
- * Asks for an API key where any is configured, and says whose request it is: each key is a tenant of its own.
- * Keys are compared by digest, in constant time, and never logged. Guessing is slow: an address that has sent too many
- * wrong keys is told nothing more for a while. Knows the Authorization header; every key may call every route.
+ * Asks for an API key if the server has any, and says whose request it is: each key is a tenant of its own.
+ * Keys are compared by digest, in constant time, and never logged. Guessing is slow: after too many wrong keys, an address
+ * does not learn for a minute whether a key is right. Knows the Authorization header; every key may call every route.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyInstance, FastifyRequest } from 'fastify';

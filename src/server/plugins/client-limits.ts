@@ -1,6 +1,6 @@
 /**
- * Requests a minute of one API key, or of one address where the server has no keys: 429 `rate_limited` with Retry-After.
- * Stands behind the key check, so that nobody is counted under a name that is made up.
+ * Limits the requests of one API key in a minute, or of one address if the server has no keys: 429 `rate_limited` with
+ * Retry-After. It runs behind the key check, so a made-up key is never counted as a client.
  */
 import type { FastifyInstance } from 'fastify';
 import fp from 'fastify-plugin';

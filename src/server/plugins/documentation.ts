@@ -1,6 +1,6 @@
 /**
- * /openapi.json from the routes' schemas, and /docs to read it: every asset is served from here, none from elsewhere.
- * Knows titles and tags; what a route takes and gives stands beside the route.
+ * /openapi.json, made from the routes' schemas, and /docs to read it in a browser without assets from elsewhere.
+ * Knows titles and tags; each route has its own schemas.
  */
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';

@@ -47,7 +47,7 @@ export function errorBody(error: BlockstitchError) {
   return { error: { message, type: ERRORS[code].type, param: param ?? null, code, remedy } };
 }
 
-/** Turns whatever was thrown into an error of the table. Unknown errors keep their text to the log. */
+/** Turns whatever was thrown into an error of the table. Only the log gets the text of an unknown error. */
 export function translate(
   thrown: unknown,
   request: FastifyRequest,
@@ -80,14 +80,14 @@ export function translate(
   return new BlockstitchError('internal_error', {}, { cause: thrown });
 }
 
-/** For fastify's `frameworkErrors`: URLs that cannot be decoded and the like, which no route sees. */
+/** For fastify's `frameworkErrors`: URLs that cannot be decoded and the like. No route sees them. */
 export function answerFrameworkError(thrown: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
   const reason = withoutSecrets(thrown.message);
   sendError(reply, new BlockstitchError('invalid_request', { reason }));
   request.log.info({ code: thrown.code }, reason);
 }
 
-/** Answers what never became a request: malformed HTTP, headers that are too long or too slow. */
+/** Answers what is not a request: malformed HTTP, headers that are too long or too slow. */
 export function answerBrokenHttp(error: NodeJS.ErrnoException, socket: Socket): void {
   if (!socket.writable || error.code === 'ECONNRESET') {
     socket.destroy();
@@ -109,7 +109,7 @@ function sendError(reply: FastifyReply, error: BlockstitchError): FastifyReply {
   return reply.code(error.status).type('application/json; charset=utf-8').send(errorBody(error));
 }
 
-/** 405 where another method has a route at this path, else 404. */
+/** 405 if another method has a route at this path, else 404. */
 function missingRoute(request: FastifyRequest, reply: FastifyReply, routes: ReadonlyMap<string, RoutePattern>) {
   const path = request.url.split('?', 1)[0] ?? '/';
   const allowed = [...routes.values()].find(({ pattern }) => pattern.test(path))?.methods;
@@ -131,7 +131,7 @@ function rememberRoute(routes: Map<string, RoutePattern>, { url, method }: Route
   routes.set(url, known);
 }
 
-/** Said to clients by a server that is well: a client has left, or polls while the model loads. */
+/** Errors of a server that is well: a client has left, or polls while the model loads. */
 const USUAL: readonly ErrorCode[] = ['client_closed', 'not_ready', 'shutting_down'];
 
 /** One line per error; what is usual is no warning. */

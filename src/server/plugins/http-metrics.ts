@@ -1,4 +1,4 @@
-/** Counts responses by method, route pattern and status. The pattern, never the path: paths hold ids without end. */
+/** Counts responses by method, route pattern and status. Paths are not labels: they hold ids, and there is no end of those. */
 import type { FastifyInstance } from 'fastify';
 import fp from 'fastify-plugin';
 import type { ServerMetrics } from '../metrics/server-metrics.js';
@@ -10,7 +10,7 @@ export const httpMetrics = fp<{ metrics: ServerMetrics }>(
       if (!route.startsWith('/docs')) metrics.response(request.method, route, reply.statusCode);
     });
     app.addHook('onRequest', async (request, reply) => {
-      // A client that went away before its answer was whole: no response was sent, so onResponse says nothing.
+      // The client went away before its answer was whole. fastify calls no onResponse then.
       reply.raw.once('close', () => {
         if (!reply.raw.writableFinished) metrics.response(request.method, request.routeOptions.url ?? 'unknown', 499);
       });

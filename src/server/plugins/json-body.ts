@@ -18,7 +18,7 @@ export const jsonBody = fp(
       { parseAs: 'buffer' },
       async (request: FastifyRequest, body: unknown) => {
         const bytes = body as Buffer;
-        // Many clients name a content type on every request, also where there is no content.
+        // Many clients name a content type in every request, even without content.
         if (bytes.length === 0 && request.method === 'DELETE') return undefined;
         return withoutNulls(await read(bytes));
       },
@@ -101,7 +101,7 @@ function hasPrototype(value: unknown): boolean {
   return typeof value === 'object' && value !== null && Object.hasOwn(value, 'prototype');
 }
 
-/** Clients send `null` for "not given": top-level nulls are dropped before validation. */
+/** Clients send `null` for "not given": nulls at the top are dropped before validation. */
 function withoutNulls(value: unknown): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
   return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== null));

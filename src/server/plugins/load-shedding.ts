@@ -1,6 +1,6 @@
 /**
- * Sheds load when the event loop or the heap is in trouble: 503 `overloaded` with Retry-After, before a body is read.
- * One late second is no trouble: other work on the machine makes any loop late. Knows the process, no request.
+ * Refuses requests while the event loop or the heap is in trouble: 503 `overloaded` with Retry-After, before a body is
+ * read. One late second is not trouble: other work on the machine makes any loop late. Knows the process, no request.
  */
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 import { getHeapStatistics } from 'node:v8';
@@ -47,7 +47,7 @@ export const loadShedding = fp<LoadSheddingOptions>(
   { name: 'load-shedding' },
 );
 
-/** A sample without a single measure is one whose loop never turned. */
+/** In a sample without a measure the loop never turned. */
 function meanDelayMs({ count, mean }: IntervalHistogram, sampleMs: number): number {
   return count === 0 ? sampleMs : Math.max(0, mean / 1e6 - RESOLUTION_MS);
 }

@@ -1,4 +1,4 @@
-/** Gives every request an id: the client's `x-request-id` where it is harmless, else a new one; sent back as a header. */
+/** Gives every request an id: the client's `x-request-id` if it is harmless, else a new one. The answer's header has it. */
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance } from 'fastify';

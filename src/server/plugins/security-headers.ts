@@ -1,4 +1,4 @@
-/** Security headers for every response. /docs sets a policy of its own (documentation.ts); TLS is the proxy's business. */
+/** Security headers for every response. documentation.ts sets another policy for /docs; a proxy does TLS. */
 import helmet from '@fastify/helmet';
 import type { FastifyInstance } from 'fastify';
 import fp from 'fastify-plugin';

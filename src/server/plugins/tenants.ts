@@ -60,7 +60,7 @@ function saltOf({ body, query, headers }: FastifyRequest): string {
   return salt;
 }
 
-/** SHA-256 in hex; '' where there is no salt. */
+/** SHA-256 in hex; '' for no salt. */
 function hashed(salt: string): string {
   return salt === '' ? '' : createHash('sha256').update(salt, 'utf8').digest('hex');
 }

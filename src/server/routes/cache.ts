@@ -1,4 +1,4 @@
-/** /v1/blocks/{hash} and /v1/cache: what is cached in which tier, and dropping it. */
+/** /v1/blocks/{hash} and /v1/cache: show what is cached in which tier, and drop it. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { tenantTag } from '../../cache/block-key.js';
 import type { BlockSelection, CacheScope, CacheStatistics, TierStatistics } from '../../cache/tiers.js';
@@ -43,7 +43,7 @@ const flushSchema = {
   operationId: 'flushCache',
   tags,
   summary: 'Drop every cached block of the caller, from all tiers or some',
-  description: 'Where the server has API keys, the blocks of that key; else every block.',
+  description: 'With API keys: the blocks of that key. Without: every block.',
   querystring: FlushQuerySchema,
   response: { 200: json(FlushedSchema, 'How many were dropped.'), ...errorResponses([], ['store_failed']) },
 };
@@ -82,12 +82,12 @@ export const cache: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }> = async 
   });
 };
 
-/** The blocks of other tenants are not told from those that do not exist. @throws BlockstitchError `block_not_found` */
+/** Another tenant's block looks like one that does not exist. @throws BlockstitchError `block_not_found` */
 function refuseOthers(hash: string, { tenant }: CacheScope): void {
   if (!hash.startsWith(tenantTag(tenant))) throw new BlockstitchError('block_not_found', { hash }, { param: 'hash' });
 }
 
-/** Where the server has no keys, everything is everybody's: also what was cached while it had some. */
+/** A server without keys drops every block, also those of keys that it had before. */
 function everythingOf({ tenant }: CacheScope): BlockSelection {
   return { prefix: tenant === '' ? '' : tenantTag(tenant) };
 }

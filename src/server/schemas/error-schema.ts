@@ -35,7 +35,7 @@ const BODY_ERRORS: ErrorCode[] = [
   'text_not_encodable',
 ];
 
-/** Errors of the routes that run the engine. */
+/** Errors of routes that run the engine. */
 const ENGINE_ERRORS: ErrorCode[] = ['queue_full', 'engine_failed', 'pool_too_small', 'deadline_exceeded'];
 
 type ErrorGroup = 'body' | 'engine';

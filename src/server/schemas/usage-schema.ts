@@ -1,4 +1,4 @@
-/** What every answer reports about its cost: OpenAI's usage, and the `blockstitch` extension with blocks and timings. */
+/** The cost of an answer: OpenAI's usage, and the `blockstitch` extension with blocks and timings. */
 import { type Static, Type } from '@fastify/type-provider-typebox';
 import { oneOf } from './sampling-schema.js';
 
