@@ -188,7 +188,7 @@ test.each([
   ['GET', '/v1/documents/none', 'document_not_found', 404],
   ['DELETE', '/v1/documents/none', 'document_not_found', 404],
   ['GET', '/v1/documents/%ff', 'invalid_request', 400],
-  ['GET', `/v1/documents/${'x'.repeat(300)}`, 'invalid_request', 400],
+  ['GET', `/v1/documents/${'x'.repeat(3000)}`, 'invalid_request', 400],
   ['GET', '/v1/blocks/xyz', 'invalid_request', 400],
   ['GET', `/v1/blocks/${'0'.repeat(64)}`, 'block_not_found', 404],
   ['DELETE', '/v1/cache?tiers=moon', 'invalid_request', 400],

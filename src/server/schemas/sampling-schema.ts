@@ -1,9 +1,7 @@
 /** The sampling fields that /v1/chat/completions and /v1/completions share, with OpenAI's names and ranges. */
 import { type Static, Type } from '@fastify/type-provider-typebox';
-import { SETTINGS, type SettingName } from '../../config.js';
 import { DEFAULT_REPAIR_CHOICE, REPAIR_CHOICES } from '../../engine/repair/repair-plan.js';
 import { MOST_BLOCK_TOKENS } from '../../segment/segment-limits.js';
-import type { NumberSetting } from '../../setting-kinds.js';
 
 /** A string that is one of `values`, as JSON Schema's `enum`. */
 export function oneOf<const V extends string>(values: readonly V[], options: object = {}) {
@@ -13,9 +11,9 @@ export function oneOf<const V extends string>(values: readonly V[], options: obj
 const blockTokens = (description: string) =>
   Type.Optional(Type.Integer({ minimum: 1, maximum: MOST_BLOCK_TOKENS, description }));
 
-/** The largest number of anything that the settings allow; what one server allows is told by the setting. */
-const most = (setting: SettingName) => (SETTINGS[setting] as NumberSetting).max;
-/** Token ids and counts are 32-bit numbers inside. */
+/** Counts that settings limit are whole numbers here: the error that names the setting is the better one. */
+const MOST_COUNT = Number.MAX_SAFE_INTEGER;
+/** Token ids are 32-bit numbers inside. */
 const MOST_INT32 = 2 ** 31 - 1;
 
 /** A token id; which ids a model has is told when it is used. */
@@ -23,7 +21,7 @@ export const TokenIdSchema = Type.Integer({ minimum: 0, maximum: MOST_INT32 });
 
 /** New tokens at most. */
 export const tokenCount = (description: string) =>
-  Type.Optional(Type.Integer({ minimum: 1, maximum: most('maxTokens'), description }));
+  Type.Optional(Type.Integer({ minimum: 1, maximum: MOST_COUNT, description }));
 
 const share = { minimum: 0, maximum: 1 };
 const RepairSchema = Type.Union(
@@ -123,7 +121,7 @@ export const samplingProperties = {
   n: Type.Optional(
     Type.Integer({
       minimum: 1,
-      maximum: most('maxChoices'),
+      maximum: MOST_COUNT,
       description: 'Choices to return; the server allows so many: `--max-choices`.',
     }),
   ),
