@@ -20,7 +20,27 @@ const MiB = 2 ** 20;
 const HUGE = [2 ** 20, 2 ** 31, 2 ** 53, 1e308, -(2 ** 53), 136_909_161_881, 0.5];
 
 const filled = (bytes: number) => SENTENCE.repeat(Math.ceil(bytes / SENTENCE.length)).slice(0, bytes);
+
+/** Makes a value when it is first asked for: a client that makes bodies all the time sends few. */
+function madeOnce<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}
+
 const question = { messages: [{ role: 'user', content: 'Who hosts Zokego?' }], temperature: 0 };
+
+const largeText = madeOnce(() => JSON.stringify({ text: `0 ${filled(2 * MiB - 64)}` }));
+const largeBodies = madeOnce(() => [
+  JSON.stringify({
+    ...question,
+    documents: [1, 2, 3].map((number) => ({ text: `${number}${filled(2 * MiB - 4096)}` })),
+  }),
+  JSON.stringify({ messages: [{ role: 'user', content: filled(8 * MiB - 4096) }] }),
+  '['.repeat(8 * MiB - 1),
+]);
 
 /** Sends requests as the turn says; resolves with the status, or `gone`. */
 type Turn = (turn: number, send: Sender) => Promise<string>;
@@ -56,7 +76,8 @@ export const HOSTILE = {
   segmentAndLeave: {
     about: 'texts of 2 MiB to /v1/segment, disconnected at once',
     atOnce: 16,
-    turn: (turn, { leave }) => leave('/v1/segment', JSON.stringify({ text: `${turn} ${filled(2 * MiB - 64)}` })),
+    // A text of its own each time, so that nothing is remembered of it.
+    turn: (turn, { leave }) => leave('/v1/segment', largeText().replace('0', String(turn))),
   },
   randomBearers: {
     about: 'a random API key with each request',
@@ -82,15 +103,7 @@ export const HOSTILE = {
   largeBodies: {
     about: 'bodies of 8 MiB: documents, one message, brackets',
     atOnce: 4,
-    turn: (turn, { post }) => {
-      const text = filled(2 * MiB - 4096);
-      const bodies: (() => object | string)[] = [
-        () => ({ ...question, documents: [1, 2, 3].map((number) => ({ text: `${number}${text}` })) }),
-        () => ({ messages: [{ role: 'user', content: filled(8 * MiB - 4096) }] }),
-        () => '['.repeat(8 * MiB - 1),
-      ];
-      return post('/v1/chat/completions', (bodies[turn % bodies.length] as () => object)());
-    },
+    turn: (turn, { post }) => post('/v1/chat/completions', largeBodies()[turn % 3] as string),
   },
   slowReaders: {
     about: 'long streams of which nothing is read',
