@@ -66,8 +66,11 @@ export interface BlockCacheOptions extends Omit<StoredBlocksOptions, 'store'> {
   hostBytes: number;
 }
 
+/** Why a block is not durable that could have been. */
+export const FORGOTTEN_MEANWHILE = 'a block was deleted while it was computed; send the document again';
+
 const NOT_FOUND: HoldOutcome = { found: false, release: async () => {} };
-const FORGOTTEN: SaveOutcome = { durable: false, reason: 'it was deleted while it was computed' };
+const FORGOTTEN: SaveOutcome = { durable: false, reason: FORGOTTEN_MEANWHILE };
 const EVERY_TIER: ReadonlySet<CacheTier> = new Set(CACHE_TIERS);
 
 export class BlockCache {
@@ -97,17 +100,21 @@ export class BlockCache {
   async find(keys: readonly BlockKey[]): Promise<BlockPlace[]> {
     const stored = (await this.#store?.has(keys)) ?? new Set();
     return keys.map((key) => {
-      const place: BlockPlace = { tiers: [] };
-      for (const pool of this.#pools) {
-        const tokens = pool.blocks.get(key);
-        if (tokens === undefined) continue;
-        Object.assign(place, { tiers: ['pool'], tokens, bytes: pool.payloadBytes(tokens) });
-        break;
-      }
-      if (this.#host.has(key)) place.tiers.push('host');
-      if (stored.has(key)) place.tiers.push('store');
-      return place;
+      const tiers: CacheTier[] = this.nearTiers(key);
+      if (stored.has(key)) tiers.push('store');
+      const pool = [...this.#pools].find(({ blocks }) => blocks.has(key));
+      const tokens = pool?.blocks.get(key);
+      return pool === undefined || tokens === undefined
+        ? { tiers }
+        : { tiers, tokens, bytes: pool.payloadBytes(tokens) };
     });
+  }
+
+  /** Which tiers of this process have a block: known at once. */
+  nearTiers(key: BlockKey): CacheTier[] {
+    const tiers: CacheTier[] = [...this.#pools].some(({ blocks }) => blocks.has(key)) ? ['pool'] : [];
+    if (this.#host.has(key)) tiers.push('host');
+    return tiers;
   }
 
   /** One load per key at a time: concurrent callers share it. Store failures are absorbed: they are a miss, counted. */
@@ -152,6 +159,20 @@ export class BlockCache {
     } finally {
       this.#forgetting.end(operation);
     }
+  }
+
+  /**
+   * Watches blocks that somebody is to be told are durable.
+   * @returns whether the store was told to forget one of them since; call `end` when it is over
+   */
+  watch(keys: readonly BlockKey[]): { forgotten(): boolean; end(): void } {
+    const operations = keys.map((key) => this.#forgetting.begin(key));
+    return {
+      forgotten: () => operations.some(({ signal }) => signal.aborted),
+      end: () => {
+        for (const operation of operations) this.#forgetting.end(operation);
+      },
+    };
   }
 
   /** Drops blocks from exactly the tiers named (default: every tier), whether or not an engine runs. Never rejects. */

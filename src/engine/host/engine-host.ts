@@ -5,7 +5,7 @@
  * whether the worker lives `worker-life.ts`'s, where blocks are kept the cache's.
  */
 import { randomInt } from 'node:crypto';
-import type { BlockCache } from '../../cache/block-cache.js';
+import { type BlockCache, FORGOTTEN_MEANWHILE } from '../../cache/block-cache.js';
 import type { CacheScope } from '../../cache/tiers.js';
 import { BlockstitchError } from '../../errors.js';
 import type { NativeAddon } from '../../kernels/native-addon.js';
@@ -167,17 +167,19 @@ export class EngineHost implements Engine {
     this.#jobs.set(handle, job);
     const cancel = () => job.fail(new BlockstitchError('client_closed'));
     signal?.addEventListener('abort', cancel, { once: true });
+    const watch = this.#options.cache.watch(specs.map(({ key }) => key));
     try {
-      link.post({
-        type: 'ingest',
-        spec: { handle, sinks: sinkSpec(sinkTokenIds, this.blockKey, scope), blocks: specs },
-      });
-      return await job.reports;
+      const sinks = sinkSpec(sinkTokenIds, this.blockKey, scope);
+      link.post({ type: 'ingest', spec: { handle, sinks, blocks: specs } });
+      const reports = await job.reports;
+      if (watch.forgotten()) throw new BlockstitchError('store_failed', { reason: FORGOTTEN_MEANWHILE });
+      return reports;
     } catch (error) {
       // Whatever failed it: what is left of it is computed for nobody.
       link.post({ type: 'cancelIngest', handle });
       throw error;
     } finally {
+      watch.end();
       signal?.removeEventListener('abort', cancel);
       this.#jobs.delete(handle);
       this.#quieten();
