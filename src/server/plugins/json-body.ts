@@ -7,11 +7,13 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { BlockstitchError } from '../../errors.js';
 import { JSON_LIMITS, measureJson } from '../json-measure.js';
+import { LoopTurns } from '../loop-turns.js';
 
 const LARGE_BYTES = 1024 * 1024;
 
 export const jsonBody = fp(
   (app: FastifyInstance, _options: object, done: () => void) => {
+    const turns = new LoopTurns();
     app.removeAllContentTypeParsers();
     app.addContentTypeParser(
       'application/json',
@@ -20,7 +22,8 @@ export const jsonBody = fp(
         const bytes = body as Buffer;
         // Many clients name a content type in every request, even without content.
         if (bytes.length === 0 && request.method === 'DELETE') return undefined;
-        return withoutNulls(await read(bytes));
+        const piece: Piece = bytes.length > LARGE_BYTES ? (work) => turns.run(work) : (work) => work();
+        return withoutNulls(await read(bytes, piece));
       },
     );
     done();
@@ -28,31 +31,30 @@ export const jsonBody = fp(
   { name: 'json-body' },
 );
 
+/** Runs a piece of the work at once, or for megabytes in a turn of the event loop of its own. */
+type Piece = <Result>(work: () => Result) => Result | Promise<Result>;
+
 /**
- * Between two pieces of work on megabytes, others get their turn: the longest piece, JSON.parse, takes a millisecond per
- * megabyte or so.
+ * In pieces, of which the longest (JSON.parse) takes a millisecond per megabyte or so.
  *
  * @throws BlockstitchError `invalid_utf8`, `invalid_json`, `payload_too_large`, `text_not_encodable`
  */
-async function read(bytes: Buffer): Promise<unknown> {
-  const turn = () => (bytes.length > LARGE_BYTES ? new Promise(setImmediate) : undefined);
+async function read(bytes: Buffer, piece: Piece): Promise<unknown> {
   if (bytes.length === 0) throw new BlockstitchError('invalid_json', { reason: 'it is empty' });
-  if (!isUtf8(bytes)) throw new BlockstitchError('invalid_utf8');
-  refuseTooMuch(bytes);
-  await turn();
+  await piece(() => {
+    if (!isUtf8(bytes)) throw new BlockstitchError('invalid_utf8');
+    refuseTooMuch(bytes);
+  });
   // Both can only come from escapes or from these very words: most bodies are not walked at all.
-  const mayHoldSurrogates = bytes.includes('\\ud') || bytes.includes('\\uD');
-  const mayHoldPrototypes = bytes.includes('__proto__') || bytes.includes('constructor') || bytes.includes('\\u00');
-  await turn();
-  const text = bytes.toString('utf8');
-  await turn();
-  const value = parsed(text);
-  if (mayHoldSurrogates || mayHoldPrototypes) {
-    await turn();
-    refuseBadStrings(value, '');
-  }
+  const mustBeWalked = await piece(() => WALKED.some((words) => bytes.includes(words)));
+  const text = await piece(() => bytes.toString('utf8'));
+  const value = await piece(() => parsed(text));
+  if (mustBeWalked) await piece(() => refuseBadStrings(value, ''));
   return value;
 }
+
+/** Spellings without which a body has neither a lone surrogate nor a prototype. */
+const WALKED = ['\\ud', '\\uD', '__proto__', 'constructor', '\\u00'];
 
 function parsed(text: string): unknown {
   try {
