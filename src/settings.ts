@@ -336,7 +336,7 @@ type SettingValue<S extends Setting> = S extends NumberSetting
       ? readonly string[]
       : string;
 
-/** Checked settings: numbers in the unit of their name, texts empty where not set. */
+/** Checked settings: numbers in the unit of their name; a text that is not set is empty. */
 export type Config = { readonly [N in SettingName]: SettingValue<(typeof SETTINGS)[N]> };
 
 /** The default as help and docs show it. */

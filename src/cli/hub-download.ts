@@ -77,7 +77,7 @@ async function wantedFiles(source: HubSource): Promise<ListFileEntry[]> {
       throw failed(source, `the repository has no file like ${needed.source.replace(/[\\^$]/g, '')}`);
     }
   }
-  // Small files first: a wrong repository is told before gigabytes have been fetched.
+  // Small files first: a wrong repository fails before gigabytes have been fetched.
   return files.sort((a, b) => a.size - b.size);
 }
 
@@ -142,7 +142,7 @@ async function verify(source: HubSource, file: ListFileEntry, part: string): Pro
   throw failed(source, `${file.path} arrived damaged: ${reason}`);
 }
 
-/** @returns undefined where the file is what the hub announced */
+/** @returns undefined if the file is what the hub announced */
 async function damage(file: ListFileEntry, part: string): Promise<string | undefined> {
   const size = await sizeOf(part);
   if (size !== file.size) return `it has ${size} bytes, not ${file.size}`;

@@ -18,7 +18,7 @@ export interface ServerEvent {
 }
 
 /**
- * Sends `events` as they come. When the client goes, the iterable is told to return.
+ * Sends `events` as they come. When the client goes, `return` of the iterable is called.
  *
  * @param describeError makes the last event of a stream that fails after its headers have gone out
  * @throws what the iterable throws before that

@@ -50,7 +50,7 @@ export function measureJson(bytes: Buffer, limits: Readonly<JsonMeasure> = JSON_
   return measure;
 }
 
-/** @returns the index of the closing quote, or the text's length where there is none */
+/** @returns the index of the closing quote, or the text's length if there is none */
 function endOfString(bytes: Buffer, from: number): number {
   let at = from;
   while (at < bytes.length) {

@@ -33,7 +33,7 @@ import type { Services, TextServices } from './services.js';
 
 export interface StartProgress {
   doing: string;
-  /** In the same unit, bytes where a model is imported. */
+  /** In the unit of `total`; bytes while a model is imported. */
   done: number;
   total: number;
 }

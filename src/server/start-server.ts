@@ -1,6 +1,6 @@
 /**
- * Runs a server: listens at once (so that /health answers), loads the model behind that, drains and closes.
- * Knows the order of starting and stopping; app.ts has the routes, open-services.ts what they stand on.
+ * Runs a server: listens at once, so that /health answers; then loads the model; at the end drains and closes.
+ * Knows the order of starting and stopping; app.ts has the routes, open-services.ts has what they use.
  */
 import type { AddressInfo } from 'node:net';
 import { basename } from 'node:path';
@@ -37,12 +37,12 @@ export interface RunningServer {
   close(graceMs?: number): Promise<number>;
 }
 
-/** What was aborted at the end of a drain has so long to be answered and sent. */
+/** Time to answer what was aborted at the end of a drain. */
 const FLUSH_MS = 1000;
-/** Then a connection has so long to end by itself: a client that does not read, or does not send, holds up nobody. */
+/** Then a connection has so long to end by itself. A client that does not read or does not send must not delay the end. */
 const LINGER_MS = 500;
 
-/** @throws BlockstitchError `config_invalid` where the address cannot be listened on */
+/** @throws BlockstitchError `config_invalid` if the address cannot be listened on */
 export async function startServer(config: Config, options: StartOptions = {}): Promise<RunningServer> {
   const lifecycle = new Lifecycle();
   const metrics = new ServerMetrics(servedName(config));

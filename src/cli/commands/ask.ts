@@ -31,8 +31,8 @@ export function addAsk(program: Command): void {
     .option('--system <text>', 'system message')
     .option('--new-tokens <number>', 'tokens to generate at most', '256')
     .option('--temperature <number>', '0 = greedy', '0')
-    .option('--salt <text>', 'cache salt')
-    .option('--repair <share>', 'share of the cached tokens to compute again in context, 0 to 1 (block attention)')
+    .option('--salt <text>', 'answer under this cache salt; it is sent in the body')
+    .option('--repair <share>', 'share of the cached tokens to compute again in context, 0 to 1; needs block attention')
     .addOption(
       new Option('--repair-by <choice>', 'which tokens to repair')
         .choices(REPAIR_CHOICES)

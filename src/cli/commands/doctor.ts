@@ -1,4 +1,4 @@
-/** `blockstitch doctor`: checks what the server stands on, one line each, with what to do where something is missing. */
+/** `blockstitch doctor`: checks what the server needs, one line each, and says how to get what is missing. */
 import { existsSync } from 'node:fs';
 import { access, constants, mkdir, statfs } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -9,7 +9,7 @@ export function addImport(program: Command): void {
   const command = program
     .command('import')
     .description('convert a Hugging Face checkpoint and keep the result in the import cache')
-    .argument('[directory]', 'the checkpoint; --model where absent')
+    .argument('[directory]', 'the checkpoint; --model if absent')
     .option('--json', 'print the result as JSON', false);
   addSettings(command, ['model', 'weights', 'device', 'activations', 'importCacheDir']);
   command.action(async (directory: string | undefined, flags: { json: boolean }) => {

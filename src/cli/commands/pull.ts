@@ -11,7 +11,7 @@ export function addPull(program: Command): void {
     .command('pull')
     .description('download a checkpoint from the Hugging Face hub; run again to go on after an interruption')
     .argument('<repository>', 'owner/name')
-    .argument('[directory]', 'where to; models/NAME where absent')
+    .argument('[directory]', 'target directory; models/NAME if absent')
     .option('--revision <name>', 'branch, tag or commit', 'main')
     .option('--json', 'print the result as JSON', false)
     .addHelpText('after', '\nAn access token for gated checkpoints is read from HF_TOKEN.');

@@ -21,9 +21,9 @@ export function addSegment(program: Command): void {
   const command = program
     .command('segment')
     .description('show how a text is cut into blocks')
-    .argument('[file]', 'UTF-8 text; standard input where absent')
+    .argument('[file]', 'UTF-8 text; standard input if absent')
     .option('--granularity <number>', '0 = finest, 1 = coarsest; instead of --target-tokens')
-    .option('--min-tokens <number>', 'no block shorter than this where the text allows')
+    .option('--min-tokens <number>', 'no block is shorter than this if the text allows')
     .option('--json', 'print offsets, tokens and boundary scores as JSON', false)
     .option('--batch', 'read JSONL {id, text, options} from standard input, write {id, boundaries, scores}', false);
   addSettings(command, [

@@ -18,7 +18,7 @@ export interface TokenEntry {
 
 export type ChoiceEvent =
   | Prefilled
-  /** `text` may be empty where logprobs come with text that is held back. */
+  /** `text` is empty if logprobs come while their text is held back. */
   | { type: 'text'; text: string; logprobs: TokenEntry[] }
   | { type: 'finish'; reason: 'stop' | 'length'; stop?: string; generatedTokens: number };
 

@@ -99,6 +99,7 @@ export class ServerMetrics {
   /** @param modelName label `model_name` of every metric, as vLLM has it */
   constructor(modelName: string) {
     this.registry.setDefaultLabels({ model_name: modelName });
+    for (const state of ENGINE_STATES) this.engineState.set({ state }, 0);
     collectDefaultMetrics({ register: this.registry });
   }
 

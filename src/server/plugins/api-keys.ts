@@ -19,7 +19,7 @@ export interface ApiKeysOptions {
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Id of the tenant, made from its key; '' where the server has no keys. */
+    /** Id of the tenant, made from its key; '' if the server has no keys. */
     tenant: string;
   }
 }

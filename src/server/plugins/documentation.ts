@@ -42,7 +42,7 @@ export const documentation = fp(
         ],
         components: {
           securitySchemes: {
-            apiKey: { type: 'http', scheme: 'bearer', description: 'Asked for where the server has API keys.' },
+            apiKey: { type: 'http', scheme: 'bearer', description: 'Needed if the server has API keys.' },
           },
         },
         security: [{ apiKey: [] }],

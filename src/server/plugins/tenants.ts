@@ -2,7 +2,7 @@
  * With whom a request shares what is cached: `request.scope`, its tenant and its salt.
  * The salt comes from the body (`cache_salt`) or the header (`x-cache-salt`). It is a secret: it goes to no log and to no
  * URL that this server makes, and only its digest goes further than this file.
- * Knows where salts stand; api-keys.ts knows the tenant.
+ * Knows the places of salts; api-keys.ts knows the tenant.
  */
 import { createHash } from 'node:crypto';
 import { Type } from '@fastify/type-provider-typebox';
@@ -48,7 +48,7 @@ export const tenants = fp(
   { name: 'tenants', dependencies: ['api-keys'] },
 );
 
-/** @throws BlockstitchError `invalid_request` where two places name different salts */
+/** @throws BlockstitchError `invalid_request` if two places name different salts */
 function saltOf({ body, query, headers }: FastifyRequest): string {
   // The query is taken for one more version; see docs/api.md.
   const given = [field(body), headers[HEADER], field(query)].filter((salt) => salt !== undefined && salt !== null);

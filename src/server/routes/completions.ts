@@ -1,4 +1,4 @@
-/** POST /v1/completions: a plain prompt, with cached blocks in front of it where given. */
+/** POST /v1/completions: a plain prompt, with or without cached blocks in front of it. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyRequest } from 'fastify';
 import { scopeDigest } from '../../cache/block-key.js';

@@ -57,7 +57,7 @@ export const FlushQuerySchema = Type.Object({
   tiers: Type.Optional(
     Type.String({
       pattern: '^(pool|host|lmdb|redis)(,(pool|host|lmdb|redis))*$',
-      description: 'Comma-separated; all where absent.',
+      description: 'Separated by commas; all tiers if absent.',
     }),
   ),
 });

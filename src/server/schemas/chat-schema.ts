@@ -49,7 +49,7 @@ export type ChatBody = Static<typeof ChatBodySchema>;
 const TokenLogprobSchema = Type.Object({
   token: Type.String({ description: 'As text.' }),
   logprob: Type.Number({ description: 'Natural logarithm.' }),
-  bytes: Type.Array(Type.Integer(), { description: 'Its UTF-8 bytes, also where they are part of a character.' }),
+  bytes: Type.Array(Type.Integer(), { description: 'Its UTF-8 bytes, which may be part of a character.' }),
 });
 export const LogprobsSchema = Type.Object({
   content: Type.Array(Type.Object({ ...TokenLogprobSchema.properties, top_logprobs: Type.Array(TokenLogprobSchema) })),

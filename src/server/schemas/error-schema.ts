@@ -7,7 +7,7 @@ export const ErrorSchema = Type.Object(
     error: Type.Object({
       message: Type.String(),
       type: Type.String({ description: 'Class of the error, as OpenAI names it.' }),
-      param: Type.Union([Type.String(), Type.Null()], { description: 'The offending field, where there is one.' }),
+      param: Type.Union([Type.String(), Type.Null()], { description: 'The field that is wrong, if there is one.' }),
       code: Type.String({ description: 'A code of the error table: match on this.' }),
       remedy: Type.String({ description: 'What to do about it.' }),
     }),

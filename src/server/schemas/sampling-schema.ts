@@ -16,7 +16,7 @@ const MOST_COUNT = Number.MAX_SAFE_INTEGER;
 /** Token ids are 32-bit numbers inside. */
 const MOST_INT32 = 2 ** 31 - 1;
 
-/** A token id; which ids a model has is told when it is used. */
+/** A token id. The route checks that the model has it. */
 export const TokenIdSchema = Type.Integer({ minimum: 0, maximum: MOST_INT32 });
 
 /** New tokens at most. */
@@ -31,7 +31,7 @@ const RepairSchema = Type.Union(
       share: Type.Number(share),
       by: Type.Optional(
         oneOf(REPAIR_CHOICES, {
-          description: `Which tokens, by pages of 16; \`${DEFAULT_REPAIR_CHOICE}\` where absent.`,
+          description: `Which tokens, by pages of 16; \`${DEFAULT_REPAIR_CHOICE}\` if absent.`,
         }),
       ),
     }),
@@ -46,7 +46,7 @@ export const AttentionSchema = Type.Union(
   [oneOf(['block', 'full']), Type.Object({ mode: oneOf(['block', 'full']), repair: Type.Optional(RepairSchema) })],
   {
     description:
-      "`block` stitches cached blocks; `full` is ordinary causal attention over the same tokens. The checkpoint's own mode where absent.",
+      "`block` stitches cached blocks; `full` is ordinary causal attention over the same tokens. If absent, the checkpoint's own mode.",
   },
 );
 
@@ -56,7 +56,7 @@ export const SegmentationSchema = Type.Object(
       oneOf(['auto', 'structural', 'fixed', 'paragraphs', 'recursive', 'texttiling', 'embedding', 'semantic']),
     ),
     target_tokens: blockTokens('Wanted mean length of a block.'),
-    min_tokens: blockTokens('No block shorter than this where the text allows.'),
+    min_tokens: blockTokens('No block is shorter than this if the text allows.'),
     max_tokens: blockTokens('Hard maximum of a block.'),
     granularity: Type.Optional(
       Type.Number({ minimum: 0, maximum: 1, description: '0 = finest, 1 = coarsest; instead of `target_tokens`.' }),
