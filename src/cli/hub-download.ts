@@ -1,7 +1,7 @@
 /**
- * Downloads a checkpoint from a Hugging Face hub into a directory: what the server reads and nothing else, resumable,
- * each file checked by size and hash (SHA-256 of large files, git's own hash of the others). Knows the hub; what the
- * files mean is src/model's.
+ * Downloads a checkpoint from a Hugging Face hub into a directory: what the server reads and nothing else, resumable.
+ * Each file is checked by size and hash (SHA-256 of large files, git's own hash of the others), also one that is there
+ * already. Knows the hub; src/model knows what the files mean.
  */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
@@ -34,7 +34,7 @@ export interface DownloadResult {
 
 /** Root files that a checkpoint is made of. */
 const WANTED =
-  /^(config|generation_config|tokenizer|tokenizer_config|special_tokens_map)\.json$|^chat_template\.jinja$|^model.*\.safetensors(\.index\.json)?$/;
+  /^(config|generation_config|tokenizer|tokenizer_config|special_tokens_map)\.json$|^chat_template\.jinja$|^model[^/\\]*\.safetensors(\.index\.json)?$/;
 const ATTEMPTS = 5;
 const FIRST_WAIT_MS = 500;
 
@@ -88,7 +88,8 @@ async function fetchFile(
   target: string,
   onBytes: (bytes: number) => void,
 ): Promise<number> {
-  if ((await sizeOf(target)) === file.size) {
+  // Another revision's file may have the same size: the hash decides.
+  if ((await damage(file, target)) === undefined) {
     onBytes(file.size);
     return 0;
   }
@@ -143,17 +144,17 @@ async function verify(source: HubSource, file: ListFileEntry, part: string): Pro
 }
 
 /** @returns undefined if the file is what the hub announced */
-async function damage(file: ListFileEntry, part: string): Promise<string | undefined> {
-  const size = await sizeOf(part);
+async function damage(file: ListFileEntry, path: string): Promise<string | undefined> {
+  const size = await sizeOf(path);
   if (size !== file.size) return `it has ${size} bytes, not ${file.size}`;
   if (file.lfs) {
     const expected = file.lfs.oid.replace(/^sha256:/, '');
-    const actual = await digest('sha256', '', part);
+    const actual = await digest('sha256', '', path);
     return actual === expected ? undefined : `its SHA-256 is ${actual}, not ${expected}`;
   }
   if (file.oid === undefined || !/^[0-9a-f]{40}$/.test(file.oid)) return undefined;
   // What git hashes: a header with the size, then the content.
-  const actual = await digest('sha1', `blob ${size}\0`, part);
+  const actual = await digest('sha1', `blob ${size}\0`, path);
   return actual === file.oid ? undefined : `its git hash is ${actual}, not ${file.oid}`;
 }
 

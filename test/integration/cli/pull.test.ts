@@ -67,6 +67,16 @@ describe('blockstitch pull', () => {
     expect([code, JSON.parse(stdout).fetchedBytes, hub.served]).toEqual([0, 0, []]);
   });
 
+  test("fetches a file again whose size is right and whose content is another revision's", async () => {
+    await pull();
+    const weights = readFileSync(join(source, WEIGHTS));
+    writeFileSync(join(target, WEIGHTS), Buffer.alloc(weights.length, 7));
+    hub.served.length = 0;
+    const { code } = await pull();
+    expect([code, hub.served.map(({ path }) => path)]).toEqual([0, [WEIGHTS]]);
+    expect(readFileSync(join(target, WEIGHTS))).toEqual(weights);
+  });
+
   test('goes on where the connection was cut, again and again', async () => {
     hub.faults.set(WEIGHTS, { cutAfterBytes: 20_000, cuts: 2 });
     const { code } = await pull();
