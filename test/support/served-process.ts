@@ -1,0 +1,55 @@
+/** `blockstitch serve` in a process of its own, asked over HTTP: what tests kill, stop and start again. */
+import { type CliProcess, type CliResult, startCli } from './cli-process.js';
+
+export interface Answered<Answer = Record<string, unknown>> {
+  status: number;
+  json: Answer;
+}
+
+export interface ServedProcess {
+  url: string;
+  ask<Answer = Record<string, unknown>>(method: string, path: string, body?: object): Promise<Answered<Answer>>;
+  /** Reads the job's events to their end. @returns the name of the last one */
+  jobEnds(id: string): Promise<string>;
+  /** Sends a signal and waits for the end. */
+  end(signal: NodeJS.Signals): Promise<CliResult>;
+}
+
+const alive = new Set<CliProcess>();
+
+/** @param home for caches: give the same one again for the same import of the model */
+export async function serveProcess(home: string, argv: readonly string[]): Promise<ServedProcess> {
+  const cli = startCli(['serve', '--port', '0', '--kv-memory', '64MiB', ...argv], home);
+  alive.add(cli);
+  const [, url = ''] = await cli.said(/ready: (http:\S+)\/docs/);
+  const request = (method: string, path: string, body?: object) =>
+    fetch(`${url}${path}`, {
+      method,
+      ...(body === undefined ? {} : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+    });
+  return {
+    url,
+    async ask<Answer>(method: string, path: string, body?: object): Promise<Answered<Answer>> {
+      const response = await request(method, path, body);
+      return { status: response.status, json: (await response.json()) as Answer };
+    },
+    async jobEnds(id) {
+      const events = await (await request('GET', `/v1/jobs/${id}/events`)).text();
+      return /event: (\w+)\ndata: [^\n]*\n\n$/.exec(events)?.[1] ?? events;
+    },
+    async end(signal) {
+      cli.child.kill(signal);
+      alive.delete(cli);
+      return cli.ended;
+    },
+  };
+}
+
+/** For `afterEach`: nothing of a test that failed stays behind. */
+export async function endProcesses(): Promise<void> {
+  for (const { child, ended } of alive) {
+    child.kill('SIGKILL');
+    await ended;
+  }
+  alive.clear();
+}
