@@ -56,12 +56,16 @@ export class CutsInUse {
     if (this.#known.has(known)) return;
     this.#known.set(known, true);
     this.#begin(async () => {
-      const context = { tenant: scopeDigest(scope) };
-      const blocks = await this.#parts.prompts.documentBlocks(document, context);
-      const keys = await blockKeys(this.#parts, blocks, scope);
-      const named = namedKeys(found.record);
-      if (keys.every((key) => named.has(key))) return;
-      if (!(await this.#name(scope, found.record, keys))) this.#known.delete(known);
+      let done = false;
+      try {
+        const context = { tenant: scopeDigest(scope) };
+        const blocks = await this.#parts.prompts.documentBlocks(document, context);
+        const keys = await blockKeys(this.#parts, blocks, scope);
+        const named = namedKeys(found.record);
+        done = keys.every((key) => named.has(key)) || (await this.#name(scope, found.record, keys));
+      } finally {
+        if (!done) this.#known.delete(known);
+      }
     });
   }
 

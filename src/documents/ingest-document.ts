@@ -12,7 +12,7 @@ import type { Segment, SegmentOptions } from '../segment/segmenter.js';
 import type { CutsInUse } from './cuts-in-use.js';
 import { blockKeys, formName, type SharedParts } from './document-parts.js';
 import type { DocumentRecord } from './document-record.js';
-import { register } from './write-record.js';
+import { keysOf, register } from './write-record.js';
 
 /** A document as a client sends it. */
 export interface NewDocument {
@@ -78,7 +78,7 @@ export async function ingestDocument(
   const prompted = { id, ...(title === undefined ? {} : { title }), text, segments };
   const blocks = await prompts.documentBlocks(prompted, context);
   progress.total?.(blocks.length);
-  const claim = await unnamed.claim(await blockKeys(parts, blocks, scope));
+  const claim = await unnamed.claim(await blockKeys(parts, blocks, scope), keysOf(found));
   try {
     const reports = await computed(parts, scope, blocks, progress);
     const made: DocumentRecord = {

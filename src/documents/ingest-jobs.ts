@@ -46,6 +46,7 @@ export class IngestJobs {
   readonly #slots = new Slots(SIDE_BY_SIDE);
   #timer: NodeJS.Timeout | undefined;
   #closing = false;
+  #told = false;
 
   constructor(parts: IngestJobsParts) {
     this.#parts = parts;
@@ -134,14 +135,22 @@ export class IngestJobs {
 
   /** Takes over what other processes left undone, and goes on doing so. Call once, when documents can be ingested. */
   async resume(): Promise<number> {
-    this.#timer ??= setInterval(() => {
-      this.tick().catch((error: unknown) => {
-        this.#parts.logger.warn({ reason: String(error) }, 'the jobs in the store could not be looked at');
-      });
-    }, TICK_MS).unref();
+    this.#timer ??= setInterval(() => void this.#tickAndTell(), TICK_MS).unref();
     const taken = await this.#takeOver();
     if (taken > 0) this.#parts.logger.info({ jobs: taken }, 'background ingestions go on that were not finished');
     return taken;
+  }
+
+  /** A store that is down is told of once. */
+  async #tickAndTell(): Promise<void> {
+    try {
+      await this.tick();
+      this.#told = false;
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      if (!this.#told) this.#parts.logger.warn({ reason }, 'the store cannot be asked for jobs');
+      this.#told = true;
+    }
   }
 
   /** Holds on to the leases of open jobs, lets go of those that ended or run elsewhere, and takes over what is left. */

@@ -28,14 +28,18 @@ export class UnnamedBlocks {
     this.#cache = cache;
   }
 
-  /** Before blocks are computed. */
-  async claim(keys: readonly BlockKey[]): Promise<Claim> {
+  /**
+   * Call before blocks are computed.
+   * @param named keys that a record names already
+   */
+  async claim(keys: readonly BlockKey[], named: ReadonlySet<BlockKey>): Promise<Claim> {
     await this.retry(keys);
     const brought = new Set<BlockKey>();
     const others = [...this.#running];
     this.#running.add(brought);
     const places = await this.#cache.find(keys);
     for (const [index, key] of keys.entries()) {
+      if (named.has(key)) continue;
       if (!places[index]?.tiers.includes('store') || others.some((other) => other.has(key))) brought.add(key);
     }
     return {

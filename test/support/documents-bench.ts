@@ -19,6 +19,8 @@ export class DocumentsBench<Kept extends Shelves = ReturnType<typeof memoryShelv
   forgetFailure: string | undefined;
   /** Thrown before the block of this index is stored. */
   failAt: { index: number; error: Error } | undefined;
+  /** Thrown where blocks are made of a document. */
+  promptsFailWith: Error | undefined;
   /** Called before each block is stored: a test waits here. */
   beforeBlock: (text: string) => Promise<void> = async () => {};
   /** Stands for weights and KV type. */
@@ -48,12 +50,14 @@ export class DocumentsBench<Kept extends Shelves = ReturnType<typeof memoryShelv
       },
       prompts: {
         sinkTokenIds: Int32Array.of(1),
-        documentBlocks: async ({ text, segments = [] }) =>
-          segments.map(({ start, end }) => ({
+        documentBlocks: async ({ text, segments = [] }) => {
+          if (this.promptsFailWith) throw this.promptsFailWith;
+          return segments.map(({ start, end }) => ({
             tokenIds: Int32Array.from(Buffer.from(text.slice(start, end))),
             kind: 'document',
             source: { documentIndex: 0, start, end },
-          })),
+          }));
+        },
       },
       segment: async (text, { granularity }, context) => {
         context?.signal?.throwIfAborted();

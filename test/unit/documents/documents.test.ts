@@ -325,3 +325,15 @@ test.each([
   });
   await expect(bench.documents.start(COMMON_SCOPE, { id, text: TWO })).rejects.toMatchObject({ param: 'id' });
 });
+
+test('a cut whose blocks could not be made at first is named by the next request that uses it', async () => {
+  await bench.ingest('d', TWO);
+  bench.promptsFailWith = new BlockstitchError('queue_full', { waiting: 1, limit: 1 });
+  await bench.use('d', 1);
+  await bench.documents.settle();
+  bench.promptsFailWith = undefined;
+  (await bench.use('d', 1))();
+  await bench.documents.settle();
+  await bench.documents.forget(COMMON_SCOPE, 'd');
+  expect(stored()).toEqual([]);
+});
