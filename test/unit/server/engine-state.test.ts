@@ -1,6 +1,10 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { loadConfig } from '../../../src/config.js';
 import type { EngineState } from '../../../src/engine/engine.js';
+import { buildApp } from '../../../src/server/app.js';
 import { watchEngine } from '../../../src/server/engine-watch.js';
+import { Lifecycle } from '../../../src/server/lifecycle.js';
+import { ServerMetrics } from '../../../src/server/metrics/server-metrics.js';
 import { FakeEngine } from '../../support/fake-engine.js';
 import { fakeApp } from '../../support/fake-services.js';
 
@@ -28,6 +32,27 @@ describe('probes', () => {
     if (health === 503) expect(answers[1]?.json().error.code).toBe('engine_failed');
     engine.become(RUNNING);
     expect((await app.inject({ url: '/ready' })).statusCode).toBe(200);
+  });
+});
+
+describe('the log', () => {
+  it('has no warning for probes and clients that come while the model loads or the server drains', async () => {
+    const lines: { level: number; msg: string }[] = [];
+    const stream = { write: (line: string) => void lines.push(JSON.parse(line)) };
+    const config = loadConfig({}, {});
+    const lifecycle = new Lifecycle();
+    const metrics = new ServerMetrics('tiny');
+    const app = await buildApp({ config, lifecycle, metrics, logger: { level: 'info', stream } });
+    const payload = { messages: [{ role: 'user', content: 'Why?' }] };
+    const poll = async () => [
+      (await app.inject({ url: '/ready' })).statusCode,
+      (await app.inject({ method: 'POST', url: '/v1/chat/completions', payload })).statusCode,
+    ];
+    expect(await poll()).toEqual([503, 503]);
+    await lifecycle.drain(0);
+    expect(await poll()).toEqual([503, 503]);
+    expect(lines.some(({ msg }) => msg.includes('not ready'))).toBe(true);
+    expect(lines.filter(({ level }) => level > 30)).toEqual([]);
   });
 });
 
