@@ -10,6 +10,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { LmdbStore } from '../../src/cache/lmdb-store.js';
 import { startRedis, type TestRedis } from '../support/redis-server.js';
 import { endProcesses, type ServedProcess, serveProcess } from '../support/served-process.js';
+import { emptyDisk, fillDisk, mayMount } from '../support/small-disk.js';
 
 const home = mkdtempSync(join(tmpdir(), 'blockstitch-documents-'));
 let stores = 0;
@@ -172,6 +173,34 @@ describe('an embedded store that is full', () => {
     expect(await answers(server, [idOf(0)])).toEqual([expected[0]]);
   });
 });
+
+test.skipIf(!mayMount)(
+  'deletes on a disk without a byte left: 503 or whole, and whole once there is room',
+  async () => {
+    const disk = emptyDisk(8);
+    const server = await serveProcess(home, ['--store-dir', join(disk, 'store'), '--host-tier', '0']);
+    const taken: string[] = [];
+    for (let index = 0; index < JOBS; index++) {
+      const { status } = await server.ask('POST', '/v1/documents', { id: idOf(index), text: textOf(index) });
+      if (status !== 200) break;
+      taken.push(idOf(index));
+    }
+    expect(taken.length).toBeGreaterThan(1);
+    const filler = fillDisk(disk);
+    const left: string[] = [];
+    for (const id of taken) {
+      const { status } = await server.ask('DELETE', `/v1/documents/${id}`);
+      expect([200, 503]).toContain(status);
+      if (status === 503) left.push(id);
+      expect((await server.ask('GET', `/v1/documents/${id}`)).status).toBe(status === 503 ? 200 : 404);
+    }
+    rmSync(filler);
+    for (const id of left) {
+      await expect.poll(async () => (await server.ask('DELETE', `/v1/documents/${id}`)).status).toBe(200);
+    }
+    expect([await listed(server), await storedBlocks(server)]).toEqual([[], 0]);
+  },
+);
 
 test('one bit in an embedded record: no other text in an answer, named in the log and the list, replaced by POST', async () => {
   const directory = freshStore();

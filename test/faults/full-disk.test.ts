@@ -1,5 +1,4 @@
 /** A disk that is full while the server runs: a clear message, answers go on, nothing acknowledged is lost. */
-import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,6 +14,7 @@ import type { ImportedModel } from '../../src/model/imported-model.js';
 import type { PlanBlock } from '../../src/prompt/prompt-plan.js';
 import { documentRecord, putRecord, textOf } from '../support/document-records.js';
 import { RANDOM_SHAPES, writeRandomCheckpoint } from '../support/random-checkpoint.js';
+import { emptyDisk, fillDisk, mayMount } from '../support/small-disk.js';
 
 const ALL = { prefix: '' };
 const POOL = new Set(['pool'] as const);
@@ -76,33 +76,6 @@ async function fill(engine: Engine, most: number): Promise<{ kept: number[]; err
   }
   return { kept, error: undefined };
 }
-
-/** Mounts a small file system; undefined where this process may not. */
-function smallDisk(megabytes: number): string | undefined {
-  const path = mkdtempSync(join(tmpdir(), 'blockstitch-small-disk-'));
-  const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'tmpfs', path]);
-  if (status !== 0) rmSync(path, { recursive: true });
-  return status === 0 ? path : undefined;
-}
-
-/** A small file system for one test, without anything on it. */
-function emptyDisk(): string {
-  const disk = smallDisk(3) as string;
-  onTestFinished(() => {
-    // Lazily: a store may still have its files open.
-    spawnSync('umount', ['-l', disk]);
-    rmSync(disk, { recursive: true, force: true });
-  });
-  return disk;
-}
-
-const mayMount = (() => {
-  const disk = smallDisk(1);
-  if (disk === undefined) return false;
-  spawnSync('umount', [disk]);
-  rmSync(disk, { recursive: true, force: true });
-  return true;
-})();
 
 describe('a full disk', () => {
   test.skipIf(!mayMount)('is named to who ingests, and requests go on as if nothing were cached', async () => {
@@ -170,7 +143,7 @@ test.skipIf(!mayMount)('an import that does not fit says how much is missing bef
 
 test.skipIf(!mayMount)('a store cannot be opened on a full disk, and says why', async () => {
   const path = emptyDisk();
-  spawnSync('dd', ['if=/dev/zero', `of=${join(path, 'filler')}`, 'bs=64k']);
+  fillDisk(path);
   await expect(LmdbStore.open(join(path, 'late'))).rejects.toThrow('is full');
 });
 
