@@ -131,8 +131,11 @@ function rememberRoute(routes: Map<string, RoutePattern>, { url, method }: Route
   routes.set(url, known);
 }
 
-/** Errors of a server that is well: a client has left, or polls while the model loads. */
-const USUAL: readonly ErrorCode[] = ['client_closed', 'not_ready', 'shutting_down'];
+/**
+ * Errors of a server that is well: a client has left, or polls while the model loads. A damaged document has its own line
+ * in the log, once.
+ */
+const USUAL: readonly ErrorCode[] = ['client_closed', 'not_ready', 'shutting_down', 'document_damaged'];
 
 /** One line per error; what is usual is no warning. */
 export function logError(error: BlockstitchError, thrown: unknown, request: FastifyRequest): void {

@@ -100,7 +100,7 @@ describe('Redis that lost a document', () => {
     expect(first).toMatchObject({ records: [{ id: 'a' }, { id: 'd' }], lastId: 'd', hasMore: true });
     const second = await registry.list(COMMON_SCOPE, { limit: 2, after: 'd' });
     expect(second).toMatchObject({ records: [{ id: 'e' }], hasMore: false });
-    expect(await client.zrange(`ghost:documents:{${tenant}}:ids`, 0, -1)).toEqual(['a', 'd', 'e'].map(idKey));
+    expect(await client.zrange(`ghost:documents:{${tenant}}:ids`, '0', '-1')).toEqual(['a', 'd', 'e'].map(idKey));
     await client.unlink(...['a', 'd', 'e'].map(keyOf));
     const empty = await registry.list(COMMON_SCOPE, { limit: 2 });
     expect(empty).toMatchObject({ records: [], hasMore: false });
