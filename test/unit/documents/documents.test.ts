@@ -180,6 +180,25 @@ describe('an ingestion that fails', () => {
     expect(stored()).toEqual(keys('Shared.\n\n', 'Held.'));
   });
 
+  test('leaves blocks that another one counts on, and the last of them to fail drops them', async () => {
+    const gates = [gate(), gate()] as const;
+    bench.beforeBlock = async (text) => {
+      if (text === 'One.') await gates[0].wait;
+      if (text === 'Two.') await gates[1].wait;
+    };
+    const first = bench.ingest('d', 'Shared.\n\nOne.');
+    await new Promise(setImmediate);
+    const second = bench.ingest('e', 'Shared.\n\nTwo.');
+    await new Promise(setImmediate);
+    bench.failAt = { index: 1, error };
+    gates[0].open();
+    await expect(first).rejects.toBe(error);
+    expect(stored()).toEqual(keys('Shared.\n\n'));
+    gates[1].open();
+    await expect(second).rejects.toBe(error);
+    expect(stored()).toEqual([]);
+  });
+
   test('leaves blocks of an ingestion that ended well beside it', async () => {
     const { wait, open } = gate();
     bench.beforeBlock = (text) => (text === 'Held.' ? wait : Promise.resolve());
@@ -254,6 +273,7 @@ describe('blocks that requests make of a registered document', () => {
     const { wait, open } = gate();
     const compute = await bench.use('d', 1, wait);
     await bench.documents.forget(COMMON_SCOPE, 'd');
+    for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
     compute();
     expect(stored()).toEqual(keys(TWO));
     open();

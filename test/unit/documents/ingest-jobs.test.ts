@@ -108,6 +108,8 @@ describe('a job', () => {
     const first = await start('d', 'First.');
     const second = await start('d', 'Second.');
     const third = bench.ingest('d', 'Third.');
+    for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
+    expect(bench.begun).toEqual(['First.']);
     open();
     await Promise.all([ended(first), ended(second), third]);
     expect(bench.begun).toEqual(['First.', 'Second.', 'Third.']);
