@@ -135,17 +135,19 @@ export class BlockCache {
   /**
    * Keeps a computed block in host memory and in the store. Never rejects.
    *
-   * @param read      copies the block out of its pages; undefined where that was given up, with the reason thrown
+   * @param read      copies the block out of its pages; throws where that was given up; undefined where another save has
+   *                  made the block durable meanwhile
    * @param forgotten tiers that were told to forget the block since its computation began
    */
   async computed(
     key: BlockKey,
-    read: () => Promise<BlockValue>,
+    read: () => Promise<BlockValue | undefined>,
     forgotten: readonly LowerTier[] = [],
   ): Promise<SaveOutcome> {
     const operation = this.#forgetting.begin(key, forgotten);
     try {
       const value = await read();
+      if (value === undefined) return operation.forgotten.has('store') ? FORGOTTEN : { durable: true };
       if (!operation.forgotten.has('host')) this.#host.put(key, value);
       if (this.#store === undefined) return { durable: false, reason: 'there is no store' };
       if (operation.forgotten.has('store')) return FORGOTTEN;

@@ -28,8 +28,8 @@ export const SINKS: SinkSpec = { key: 'sinks', tokenIds: Int32Array.of(1, 2, 3) 
 
 /** Handles of requests and ingestions by the names that a test gives them. */
 export function handleOf(name: string): Handle {
-  let handle = handles.get(name);
-  if (handle === undefined) handles.set(name, (handle = handles.size + 1));
+  const handle = handles.get(name) ?? handles.size + 1;
+  handles.set(name, handle);
   return handle;
 }
 const handles = new Map<string, Handle>();

@@ -66,8 +66,7 @@ export class BlockTraffic {
   save(order: SaveOrder): void {
     const pending = this.#saves.get(order.key);
     if (order.durable) {
-      const save = pending?.then((saved) => (saved.durable ? this.#drop(order, saved) : this.#saveNow(order)));
-      this.#track(order.key, save ?? this.#saveNow(order));
+      this.#track(order.key, this.#saveNow(order, pending));
       return;
     }
     const bytes = this.#options.addon.payloadBytes(this.#options.poolId, order.tokens);
@@ -125,31 +124,45 @@ export class BlockTraffic {
     });
   }
 
-  /** Never rejects. The cache knows of the save from now on, also while it waits for its turn. */
-  async #saveNow(order: SaveOrder): Promise<SaveOutcome> {
+  /**
+   * Never rejects. The cache knows of the save from now on, also while it waits for its turn.
+   * @param before a save of the same block that is under way: where it succeeds, this one has nothing to do
+   */
+  async #saveNow(order: SaveOrder, before?: Promise<SaveOutcome>): Promise<SaveOutcome> {
     const { addon, poolId, cache } = this.#options;
     const bytes = addon.payloadBytes(poolId, order.tokens);
+    let taken = 0;
+    const read = async () => {
+      try {
+        if ((await before)?.durable === true) return undefined;
+        await this.#turn(bytes);
+        taken = bytes;
+        this.#savingBytes += bytes;
+        return await this.#copyOut(order, bytes);
+      } finally {
+        this.#options.post({ type: 'copied', stay: order.stay });
+      }
+    };
     try {
-      return await cache.computed(order.key, () => this.#copyOut(order, bytes), order.forgotten);
+      return await cache.computed(order.key, read, order.forgotten);
     } finally {
       await this.abandon(order.stay);
-      this.#savingBytes -= bytes;
+      this.#savingBytes -= taken;
       this.#turns.shift()?.();
     }
   }
 
-  async #copyOut({ stay, pages, tokens }: SaveOrder, bytes: number): Promise<BlockValue> {
-    const { addon, poolId, post, maxSavingBytes } = this.#options;
-    const full = () => this.#savingBytes > 0 && this.#savingBytes + bytes > maxSavingBytes;
+  /** Waits until so many bytes more may be on their way to the store. */
+  async #turn(bytes: number): Promise<void> {
+    const full = () => this.#savingBytes > 0 && this.#savingBytes + bytes > this.#options.maxSavingBytes;
     while (full()) await new Promise<void>((resolve) => this.#turns.push(resolve));
-    this.#savingBytes += bytes;
-    try {
-      if (this.#closed) throw new Error('the engine is closing');
-      const payload = new Uint8Array(bytes);
-      await addon.readPages(poolId, pages, tokens, payload);
-      return { tokens, payload };
-    } finally {
-      post({ type: 'copied', stay });
-    }
+  }
+
+  async #copyOut({ pages, tokens }: SaveOrder, bytes: number): Promise<BlockValue> {
+    const { addon, poolId } = this.#options;
+    if (this.#closed) throw new Error('the engine is closing');
+    const payload = new Uint8Array(bytes);
+    await addon.readPages(poolId, pages, tokens, payload);
+    return { tokens, payload };
   }
 }
