@@ -3,7 +3,7 @@
  * cached blocks of a checkpoint with random weights. All points of one run, in turns, through the engine.
  */
 import type { Engine } from '../src/engine/engine.js';
-import { REPAIR_CHOICES, type RepairOptions } from '../src/engine/repair/repair-plan.js';
+import { REPAIR_CHOICES, type RepairOptions } from '../src/engine/engine.js';
 import type { PlanBlock, PromptPlan } from '../src/prompt/prompt-plan.js';
 import { randomEngine, randomTokens, THREADS, timed, tokenTimes } from './random-model.js';
 import { type BenchOptions, type BenchReport, describeMachine, median } from './report.js';

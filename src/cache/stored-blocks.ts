@@ -192,7 +192,9 @@ export class StoredBlocks {
     if (this.#measuring !== undefined) return;
     this.#measuring = this.#store
       .statistics()
-      .then((sizes) => void (this.#sizes = sizes))
+      .then((sizes) => {
+        this.#sizes = sizes;
+      })
       .catch(() => undefined)
       .finally(() => {
         this.#measuring = undefined;

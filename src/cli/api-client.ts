@@ -1,5 +1,5 @@
 /** A small client of the server's own API for `ask` and `demo`: one streamed chat, timed at this end. */
-import type { RepairChoice } from '../engine/repair/repair-plan.js';
+import type { RepairChoice } from '../engine/engine.js';
 import { BlockstitchError, ERRORS, type ErrorCode } from '../errors.js';
 import type { Report, Usage } from '../server/schemas/usage-schema.js';
 

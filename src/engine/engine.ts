@@ -11,7 +11,6 @@
  */
 import type { BlockKey, CacheScope, CacheTier } from '../cache/tiers.js';
 import type { PlanBlock, PromptPlan } from '../prompt/prompt-plan.js';
-import type { RepairOptions } from './repair/repair-plan.js';
 
 export interface SamplingParams {
   /** New tokens at most, >= 1. */
@@ -47,6 +46,19 @@ export const GREEDY: Readonly<SamplingParams> = {
   repetitionPenalty: 1,
   stopTokenIds: [],
 };
+
+export const REPAIR_CHOICES = ['first', 'deviation'] as const;
+/** How repaired pages are chosen. */
+export type RepairChoice = (typeof REPAIR_CHOICES)[number];
+
+export interface RepairOptions {
+  /** Share of the tokens that is computed again, 0 (plain block attention) to 1 (full attention exactly). */
+  share: number;
+  by: RepairChoice;
+}
+
+/** The choice where a request names only a share. */
+export const DEFAULT_REPAIR_CHOICE: RepairChoice = 'first';
 
 export interface GenerateRequest {
   /** The client's name for the request: for logs only, two requests may bear the same. */

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { askServer } from '../../src/cli/api-client.js';
-import type { RepairChoice } from '../../src/engine/repair/repair-plan.js';
+import type { RepairChoice } from '../../src/engine/engine.js';
 import { type DemoServer, startDemoServer } from '../support/demo-server.js';
 
 const DOCUMENTS = [

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { basename, extname } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { Config } from '../../config.js';
-import { DEFAULT_REPAIR_CHOICE, REPAIR_CHOICES, type RepairChoice } from '../../engine/repair/repair-plan.js';
+import { DEFAULT_REPAIR_CHOICE, REPAIR_CHOICES, type RepairChoice } from '../../engine/engine.js';
 import { BlockstitchError } from '../../errors.js';
 import { blockLines, summaryLine } from '../answer-report.js';
 import { askServer, type ChatQuestion } from '../api-client.js';

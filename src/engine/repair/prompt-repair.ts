@@ -9,9 +9,10 @@
  * Knows pages and positions; when to take pages and when to run is the scheduler's, which pages is `repair-plan.ts`.
  */
 import type { Segment } from '../../kernels/step-metadata.js';
+import type { RepairOptions } from '../engine.js';
 import { joined } from '../wire/int32-list.js';
 import { PromptProbe } from './prompt-probe.js';
-import { chooseDeviating, chooseFirst, type PagedBlock, type RepairOptions, repairBudget } from './repair-plan.js';
+import { chooseDeviating, chooseFirst, type PagedBlock, repairBudget } from './repair-plan.js';
 
 /** Tokens that are computed again, one after another in the prompt. */
 export interface RepairRun {

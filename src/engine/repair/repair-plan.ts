@@ -8,24 +8,11 @@
  * CacheBlend, arXiv 2405.16444, section 4).
  */
 
-export const REPAIR_CHOICES = ['first', 'deviation'] as const;
-/** How repaired pages are chosen. */
-export type RepairChoice = (typeof REPAIR_CHOICES)[number];
-
-export interface RepairOptions {
-  /** Share of the tokens that is computed again, 0 (plain block attention) to 1 (full attention exactly). */
-  share: number;
-  by: RepairChoice;
-}
-
 /** A cached block as a repair reads it. */
 export interface PagedBlock {
   readonly tokenIds: Int32Array;
   readonly pages: Int32Array;
 }
-
-/** The choice where a request names only a share. */
-export const DEFAULT_REPAIR_CHOICE: RepairChoice = 'first';
 
 /**
  * Pages to repair in the whole prompt: ceil(share * tokens / pageTokens) over all blocks but the first, at least one

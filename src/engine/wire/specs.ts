@@ -8,8 +8,7 @@
  */
 import type { BlockKey } from '../../cache/tiers.js';
 import type { AttentionMode, PlanBlock } from '../../prompt/prompt-plan.js';
-import type { SamplingParams } from '../engine.js';
-import type { RepairOptions } from '../repair/repair-plan.js';
+import type { RepairOptions, SamplingParams } from '../engine.js';
 
 /** Unique within one host, never used again. */
 export type Handle = number;

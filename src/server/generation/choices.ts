@@ -3,8 +3,7 @@
  * Knows choices by index; `choice-stream.ts` makes text and stops, the routes word the result.
  */
 import type { CacheScope } from '../../cache/tiers.js';
-import type { SamplingParams } from '../../engine/engine.js';
-import type { RepairOptions } from '../../engine/repair/repair-plan.js';
+import type { RepairOptions, SamplingParams } from '../../engine/engine.js';
 import { type PromptPlan, promptTokens } from '../../prompt/prompt-plan.js';
 import type { Prefilled, RequestObserver } from '../metrics/server-metrics.js';
 import type { Report, Usage } from '../schemas/usage-schema.js';

@@ -1,6 +1,6 @@
 /** What every generating route does first: the right model, the attention mode, the error of a broken stream. */
 import type { FastifyRequest } from 'fastify';
-import { DEFAULT_REPAIR_CHOICE, type RepairOptions } from '../../engine/repair/repair-plan.js';
+import { DEFAULT_REPAIR_CHOICE, type RepairOptions } from '../../engine/engine.js';
 import { BlockstitchError } from '../../errors.js';
 import type { AttentionMode } from '../../prompt/prompt-plan.js';
 import type { ServerEvent } from '../event-stream.js';

@@ -1,6 +1,6 @@
 /** The sampling fields that /v1/chat/completions and /v1/completions share, with OpenAI's names and ranges. */
 import { type Static, Type } from '@fastify/type-provider-typebox';
-import { DEFAULT_REPAIR_CHOICE, REPAIR_CHOICES } from '../../engine/repair/repair-plan.js';
+import { DEFAULT_REPAIR_CHOICE, REPAIR_CHOICES } from '../../engine/engine.js';
 import { MOST_BLOCK_TOKENS } from '../../segment/segment-limits.js';
 
 /** A string that is one of `values`, as JSON Schema's `enum`. */

@@ -40,7 +40,6 @@ const directory = mkdtempSync(join(tmpdir(), 'blockstitch-any-way-'));
 let model: ImportedModel;
 let reference: Engine;
 let referenceCache: BlockCache;
-const requests = 0;
 
 beforeAll(async () => {
   model = await importModel({ checkpointDir: CHECKPOINT, weights: 'int8', cacheDir: join(directory, 'imports') });

@@ -7,8 +7,8 @@ import { BlockCache } from '../../../src/cache/block-cache.js';
 
 import { LmdbStore } from '../../../src/cache/lmdb-store.js';
 import { createEngine } from '../../../src/engine/create-engine.js';
+import type { RepairOptions } from '../../../src/engine/engine.js';
 import { type Engine, type GenerateEvent, GREEDY, type SamplingParams } from '../../../src/engine/engine.js';
-import type { RepairOptions } from '../../../src/engine/repair/repair-plan.js';
 import { importModel } from '../../../src/model/import-model.js';
 import type { ImportedModel } from '../../../src/model/imported-model.js';
 import type { PlanBlock, PromptPlan } from '../../../src/prompt/prompt-plan.js';
@@ -20,7 +20,6 @@ const CHECKPOINTS = join(import.meta.dirname, '../../fixtures/checkpoints');
 const SAMPLING: SamplingParams = { ...GREEDY, maxTokens: 6, topLogprobs: 2 };
 const SINKS = Int32Array.of(1, 5);
 const directory = mkdtempSync(join(tmpdir(), 'blockstitch-repair-'));
-const requests = 0;
 
 const block = (seed: number, length: number): PlanBlock => ({
   kind: 'document',

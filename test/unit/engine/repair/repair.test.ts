@@ -1,14 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { GenerateRequest } from '../../../../src/engine/engine.js';
+import type { GenerateRequest, RepairChoice } from '../../../../src/engine/engine.js';
 import { buildRequestSpec, pagesNeeded } from '../../../../src/engine/host/request-spec.js';
-import {
-  chooseDeviating,
-  chooseFirst,
-  firstPages,
-  type RepairChoice,
-  repairBudget,
-} from '../../../../src/engine/repair/repair-plan.js';
+import { chooseDeviating, chooseFirst, firstPages, repairBudget } from '../../../../src/engine/repair/repair-plan.js';
 import { block, CoreBench, handleOf, request, SAMPLING, tokensOf } from '../../../support/core-bench.js';
 import { referenceTokens } from '../../../support/paper-model.js';
 
