@@ -204,6 +204,14 @@ export const ERRORS = {
     message: 'The store failed: {reason}',
     remedy: 'Retry; nothing was acknowledged.',
   },
+  store_damaged: {
+    status: 500,
+    type: 'server_error',
+    retryable: false,
+    message: 'The store in {directory} is damaged: {reason}.',
+    remedy:
+      'Move the directory away, or delete it, and start again: blocks are computed anew, documents must be sent again.',
+  },
   deadline_exceeded: {
     status: 504,
     type: 'server_error',

@@ -23,7 +23,7 @@ const AFTER_PREFIX = '\u007f';
 export interface LmdbStoreOptions {
   /** Bytes of blocks at most; 0 leaves it to the disk. */
   maxBytes?: number;
-  /** Told when the files have to be walked first, which takes a while for a large store. */
+  /** Told where the store was not closed: its files are checked first, which takes a while for a large one. */
   onCheck?: () => void;
 }
 
@@ -53,7 +53,7 @@ export class LmdbStore implements ByteStore {
 
   /**
    * @param directory made when absent
-   * @throws Error when the directory cannot be written, or its files are damaged; the message says what to do
+   * @throws BlockstitchError `store_damaged`; Error when the directory cannot be written
    */
   static async open(directory: string, options: LmdbStoreOptions = {}): Promise<LmdbStore> {
     mkdirSync(directory, { recursive: true });

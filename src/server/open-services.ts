@@ -200,6 +200,7 @@ async function openStores(config: Config, notice: (line: string) => void = () =>
       close: async () => {},
     };
   } catch (cause) {
+    if (cause instanceof BlockstitchError) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new BlockstitchError('config_invalid', { setting: '--store-dir', reason }, { cause });
   }

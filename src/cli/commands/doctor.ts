@@ -4,7 +4,9 @@ import { access, constants, mkdir, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { askRedis, connectRedis } from '../../cache/connect-redis.js';
+import { LmdbFiles } from '../../cache/lmdb-files.js';
 import type { Config } from '../../config.js';
+import { BlockstitchError } from '../../errors.js';
 import { loadAddon } from '../../kernels/load-addon.js';
 import { formatBytes } from '../../units.js';
 import { addSettings, MODEL_SETTINGS, readSettings } from '../setting-options.js';
@@ -54,6 +56,7 @@ const CHECKS: readonly Check[] = [
       if (config.redisUrl !== '') return pingRedis(config);
       await mkdir(storeDir, { recursive: true });
       await access(storeDir, constants.W_OK);
+      await new LmdbFiles(storeDir).check();
       const { bavail, bsize } = await statfs(storeDir);
       return `LMDB in ${storeDir}, ${formatBytes(bavail * bsize)} free`;
     },
@@ -70,11 +73,16 @@ export function addDoctor(program: Command): void {
       try {
         terminal.print(`${terminal.colour('green', 'ok  ')} ${name}: ${await run(config)}`);
       } catch (error) {
-        terminal.print(`${terminal.colour('red', 'FAIL')} ${name}: ${error instanceof Error ? error.message : error}`);
+        terminal.print(`${terminal.colour('red', 'FAIL')} ${name}: ${described(error)}`);
         process.exitCode = 1;
       }
     }
   });
+}
+
+function described(error: unknown): string {
+  if (error instanceof BlockstitchError) return `${error.message} ${error.remedy}`;
+  return error instanceof Error ? error.message : String(error);
 }
 
 async function pingRedis(config: Config): Promise<string> {
