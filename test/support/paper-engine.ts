@@ -143,7 +143,8 @@ export class PaperEngine {
       store: this.store,
       hostBytes,
       cost: { leastWaitMs: NEVER_MS, mostWaitMs: NEVER_MS },
-      breaker: { timeoutMs: NEVER_MS },
+      // Open after one failure, so that little has to be drawn until it is.
+      breaker: { threshold: 1, timeoutMs: NEVER_MS },
       deleteTimeoutMs: NEVER_MS,
     });
   }

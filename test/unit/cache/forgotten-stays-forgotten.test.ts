@@ -43,10 +43,10 @@ const actions = fc.oneof(
       tiers: fc.subarray<CacheTier>(['pool', 'host', 'store'], { minLength: 1 }),
     }),
   },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('drain' as const) }) },
+  { weight: 5, arbitrary: fc.record({ do: fc.constant('drain' as const) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('crash' as const) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('full' as const), full: fc.boolean() }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('restart' as const), values: fc.constantFrom(0, 1, 2) }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('restart' as const), values: fc.constantFrom(0, 1, 2) }) },
 );
 
 /** What is known of the blocks without looking: who asked for them, and what was forgotten when. */
@@ -97,6 +97,34 @@ class Ledger {
   }
 }
 
+type Action = typeof actions extends fc.Arbitrary<infer Drawn> ? Drawn : never;
+
+const DRAIN: Action = { do: 'drain' };
+const EVERY_TIER: CacheTier[] = ['pool', 'host', 'store'];
+const ask = (...of: number[]): Action => ({ do: 'ask', names: of });
+const ingest = (...of: number[]): Action => ({ do: 'ingest', names: of });
+const forget = (of: number[] | undefined, ...tiers: CacheTier[]): Action => ({ do: 'forget', names: of, tiers });
+
+/** Ways that once went wrong, each whole, so that chance need not find them again; with the tokens that host memory holds. */
+const EXAMPLES: [Action[], number][] = [
+  // Host memory alone is told to forget: the store keeps what was acknowledged.
+  [[ingest(0, 1), DRAIN, forget(undefined, 'host'), DRAIN], 60],
+  // Forgotten while it is computed.
+  [[ask(0), { do: 'open', which: 0 }, forget([0], ...EVERY_TIER)], 60],
+  // Forgotten while it is loaded.
+  [
+    [
+      ...[ingest(0), DRAIN, forget(undefined, 'pool', 'host'), DRAIN],
+      ...[ask(0), { do: 'deliver', count: 3 } as Action, forget([0], ...EVERY_TIER), DRAIN],
+    ],
+    60,
+  ],
+  // A full store refuses writes, then is told to forget.
+  [[ingest(0), DRAIN, { do: 'full', full: true }, ingest(1), DRAIN, forget([0], 'store'), DRAIN], 10],
+  // A store that became smaller refuses to write again what it has.
+  [[ingest(0, 1), DRAIN, { do: 'restart', values: 1 }, ask(0), DRAIN, ingest(0), DRAIN], 10],
+];
+
 let runs = 0;
 
 test('nothing forgotten is found, nothing acknowledged is lost, pages and holds add up', async () => {
@@ -111,7 +139,7 @@ test('nothing forgotten is found, nothing acknowledged is lost, pages and holds 
         const keys = LENGTHS.map((_, name) => engine.host.blockKey(documentOf(name).tokenIds, SINKS.tokenIds));
         const keysOf = (which: readonly number[]) => which.map((name) => keys[name] as BlockKey);
 
-        const ask = async (which: readonly number[]): Promise<void> => {
+        const asks = async (which: readonly number[]): Promise<void> => {
           const ended = ledger.asked(keysOf(which));
           const plan: PromptPlan = {
             attention: 'block',
@@ -139,7 +167,7 @@ test('nothing forgotten is found, nothing acknowledged is lost, pages and holds 
           };
           if (finished) expect(tokens).toEqual(referenceTokens(spec));
         };
-        const ingest = async (which: readonly number[]): Promise<void> => {
+        const ingests = async (which: readonly number[]): Promise<void> => {
           const ended = ledger.asked(keysOf(which));
           try {
             await engine.host.ingest(which.map(documentOf), { sinkTokenIds: SINKS.tokenIds });
@@ -151,7 +179,7 @@ test('nothing forgotten is found, nothing acknowledged is lost, pages and holds 
           }
           ended();
         };
-        const forget = async (which: readonly number[] | undefined, tiers: readonly CacheTier[]): Promise<void> => {
+        const forgets = async (which: readonly number[] | undefined, tiers: readonly CacheTier[]): Promise<void> => {
           const chosen = new Set(which === undefined ? keys : keysOf(which));
           const selection: BlockSelection = which === undefined ? { prefix: '' } : { keys: [...chosen] };
           const done = ledger.forgets((key) => chosen.has(key), tiers);
@@ -179,13 +207,13 @@ test('nothing forgotten is found, nothing acknowledged is lost, pages and holds 
         };
         for (const action of drawn) {
           if (action.do === 'ask' || action.do === 'ingest') {
-            under.push(action.do === 'ask' ? ask(action.names) : ingest(action.names));
+            under.push(action.do === 'ask' ? asks(action.names) : ingests(action.names));
             // Its blocks are taken now: one that still waits would rightly compute them after a forget.
             await engine.worker.turn();
           } else if (action.do === 'turn') await engine.worker.turn();
           else if (action.do === 'deliver') engine.worker.deliver(action.count);
           else if (action.do === 'open') engine.gates.open(action.which);
-          else if (action.do === 'forget') under.push(forget(action.names, action.tiers));
+          else if (action.do === 'forget') under.push(forgets(action.names, action.tiers));
           else if (action.do === 'drain') await engine.drain();
           else if (action.do === 'crash') engine.crash();
           else if (action.do === 'full') engine.store.refuses = action.full;
@@ -220,6 +248,6 @@ test('nothing forgotten is found, nothing acknowledged is lost, pages and holds 
         rmSync(path, { recursive: true, force: true });
       },
     ),
-    { numRuns: Number(process.env.BLOCKSTITCH_MODEL_RUNS ?? 500) },
+    { numRuns: Number(process.env.BLOCKSTITCH_MODEL_RUNS ?? 500), examples: EXAMPLES },
   );
 }, 300_000);

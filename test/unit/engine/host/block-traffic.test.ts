@@ -24,8 +24,8 @@ function bench(more: {
   const cache: Pick<BlockCache, 'hold' | 'computed'> = {
     hold: more.hold ?? (async () => ({ found: false, release: async () => void released.push('lease') })),
     computed: async (_key, read) => {
-      await read();
-      return more.computed?.() ?? { durable: true };
+      const value = await read();
+      return value === undefined ? { durable: true } : (more.computed?.() ?? { durable: true });
     },
   };
   const traffic = new BlockTraffic({
