@@ -8,7 +8,12 @@ export interface Answered<Answer = Record<string, unknown>> {
 
 export interface ServedProcess {
   url: string;
-  ask<Answer = Record<string, unknown>>(method: string, path: string, body?: object): Promise<Answered<Answer>>;
+  ask<Answer = Record<string, unknown>>(
+    method: string,
+    path: string,
+    body?: object,
+    headers?: Record<string, string>,
+  ): Promise<Answered<Answer>>;
   /** Reads the job's events to their end. @returns the name of the last one */
   jobEnds(id: string): Promise<string>;
   /** Sends a signal and waits for the end. */
@@ -18,19 +23,29 @@ export interface ServedProcess {
 const alive = new Set<CliProcess>();
 
 /** @param home for caches: give the same one again for the same import of the model */
-export async function serveProcess(home: string, argv: readonly string[]): Promise<ServedProcess> {
-  const cli = startCli(['serve', '--port', '0', '--kv-memory', '64MiB', ...argv], home);
+export async function serveProcess(
+  home: string,
+  argv: readonly string[],
+  env: Record<string, string> = {},
+): Promise<ServedProcess> {
+  const cli = startCli(['serve', '--port', '0', '--kv-memory', '64MiB', ...argv], home, env);
   alive.add(cli);
   const [, url = ''] = await cli.said(/ready: (http:\S+)\/docs/);
-  const request = (method: string, path: string, body?: object) =>
+  const request = (method: string, path: string, body?: object, headers: Record<string, string> = {}) =>
     fetch(`${url}${path}`, {
       method,
-      ...(body === undefined ? {} : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+      headers: body === undefined ? headers : { 'content-type': 'application/json', ...headers },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
   return {
     url,
-    async ask<Answer>(method: string, path: string, body?: object): Promise<Answered<Answer>> {
-      const response = await request(method, path, body);
+    async ask<Answer>(
+      method: string,
+      path: string,
+      body?: object,
+      headers?: Record<string, string>,
+    ): Promise<Answered<Answer>> {
+      const response = await request(method, path, body, headers);
       return { status: response.status, json: (await response.json()) as Answer };
     },
     async jobEnds(id) {
