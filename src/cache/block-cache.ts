@@ -7,7 +7,7 @@
  *   forget    drops blocks from exactly the tiers named, and reports what it could not do
  *
  * A load or a save that began before a forget keeps nothing in the tiers that the forget named. Nobody else saves, loads
- * or deletes. Knows keys, values and tiers; pages are the engines', requests and documents are further up.
+ * or deletes blocks. Knows keys, values and tiers. Engines know pages; the rooms above know requests and documents.
  */
 import type { ByteStore } from './byte-store.js';
 import { Forgetting, type Operation } from './forgetting.js';
@@ -25,22 +25,23 @@ import {
   type StoreBrand,
 } from './tiers.js';
 
-/** The pool of one engine, as the cache asks it. */
+/** What the cache asks of one engine's pool. */
 export interface Pool {
   /** Blocks that requests find there, with their tokens. */
   readonly blocks: ReadonlyMap<BlockKey, number>;
   /** Bytes of a block of so many tokens. */
   payloadBytes(tokens: number): number;
   /**
-   * Drops blocks where `pool` is named; those in use are no longer found and leave when released. Blocks that are being
-   * loaded or computed are told to keep away from the tiers named. Resolves when no order given before can come any more.
+   * Drops blocks if `tiers` has `pool`. Blocks in use are no longer found; they leave when they are released. Blocks in
+   * the middle of a load or a computation keep away from the tiers named. Resolves when every save that the engine
+   * ordered before is on record.
    */
   forget(selection: BlockSelection, tiers: ReadonlySet<CacheTier>): Promise<void>;
 }
 
 export interface BlockPlace {
   tiers: CacheTier[];
-  /** Known where a pool has the block. */
+  /** Known if a pool has the block. */
   tokens?: number;
   bytes?: number;
 }
@@ -50,23 +51,23 @@ export type HoldOutcome =
   /** Nobody has it. The caller holds the right (across replicas) to compute it and must call `release`. */
   | { found: false; release(): Promise<void> };
 
-/** `durable` in the store, by the store's own standard; else why not. */
+/** `durable`: the store has it, by the store's own standard. Else `reason` says why not. */
 export type SaveOutcome = { durable: true } | { durable: false; reason: string };
 
 export interface Forgotten {
-  /** Blocks that were dropped from at least one tier and are left in none of those named. */
+  /** Blocks that were dropped from at least one tier, and that none of the named tiers has any more. */
   blocks: number;
-  /** Why some may be left in the store; absent where none are. */
+  /** Why the store may still have some of them; absent if it has none. */
   failure?: string;
 }
 
 export interface BlockCacheOptions extends Omit<StoredBlocksOptions, 'store'> {
   store?: ByteStore;
-  /** Payload bytes in host memory at most. */
+  /** Most payload bytes in host memory. */
   hostBytes: number;
 }
 
-/** Why a block is not durable that could have been. */
+/** Why a block is not durable after a forget. */
 export const FORGOTTEN_MEANWHILE = 'a block was deleted while it was computed; send the document again';
 
 const NOT_FOUND: HoldOutcome = { found: false, release: async () => {} };
@@ -91,7 +92,7 @@ export class BlockCache {
     return this.#store?.brand;
   }
 
-  /** Takes a pool in: its blocks are found and forgotten with the others. @returns lets it go again */
+  /** Adds a pool: its blocks are found and forgotten with the others. @returns a function that removes the pool */
   addPool(pool: Pool): () => void {
     this.#pools.add(pool);
     return () => void this.#pools.delete(pool);
@@ -110,19 +111,19 @@ export class BlockCache {
     });
   }
 
-  /** Which tiers of this process have a block: known at once. */
+  /** Which tiers of this process have a block. Asks no store, so the answer is there at once. */
   nearTiers(key: BlockKey): CacheTier[] {
     const tiers: CacheTier[] = [...this.#pools].some(({ blocks }) => blocks.has(key)) ? ['pool'] : [];
     if (this.#host.has(key)) tiers.push('host');
     return tiers;
   }
 
-  /** One load per key at a time: concurrent callers share it. Store failures are absorbed: they are a miss, counted. */
+  /** Loads a key once at a time: concurrent callers share the load. A store failure is a miss, and is counted. */
   async hold(key: BlockKey, wanted: HoldWanted = {}): Promise<HoldOutcome> {
     const flight = this.#flights.get(key);
     if (flight !== undefined) {
       const outcome = await flight;
-      // The right to compute belongs to the first caller; the others compute only where that one gave up.
+      // The first caller holds the right to compute. The others hold nothing, so they have nothing to release.
       return outcome.found ? outcome : NOT_FOUND;
     }
     const load = this.#load(key, wanted).finally(() => {
@@ -135,8 +136,8 @@ export class BlockCache {
   /**
    * Keeps a computed block in host memory and in the store. Never rejects.
    *
-   * @param read      copies the block out of its pages; throws where that was given up; undefined where another save has
-   *                  made the block durable meanwhile
+   * @param read      copies the block out of its pages. It throws if the copy was given up. It gives undefined if
+   *                  another save has made the block durable meanwhile
    * @param forgotten tiers that were told to forget the block since its computation began
    */
   async computed(
@@ -164,8 +165,8 @@ export class BlockCache {
   }
 
   /**
-   * Watches blocks that somebody is to be told are durable.
-   * @returns whether the store was told to forget one of them since; call `end` when it is over
+   * Watches blocks until somebody is told that they are durable.
+   * @returns `forgotten` says whether the store was told to forget one of them since; call `end` when the watch is over
    */
   watch(keys: readonly BlockKey[]): { forgotten(): boolean; end(): void } {
     const operations = keys.map((key) => this.#forgetting.begin(key));
@@ -177,7 +178,7 @@ export class BlockCache {
     };
   }
 
-  /** Drops blocks from exactly the tiers named (default: every tier), whether or not an engine runs. Never rejects. */
+  /** Drops blocks from exactly the tiers named (default: every tier). Works without an engine too. Never rejects. */
   async forget(selection: BlockSelection, tiers: ReadonlySet<CacheTier> = EVERY_TIER): Promise<Forgotten> {
     const covers = covering(selection);
     return this.#forgetting.during(selection, tiers, async (marked) => {
@@ -199,7 +200,7 @@ export class BlockCache {
     await this.#store?.close();
   }
 
-  /** Blocks that are in the pools or in host memory, as far as these are named. */
+  /** The covered blocks in the pools and in host memory, if `tiers` names these. */
   #near(covers: (key: BlockKey) => boolean, tiers: ReadonlySet<CacheTier>): Set<BlockKey> {
     const near = new Set<BlockKey>();
     const add = (keys: Iterable<BlockKey>) => {
@@ -210,7 +211,7 @@ export class BlockCache {
     return near;
   }
 
-  /** Writes that began before end first, aborted; then the store deletes. */
+  /** Waits for the writes that began before (they are aborted), then deletes from the store. */
   async #forgetStored(
     store: StoredBlocks,
     selection: BlockSelection,
@@ -250,7 +251,7 @@ export class BlockCache {
       keep(answer.value);
       return { found: true, tier: 'store', value: answer.value, loadMs: answer.loadMs };
     } finally {
-      // What comes late is kept only if nothing forgot it until then.
+      // A value that comes late is kept only if nothing has forgotten it until then.
       void late.then(keep).finally(() => this.#forgetting.end(operation));
     }
   }

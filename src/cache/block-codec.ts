@@ -1,13 +1,13 @@
 /**
  * A block's KV as bytes in a store: a header of 128 bytes, then the payload.
- * Knows the format and checks all of it. A value that fails a check is refused with a reason, never thrown over.
+ * Knows the format and checks all of it. A value that fails a check is refused with a reason; nothing is thrown.
  *
  * Header (little-endian): magic "BSKV" · u32 version · 32 bytes fingerprint · u32 layers, kv heads, head dim, dtype,
  * tokens · u32 zero · u64 payload bytes · u32 CRC-32 of the payload · 32 bytes SHA-256 of the key · 16 bytes zero ·
  * u32 CRC-32 of the header before it.
  *
- * The checksums say that the bytes are whole. The key's hash says that they are this block's: a store may give back a
- * sound value of another key (a restore, a shifted reply, another writer).
+ * The checksums prove that the bytes are whole. The key's hash proves that they belong to this block: a store may give
+ * back a sound value of another key (a restore, a shifted reply, another writer).
  */
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
@@ -83,7 +83,7 @@ function hashOf(key: BlockKey): Buffer {
   return createHash('sha256').update(key, 'utf8').digest();
 }
 
-/** CRC-32, in slices between which the event loop gets its turn: blocks of large models have tens of megabytes. */
+/** CRC-32 in slices: the event loop gets a turn between two slices. Blocks of large models have tens of megabytes. */
 async function checksum(bytes: Uint8Array): Promise<number> {
   let sum = 0;
   for (let at = 0; at < bytes.byteLength; at += SLICE_BYTES) {

@@ -1,15 +1,15 @@
 /**
  * The name of a block's KV: who may share it, then SHA-256 over everything that the numbers depend on.
- * Knows the fields and their unambiguous order: every field is preceded by its length.
+ * Knows the fields and their order. Each field's length comes before it, so no two sets of fields look alike.
  *
- * The first 16 of the 64 hex digits are the tenant's tag, the other 48 are the hash (192 bits). So a key says by itself
- * whose it is, and all keys of a tenant lie together in a store that is ordered by key.
+ * The first 16 of the 64 hex digits are the tenant's tag, the other 48 are the hash (192 bits). So the key itself names
+ * its tenant, and a store that is ordered by key keeps all keys of a tenant together.
  */
 import { createHash, type Hash } from 'node:crypto';
 import type { KvDtype } from '../kernels/native-addon.js';
 import { type BlockKey, type CacheScope, COMMON_SCOPE } from './tiers.js';
 
-/** Raised whenever equal inputs would give another key or other bytes in a stored value. */
+/** Raise it when equal inputs give another key, or other bytes in a stored value. */
 export const BLOCK_FORMAT_VERSION = 2;
 
 const TAG_DIGITS = 16;
@@ -49,7 +49,7 @@ export function tenantTag(tenant: string): string {
   return tag;
 }
 
-/** Stands for a scope where something is remembered for it: says neither the tenant nor the salt. 32 hex digits. */
+/** A name for a scope that reveals neither the tenant nor the salt. 32 hex digits. */
 export function scopeDigest({ tenant, salt }: CacheScope): string {
   const hash = createHash('sha256');
   addText(hash, tenant);
@@ -57,7 +57,7 @@ export function scopeDigest({ tenant, salt }: CacheScope): string {
   return hash.digest('hex').slice(0, 32);
 }
 
-/** Tags are asked for with every block: as many are kept as a server has tenants at once. */
+/** Every block asks for its tag, so tags are kept: as many as a server has tenants at once. */
 const tags = new Map<string, string>();
 const MAX_TAGS = 10_000;
 

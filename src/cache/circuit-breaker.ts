@@ -1,17 +1,17 @@
 /**
- * Keeps a failing store from being asked again and again: after some failures in a row it is left alone for a while,
- * then tried by one call. A call that hangs is a failure once its time is over. Knows outcomes and time.
+ * Leaves a failing store alone. After some failures in a row nobody asks it for a while; then one call tries it again.
+ * A call that hangs counts as a failure when its time is over. Knows outcomes and time.
  */
 
 export interface BreakerOptions {
-  /** Failures in a row that open it. */
+  /** The breaker opens after this many failures in a row. */
   threshold?: number;
   /** Milliseconds for which a failing store is left alone. */
   restMs?: number;
   /** Milliseconds after which a call counts as failed. */
   timeoutMs?: number;
   now?: () => number;
-  /** Told when it opens, with the last failure, and when the store is well again. */
+  /** Called when the breaker opens, with the last failure, and when the store is well again. */
   onChange?: (state: 'open' | 'closed', reason: string) => void;
 }
 
@@ -42,7 +42,7 @@ export class CircuitBreaker {
     return this.#now() - this.#openedMs >= this.#restMs ? 'half-open' : 'open';
   }
 
-  /** Calls the store, or not. Never rejects; `reason` says why there is no result. */
+  /** Calls the store, unless the breaker is open. Never rejects; `reason` says why there is no result. */
   async run<T>(call: () => Promise<T>): Promise<Answer<T>> {
     const { state } = this;
     if (state === 'open' || (state === 'half-open' && this.#probing)) {
@@ -82,7 +82,7 @@ export class CircuitBreaker {
     this.#onChange?.('closed', this.#lastReason);
   }
 
-  /** Calls that began before it opened may fail after: only the probe's failure opens it again. */
+  /** Calls that began before the breaker opened may fail later. Only the probe's failure opens it again. */
   #fail(probe: boolean, reason: string): void {
     this.failures++;
     this.#inRow++;

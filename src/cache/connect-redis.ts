@@ -1,6 +1,6 @@
 /**
- * Connects to Redis as the settings say: one server, a cluster, or a master that Sentinels know; with TLS where the
- * URLs are `rediss://`. Knows connections; what is kept there is `redis-store.ts` and `document-registry.ts`.
+ * Connects to Redis as the settings say: one server, a cluster, or a master that Sentinels know. `rediss://` means TLS.
+ * Knows connections. `redis-store.ts` keeps blocks there, `src/documents` keeps documents and jobs.
  */
 import { readFileSync } from 'node:fs';
 import type { ConnectionOptions } from 'node:tls';
@@ -8,14 +8,14 @@ import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import { BlockstitchError } from '../errors.js';
 
 export interface RedisSettings {
-  /** `redis://[user:password@]host[:port][/db]`, `rediss://` for TLS; several are separated by commas. */
+  /** `redis://[user:password@]host[:port][/db]`, `rediss://` for TLS; commas separate several. */
   redisUrl: string;
-  /** `auto`: a cluster where there are several URLs. */
+  /** `auto`: several URLs mean a cluster. */
   redisMode: 'auto' | 'single' | 'cluster' | 'sentinel';
   /** Name of the master that the Sentinels watch. */
   redisMaster: string;
   redisSentinelPassword: string;
-  /** Files in PEM; empty where not used. */
+  /** Files in PEM; empty if not used. */
   redisCa: string;
   redisCert: string;
   redisKey: string;
@@ -35,13 +35,13 @@ const DEFAULT_PORT = { single: 6379, cluster: 6379, sentinel: 26_379 } as const;
 type CommonOptions = Omit<RedisOptions, 'replyMapping'>;
 
 const CONNECT_TIMEOUT_MS = 5_000;
-/** Parts of 16 MiB must get through slow lines; what a request waits for is bounded elsewhere. */
+/** Parts of 16 MiB must get through slow lines. `stored-blocks.ts` bounds how long a request waits. */
 const COMMAND_TIMEOUT_MS = 15_000;
 
-/** Soon, then each second: while it is down, the circuit breaker keeps requests away. */
+/** Soon, then each second. The circuit breaker keeps requests away while Redis is down. */
 const retryMs = (times: number) => Math.min(50 * times, 1_000);
 
-/** @throws BlockstitchError `config_invalid` where a URL or a file cannot be used; connecting itself goes on behind */
+/** Connects in the background. @throws BlockstitchError `config_invalid` if a URL or a file cannot be used */
 export function connectRedis(settings: RedisSettings): Redis | Cluster {
   const urls = settings.redisUrl.split(',').map((url) => url.trim());
   const mode = settings.redisMode === 'auto' ? (urls.length > 1 ? 'cluster' : 'single') : settings.redisMode;
@@ -60,12 +60,12 @@ export function connectRedis(settings: RedisSettings): Redis | Cluster {
     ...tls,
   };
   const client = connect(mode, nodes, first, options, settings);
-  // Each command rejects by itself; without a listener the connection's own errors would end the process.
+  // Each command rejects by itself. Without a listener, an error of the connection would end the process.
   client.on('error', (error: Error) => lastErrors.set(client, error));
   return client;
 }
 
-/** Calls Redis. What kept it from being reached is in the message: commands themselves only say that they gave up. */
+/** Calls Redis. If Redis cannot be reached, the message says why: the command itself only says that it gave up. */
 export async function askRedis<T>(client: Redis | Cluster, call: () => Promise<T>): Promise<T> {
   try {
     return await call();
@@ -89,7 +89,7 @@ function connect(
   const places = nodes.map(({ host, port }) => ({ host, port }));
   if (mode === 'cluster') {
     if (first.db !== 0) throw invalid('--redis-url', 'a cluster has no numbered databases');
-    // Certificates name hosts: those that the cluster tells of are to be used as they are, not looked up first.
+    // Certificates name hosts, so the names that the cluster gives are used as they are, without a look-up.
     const dnsLookup = (host: string, done: (error: null, address: string) => void) => done(null, host);
     return new Cluster(places, {
       redisOptions: options,

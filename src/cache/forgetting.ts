@@ -1,14 +1,14 @@
 /**
- * What keeps a forgotten block forgotten: every load and save under way is on record here, and so is every forget.
- * A forget marks the operations that began before it; what a mark names, the operation may no longer keep.
- * Knows keys, tiers and time order; moving bytes is the cache's.
+ * Keeps a forgotten block forgotten. Every load and save under way is on record here, and so is every forget.
+ * A forget marks the operations that began before it. A marked operation keeps nothing in the tiers of its marks.
+ * Knows keys, tiers and time order. The cache moves the bytes.
  */
 import { type BlockKey, type BlockSelection, type CacheTier, covering, type LowerTier } from './tiers.js';
 
 /** One load or save under way. */
 export class Operation {
   readonly key: BlockKey;
-  /** Tiers that were told to forget the block since this began: it must not keep it there. */
+  /** Tiers that were told to forget the block since this operation began: it must not keep the block there. */
   readonly forgotten: Set<LowerTier>;
   /** Aborted when the store is told to forget. */
   readonly #storeForgotten = new AbortController();
@@ -41,8 +41,8 @@ export class Forgetting {
   readonly #forgets = new Set<Forget>();
 
   /**
-   * Puts a load or a save on record; call `end` when it is over. It is marked at once where a forget is under way: it may
-   * work on what was there before.
+   * Puts a load or a save on record; call `end` when it is over. A forget under way marks it at once, because the
+   * operation may work on a value from before.
    *
    * @param forgotten tiers that the block's computation was told to keep away from
    */
@@ -61,7 +61,7 @@ export class Forgetting {
   }
 
   /**
-   * Runs a forget: what began before it, or begins beside it, is marked.
+   * Runs a forget. Marks every operation that began before it or begins beside it.
    *
    * @param work drops the blocks; it gets the operations that were marked
    */

@@ -1,12 +1,12 @@
-/** Blocks in host memory, the least recently used leaving first. Knows bytes and keys. */
+/** Blocks in host memory. The least recently used block leaves first. Knows bytes and keys. */
 import { LRUCache } from 'lru-cache';
 import type { BlockKey, BlockValue } from './tiers.js';
 
 export class HostTier {
-  /** Absent where nothing is kept. */
+  /** Absent if nothing is kept. */
   readonly #values: LRUCache<BlockKey, BlockValue> | undefined;
 
-  /** @param limitBytes payload bytes kept at most; 0 keeps nothing */
+  /** @param limitBytes most payload bytes that are kept; 0 keeps nothing */
   constructor(limitBytes: number) {
     if (limitBytes < 1) return;
     this.#values = new LRUCache({

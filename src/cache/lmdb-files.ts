@@ -1,16 +1,16 @@
 /**
- * The files of an embedded store, before LMDB maps them into memory. Remembers whether the store was closed, and with how
- * many bytes: after any other end all of it is checked, else what is checked quickly.
- * Knows files; the trees in them are `lmdb-trees.ts`'s, what stands there is `lmdb-store.ts`'s.
+ * Checks the files of an embedded store before LMDB maps them into memory. Remembers whether the store was closed, and
+ * its size then. After a clean close of a large store it checks the quick part only; after any other end it checks all.
+ * Knows files. `lmdb-trees.ts` knows the trees in them, `lmdb-store.ts` the values.
  */
 import { existsSync, readFileSync, statfsSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BlockstitchError } from '../errors.js';
 import { damageIn } from './lmdb-trees.js';
 
-/** Room asked for before LMDB makes its files: more than its lock file takes. */
+/** Free disk space that LMDB needs to make its files: more than its lock file takes. */
 const LOCK_FILE_BYTES = 256 * 1024;
-/** Up to this size all is checked whatever the end was: 0.05 s, from a cold disk 0.6 s. */
+/** Up to this size all is checked at each start: that takes 0.05 s, or 0.6 s from a cold disk. */
 const QUICK_BYTES = 1024 ** 3;
 
 interface Ending {
@@ -28,7 +28,7 @@ export class LmdbFiles {
   }
 
   /**
-   * @param onUnclosed told where the store was not closed: checking a large one takes a while then
+   * @param onUnclosed called if the store was not closed: the check of a large store then takes a while
    * @throws BlockstitchError `store_damaged`; Error naming a full disk
    */
   async check(onUnclosed: () => void = () => undefined): Promise<void> {
@@ -55,7 +55,7 @@ export class LmdbFiles {
   }
 
   /**
-   * LMDB maps its lock file and writes to the map: where the disk has no room for it, the process would be killed.
+   * LMDB maps its lock file and writes to the map. Without room on the disk this would kill the process.
    * @throws Error naming the disk
    */
   #requireSpace(): void {
@@ -74,7 +74,7 @@ export class LmdbFiles {
     }
   }
 
-  /** On a full disk nothing is remembered, and the next start checks all. */
+  /** On a full disk the note stays empty, so the next start checks all. */
   #write(ending: Ending): void {
     try {
       writeFileSync(this.#path('ending.json'), JSON.stringify(ending));

@@ -1,9 +1,9 @@
 /**
- * The embedded store: LMDB in one directory, read by memory map, durable when `put` resolves, across restarts.
- * Knows bytes under keys. Values above 16 MiB are split in parts; documents live beside the blocks.
+ * The embedded store: LMDB in one directory, read through a memory map. A value is durable when `put` resolves.
+ * Knows bytes under keys. Values above 16 MiB are split in parts. Documents and jobs live beside the blocks.
  *
- * `sizes` is the index: key -> bytes of the value, written in the same transaction as the parts, and the totals that
- * statistics are read from. So nobody ever walks the store.
+ * `sizes` is the index: key -> bytes of the value. It is written in the same transaction as the parts, and it holds the
+ * totals for statistics. So nobody walks the store to count.
  */
 import { mkdirSync, statfsSync } from 'node:fs';
 import { type Database, open, type RootDatabase } from 'lmdb';
@@ -11,19 +11,19 @@ import type { ByteStore, StoreEntry, StoreLock } from './byte-store.js';
 import { LmdbFiles } from './lmdb-files.js';
 
 const PART_BYTES = 16 * 1024 * 1024;
-/** Milliseconds of copying in one turn of the event loop, after which others get theirs. */
+/** Milliseconds of copying in one turn of the event loop; then others get a turn. */
 const READ_SLICE_MS = 5;
 /** Keys removed in one transaction: some milliseconds. */
 const KEYS_PER_REMOVAL = 256;
-/** No block's key: those are hex digits. */
+/** Never the key of a block: those are hex digits. */
 const TOTALS = 'totals';
-/** Behind every key that begins with a prefix: keys are ASCII. */
+/** Sorts after every key that begins with the prefix: keys are ASCII. */
 const AFTER_PREFIX = '\u007f';
 
 export interface LmdbStoreOptions {
-  /** Bytes of blocks at most; 0 leaves it to the disk. */
+  /** Most bytes of blocks; 0 sets no limit but the disk. */
   maxBytes?: number;
-  /** Told where the store was not closed: its files are checked first, which takes a while for a large one. */
+  /** Called if the store was not closed: its files are checked first, and a large store takes a while. */
   onCheck?: () => void;
 }
 
@@ -40,13 +40,13 @@ export class LmdbStore implements ByteStore {
   readonly #root: RootDatabase<Buffer, string>;
   readonly #blocks: Database<Buffer, string>;
   readonly #sizes: Database<Buffer, string>;
-  /** JSON values of the document registry; write them within `write`. */
+  /** Records of the document registry; write them within `write`. */
   readonly documents: Database<Buffer, string>;
-  /** Jobs of the document registry; the same holds. */
+  /** Jobs of src/documents; write them within `write`. */
   readonly jobs: Database<Buffer, string>;
-  /** Until when each lock is held, by `performance.now()`. */
+  /** When each lock ends, by `performance.now()`. */
   readonly #locks = new Map<string, { untilMs: number }>();
-  /** The last commit did. */
+  /** Whether the last commit failed. */
   #failed = false;
   #readMs = 0;
   #nextTurn: Promise<void> | undefined;
@@ -72,7 +72,7 @@ export class LmdbStore implements ByteStore {
       encoding: 'binary',
       maxDbs: 8,
       noMemInit: true,
-      // Its batches make promises that nobody can wait for: a commit that fails would end the process through them.
+      // Batches make promises that nobody can await. A failed commit would end the process through them.
       eventTurnBatching: false,
     });
     const database = (name: string) => this.#root.openDB<Buffer, string>({ name, encoding: 'binary' });
@@ -137,7 +137,7 @@ export class LmdbStore implements ByteStore {
     return cleared;
   }
 
-  /** Within this process: one process owns an embedded store. */
+  /** Locks within this process only: one process owns an embedded store. */
   async lock(key: string, ttlMs: number): Promise<StoreLock | undefined> {
     const nowMs = performance.now();
     if ((this.#locks.get(key)?.untilMs ?? 0) > nowMs) return undefined;
@@ -154,7 +154,7 @@ export class LmdbStore implements ByteStore {
     return this.#totals();
   }
 
-  /** LMDB waits for its last commit, for ever where that failed: an empty one that succeeds comes behind it. */
+  /** LMDB waits for its last commit, and for ever if that one failed. So an empty commit that succeeds goes last. */
   async close(): Promise<void> {
     if (this.#failed) await this.#root.transaction(() => undefined).catch(() => undefined);
     await this.#root.close();
@@ -164,9 +164,9 @@ export class LmdbStore implements ByteStore {
   /**
    * Runs writes as one transaction: all of them or none. Resolves when they are on disk.
    *
-   * LMDB commits what a callback wrote before it threw. So there are two steps: `prepare` reads and may refuse by
-   * throwing; the function that it returns writes and must not throw.
-   * @throws Error saying what kept them from being written; a full disk is named
+   * LMDB commits what a callback wrote before it threw. So there are two steps. `prepare` reads; it may throw, and then
+   * nothing is written. The function that it returns writes and must not throw.
+   * @throws Error saying why nothing was written; it names a full disk
    */
   async write<T>(prepare: () => () => T): Promise<T> {
     try {
@@ -187,12 +187,12 @@ export class LmdbStore implements ByteStore {
     const { bavail, bsize } = statfsSync(this.#directory);
     const reason = cause instanceof Error ? cause.message : String(cause);
     const free = bavail * bsize;
-    // A short write shows as an input/output error; what is left on the disk tells them apart.
+    // A full disk also shows as an input/output error. The free space tells the two apart.
     const full = free < PART_BYTES ? `the disk of ${this.#directory} is full (${free} bytes free): ` : '';
     return new Error(`${full}${reason}`, { cause });
   }
 
-  /** LMDB uses pages that a commit freed from the second commit after it on: on a full disk this makes the room. */
+  /** LMDB reuses the pages that a commit freed only from the second commit on. On a full disk, this makes the room. */
   async #freePages(): Promise<void> {
     await this.write(() => {
       const { entries, bytes } = this.#totals();
@@ -211,7 +211,7 @@ export class LmdbStore implements ByteStore {
     return this.#nextTurn;
   }
 
-  /** A copy: memory of the map is only valid within its transaction. */
+  /** Returns a copy: memory of the map is valid only within its transaction. */
   #read(key: string): Uint8Array | undefined {
     const bytes = this.#sizeOf(key);
     if (bytes === undefined) return undefined;
@@ -223,7 +223,7 @@ export class LmdbStore implements ByteStore {
     return parts.length === 1 ? parts[0] : Buffer.concat(parts);
   }
 
-  /** Within a transaction. */
+  /** Call within a transaction. */
   #write(key: string, value: Uint8Array): void {
     this.#remove(key);
     for (let part = 0, at = 0; part === 0 || at < value.byteLength; part++, at += PART_BYTES) {
@@ -235,7 +235,7 @@ export class LmdbStore implements ByteStore {
     this.#sizes.put(TOTALS, numbers(totals.entries + 1, totals.bytes + value.byteLength));
   }
 
-  /** Within a transaction. @returns whether it was there */
+  /** Call within a transaction. @returns whether the value was there */
   #remove(key: string): boolean {
     const bytes = this.#sizeOf(key);
     if (bytes === undefined) return false;
@@ -261,7 +261,7 @@ export class LmdbStore implements ByteStore {
       : { entries: record.readDoubleLE(0), bytes: record.readDoubleLE(8) };
   }
 
-  /** Once, for a new store or one that was written before it had an index. */
+  /** Makes the index, once: for a new store, or for a store that was written before there was an index. */
   #indexAll(): void {
     this.#root.transactionSync(() => {
       const sizes = new Map<string, number>();

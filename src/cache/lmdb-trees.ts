@@ -1,8 +1,8 @@
 /**
- * The trees of an LMDB file, read as plain bytes before LMDB maps them into memory: a map of a damaged file ends the
- * process with a signal and without a word. Checks every page of every tree: its number, its kind, its bounds, the order
- * of its keys, and that nothing is used twice.
- * Knows LMDB's file format (data version 2 of lmdb-js, 64 bits, little-endian). What stands in the values is the codec's.
+ * Reads the trees of an LMDB file as plain bytes before LMDB maps them into memory: a map of a damaged file ends the
+ * process with a signal and without a word. Checks every page of every tree: its number, its kind, its bounds, the
+ * order of its keys, and that nothing uses it twice.
+ * Knows LMDB's file format (data version 2 of lmdb-js, 64 bits, little-endian). The codec knows the values.
  *
  * Page: u64 number · u64 transaction · u16 pad · u16 flags · u16 lower, u16 upper (overflow: u32 pages). Then the offsets
  * of the nodes, u16 each, up to `lower`; nodes stand from `upper` on, all counted from behind the header.
@@ -22,7 +22,7 @@ const OVERLAPPING = 0x1000;
 const META = { databases: 24 + 24, databaseBytes: 48, last: 24 + 120 } as const;
 /** Milliseconds of reading in one turn of the event loop. */
 const SLICE_MS = 10;
-/** Somebody else writes to the store: how often a look that failed is repeated on what is there then. */
+/** How often a failed look is repeated if another process writes to the store meanwhile. */
 const LOOKS = 20;
 
 interface Tree {
@@ -44,8 +44,8 @@ interface Meta {
 class Damage extends Error {}
 
 /**
- * @param values whether the heads of large values are read too: a page for each of them
- * @returns what is wrong with the file; undefined where LMDB can use it
+ * @param values whether to read the heads of large values too: one page for each value
+ * @returns what is wrong with the file; undefined if LMDB can use it
  */
 export async function damageIn(path: string, values = true): Promise<string | undefined> {
   const file = openSync(path, 'r');
@@ -68,7 +68,7 @@ export async function damageIn(path: string, values = true): Promise<string | un
   }
 }
 
-/** The state that LMDB will go on from: the newest; after another boot the oldest, which is on disk for certain. */
+/** The state that LMDB will go on from: the newest. After a reboot it is the oldest, which is on disk for certain. */
 function chooseMeta(file: number): Meta {
   const first = readMeta(file, 0, 'page 0 of data.mdb is damaged');
   const metas = [first, readMeta(file, first.pageBytes, 'page 1 of data.mdb is damaged')];
@@ -163,7 +163,7 @@ class TreeReader {
       const value = node + 8 + keyBytes;
       if (value > page.length) throw damaged(number);
       const key = page.subarray(node + 8, value);
-      // The first key of a branch stands for all that are smaller.
+      // The first key of a branch stands for all smaller keys.
       const counts = leaf || at > HEADER_BYTES;
       if (counts && before !== undefined && tree.order(before, key) >= 0) throw damaged(number);
       if (counts) before = key;
@@ -185,7 +185,7 @@ class TreeReader {
 
   #checkOverflow(number: number, bytes: number): void {
     const { pageBytes } = this.#meta;
-    // Pages at the end of the file may be missing where nothing uses them.
+    // Pages at the end of the file may be missing if nothing uses them.
     if (number * pageBytes + HEADER_BYTES + bytes > this.#bytes) throw new Damage(cutShort(this.#file));
     const needed = Math.ceil((HEADER_BYTES + bytes) / pageBytes);
     const pages = this.#values ? this.#load(number, KIND.overflow, HEADER_BYTES).readUInt32LE(20) : needed;
@@ -196,7 +196,7 @@ class TreeReader {
   #load(number: number, kind: number, bytes: number): Buffer {
     const { pageBytes, lastPage } = this.#meta;
     if (!Number.isSafeInteger(number) || number > lastPage) {
-      throw new Damage(`data.mdb points to page ${number}, which there is not`);
+      throw new Damage(`data.mdb points to page ${number}, which does not exist`);
     }
     const page = Buffer.allocUnsafe(bytes);
     if (readSync(this.#file, page, 0, bytes, number * pageBytes) < bytes) throw new Damage(cutShort(this.#file));
@@ -207,7 +207,7 @@ class TreeReader {
 
   #use(from: number, pages: number): void {
     if (from + pages > this.#meta.lastPage + 1) throw damaged(from);
-    // What a value does not need of its last pages may lie behind the end of the file.
+    // The unused rest of a value's last pages may lie behind the end of the file.
     const end = Math.min(from + pages, this.#used.length * 8);
     for (let page = from; page < end; page++) {
       const [index, bit] = [Math.floor(page / 8), 1 << (page % 8)];
@@ -222,7 +222,7 @@ type Four = [number, number, number, number];
 const damaged = (page: number) => new Damage(`page ${page} of data.mdb is damaged`);
 const cutShort = (file: number) => `data.mdb was cut short: pages behind its ${fstatSync(file).size} bytes are missing`;
 
-/** Transactions, by which free pages are kept. */
+/** Free pages are kept under the number of the transaction that freed them. */
 function byNumber(a: Buffer, b: Buffer): number {
   if (a.length !== 8 || b.length !== 8) return 0;
   const [left, right] = [a.readBigUInt64LE(0), b.readBigUInt64LE(0)];

@@ -1,25 +1,25 @@
 /**
- * Says whether loading a block from the store is worth it, and how long to wait for it, from what loads have taken so
- * far and what computing the block again would take. Knows bytes and milliseconds; how fast the engine computes is
- * told to it.
+ * Decides whether to load a block from the store, and how long to wait for it. It compares the time that loads have
+ * taken so far with the time to compute the block again. Knows bytes and milliseconds. Callers say how fast the engine
+ * computes.
  *
- * Waiting follows the ski-rental rule: a load is given up once waiting has cost what computing costs, so a request
+ * Waiting follows the ski-rental rule: a load is given up when waiting has cost as much as computing. So a request
  * never takes more than twice the better of the two, whatever the store does.
  */
 
 export interface LoadCostOptions {
-  /** Shortest time given to a load: below it, noise would decide. */
+  /** Shortest time that a load gets: below it, noise would decide. */
   leastWaitMs?: number;
-  /** Longest time given to a load, and the time given while the cost of computing is not known. */
+  /** Longest time that a load gets. Also its time while the cost of computing is not known. */
   mostWaitMs?: number;
-  /** A store that has been found slow is tried again after so long. */
+  /** A slow store is tried again after this time. */
   probeMs?: number;
   now?: () => number;
 }
 
-/** Weight of what was known when a load is added to it: about the last twenty loads count. */
+/** Weight of earlier loads when a new one is added: about the last twenty loads count. */
 const DECAY = 0.95;
-/** Loads measured before any is passed over: the first ones open connections and warm caches. */
+/** Loads that are measured before one may be passed over: the first loads open connections and warm caches. */
 const LEAST_LOADS = 4;
 
 /** One load under way. */
@@ -51,14 +51,14 @@ export class LoadCostModel {
     this.#now = now ?? (() => performance.now());
   }
 
-  /** Expected milliseconds to load so many bytes; undefined until enough was measured. */
+  /** Expected milliseconds to load this many bytes; undefined until enough loads were measured. */
   estimateMs(bytes: number): number | undefined {
     return this.#loads < LEAST_LOADS ? undefined : (this.#ms / this.#bytes) * bytes;
   }
 
   /**
-   * @param computeMs what computing the block again takes; undefined: not known
-   * @returns false when computing is faster, save for a try now and then that keeps the measure true
+   * @param computeMs milliseconds to compute the block again; undefined if not known
+   * @returns false if computing is faster; now and then true all the same, so that the measure stays true
    */
   worthLoading(bytes: number, computeMs: number | undefined): boolean {
     const loadMs = this.estimateMs(bytes);
@@ -70,8 +70,8 @@ export class LoadCostModel {
   }
 
   /**
-   * Starts the clock of a load. Loads under way at once share the line, as prefills would share the processor: each may
-   * take what computing all of them would.
+   * Starts the clock of a load. Loads that run at once share the line, as prefills would share the processor. So each
+   * may take as long as computing all of them.
    */
   begin(computeMs: number | undefined): LoadClock {
     const startMs = this.#now();
@@ -88,7 +88,7 @@ export class LoadCostModel {
       end: (bytes) => {
         giveUp();
         const endMs = this.#now();
-        // The time that others' loads took from the same line is theirs.
+        // Other loads used the same line before this one: their time does not count for it.
         if (bytes !== undefined) this.#observe(bytes, endMs - Math.max(startMs, this.#lastEndMs));
         this.#lastEndMs = endMs;
       },

@@ -1,9 +1,9 @@
 /**
- * The shared store: Redis through ioredis (single, Sentinel or Cluster by what the caller connects).
- * Knows bytes under keys, time to live and locks. Keys are found with SCAN on every master, never with KEYS.
+ * The shared store: Redis through ioredis. The caller connects it to a single server, to Sentinels or to a cluster.
+ * Knows bytes under keys, time to live and locks. It finds keys with SCAN on every master, never with KEYS.
  *
- * Many values travel in one batch: commands of one turn go out together, and answers come back in order. A value's
- * further parts are asked for several at a time.
+ * Many values travel in one batch: commands of one turn go out together, and answers come back in order. The further
+ * parts of a value are read several at a time.
  */
 import { randomUUID } from 'node:crypto';
 import type { Cluster, Redis } from 'ioredis';
@@ -11,11 +11,11 @@ import type { ByteStore, StoreEntry, StoreLock } from './byte-store.js';
 import { askRedis } from './connect-redis.js';
 
 const PART_BYTES = 16 * 1024 * 1024;
-/** Parts of a value asked for at once: 64 MiB. */
+/** Parts of a value that are read at once: 64 MiB. */
 const PARTS_PER_READ = 4;
-/** Deletes the lock only where it is still the caller's. */
+/** Deletes the lock only if the caller still holds it. */
 const UNLOCK = 'if redis.call("get", KEYS[1]) == ARGV[1] then return redis.call("del", KEYS[1]) else return 0 end';
-/** Milliseconds for which sizes are kept: counting takes a walk over every key. */
+/** Sizes are kept for so many milliseconds, because counting walks over every key. */
 const STATISTICS_MS = 10_000;
 
 export interface RedisStoreOptions {
@@ -48,7 +48,7 @@ export class RedisStore implements ByteStore {
     return askRedis(this.#client, () => Promise.all(keys.map((key) => this.#read(key))));
   }
 
-  /** Parts go one after another, so that a large value is never wholly in the sender; the first is written last. */
+  /** Sends one part after another: the connection never holds a whole large value. The first part is written last. */
   async put(entries: readonly StoreEntry[], signal?: AbortSignal): Promise<void> {
     await askRedis(this.#client, () => Promise.all(entries.map((entry) => this.#write(entry, signal))));
   }
@@ -69,7 +69,7 @@ export class RedisStore implements ByteStore {
     return deleted.filter(Boolean).length;
   }
 
-  /** @param prefix lower-case hex digits: nothing in it has a meaning in a pattern */
+  /** @param prefix lower-case hex digits: none of them has a meaning in a pattern */
   async clear(prefix = ''): Promise<number> {
     let deleted = 0;
     await this.#scan(prefix, async (keys, node) => {
@@ -92,7 +92,7 @@ export class RedisStore implements ByteStore {
     };
   }
 
-  /** Up to ten seconds old: replicas write and Redis evicts, so only a walk can tell, and it is not taken each time. */
+  /** Up to ten seconds old. Replicas write and Redis evicts, so only a walk over all keys can count. */
   async statistics(): Promise<Sizes> {
     if (this.#sizes !== undefined && performance.now() - this.#sizes.takenMs < STATISTICS_MS) return this.#sizes.sizes;
     this.#counting ??= this.#count().finally(() => {
@@ -116,7 +116,7 @@ export class RedisStore implements ByteStore {
     return sizes;
   }
 
-  /** Aborted between two parts, it takes back those that it wrote: without the first one nobody would find them. */
+  /** If aborted between two parts, it deletes the parts that it wrote: nobody would find them without the first one. */
   async #write({ key, value }: StoreEntry, signal: AbortSignal | undefined): Promise<void> {
     const parts = Math.max(1, Math.ceil(value.byteLength / PART_BYTES));
     for (let part = parts - 1; part >= 0; part--) {

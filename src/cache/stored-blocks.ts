@@ -1,7 +1,7 @@
 /**
- * The tier `store`, guarded: circuit breakers in front of it, the codec behind it, one computation of a missing block
- * across replicas, and no wait that is longer than computing.
- * Knows keys, values and time. What must not be kept is `forgetting.ts`'s; host memory is the cache's.
+ * The guarded tier `store`. Circuit breakers stand in front of it, the codec behind it. Replicas compute a missing
+ * block once between them, and nobody waits longer than computing takes.
+ * Knows keys, values and time. `forgetting.ts` knows what must not be kept; `block-cache.ts` has host memory.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { decodeBlock, encodeBlock, HEADER_BYTES, payloadBytes } from './block-codec.js';
@@ -15,9 +15,9 @@ export type StoreCalls = 'reads' | 'writes' | 'locks';
 export interface StoredBlocksOptions {
   shape: BlockShape;
   store: ByteStore;
-  /** Told once per key of a value that a check refused. */
+  /** Called once per key if a check refused its value. */
   onCorrupt?: (key: BlockKey, reason: string) => void;
-  /** Told when the store is given up for a while, and when it is well again. */
+  /** Called when the store is given up for a while, and when it is well again. */
   onStoreChange?: (state: 'open' | 'closed', calls: StoreCalls, reason: string) => void;
   breaker?: Pick<BreakerOptions, 'threshold' | 'restMs' | 'timeoutMs'>;
   cost?: LoadCostOptions;
@@ -25,10 +25,10 @@ export interface StoredBlocksOptions {
   deleteTimeoutMs?: number;
 }
 
-/** What is known of a block that is asked for; all of it is optional. */
+/** What the caller knows of the block that it asks for. All of it is optional. */
 export interface HoldWanted {
   tokens?: number;
-  /** Milliseconds that prefilling it would take. */
+  /** Milliseconds to prefill it. */
   computeMs?: number | undefined;
   signal?: AbortSignal;
 }
@@ -44,16 +44,16 @@ export interface StoreLoad {
 
 export type Deleted = { ok: true; count: number } | { ok: false; reason: string };
 
-/** A lock outlives its prefill by this factor before it is taken for its dead holder's. */
+/** A lock lives this many times as long as its prefill should take. After that its holder counts as dead. */
 const LOCK_TTL_FACTOR = 4;
 const LOCK_TTL_MS = { least: 1_000, most: 30_000, unknown: 5_000 };
-/** Wait for another replica's prefill while nothing is known of what ours would cost. */
+/** Wait for another replica's prefill while the cost of our own is not known. */
 const UNKNOWN_WAIT_MS = 250;
 /** Pauses between looks at another replica's prefill, doubled each time. */
 const POLL_MS = { first: 2, most: 50 };
-/** Keys that a set remembers before it begins anew. */
+/** Keys that a set remembers before it starts over. */
 const MAX_REMEMBERED = 10_000;
-/** Nobody waits for a write but who ingests; large blocks take their time. */
+/** Only ingestions wait for a write, and large blocks take their time. */
 const WRITE_TIMEOUT_MS = 30_000;
 const DELETE_TIMEOUT_MS = 15_000;
 const STATISTICS_TIMEOUT_MS = 1_000;
@@ -64,12 +64,12 @@ const NOBODY_HAS_IT: StoreLoad = { answer: { value: undefined, release: async ()
 export class StoredBlocks {
   readonly #options: StoredBlocksOptions;
   readonly #store: ByteStore;
-  /** Apart: a full disk must not keep blocks from being read, nor locks that work hide that writes fail. */
+  /** One breaker each: a full disk must not stop reads, and working locks must not hide failing writes. */
   readonly #reads: CircuitBreaker;
   readonly #writes: CircuitBreaker;
   readonly #locks: CircuitBreaker;
   readonly #cost: LoadCostModel;
-  /** Blocks being computed although the store may have them: they need not be written again. */
+  /** Blocks that are computed although the store may have them. They need not be written again. */
   readonly #passedOver = new Set<BlockKey>();
   readonly #reported = new Set<BlockKey>();
   readonly #counts = { hits: 0, misses: 0, corrupt: 0, loadedBytes: 0, loadSeconds: 0, passedOver: 0, late: 0 };
@@ -96,7 +96,7 @@ export class StoredBlocks {
     return this.#store.brand;
   }
 
-  /** Which of the keys the store has; none where it cannot be asked. */
+  /** Which of the keys the store has; none if the store gives no answer. */
   async has(keys: readonly BlockKey[]): Promise<ReadonlySet<BlockKey>> {
     if (keys.length === 0) return new Set();
     const answer = await this.#reads.run(() => this.#store.has(keys));
@@ -104,8 +104,8 @@ export class StoredBlocks {
   }
 
   /**
-   * The block's value, or the right to compute it. Waits for the store, and for another replica's prefill, no longer than
-   * computing takes. Never rejects.
+   * The block's value, or the right to compute it. Waits for the store and for another replica's prefill, but no longer
+   * than computing takes. Never rejects.
    */
   async load(key: BlockKey, wanted: HoldWanted): Promise<StoreLoad> {
     const { tokens, computeMs } = wanted;
@@ -129,7 +129,7 @@ export class StoredBlocks {
     this.#counts.late++;
     clock.giveUp();
     waited.abort();
-    // It may still come, for the host tier; a right to compute that comes now is nobody's.
+    // The value may still come, for the host tier. Nobody wants a right to compute that comes now: it is released.
     const late = search.then(async (after) => {
       if (after.value === undefined) await after.release();
       return after.value;
@@ -141,7 +141,7 @@ export class StoredBlocks {
    * Writes a block.
    *
    * @param signal aborted when the block was forgotten meanwhile
-   * @returns why it is not durable; undefined where it is
+   * @returns why it is not durable; undefined if it is
    */
   async save(key: BlockKey, value: BlockValue, signal: AbortSignal): Promise<string | undefined> {
     if (this.#passedOver.delete(key) && (await this.has([key])).has(key)) return undefined;
@@ -152,11 +152,11 @@ export class StoredBlocks {
       try {
         if (!either.aborted) await this.#store.put([{ key, value: encoded }], either);
       } catch (error) {
-        // A write that was called off says nothing of the store.
+        // A write that was called off says nothing about the store.
         if (!signal.aborted) throw error;
       }
     });
-    // One that took too long must not go on behind a later delete.
+    // A write that took too long must not go on after a later delete.
     stopped.abort();
     return saved.ok ? undefined : saved.reason;
   }
@@ -170,7 +170,7 @@ export class StoredBlocks {
     return this.#deleting(() => this.#store.clear(prefix));
   }
 
-  /** Sizes are those of the last time where the store cannot be asked; being asked has no vote in the breakers. */
+  /** If the store gives no answer, sizes are the last known ones. These questions have no vote in the breakers. */
   async statistics(): Promise<NonNullable<CacheStatistics['store']>> {
     const states = [this.#reads.state, this.#writes.state, this.#locks.state];
     await this.#measure();
@@ -187,7 +187,7 @@ export class StoredBlocks {
     await this.#store.close();
   }
 
-  /** Waits a moment for the sizes; a count that takes longer is not waited for again, its result is used when it is there. */
+  /** Waits a moment for the sizes. A slow count goes on in the background; its result is used when it is there. */
   async #measure(): Promise<void> {
     if (this.#measuring !== undefined) return;
     this.#measuring = this.#store
@@ -211,7 +211,7 @@ export class StoredBlocks {
     }
   }
 
-  /** Reads the value; where nobody has it takes the lock, or waits for whoever computes it. Never rejects. */
+  /** Reads the value. If nobody has it, takes the lock or waits for the replica that computes it. Never rejects. */
   async #search(
     key: BlockKey,
     computeMs: number | undefined,
@@ -222,13 +222,13 @@ export class StoredBlocks {
     const giveUpMs = startMs + (computeMs ?? UNKNOWN_WAIT_MS);
     for (let pauseMs = POLL_MS.first; ; pauseMs = Math.min(pauseMs * 2, POLL_MS.most)) {
       const value = await this.#read(key);
-      // Only the first look tells what a load costs: later ones have waited for somebody's prefill.
+      // Only the first look measures a load. Later looks have waited for another replica's prefill.
       if (pauseMs === POLL_MS.first) clock.end(value && HEADER_BYTES + value.payload.byteLength);
       if (value !== undefined) return this.#found(value, startMs);
       const lock = await this.#locks.run(() => this.#store.lock(key, lockTtlMs(computeMs)));
       const held = lock.ok ? lock.result : undefined;
       if (held !== undefined) {
-        // Whoever held the lock before may have saved the block since the look above.
+        // The lock's last holder may have saved the block since the look above.
         const late = await this.#read(key);
         if (late !== undefined) {
           await this.#locks.run(() => held.release());
@@ -270,7 +270,7 @@ export class StoredBlocks {
   }
 }
 
-/** @throws Error when there is no answer in time; the call itself goes on */
+/** @throws Error if there is no answer in time; the call itself goes on */
 async function within<T>(call: Promise<T>, ms: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {

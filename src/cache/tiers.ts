@@ -2,8 +2,8 @@
  * The words of this room. No I/O: pure rooms may import them.
  *
  * Words: block = a run of tokens computed once; key = the name of its KV; tier = a place where its KV may be (pool =
- * pages of an engine, host = memory of this process, store = LMDB or Redis); brand = which store it is; to forget =
- * to drop from the tiers that are named, and to keep away from them whatever began before.
+ * pages of an engine, host = memory of this process, store = LMDB or Redis); brand = which store it is; forget = drop
+ * blocks from the tiers named, and let no operation that began before put them back.
  */
 import type { KvDtype } from '../kernels/native-addon.js';
 
@@ -19,21 +19,21 @@ export type LowerTier = Exclude<CacheTier, 'pool'>;
 /** Which store the tier `store` is: for reports only. */
 export type StoreBrand = 'lmdb' | 'redis';
 
-/** Who shares blocks with whom: equal scopes do, others never. Both parts are empty where nobody is told apart. */
+/** Who shares blocks: requests of equal scopes do, others never. Both parts are empty if nobody is told apart. */
 export interface CacheScope {
   /** Id of the tenant, made from its API key. */
   tenant: string;
-  /** The client's own division within the tenant. A secret: hashed into keys, never stored or logged as it is. */
+  /** The client's own division within the tenant. A secret: keys hold its hash; nothing stores or logs it as it is. */
   salt: string;
 }
 
-/** Where nobody is told apart: no API key, no salt. */
+/** The scope of everybody: no API key, no salt. */
 export const COMMON_SCOPE: Readonly<CacheScope> = { tenant: '', salt: '' };
 
-/** Which blocks a forget is about: some keys, or all that begin with a prefix (a tenant's tag; '' for all). */
+/** The blocks that a forget drops: some keys, or all keys that begin with a prefix (a tenant's tag; '' for all). */
 export type BlockSelection = { keys: readonly BlockKey[] } | { prefix: string };
 
-/** @returns whether a selection is about a key */
+/** @returns whether a selection covers a key */
 export function covering(selection: BlockSelection): (key: BlockKey) => boolean {
   if ('prefix' in selection) return (key) => key.startsWith(selection.prefix);
   const keys = new Set(selection.keys);
@@ -73,7 +73,7 @@ export interface CacheStatistics {
     brand: StoreBrand;
     breaker: 'closed' | 'open' | 'half-open';
     failures: number;
-    /** Blocks that were computed although stored, since computing was measured to be faster. */
+    /** Blocks that were computed although the store had them, because computing was measured to be faster. */
     passedOver: number;
     /** Loads that were given up because they took as long as computing. */
     late: number;
