@@ -1,9 +1,9 @@
 /**
  * Logit bias and penalties: what a request changes in a row of logits before a token is chosen.
- * Knows the tokens seen so far; choosing is `token-distribution.ts`.
+ * Knows the tokens seen so far; choosing is `token-distribution.ts`. The work is by changed tokens, never by the vocabulary.
  *
  * Repetition penalty (Keskar et al., CTRL, arXiv 1909.05858, section 4.1) counts the prompt and what was generated;
- * presence and frequency penalties count what was generated, as in OpenAI's API.
+ * presence and frequency penalties count what was generated, as in OpenAI's API. Every change is rounded to float32.
  */
 import type { SamplingParams } from '../engine.js';
 
@@ -13,7 +13,9 @@ export class LogitAdjustments {
   readonly #frequency: number;
   readonly #repetition: number;
   readonly #generated = new Map<number, number>();
-  readonly #seen = new Set<number>();
+  /** Tokens under the repetition penalty: each once, and 1 at the place of each. */
+  readonly #seen: number[] = [];
+  #isSeen = new Uint8Array(0);
 
   /** @param promptTokenIds stretches of the prompt, in any order; read only for a repetition penalty */
   constructor(sampling: SamplingParams, promptTokenIds: readonly Int32Array[]) {
@@ -22,7 +24,7 @@ export class LogitAdjustments {
     this.#frequency = sampling.frequencyPenalty;
     this.#repetition = sampling.repetitionPenalty;
     if (this.#repetition !== 1) {
-      for (const stretch of promptTokenIds) for (const tokenId of stretch) this.#seen.add(tokenId);
+      for (const stretch of promptTokenIds) for (const tokenId of stretch) this.#see(tokenId);
     }
   }
 
@@ -39,26 +41,55 @@ export class LogitAdjustments {
   /** Takes note of a generated token. */
   accept(tokenId: number): void {
     this.#generated.set(tokenId, (this.#generated.get(tokenId) ?? 0) + 1);
-    if (this.#repetition !== 1) this.#seen.add(tokenId);
+    if (this.#repetition !== 1) this.#see(tokenId);
   }
 
-  /** @returns an adjusted copy of a row, float32 [vocab] */
-  apply(row: Float32Array): Float32Array {
-    const adjusted = row.slice();
-    if (this.#repetition !== 1) {
-      for (const tokenId of this.#seen) {
-        const value = adjusted[tokenId];
-        if (value !== undefined) adjusted[tokenId] = value > 0 ? value / this.#repetition : value * this.#repetition;
-      }
+  /** @returns what becomes of a token's logit, a float32 */
+  adjust(tokenId: number, logit: number): number {
+    let value = logit;
+    if (this.#isSeen[tokenId] === 1) value = this.#repeated(value);
+    const count = this.#generated.get(tokenId);
+    if (count !== undefined) value = this.#counted(value, count);
+    const bias = this.#bias.get(tokenId);
+    return bias === undefined ? value : Math.fround(value + bias);
+  }
+
+  /** Tokens whose logits may become greater; each may come more than once. All others become smaller or stay. */
+  *raised(): Iterable<number> {
+    for (const [tokenId, bias] of this.#bias) if (bias > 0) yield tokenId;
+    if (this.#presence < 0 || this.#frequency < 0) yield* this.#generated.keys();
+    if (this.#repetition < 1) yield* this.#seen;
+  }
+
+  /** Adjusts a row in place, float32 [vocab]. */
+  adjustRow(row: Float32Array): void {
+    for (const tokenId of this.#seen) {
+      if (tokenId < row.length) row[tokenId] = this.#repeated(row[tokenId] as number);
     }
     for (const [tokenId, count] of this.#generated) {
-      const value = adjusted[tokenId];
-      if (value !== undefined) adjusted[tokenId] = value - this.#frequency * count - this.#presence;
+      if (tokenId < row.length) row[tokenId] = this.#counted(row[tokenId] as number, count);
     }
     for (const [tokenId, bias] of this.#bias) {
-      const value = adjusted[tokenId];
-      if (value !== undefined) adjusted[tokenId] = value + bias;
+      if (tokenId < row.length) row[tokenId] = (row[tokenId] as number) + bias;
     }
-    return adjusted;
+  }
+
+  #repeated(value: number): number {
+    return Math.fround(value > 0 ? value / this.#repetition : value * this.#repetition);
+  }
+
+  #counted(value: number, count: number): number {
+    return Math.fround(value - this.#frequency * count - this.#presence);
+  }
+
+  #see(tokenId: number): void {
+    if (tokenId >= this.#isSeen.length) {
+      const grown = new Uint8Array(Math.max(tokenId + 1, this.#isSeen.length * 2));
+      grown.set(this.#isSeen);
+      this.#isSeen = grown;
+    }
+    if (this.#isSeen[tokenId] === 1) return;
+    this.#isSeen[tokenId] = 1;
+    this.#seen.push(tokenId);
   }
 }

@@ -5,28 +5,21 @@
  *
  * The graph returns the best k tokens and the log-sum-exp of each row. That is enough for a greedy choice without
  * penalties or bias, and for top_k up to 256 without them. Everything else fetches the whole row as well, and reads it
- * only when the best tokens do not settle the draw (`drawFromBest`).
+ * only when the best tokens do not settle the choice (`best-tokens.ts`).
  * Log-probabilities are those of the model: before penalties, bias and temperature.
  */
 import type { SamplingParams, TokenLogprob } from '../engine.js';
+import { bestTokens, drawFromBest, type LogitRow } from './best-tokens.js';
 import { LogitAdjustments } from './logit-adjustments.js';
-import { argmax, type Candidates, drawFromBest, drawFromRow } from './token-distribution.js';
 import { uniform } from './token-random.js';
+import { WholeRow } from './whole-row.js';
 
 /** The greatest k that the graph's top-k output gives. */
 export const MAX_TOP_K = 256;
 /** Best tokens fetched for draws that are not limited by top_k. */
 const SAMPLING_TOP_K = 64;
-
-/** What the graph returned for one row. */
-export interface LogitRow {
-  /** At least as many as asked for, unless the vocabulary is smaller. */
-  best: Candidates;
-  logSumExp: number;
-  /** float32 [vocab], where the whole row was asked for. */
-  full: Float32Array | undefined;
-  vocabSize: number;
-}
+/** And where penalties or bias may lower many of them. */
+const ADJUSTED_TOP_K = 128;
 
 export interface SampledToken {
   tokenId: number;
@@ -36,14 +29,18 @@ export interface SampledToken {
 
 /** What a request needs of the graph's outputs: best tokens, and whether the whole row too. */
 export function logitsNeeded(sampling: SamplingParams): { topK: number; fullRow: boolean } {
+  const { temperature, topK } = sampling;
   const adjusted = LogitAdjustments.wanted(sampling);
   const reported = Math.max(1, sampling.topLogprobs ?? 0);
-  if (sampling.temperature === 0) return { topK: reported, fullRow: adjusted };
-  if (sampling.topK > 0 && sampling.topK <= MAX_TOP_K) {
-    return { topK: Math.max(reported, sampling.topK), fullRow: adjusted };
-  }
-  return { topK: Math.max(reported, SAMPLING_TOP_K), fullRow: true };
+  const limited = temperature > 0 && topK > 0 && topK <= MAX_TOP_K;
+  let best = adjusted ? ADJUSTED_TOP_K : temperature > 0 ? SAMPLING_TOP_K : 1;
+  if (limited) best = adjusted ? Math.max(best, topK) : topK;
+  return { topK: Math.max(reported, best), fullRow: adjusted || (temperature > 0 && !limited) };
 }
+
+/** Room for one draw; draws of a thread never overlap. */
+const wholeRow = new WholeRow();
+let adjustedRow = new Float32Array(0);
 
 /** The sampler of one request. */
 export class Sampler {
@@ -52,7 +49,10 @@ export class Sampler {
   readonly #adjustments: LogitAdjustments | undefined;
   #drawn = 0;
 
-  /** @param promptTokenIds stretches of the prompt, for a repetition penalty */
+  /**
+   * @param seed uint32
+   * @param promptTokenIds stretches of the prompt, for a repetition penalty
+   */
   constructor(sampling: SamplingParams, seed: number, promptTokenIds: readonly Int32Array[]) {
     this.#sampling = sampling;
     this.#seed = seed;
@@ -73,20 +73,26 @@ export class Sampler {
 
   #choose(row: LogitRow): number {
     const { temperature } = this.#sampling;
-    if (this.#adjustments !== undefined) {
-      if (row.full === undefined) throw new TypeError('penalties and bias need the whole row');
-      const adjusted = this.#adjustments.apply(row.full);
-      return temperature === 0 ? argmax(adjusted) : drawFromRow(adjusted, this.#sampling, this.#uniform());
+    const tokens = bestTokens(row, this.#adjustments);
+    if (temperature === 0) {
+      return tokens.front.ids[0] ?? wholeRow.argmax(this.#wholeRow(row));
     }
-    if (temperature === 0) return row.best.ids[0] as number;
-    const drawn = drawFromBest(row.best, row.vocabSize, this.#sampling, this.#uniform(), row.logSumExp);
-    if (drawn >= 0) return drawn;
-    if (row.full === undefined) throw new TypeError('the draw needs the whole row');
-    return drawFromRow(row.full, this.#sampling, this.#uniform());
+    const u = uniform(this.#seed, this.#drawn);
+    const drawn = drawFromBest(tokens, row, this.#sampling, u);
+    if (drawn !== undefined) return drawn;
+    const full = this.#wholeRow(row);
+    const best = tokens.front.values[0] ?? (full[wholeRow.argmax(full)] as number);
+    return wholeRow.draw(full, best, this.#sampling, u);
   }
 
-  #uniform(): number {
-    return uniform(this.#seed, this.#drawn);
+  /** The row after adjustments, float32 [vocab], valid until the next call. */
+  #wholeRow({ full }: LogitRow): Float32Array {
+    if (full === undefined) throw new TypeError('the choice needs the whole row');
+    if (this.#adjustments === undefined) return full;
+    if (adjustedRow.length !== full.length) adjustedRow = new Float32Array(full.length);
+    adjustedRow.set(full);
+    this.#adjustments.adjustRow(adjustedRow);
+    return adjustedRow;
   }
 
   #report(row: LogitRow, tokenId: number): SampledToken {

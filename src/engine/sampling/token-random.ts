@@ -11,15 +11,16 @@ function mix(value: number): number {
   return (hash ^ (hash >>> 16)) >>> 0;
 }
 
+/** Keeps the key of a seed apart from the seed's own hash. */
+const SALT = mix(0x7f4a7c15);
+
 /**
- * @param seed  any number; its low 53 bits count
+ * @param seed  uint32, as in `RequestSpec`: of any other number the low 32 bits count
  * @param index number of the draw in its request, uint32
  * @returns a double in [0, 1) with 53 random bits
  */
 export function uniform(seed: number, index: number): number {
-  const low = seed >>> 0;
-  const high = Math.floor(seed / 2 ** 32) >>> 0;
-  const key = mix(mix(low ^ 0x9e3779b9) ^ mix(high + 0x7f4a7c15));
+  const key = mix(mix(seed ^ 0x9e3779b9) ^ SALT);
   const first = mix(key ^ mix(index * 2 + 1));
   const second = mix(mix(key + 0x6a09e667) ^ mix(index * 2 + 2));
   return ((first >>> 5) * 2 ** 26 + (second >>> 6)) / 2 ** 53;

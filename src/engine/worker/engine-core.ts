@@ -5,7 +5,8 @@
  */
 
 import type { ProbeLayout, ProbeStep } from '../repair/prompt-probe.js';
-import { type LogitRow, logitsNeeded, Sampler } from '../sampling/sampler.js';
+import type { LogitRow } from '../sampling/best-tokens.js';
+import { logitsNeeded, Sampler } from '../sampling/sampler.js';
 import { BlockTable } from '../schedule/block-table.js';
 import { PagePool } from '../schedule/page-pool.js';
 import { Scheduler, type StepPlan } from '../schedule/scheduler.js';

@@ -1,0 +1,27 @@
+/**
+ * Float32 logits as integers in the same order: what buckets and binary searches count with. Both zeros are one number.
+ * Knows the bits of IEEE 754 binary32 only.
+ */
+
+const floats = new Float32Array(1);
+const words = new Int32Array(floats.buffer);
+
+/** Integer of the smallest logit, -Infinity; +Infinity's is its negative. */
+export const LOWEST_ORDER = -0x7f800000;
+
+/** @param bits of a float32, as int32; not NaN @returns an integer that is greater for a greater float */
+export function orderOfBits(bits: number): number {
+  return bits >= 0 ? bits : -(bits & 0x7fffffff) | 0;
+}
+
+/** @param value a float32, not NaN */
+export function orderOf(value: number): number {
+  floats[0] = value;
+  return orderOfBits(words[0] as number);
+}
+
+/** The float32 of an order; the inverse of `orderOf`. */
+export function logitOf(order: number): number {
+  words[0] = order >= 0 ? order : -order | 0x80000000;
+  return floats[0] as number;
+}
