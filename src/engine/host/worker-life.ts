@@ -8,7 +8,7 @@
  * A worker that has lived for a while was no failure: deaths months apart do not add up.
  * Knows starts, ends and time; what is lost with a worker is the host's to say to whoever waits.
  */
-import { setTimeout as pause } from 'node:timers/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { EngineState } from '../engine.js';
 import type { EngineNews } from '../wire/messages.js';
 import type { StartWorker, WorkerLink } from './worker-link.js';
@@ -29,6 +29,8 @@ export interface WorkerLifeOptions {
   /** Time between a failure and the next start, by failures in a row. */
   backoffMs?: (failures: number) => number;
   now?: () => number;
+  /** Resolves after so long, or when the signal is aborted. */
+  pause?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
 /** Failures in a row after which the engine stays down. */
@@ -43,6 +45,7 @@ export class WorkerLife {
   readonly #options: WorkerLifeOptions;
   readonly #backoffMs: (failures: number) => number;
   readonly #now: () => number;
+  readonly #pause: NonNullable<WorkerLifeOptions['pause']>;
   readonly #listeners = new Set<(state: EngineState) => void>();
   readonly #closing = new AbortController();
   #state: EngineState = { name: 'restarting', reason: 'the engine is starting', restarts: 0 };
@@ -56,6 +59,7 @@ export class WorkerLife {
     this.#options = options;
     this.#backoffMs = options.backoffMs ?? growingMs;
     this.#now = options.now ?? (() => performance.now());
+    this.#pause = options.pause ?? ((ms, signal) => delay(ms, undefined, { signal }).catch(() => undefined));
   }
 
   get state(): EngineState {
@@ -123,7 +127,7 @@ export class WorkerLife {
       }
       const backoffMs = this.#backoffMs(this.#failures);
       logger.info({ backoffMs, failuresInRow: this.#failures }, 'engine worker will be started again');
-      await pause(backoffMs, undefined, { signal: this.#closing.signal }).catch(() => undefined);
+      await this.#pause(backoffMs, this.#closing.signal);
       if (this.#closing.signal.aborted) return;
       this.#state = { ...this.#state, restarts: this.#state.restarts + 1 };
       try {

@@ -10,7 +10,7 @@ export interface WorkerLink {
   /** Rows of a step are padded to this; undefined: results depend on the batch. */
   readonly rowMultiple: number | undefined;
   post(command: EngineCommand): void;
-  /** Ends the worker after its step; terminates it when that takes too long. */
+  /** Ends the worker after its step, however long that takes. Resolves when the thread is gone. */
   close(): Promise<void>;
 }
 
@@ -22,9 +22,9 @@ export interface WorkerListeners {
 
 export type StartWorker = (listeners: WorkerListeners) => Promise<WorkerLink>;
 
-const CLOSE_TIMEOUT_MS = 10_000;
-
 /**
+ * A worker is never terminated while it may be inside a native call: ONNX Runtime would end the whole process.
+ *
  * @param makePool the pool of a setup without one; called when the worker's model is loaded
  * @returns a function that starts a worker; it rejects with what kept the worker from getting ready
  */
@@ -35,6 +35,8 @@ export function workerStarter(setup: WorkerSetup, makePool: () => WorkerPool): S
       let ready = false;
       let closing = false;
       let over = false;
+      /** Why its start was given up. */
+      let abandoned: Error | undefined;
       const exited = new Promise<void>((done) => worker.once('exit', () => done()));
       const end = (error: Error) => {
         if (over) return;
@@ -43,13 +45,14 @@ export function workerStarter(setup: WorkerSetup, makePool: () => WorkerPool): S
         else if (!closing) listeners.failed(error);
       };
       worker.on('error', (error) => end(error instanceof Error ? error : new Error(String(error))));
-      worker.on('exit', (code) => end(new Error(`the engine worker exited with code ${code}`)));
+      worker.on('exit', (code) => end(abandoned ?? new Error(`the engine worker exited with code ${code}`)));
       worker.on('message', (message: WorkerLoaded | WorkerReady | EngineNews) => {
         if ('loaded' in message) {
           try {
             worker.postMessage(makePool());
           } catch (error) {
-            end(error as Error);
+            abandoned = error as Error;
+            // It waits for its pool, and does nothing else.
             void worker.terminate();
           }
           return;
@@ -65,9 +68,7 @@ export function workerStarter(setup: WorkerSetup, makePool: () => WorkerPool): S
           close: async () => {
             closing = true;
             worker.postMessage({ type: 'close' } satisfies EngineCommand);
-            const timer = setTimeout(() => void worker.terminate(), CLOSE_TIMEOUT_MS);
             await exited;
-            clearTimeout(timer);
           },
         });
       });
