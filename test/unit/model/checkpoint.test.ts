@@ -100,13 +100,14 @@ describe('a config.json of impossible values is refused', () => {
     await refused(reason);
   });
 
-  test.each<[string, string | Uint8Array, string]>([
+  test.each<[string, string | Uint8Array, string | RegExp]>([
     ['nothing', '', 'not JSON'],
     ['half of it', '{"model_type": "llama"', 'not JSON'],
     ['a list', '[]', 'not a JSON object'],
     ['bytes that are not UTF-8', Uint8Array.of(0x7b, 0xff, 0x7d), 'not JSON'],
     ['deep brackets', `{"model_type":"llama","num_hidden_layers":${deep}}`, 'num_hidden_layers is'],
-    ['a deep model_type', `{"model_type":${deep}}`, 'model_type nested too deeply'],
+    // From Node 26 on, what is nested so deeply can be shown: its beginning is.
+    ['a deep model_type', `{"model_type":${deep}}`, /model_type (nested too deeply|\[{20})/],
     ['five megabytes', ' '.repeat(5 * 1024 * 1024), 'more than the limit'],
   ])('%s', async (_, bytes, reason) => {
     copyGood();
