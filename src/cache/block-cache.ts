@@ -155,7 +155,7 @@ export class BlockCache {
       const write = this.#store.save(key, value, operation.signal);
       operation.storeWrite = write;
       const reason = await write;
-      if (operation.signal.aborted) return FORGOTTEN;
+      if (operation.forgotten.has('store')) return FORGOTTEN;
       return reason === undefined ? { durable: true } : { durable: false, reason };
     } catch (error) {
       return { durable: false, reason: error instanceof Error ? error.message : String(error) };
@@ -171,7 +171,7 @@ export class BlockCache {
   watch(keys: readonly BlockKey[]): { forgotten(): boolean; end(): void } {
     const operations = keys.map((key) => this.#forgetting.begin(key));
     return {
-      forgotten: () => operations.some(({ signal }) => signal.aborted),
+      forgotten: () => operations.some(({ forgotten }) => forgotten.has('store')),
       end: () => {
         for (const operation of operations) this.#forgetting.end(operation);
       },

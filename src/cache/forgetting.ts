@@ -8,26 +8,28 @@ import { type BlockKey, type BlockSelection, type CacheTier, covering, type Lowe
 /** One load or save under way. */
 export class Operation {
   readonly key: BlockKey;
-  /** Tiers that were told to forget the block since this operation began: it must not keep the block there. */
+  /** Tiers that were told to forget the block since this began: it must not keep it there. */
   readonly forgotten: Set<LowerTier>;
-  /** Aborted when the store is told to forget. */
-  readonly #storeForgotten = new AbortController();
   /** The part that writes to the store, while it runs. */
   storeWrite: Promise<unknown> | undefined;
+  /** Made when it is asked for: most operations have nothing to stop. */
+  #stop: AbortController | undefined;
 
   constructor(key: BlockKey, forgotten: Iterable<LowerTier>) {
     this.key = key;
     this.forgotten = new Set(forgotten);
-    if (this.forgotten.has('store')) this.#storeForgotten.abort();
   }
 
+  /** Aborted when the store is told to forget. */
   get signal(): AbortSignal {
-    return this.#storeForgotten.signal;
+    this.#stop ??= new AbortController();
+    if (this.forgotten.has('store')) this.#stop.abort();
+    return this.#stop.signal;
   }
 
   forget(tiers: Iterable<LowerTier>): void {
     for (const tier of tiers) this.forgotten.add(tier);
-    if (this.forgotten.has('store')) this.#storeForgotten.abort();
+    if (this.forgotten.has('store')) this.#stop?.abort();
   }
 }
 
