@@ -1,7 +1,7 @@
 /**
  * Puts an engine together on the HTTP thread: addon, KV pool, counters, worker. Call it before anything loads
  * onnxruntime-node (the addon must come first).
- * Knows how the parts fit; what they do is theirs.
+ * Knows how the parts fit together, not what they do.
  */
 import type { BlockCache } from '../cache/block-cache.js';
 import { blockKey } from '../cache/block-key.js';
@@ -22,13 +22,13 @@ export interface EngineOptions {
   /** Where blocks are kept; several engines may share it. */
   cache: BlockCache;
   kvDtype: KvDtype;
-  /** Size of the KV pool in bytes, two pages at least; 0 takes what is free on a GPU, 1 GiB in host memory. */
+  /** Size of the KV pool in bytes, at least two pages. 0 takes 1 GiB of host memory, or the free memory of a GPU. */
   kvMemoryBytes: number;
   /** The GPU to run on; absent: the CPU. */
   device?: EngineDevice;
   /** Threads for matrix products, >= 1. */
   threads: number;
-  /** Told of what the engine survived; silent by default. */
+  /** Logs worker starts and ends; silent by default. */
   logger?: EngineLogger;
   policy?: Partial<SchedulerPolicy>;
   /** Requests that may wait. */
@@ -50,7 +50,10 @@ const POLICY: SchedulerPolicy = {
   maxRunning: 32,
 };
 
-/** @throws BlockstitchError `native_unavailable`, `config_invalid` (pool too small, or not to be had), or what kept the worker from starting */
+/**
+ * @throws BlockstitchError `native_unavailable`, `config_invalid` (the pool is too small, or there is no memory for
+ *   it), or the error that kept the worker from starting
+ */
 export async function createEngine(options: EngineOptions): Promise<Engine> {
   const { model, kvDtype, kvMemoryBytes, threads, pageTokens = 16 } = options;
   const addon = loadAddon();
@@ -58,7 +61,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const shape = { pageTokens, layers, kvHeads, headDim, dtype: kvDtype };
   const onDevice = options.device === undefined ? {} : { device: options.device.number };
   const pool = new EnginePool({ addon, shape: { ...shape, ...onDevice }, kvMemoryBytes });
-  // One layer deep, touched only by the probes of repairs, which compare with pages in host memory; one page is scratch.
+  // One layer deep, for the probes of repairs only. They compare with pages in host memory. One page is scratch.
   const probePages = Math.ceil(model.config.maxPositions / pageTokens);
   const probe =
     model.probePath === undefined || options.device !== undefined

@@ -1,8 +1,8 @@
 /**
- * Several engines behind one interface, one per GPU, over one cache: a block that one of them computed is a hit in host
- * memory or the store for the others. A request goes to the engine with the fewest requests; among equals, to the
- * one that last served most of its blocks. Engines that are restarting or down get none.
- * Knows engines; nothing of devices.
+ * Several engines behind one interface, one per GPU, over one cache. If one of them computed a block, the others find
+ * it in host memory or in the store. A request goes to the engine with the fewest requests; among equals, to the engine
+ * that last served most of its blocks. Engines that are restarting or down get no requests.
+ * Knows engines, not devices.
  */
 import { LRUCache } from 'lru-cache';
 import type { BlockKey, CacheScope } from '../cache/tiers.js';
@@ -17,7 +17,7 @@ import type {
   IngestOptions,
 } from './engine.js';
 
-/** Blocks whose last engine is remembered; the least recently used are forgotten. */
+/** The group remembers the last engine of this many blocks; the least recently used leave. */
 const REMEMBERED_BLOCKS = 65_536;
 
 export class EngineGroup implements Engine {
@@ -27,7 +27,7 @@ export class EngineGroup implements Engine {
   /** Engine that last used a block. */
   readonly #lastEngine = new LRUCache<BlockKey, number>({ max: REMEMBERED_BLOCKS });
 
-  /** @param engines over the same model, kv dtype and cache; at least one */
+  /** @param engines at least one; all have the same model, KV type and cache */
   constructor(engines: readonly Engine[]) {
     if (engines.length === 0) throw new TypeError('a group needs an engine');
     this.#engines = engines;
@@ -62,7 +62,7 @@ export class EngineGroup implements Engine {
     return this.#engine(0).blockKey(tokenIds, sinkTokenIds, scope);
   }
 
-  /** Running while one of them runs; down when all are. */
+  /** Running if any engine runs; down only if all are down. */
   get state(): EngineState {
     const states = this.#engines.map(({ state }) => state);
     const restarts = states.reduce((sum, state) => sum + state.restarts, 0);
@@ -103,7 +103,7 @@ export class EngineGroup implements Engine {
       if (last !== undefined) known[last] = (known[last] ?? 0) + (tokens[block] ?? 0);
     }
     const running = [...this.#engines.keys()].filter((index) => this.#engine(index).state.name === 'running');
-    // Where none runs, the first one says why.
+    // If none runs, the first one says why.
     if (running.length === 0) return 0;
     const least = Math.min(...running.map((index) => this.#outstanding[index] ?? 0));
     const idle = running.filter((index) => this.#outstanding[index] === least);
@@ -114,7 +114,7 @@ export class EngineGroup implements Engine {
     for (const key of keys) this.#lastEngine.set(key, index);
   }
 
-  /** A request counts from the call on, whether or not its events are read. */
+  /** A request counts from the call on, even if nobody reads its events. */
   #counted(index: number, events: AsyncIterable<GenerateEvent>): AsyncIterable<GenerateEvent> {
     this.#add(index, 1);
     const leave = once(() => this.#add(index, -1));

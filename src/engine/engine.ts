@@ -1,10 +1,10 @@
 /**
  * The engine as the HTTP thread sees it: requests in, events out.
- * Knows prompt plans and sampling. Text, templates and HTTP stay above; where blocks are kept is the cache's; pages and
- * graphs are behind the worker.
+ * Knows prompt plans and sampling. The rooms above know text, templates and HTTP. The cache knows where blocks are
+ * kept. The worker knows pages and graphs.
  *
- * Words: host = the part of the engine on the HTTP thread; worker = the part on the engine's own thread; step = one run of
- * the graph over rows of many requests; prefill = computing the KV of given tokens; decode = one new token a step;
+ * Words: host = the part of the engine on the HTTP thread; worker = the part on the engine's own thread; step = one run
+ * of the graph over rows of many requests; prefill = computing the KV of given tokens; decode = one new token a step;
  * repair = computing some cached tokens again, in context.
  *
  * Rooms: wire/ (what crosses between the threads), host/, worker/, and the pure schedule/, repair/ and sampling/.
@@ -13,7 +13,7 @@ import type { BlockKey, CacheScope, CacheTier } from '../cache/tiers.js';
 import type { PlanBlock, PromptPlan } from '../prompt/prompt-plan.js';
 
 export interface SamplingParams {
-  /** New tokens at most, >= 1. */
+  /** Most new tokens, >= 1. */
   maxTokens: number;
   /** 0 = greedy. */
   temperature: number;
@@ -29,12 +29,12 @@ export interface SamplingParams {
   /** Alternatives to report per token, 0..20; undefined = no logprobs. */
   topLogprobs?: number;
   logitBias?: ReadonlyMap<number, number>;
-  /** Ids that end generation (the model's eos ids unless ignoreEos). */
+  /** Ids that end generation, unless `ignoreEos` is set: the model's end-of-text ids and the request's own. */
   stopTokenIds: readonly number[];
   ignoreEos?: boolean;
 }
 
-/** One token of greedy decoding with nothing adjusted: what benches and tests start from. */
+/** One token of greedy decoding without adjustments. Benches and tests start from it. */
 export const GREEDY: Readonly<SamplingParams> = {
   maxTokens: 1,
   temperature: 0,
@@ -52,24 +52,24 @@ export const REPAIR_CHOICES = ['first', 'deviation'] as const;
 export type RepairChoice = (typeof REPAIR_CHOICES)[number];
 
 export interface RepairOptions {
-  /** Share of the tokens that is computed again, 0 (plain block attention) to 1 (full attention exactly). */
+  /** Share of the cached tokens that is computed again, 0 (plain block attention) to 1 (exactly full attention). */
   share: number;
   by: RepairChoice;
 }
 
-/** The choice where a request names only a share. */
+/** The choice of a request that names only a share. */
 export const DEFAULT_REPAIR_CHOICE: RepairChoice = 'first';
 
 export interface GenerateRequest {
-  /** The client's name for the request: for logs only, two requests may bear the same. */
+  /** The client's name for the request. For logs only: two requests may have the same. */
   label?: string;
   plan: PromptPlan;
   /** Under block attention: the share of cached tokens that is computed again in context. 1 is full attention. */
   repair?: RepairOptions;
   sampling: SamplingParams;
-  /** With whom the request shares blocks; default: everybody. */
+  /** Requests of one scope share blocks; default: the common scope. */
   scope?: CacheScope;
-  /** Milliseconds from submission after which the request is given up (finish reason `deadline`). */
+  /** The request is given up this many milliseconds after its submission (finish reason `deadline`). */
   deadlineMs?: number;
 }
 
@@ -79,7 +79,7 @@ export interface BlockReport {
   tokens: number;
   origin: CacheTier | 'computed';
   kind: PlanBlock['kind'];
-  /** Tokens of it that were computed again, in context, for this request; absent where none were. */
+  /** Tokens of the block that were computed again, in context, for this request; absent if there were none. */
   repairedTokens?: number;
 }
 
@@ -124,29 +124,32 @@ export interface EngineStatistics {
   repairedTokens: number;
   preemptions: number;
   steps: number;
-  /** Sum of step times, and of the part inside ONNX Runtime's run call, in milliseconds. */
+  /** Sum of step times in milliseconds. `runMs` is the part inside ONNX Runtime's run call. */
   stepMs: number;
   runMs: number;
 }
 
 export interface IngestOptions {
   sinkTokenIds: Int32Array;
-  /** With whom the blocks are shared; default: everybody. */
+  /** Requests of one scope share blocks; default: the common scope. */
   scope?: CacheScope;
   onBlock?: (report: BlockReport) => void;
 }
 
-/** Whether an engine takes requests; `reason` says why not. One owner keeps it: /ready, metrics, log and exit code read it. */
+/**
+ * Whether an engine takes requests; `reason` says why not. `worker-life.ts` is its one owner. /ready, metrics and the
+ * exit code read it.
+ */
 export interface EngineState {
   name: 'running' | 'restarting' | 'down';
   reason: string;
-  /** Times that a worker was started again. */
+  /** How often a worker was started again. */
   restarts: number;
 }
 
 export interface Engine {
   readonly state: EngineState;
-  /** @param listener told of each change @returns stops telling */
+  /** @param listener called with each new state @returns a function that ends this */
   onStateChange(listener: (state: EngineState) => void): () => void;
   /**
    * Queues a request and streams its events. Aborting the signal (or leaving the loop) cancels it and frees its pages.
@@ -155,8 +158,8 @@ export interface Engine {
    */
   generate(request: GenerateRequest, signal?: AbortSignal): AsyncIterable<GenerateEvent>;
   /**
-   * Makes sure that every block is cached and durable in the store; generation of others goes first. The first failure
-   * ends the rest.
+   * Makes sure that every block is cached and durable in the store. Generation goes first. The first failure ends the
+   * rest of the ingestion.
    * @returns one report per block, in order
    * @throws BlockstitchError as `generate`, and `store_failed`
    */

@@ -1,8 +1,8 @@
 /**
- * The probe of one prompt: sinks and blocks run in context through the first layers, to see which pages of the cached
- * blocks deviate most (CacheBlend, arXiv 2405.16444, section 4). It writes to a pool of its own, one layer deep, and
- * compares with the blocks' pages as they lie in the engine's pool.
- * Knows rows, pages and sums; the graph and the comparison are `context-probe.ts`, which step it runs in the scheduler's.
+ * The probe of one prompt: it runs sinks and blocks in context through the first layers, to see which pages of the
+ * cached blocks deviate most (CacheBlend, arXiv 2405.16444, section 4). It writes to a pool of its own, one layer deep,
+ * and compares with the blocks' pages in the engine's pool.
+ * Knows rows, pages and sums. `context-probe.ts` has the graph and compares; the scheduler decides when it runs.
  */
 import { encodeStepMetadata, type StepSequence } from '../../kernels/step-metadata.js';
 import { joined } from '../wire/int32-list.js';
@@ -13,16 +13,16 @@ export interface ProbeStep {
   /** [T]. */
   inputIds: Int32Array;
   metadata: Int32Array;
-  /** [n, 3] page, slot, rows: the cached tokens that the rows stand for; a negative page is not compared. */
+  /** [n, 3] page, slot, rows: the cached tokens to compare the rows with; a negative page is not compared. */
   places: Int32Array;
 }
 
 export interface ProbeLayout {
   poolId: number;
-  /** Pages of the probe's pool that a prompt may use: 0..pages-1; the page behind them is scratch. */
+  /** Pages of the probe's pool that a prompt may use: 0..pages-1. The page after them is scratch. */
   pages: number;
   pageTokens: number;
-  /** Rows are padded to a multiple of this, so that a choice does not depend on how the prompt was chunked. */
+  /** Rows are padded to a multiple of this, so that the choice does not depend on the chunks of the prompt. */
   rowMultiple: number;
 }
 
@@ -39,7 +39,7 @@ export class PromptProbe {
   readonly #tokenIds: Int32Array;
   readonly #places: Place[] = [];
   readonly #deviations: Float64Array[];
-  /** Tokens run. */
+  /** Tokens that have run. */
   computed = 0;
 
   /** @param blocks ready and held until the probe is done */
@@ -51,7 +51,7 @@ export class PromptProbe {
     for (const [block, { tokenIds, pages }] of blocks.entries()) {
       for (const [blockPage, page] of pages.entries()) {
         const end = start + Math.min(pageTokens, tokenIds.length - blockPage * pageTokens);
-        // The first block sees in the prompt what it saw alone.
+        // The first block sees the same in the prompt as alone, so it is not compared.
         this.#places.push({ start, end, block, blockPage, poolPage: block === 0 ? -1 : page });
         start = end;
       }

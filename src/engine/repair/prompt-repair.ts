@@ -1,12 +1,12 @@
 /**
  * The repair of one request: its private pages, and the runs of tokens that are computed into them.
  *
- * Adjacent repaired pages make a run, also across the border of two blocks. To the kernel a run is a sequence of its
- * own: its tail is private pages at the tokens' true positions, its segments are all that stands before it in the
- * prompt (sinks, pages of cached blocks, earlier runs). The operator appends the keys and values of all sequences of a
- * step before any of them attends, so all runs of a request can go into one step; under a token budget they go in
- * prompt order. Cached blocks are only read: a part of one is a segment of some of its pages, with the block's delta.
- * Knows pages and positions; when to take pages and when to run is the scheduler's, which pages is `repair-plan.ts`.
+ * Adjacent repaired pages make a run, also across the border of two blocks. The kernel sees a run as a sequence of its
+ * own. Its tail is private pages at the tokens' true positions. Its segments are everything before it in the prompt
+ * (sinks, pages of cached blocks, earlier runs). The operator appends the keys and values of all sequences of a step
+ * before any of them attends, so all runs of a request can go into one step. Under a token budget they go in prompt
+ * order. Cached blocks are only read: a part of one is a segment of some of its pages, with the block's delta.
+ * Knows pages and positions. The scheduler decides when to take pages and when to run; `repair-plan.ts` chooses pages.
  */
 import type { Segment } from '../../kernels/step-metadata.js';
 import type { RepairOptions } from '../engine.js';
@@ -14,13 +14,13 @@ import { joined } from '../wire/int32-list.js';
 import { PromptProbe } from './prompt-probe.js';
 import { chooseDeviating, chooseFirst, type PagedBlock, repairBudget } from './repair-plan.js';
 
-/** Tokens that are computed again, one after another in the prompt. */
+/** Tokens that are computed again and follow one another in the prompt. */
 export interface RepairRun {
-  /** Position of the first token in the prompt, which is also its rotary position. */
+  /** Position of the first token in the prompt. It is also its rotary position. */
   position: number;
   tokenIds: Int32Array;
   pages: Int32Array;
-  /** What stands before the run in the prompt. */
+  /** Everything before the run in the prompt. */
   segments: readonly Segment[];
   /** Tokens whose KV is in the pages. */
   computed: number;
@@ -34,7 +34,7 @@ export class PromptRepair {
   readonly #pageTokens: number;
   /** By block: a flag for each page; undefined until the deviations are known. */
   #chosen: readonly Uint8Array[] | undefined;
-  /** Private pages that the runs need at most. */
+  /** Most private pages that the runs need. */
   readonly pageBudget: number;
   /** Private pages, while the request runs. */
   pages: Int32Array = NO_PAGES;
@@ -50,17 +50,17 @@ export class PromptRepair {
     if (by === 'first' || this.pageBudget === 0) this.#chosen = chooseFirst(lengths, share, pageTokens);
   }
 
-  /** Tokens of runs not yet run through the model. */
+  /** Tokens of runs that have not yet run through the model. */
   get pending(): number {
     return this.runs.reduce((sum, run) => sum + run.tokenIds.length - run.computed, 0);
   }
 
-  /** Whether the pages are still to be chosen, by a probe of the whole prompt. */
+  /** Whether a probe of the whole prompt must still choose the pages. */
   get awaitsChoice(): boolean {
     return this.#chosen === undefined;
   }
 
-  /** Begins the probe, or goes on with it. @param blocks every one ready */
+  /** Begins the probe, or goes on with it. @param blocks all ready */
   startProbe(sinks: PagedBlock | undefined, blocks: readonly PagedBlock[]): PromptProbe {
     this.probe ??= new PromptProbe(sinks?.tokenIds ?? NO_PAGES, blocks, this.#pageTokens);
     return this.probe;
@@ -68,7 +68,7 @@ export class PromptRepair {
 
   /** Takes the sums of the probe's next rows; the last ones decide. */
   takeProbe(rows: number, sums: Float64Array): void {
-    if (this.probe === undefined) throw new Error('a probe ended that was not begun');
+    if (this.probe === undefined) throw new Error('a probe ended, but none was begun');
     this.probe.take(rows, sums);
     if (this.probe.pending > 0) return;
     this.choose(chooseDeviating(this.probe.deviations, this.pageBudget));
@@ -93,8 +93,8 @@ export class PromptRepair {
   /**
    * Lays the prompt out: runs into private pages, the rest from the blocks' own.
    *
-   * @param sinks  the segment in front, where there is one
-   * @param blocks every one ready
+   * @param sinks  the segment in front, if there are sinks
+   * @param blocks all ready
    * @returns the segments that the final block attends to
    */
   layOut(sinks: Segment | undefined, blocks: readonly PagedBlock[]): Segment[] {
@@ -132,7 +132,7 @@ export class PromptRepair {
     return segments;
   }
 
-  /** Forgets pages and progress; the choice stands. @returns the pages, to be freed */
+  /** Forgets pages and progress, but keeps the choice. @returns the pages, for the caller to free */
   release(): Int32Array {
     const pages = this.pages;
     this.pages = NO_PAGES;

@@ -1,11 +1,14 @@
 /**
- * Repair: which pages of a prompt's cached blocks are computed again, in context, for checkpoints that were never
- * trained for block attention. Arithmetic over lengths only; pages, runs and steps are `prompt-repair.ts`.
+ * Chooses the pages of a prompt's cached blocks that are computed again, in context. Checkpoints that were never
+ * trained for block attention need this. Knows lengths only; `prompt-repair.ts` knows pages, runs and steps.
  *
- * The first block stands right behind the sinks, so that its keys and values are those of full attention already: it
- * is never repaired. A share r of the tokens of all later blocks is, in whole pages: those that begin a block (`first`),
- * or those whose values in the second layer differ most from what context would have made of them (`deviation`, after
+ * The first block stands right behind the sinks, so its keys and values are those of full attention already. It is
+ * never repaired. Of all later blocks a share r of the tokens is repaired, in whole pages: the pages that begin a block
+ * (`first`), or the pages whose values in the second layer differ most from those in context (`deviation`, after
  * CacheBlend, arXiv 2405.16444, section 4).
+ *
+ * Words: run = adjacent repaired pages; probe = the first layers, run in context to find deviating pages; budget =
+ * pages to repair.
  */
 
 /** A cached block as a repair reads it. */
@@ -15,8 +18,7 @@ export interface PagedBlock {
 }
 
 /**
- * Pages to repair in the whole prompt: ceil(share * tokens / pageTokens) over all blocks but the first, at least one
- * where there are any and share > 0.
+ * Pages to repair in the whole prompt: ceil(share * tokens / pageTokens) over all blocks but the first.
  *
  * @param lengths tokens of each block, in prompt order
  */
@@ -25,8 +27,8 @@ export function repairBudget(lengths: readonly number[], share: number, pageToke
 }
 
 /**
- * The budget spread over blocks, to be spent on each block's first pages. The first b blocks together get
- * ceil(share * their tokens / pageTokens) pages: short blocks take turns, and no rounding adds up.
+ * Spreads the budget over the blocks, for each block's first pages. The first b blocks together get
+ * ceil(share * their tokens / pageTokens) pages. So short blocks take turns, and rounding does not add up.
  *
  * @returns pages by block; none for the first block
  */
@@ -43,7 +45,7 @@ export function firstPages(lengths: readonly number[], share: number, pageTokens
   });
 }
 
-/** Flags of the pages of each block that begin it. */
+/** Flags for the first pages of each block. */
 export function chooseFirst(lengths: readonly number[], share: number, pageTokens: number): Uint8Array[] {
   const counts = firstPages(lengths, share, pageTokens);
   return lengths.map((length, index) =>
@@ -52,7 +54,7 @@ export function chooseFirst(lengths: readonly number[], share: number, pageToken
 }
 
 /**
- * Flags of the pages with the highest deviation, as many as the budget has; of equal ones those that come first.
+ * Flags for the pages with the highest deviation, as many as the budget has. Among equal pages, earlier ones win.
  *
  * @param deviations by block and page
  */

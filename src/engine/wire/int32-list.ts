@@ -1,5 +1,5 @@
 /**
- * Growable int32 lists without garbage per element: the pages of a tail, the tokens of a sequence.
+ * Growable int32 lists that make no garbage per element: the pages of a tail, the tokens of a sequence.
  * Knows numbers only.
  */
 

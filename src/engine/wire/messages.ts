@@ -1,5 +1,5 @@
 /**
- * What the HTTP thread and the worker say to one another. Plain data, structured-cloneable; typed arrays own their buffers.
+ * The messages between the HTTP thread and the worker. Plain data that can be cloned; typed arrays own their buffers.
  * Knows shapes only.
  */
 import type { BlockKey, BlockSelection, CacheTier, LowerTier } from '../../cache/tiers.js';
@@ -12,17 +12,17 @@ export type EngineCommand =
   | { type: 'cancel'; handle: Handle }
   | { type: 'ingest'; spec: IngestSpec }
   | { type: 'cancelIngest'; handle: Handle }
-  /** The cache answered for a block that was asked for; its pages are filled when `tier` is given. */
+  /** The cache's answer for a block. If `tier` is given, its pages are filled. */
   | { type: 'settled'; stay: number; tier: LowerTier | undefined }
   /** A block's pages were copied out. */
   | { type: 'copied'; stay: number }
-  /** Answered with the same `call`, behind every order that was given before. */
+  /** The answer has the same `call` and comes after every order that was given before. */
   | { type: 'forget'; call: number; selection: BlockSelection; tiers: ReadonlySet<CacheTier> }
   | { type: 'close' };
 
-/** A block whose pages are to be filled, or copied out. */
+/** An order to fill a block's pages, or to copy them out. */
 export interface PageTransfer {
-  /** Number of the block's stay in the pool: a later stay of the same key has another. */
+  /** Number of the block's stay in the pool. A later stay of the same key has another number. */
   stay: number;
   key: BlockKey;
   pages: Int32Array;
@@ -30,7 +30,7 @@ export interface PageTransfer {
 }
 
 export interface SaveOrder extends PageTransfer {
-  /** Somebody waits until it is durable. */
+  /** Somebody waits until the block is durable. */
   durable: boolean;
   /** Tiers that were told to forget the block since its computation began. */
   forgotten: readonly LowerTier[];
@@ -48,9 +48,9 @@ export interface EngineNews {
   failedIngests: { handle: Handle; reason: string }[];
   loads: PageTransfer[];
   saves: SaveOrder[];
-  /** Stays of blocks that were given up while the right to compute them was held. */
+  /** Stays of blocks that were given up while this engine held the right to compute them. */
   abandoned: number[];
-  /** In order: blocks that became findable in the pool; with tokens 0, no longer are. */
+  /** In order: blocks that became findable in the pool. With `tokens` 0: blocks that no longer are. */
   findable: { key: BlockKey; tokens: number }[];
   /** Calls of `forget` that were carried out. */
   forgotten: number[];

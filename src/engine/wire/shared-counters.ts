@@ -1,6 +1,6 @@
 /**
- * Counters that the worker writes and the HTTP thread reads without asking: a long step must not delay `/metrics`.
- * Knows names and slots; what they count is the engine core's.
+ * Counters that the worker writes. The HTTP thread reads them without asking: a long step must not delay `/metrics`.
+ * Knows names and slots. The engine core counts.
  */
 
 const NAMES = [
@@ -32,7 +32,7 @@ const SLOT: Readonly<Record<CounterName, number>> = Object.fromEntries(
 
 const GAUGES: readonly CounterName[] = ['running', 'waiting', 'freePages', 'cachedPages', 'cachedBlocks'];
 
-/** float64 counters in shared memory; one thread writes. Aligned 8-byte stores do not tear on 64-bit machines. */
+/** float64 counters in shared memory; one thread writes. On 64-bit machines an aligned store of 8 bytes is atomic. */
 export class SharedCounters {
   readonly buffer: SharedArrayBuffer;
   readonly #values: Float64Array;
@@ -50,7 +50,7 @@ export class SharedCounters {
     this.#values[SLOT[name]] = value;
   }
 
-  /** What is there now, as against what was counted, is nothing once the worker has ended. Called by the HTTP thread then. */
+  /** Sets the present values (gauges) to 0; sums stay. The HTTP thread calls it when the worker has ended. */
   clearGauges(): void {
     for (const name of GAUGES) this.set(name, 0);
   }

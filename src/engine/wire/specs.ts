@@ -2,15 +2,15 @@
  * Requests and ingestions as they cross to the worker: plain data, keyed by numbers that the host makes.
  * Knows shapes only.
  *
- * Words: handle = the number by which both threads name a request or an ingestion; label = the client's own name for its
- * request, for logs only; spec = what the worker needs to know of a request; tail = the tokens that a request computes
- * for itself (final block and answer).
+ * Words: handle = the number by which both threads name a request or an ingestion; label = the client's own name for
+ * its request, for logs only; spec = all that the worker needs to know about a request; tail = the tokens that a
+ * request computes for itself (final block and answer).
  */
 import type { BlockKey } from '../../cache/tiers.js';
 import type { AttentionMode, PlanBlock } from '../../prompt/prompt-plan.js';
 import type { RepairOptions, SamplingParams } from '../engine.js';
 
-/** Unique within one host, never used again. */
+/** Unique within one host. No handle is used twice. */
 export type Handle = number;
 
 /** A block as a request names it. */
@@ -20,7 +20,7 @@ export interface BlockSpec {
   kind: PlanBlock['kind'];
 }
 
-/** The sinks as a block of their own, computed once: position 0, nothing before them. */
+/** The sinks as a block of their own, at position 0. They are computed once. */
 export interface SinkSpec {
   key: BlockKey;
   tokenIds: Int32Array;
@@ -31,17 +31,17 @@ export interface RequestSpec {
   handle: Handle;
   attention: AttentionMode;
   sinks: SinkSpec | undefined;
-  /** In prompt order. In full attention they are only reported: their tokens are part of the tail. */
+  /** In prompt order. Under full attention they are only reported: their tokens are part of the tail. */
   blocks: readonly BlockSpec[];
   /** Block attention: the final block. Full attention: the whole prompt. Length >= 1. */
   tailTokenIds: Int32Array;
-  /** Block attention only, 0 < share < 1: cached tokens to be computed again in context. */
+  /** Under block attention only, 0 < share < 1: the cached tokens that are computed again in context. */
   repair?: RepairOptions;
   sampling: SamplingParams;
   /** Seed of the request's random numbers, uint32. */
   seed: number;
   submittedMs: number;
-  /** When the request is given up. */
+  /** The time at which the request is given up. */
   deadlineMs?: number;
 }
 

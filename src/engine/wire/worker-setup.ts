@@ -1,18 +1,18 @@
-/** What a worker is started with, and its first words. Knows shapes only. */
+/** The setup that a worker starts with, and its first messages. Knows shapes only. */
 import type { ImportedModel } from '../../model/imported-model.js';
 import type { EngineDevice } from '../../model/session-options.js';
 
 export interface SchedulerPolicy {
-  /** New tokens per step at most, >= maxRunning. */
+  /** Most new tokens per step, >= maxRunning. */
   maxBatchTokens: number;
-  /** Prefill tokens per step at most while others decode in the same step: bounds their time between tokens. */
+  /** Most prefill tokens in a step in which others decode: this bounds their time between tokens. */
   mixedPrefillTokens: number;
-  /** Ingestion tokens per step at most. */
+  /** Most ingestion tokens per step. */
   ingestTokens: number;
-  /** Ingestion gets a slice of `ingestSliceTokens` in every n-th step of generation, so that it is never starved. */
+  /** Ingestion gets a slice of `ingestSliceTokens` in every n-th step of generation, so that it never starves. */
   ingestEverySteps: number;
   ingestSliceTokens: number;
-  /** Requests running at once at most. */
+  /** Most requests that run at once. */
   maxRunning: number;
 }
 
@@ -22,7 +22,7 @@ export interface WorkerSetup {
   threads: number;
   /** The GPU to run on; absent: the CPU. */
   device?: EngineDevice;
-  /** The KV pool; absent where it is made after the model was loaded. */
+  /** The KV pool; absent if it is made after the model was loaded. */
   pool?: WorkerPool;
   pageTokens: number;
   /** The probe's own pool; absent for models that have no probe. Its last page is scratch. */
@@ -34,18 +34,18 @@ export interface WorkerSetup {
 
 export interface WorkerPool {
   id: number;
-  /** Pages that sequences and blocks may use; the page behind them is scratch. */
+  /** Pages that sequences and blocks may use. The page after them is scratch. */
   pages: number;
 }
 
-/** What a worker without a pool says when its model is loaded; it is answered with a pool. */
+/** A worker without a pool says this when its model is loaded. The answer is a pool. */
 export interface WorkerLoaded {
   loaded: true;
 }
 
-/** What a worker says when it takes commands. Later messages are `EngineNews`. */
+/** A worker says this when it takes commands. Later messages are `EngineNews`. */
 export interface WorkerReady {
   ready: true;
-  /** Rows of a step are padded to a multiple of this; undefined: results depend on the batch whatever the padding. */
+  /** Rows of a step are padded to a multiple of this. Undefined: no padding keeps results independent of the batch. */
   rowMultiple: number | undefined;
 }
