@@ -250,6 +250,7 @@ describe('the OpenAPI document', () => {
       'import_failed',
       'checkpoint_invalid',
       'native_unavailable',
+      'store_damaged',
       'route_not_found',
       'method_not_allowed',
     ];
