@@ -1,14 +1,14 @@
 /**
- * Says on the HTTP thread, at once, whether one more request may wait: a full queue must not cost a trip to the worker.
+ * Decides on the HTTP thread, at once, whether one more request may wait: a full queue must cost no trip to the worker.
  * Knows counts only.
  */
 
 export interface GateCounts {
   /** Requests that were sent to the worker and have not ended. */
   outstanding: number;
-  /** Of these, requests that run. */
+  /** Those of them that run. */
   admitted: number;
-  /** Requests that the worker itself counted as waiting, at its last step. */
+  /** Requests that the worker counted as waiting, at its last step. */
   waitingInWorker: number;
 }
 
@@ -17,8 +17,8 @@ export class AdmissionGate {
   readonly maxQueue: number;
 
   /**
-   * @param maxRunning requests that run at once at most
-   * @param maxQueue   requests that may wait beyond them, >= 0
+   * @param maxRunning most requests that run at once
+   * @param maxQueue   further requests that may wait, >= 0
    */
   constructor(maxRunning: number, maxQueue: number) {
     this.#maxRunning = maxRunning;
@@ -26,8 +26,8 @@ export class AdmissionGate {
   }
 
   /**
-   * Requests just sent count as waiting until the worker admits them, unless places are free and nobody waits there:
-   * a burst that an idle engine can take at once is not refused.
+   * A request that was just sent counts as waiting until the worker admits it. It does not count if places are free and
+   * nobody waits in the worker: an idle engine takes a burst at once.
    */
   admits({ outstanding, admitted, waitingInWorker }: GateCounts): boolean {
     const freePlaces = waitingInWorker > 0 ? 0 : Math.max(0, this.#maxRunning - admitted);

@@ -1,7 +1,7 @@
 /**
  * Moves blocks between the pool's pages and the cache, on the HTTP thread: the cache's I/O is asynchronous, page copies
  * run off the JS thread, and payloads never cross to the worker.
- * Knows pages and payloads. Which blocks move is the worker's scheduler, where they are kept is the cache's.
+ * Knows pages and payloads. The worker's scheduler decides which blocks move; the cache decides where they are kept.
  */
 import type { BlockCache, SaveOutcome } from '../../cache/block-cache.js';
 import type { BlockKey, BlockValue } from '../../cache/tiers.js';
@@ -13,13 +13,13 @@ export interface BlockTrafficOptions {
   poolId: number;
   cache: Pick<BlockCache, 'hold' | 'computed'>;
   post: (command: EngineCommand) => void;
-  /** Milliseconds to prefill so many tokens, where measured: what a load is weighed against. */
+  /** Milliseconds to prefill this many tokens, if measured. The cache compares loads with it. */
   prefillMs: (tokens: number) => number | undefined;
-  /** Bytes of payloads on their way to the store at most; saves nobody waits for are dropped beyond it. */
+  /** Most bytes of payloads on their way to the store. Above it, saves that nobody waits for are dropped. */
   maxSavingBytes: number;
 }
 
-const NOT_SAVED: SaveOutcome = { durable: false, reason: 'it was not asked to be saved' };
+const NOT_SAVED: SaveOutcome = { durable: false, reason: 'nobody asked for a save' };
 
 export class BlockTraffic {
   readonly #options: BlockTrafficOptions;
@@ -27,7 +27,7 @@ export class BlockTraffic {
   readonly #leases = new Map<number, () => Promise<void>>();
   readonly #loads = new Map<number, AbortController>();
   readonly #saves = new Map<BlockKey, Promise<SaveOutcome>>();
-  /** Copies into pages under way. */
+  /** Copies into pages that are under way. */
   readonly #writes = new Set<Promise<void>>();
   readonly #turns: (() => void)[] = [];
   #savingBytes = 0;
@@ -37,7 +37,7 @@ export class BlockTraffic {
     this.#options = options;
   }
 
-  /** Asks the cache for a block, fills its pages where the cache has it, and tells the worker. */
+  /** Asks the cache for a block, fills its pages if the cache has it, and tells the worker. */
   async load({ stay, key, pages, tokens }: PageTransfer): Promise<void> {
     const { addon, poolId, cache, post, prefillMs } = this.#options;
     const cancel = new AbortController();
@@ -55,14 +55,14 @@ export class BlockTraffic {
       if (fits && !this.#closed) await this.#write(addon.writePages(poolId, pages, tokens, value.payload));
       post({ type: 'settled', stay, tier: fits ? tier : undefined });
     } catch {
-      // The cache absorbs store failures; whatever is left means: not to be had from there.
+      // The cache never rejects for a store failure. Any error here means that the pages were not filled.
       post({ type: 'settled', stay, tier: undefined });
     } finally {
       this.#loads.delete(stay);
     }
   }
 
-  /** Copies a block out of its pages, frees the worker's hold on them, and gives it to the cache. */
+  /** Copies a block out of its pages, tells the worker to release them, and gives the block to the cache. */
   save(order: SaveOrder): void {
     const pending = this.#saves.get(order.key);
     if (order.durable) {
@@ -75,12 +75,12 @@ export class BlockTraffic {
     else this.#track(order.key, this.#saveNow(order));
   }
 
-  /** @returns once the block is durable, or could not be stored, or when nobody asked for it to be */
+  /** @returns when the save under way has ended; at once if there is none */
   saved(key: BlockKey): Promise<SaveOutcome> {
     return this.#saves.get(key) ?? Promise.resolve(NOT_SAVED);
   }
 
-  /** A block will not be computed: its lease goes back. */
+  /** Gives back the lease of a block that will not be computed. */
   async abandon(stay: number): Promise<void> {
     const release = this.#leases.get(stay);
     this.#leases.delete(stay);
@@ -92,7 +92,7 @@ export class BlockTraffic {
     await Promise.all(this.#saves.values());
   }
 
-  /** Ends loads and gives all leases back; saves under way are waited for. */
+  /** Ends loads, gives all leases back, and waits for copies and saves under way. */
   async close(): Promise<void> {
     this.#closed = true;
     for (const cancel of this.#loads.values()) cancel.abort();
@@ -101,7 +101,7 @@ export class BlockTraffic {
     await this.settle();
   }
 
-  /** Lets a block go without saving it (again). @returns `outcome` */
+  /** Releases a block without saving it (again). @returns `outcome` */
   async #drop(order: SaveOrder, outcome: SaveOutcome): Promise<SaveOutcome> {
     this.#options.post({ type: 'copied', stay: order.stay });
     await this.abandon(order.stay);
@@ -125,8 +125,8 @@ export class BlockTraffic {
   }
 
   /**
-   * Never rejects. The cache knows of the save from now on, also while it waits for its turn.
-   * @param before a save of the same block that is under way: where it succeeds, this one has nothing to do
+   * Saves a block. Never rejects. The cache has the save on record from now on, also while it waits for its turn.
+   * @param before a save of the same block that is under way: if it succeeds, this one has nothing to do
    */
   async #saveNow(order: SaveOrder, before?: Promise<SaveOutcome>): Promise<SaveOutcome> {
     const { addon, poolId, cache } = this.#options;
@@ -152,7 +152,7 @@ export class BlockTraffic {
     }
   }
 
-  /** Waits until so many bytes more may be on their way to the store. */
+  /** Waits until this many more bytes may be on their way to the store. */
   async #turn(bytes: number): Promise<void> {
     const full = () => this.#savingBytes > 0 && this.#savingBytes + bytes > this.#options.maxSavingBytes;
     while (full()) await new Promise<void>((resolve) => this.#turns.push(resolve));

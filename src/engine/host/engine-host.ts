@@ -1,8 +1,11 @@
 /**
- * The engine on the HTTP thread: checks requests, hands them to the worker, streams back what the worker says, and gives
- * everybody an answer when the worker dies.
- * Knows requests and ingestions by the handles that it makes. Pages and steps are the worker's, bytes `block-traffic.ts`'s,
- * whether the worker lives `worker-life.ts`'s, where blocks are kept the cache's.
+ * The engine on the HTTP thread: checks requests, hands them to the worker, streams the worker's events back, and gives
+ * everybody an answer if the worker dies.
+ * Knows requests and ingestions by the handles that it makes. The worker knows pages and steps, `block-traffic.ts`
+ * moves bytes, `worker-life.ts` knows whether the worker lives, and the cache knows where blocks are kept.
+ *
+ * Words: link = the line to the worker; traffic = blocks that move between pages and cache; lease = the right to
+ * compute a block that other replicas wait for; mirror = the host's copy of what the pool has.
  */
 import { randomInt } from 'node:crypto';
 import { type BlockCache, FORGOTTEN_MEANWHILE } from '../../cache/block-cache.js';
@@ -36,12 +39,12 @@ import type { StartWorker, WorkerLink } from './worker-link.js';
 
 export interface HostOptions {
   addon: Pick<NativeAddon, 'readPages' | 'writePages' | 'payloadBytes'>;
-  /** Asked for once the worker is ready: a pool may be made only then. */
+  /** Read only when the worker is ready: the pool may be made as late as that. */
   pool: Pick<EnginePool, 'id' | 'pages' | 'pageBytes'>;
   pageTokens: number;
-  /** Positions a prompt and its answer may take together. */
+  /** Positions that a prompt and its answer may take together. */
   contextTokens: number;
-  /** Rows of the embedding: ids at or above it would fail a step. */
+  /** Rows of the embedding. An id at or above it would fail a step. */
   vocabSize: number;
   /** Whether repairs may choose by deviation. */
   canProbe: boolean;
@@ -54,7 +57,7 @@ export interface HostOptions {
   blockKey: Engine['blockKey'];
   startWorker: StartWorker;
   logger: EngineLogger;
-  /** Frees the pool, once nothing uses it. */
+  /** Frees the pool when nothing uses it. */
   destroyPool: () => void;
   /** For tests; see `WorkerLifeOptions`. */
   life?: Pick<WorkerLifeOptions, 'backoffMs' | 'now'>;
@@ -71,7 +74,7 @@ export class EngineHost implements Engine {
   readonly #leaveCache: () => void;
   readonly #streams = new Map<Handle, RequestStream>();
   readonly #jobs = new Map<Handle, IngestJob>();
-  /** Of the worker that runs. */
+  /** Traffic of the running worker. */
   #traffic: BlockTraffic | undefined;
   #nextHandle: Handle = 1;
   #closing: Promise<void> | undefined;
@@ -175,7 +178,7 @@ export class EngineHost implements Engine {
       if (watch.forgotten()) throw new BlockstitchError('store_failed', { reason: FORGOTTEN_MEANWHILE });
       return reports;
     } catch (error) {
-      // Whatever failed it: what is left of it is computed for nobody.
+      // Nobody needs the rest of an ingestion that failed.
       link.post({ type: 'cancelIngest', handle });
       throw error;
     } finally {
@@ -208,7 +211,7 @@ export class EngineHost implements Engine {
       clearTimeout(timer);
     }
     this.#failAll(() => new BlockstitchError('shutting_down'));
-    // Saves of what is computed already are waited for; the worker is still there to free their pages.
+    // Waits for the saves of computed blocks, while the worker is still there to free their pages.
     await this.#traffic?.settle();
     await this.#traffic?.close();
     await this.#life.close();
@@ -241,7 +244,7 @@ export class EngineHost implements Engine {
     this.#checkIds([sinkTokenIds, ...blocks.map(({ tokenIds }) => tokenIds)]);
   }
 
-  /** An id outside the vocabulary would fail the step of everybody who is in it. */
+  /** An id outside the vocabulary would fail the step of every request in it. */
   #checkIds(parts: readonly Int32Array[]): void {
     const { vocabSize } = this.#options;
     for (const ids of parts) {
@@ -266,7 +269,7 @@ export class EngineHost implements Engine {
     });
   }
 
-  /** Fails whoever waits, and lets page copies end: the next worker begins over the same, now empty, pool. */
+  /** Fails all requests and ingestions, and waits for page copies: the next worker gets the same pool, empty. */
   async #workerLost(error: Error): Promise<void> {
     const traffic = this.#traffic;
     this.#traffic = undefined;
@@ -283,7 +286,7 @@ export class EngineHost implements Engine {
     for (const load of news.loads) void traffic.load(load);
     for (const stay of news.abandoned) void traffic.abandon(stay);
     for (const save of news.saves) traffic.save(save);
-    // Behind the saves: what was ordered before a forget was carried out is on record by then.
+    // After the saves: those that were ordered before the forget are then on record.
     this.#mirror.carriedOut(news.forgotten);
     for (const done of news.ingested) this.#jobs.get(done.handle)?.done(done);
     for (const { handle, reason } of news.failedIngests) {
@@ -300,7 +303,7 @@ export class EngineHost implements Engine {
     }
   }
 
-  /** The caller hears at once; the worker frees the pages before its next step. */
+  /** Ends the stream at once. The worker frees the pages before its next step. */
   #cancel(handle: Handle): void {
     const stream = this.#streams.get(handle);
     if (stream === undefined) return;

@@ -1,22 +1,22 @@
 /**
- * The engine's KV pool: how many pages it has and when it is made. In host memory, or with a size given, at once; on a
- * GPU without one, when the model is loaded, from the memory that it left free.
- * Knows sizes; what lies in the pages is the worker's.
+ * The engine's KV pool: how many pages it has, and when it is made. A pool in host memory, or of a given size, is made
+ * at once. A GPU's pool without a size is made when the model is loaded, from the memory that is left.
+ * Knows sizes. The worker knows what the pages hold.
  */
 import { BlockstitchError } from '../../errors.js';
 import type { NativeAddon, PoolShape } from '../../kernels/native-addon.js';
 
 const MIB = 1024 * 1024;
 
-/** Size of a pool in host memory where none is given. */
+/** Size of a pool in host memory if none is given. */
 const HOST_POOL_BYTES = 1024 * MIB;
 
-/** What a GPU keeps free beside the pool: activations of the largest step, ONNX Runtime's arena, plans and splits. */
+/** Memory that a GPU keeps free beside the pool: activations of the largest step, ONNX Runtime's arena, step plans. */
 const GPU_RESERVE = { bytes: 768 * MIB, share: 0.06 };
 
 export interface EnginePoolOptions {
   addon: Pick<NativeAddon, 'createPool' | 'destroyPool' | 'pageBytes' | 'devicePageBytes' | 'devices'>;
-  /** All but the number of pages; `device` tells a GPU's pool from one in host memory. */
+  /** Everything but the number of pages. With `device` the pool is a GPU's, else in host memory. */
   shape: Omit<PoolShape, 'pages'>;
   /** 0: as large as fits on a GPU, 1 GiB in host memory. */
   kvMemoryBytes: number;
@@ -27,14 +27,14 @@ export class EnginePool {
   readonly pageBytes: number;
   #made: { id: number; pages: number } | undefined;
 
-  /** @throws BlockstitchError `config_invalid` for a shape that the device's kernels do not know, or a pool too small */
+  /** @throws BlockstitchError `config_invalid` if the kernels do not know the shape, or if the pool is too small */
   constructor(options: EnginePoolOptions) {
     this.#options = options;
     this.pageBytes = this.#pageBytes();
     if (!this.sizedByModel) this.make();
   }
 
-  /** Whether the pool has to wait for the model to be loaded. */
+  /** Whether the pool must wait until the model is loaded. */
   get sizedByModel(): boolean {
     return this.#options.shape.device !== undefined && this.#options.kvMemoryBytes === 0;
   }
@@ -43,12 +43,12 @@ export class EnginePool {
     return this.make().id;
   }
 
-  /** Pages that requests may use; one more is scratch, for padding rows. */
+  /** Pages that requests may use. One more page is scratch, for padding rows. */
   get pages(): number {
     return this.make().pages;
   }
 
-  /** Takes the memory, the first time. @throws BlockstitchError `config_invalid` when it cannot be had */
+  /** Takes the memory, at the first call. @throws BlockstitchError `config_invalid` if there is not enough */
   make(): { id: number; pages: number } {
     if (this.#made !== undefined) return this.#made;
     const { addon, shape } = this.#options;

@@ -1,4 +1,4 @@
-/** The engine's counts as the HTTP thread reads them, without asking the worker. Knows counters and pages. */
+/** The engine's counts. The HTTP thread reads them without asking the worker. Knows counters and pages. */
 import type { EngineStatistics } from '../engine.js';
 import type { SharedCounters } from '../wire/shared-counters.js';
 

@@ -1,6 +1,6 @@
 /**
- * One ingestion as its caller awaits it: a report per block, given out once that block is durable.
- * Knows reports; computing is the worker's, saving `block-traffic.ts`'s.
+ * One ingestion that a caller awaits: one report per block, as soon as the block is durable.
+ * Knows reports. The worker computes; `block-traffic.ts` saves.
  */
 import type { SaveOutcome } from '../../cache/block-cache.js';
 import type { BlockKey } from '../../cache/tiers.js';
@@ -16,7 +16,7 @@ export class IngestJob {
   readonly #reports: BlockReport[] = [];
   #left: number;
   #ended = false;
-  /** One report per block, in order. Rejects with `store_failed` where a block could not be made durable. */
+  /** One report per block, in order. Rejects with `store_failed` if a block could not be made durable. */
   readonly reports: Promise<BlockReport[]>;
   #resolve!: (reports: BlockReport[]) => void;
   #reject!: (error: BlockstitchError) => void;
@@ -38,7 +38,7 @@ export class IngestJob {
     this.reports.catch(() => undefined);
   }
 
-  /** A block is in the pool; where a save was asked for, it was asked for before this. */
+  /** Call when a block is in the pool, and after its save was ordered (if one is needed). */
   done({ index, key, origin, save }: EngineNews['ingested'][number]): void {
     const saved: Promise<SaveOutcome> = save ? this.#saves.saved(key) : Promise.resolve({ durable: true });
     void saved.then((outcome) => {

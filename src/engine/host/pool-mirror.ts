@@ -1,7 +1,7 @@
 /**
- * The engine's pool as the cache asks it: which blocks are found there, by what the worker says, and the way to have them
- * forgotten. While no worker runs the pool is empty.
- * Knows keys and calls; pages are the worker's.
+ * What the cache knows of an engine's pool: the blocks that the worker has there. Passes a forget on to the worker.
+ * While no worker runs, the pool is empty.
+ * Knows keys and calls. The worker knows pages.
  */
 import type { Pool } from '../../cache/block-cache.js';
 import type { BlockKey, BlockSelection, CacheTier } from '../../cache/tiers.js';
@@ -15,7 +15,7 @@ export class PoolMirror implements Pool {
   readonly #calls = new Map<number, () => void>();
   #nextCall = 1;
 
-  /** @param link of the worker that runs, undefined while none does */
+  /** @param link gives the line to the running worker; undefined while none runs */
   constructor(payloadBytes: (tokens: number) => number, link: () => WorkerLink | undefined) {
     this.payloadBytes = payloadBytes;
     this.#link = link;
@@ -49,7 +49,7 @@ export class PoolMirror implements Pool {
     }
   }
 
-  /** The worker has ended: nothing is in the pool, and nothing will come of it. */
+  /** The worker has ended: the pool is empty, and every forget is over. */
   clear(): void {
     this.#blocks.clear();
     this.carriedOut([...this.#calls.keys()]);

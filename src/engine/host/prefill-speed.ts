@@ -1,10 +1,10 @@
 /**
- * How fast blocks are prefilled, from what the worker counts: what a load from the store is weighed against.
- * Knows two counters; what is done with the answer is the block repository's.
+ * How fast blocks are prefilled, from the worker's counters. The cache weighs a load from the store against it.
+ * Knows two counters. `load-cost-model.ts` decides.
  */
 import type { SharedCounters } from '../wire/shared-counters.js';
 
-/** Tokens that make a measure. */
+/** Least tokens for one measure. */
 const LEAST_TOKENS = 64;
 /** Weight of earlier measures when a new one is added. */
 const DECAY = 0.5;
@@ -19,7 +19,7 @@ export class PrefillSpeed {
     this.#counters = counters;
   }
 
-  /** Milliseconds to prefill a block of so many tokens on an idle engine; undefined before any was prefilled. */
+  /** Milliseconds to prefill this many tokens on an idle engine; undefined before the first measure. */
   estimateMs(tokens: number): number | undefined {
     this.#look();
     return this.#tokens === 0 ? undefined : (this.#ms / this.#tokens) * tokens;

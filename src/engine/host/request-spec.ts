@@ -13,7 +13,7 @@ const NO_TOKENS = new Int32Array();
 /**
  * @param handle      the host's own number of the request
  * @param submittedMs time of submission, in the clock of both threads
- * @param anySeed     uint32, used where the request names no seed
+ * @param anySeed     uint32, for a request that names no seed
  */
 export function buildRequestSpec(
   handle: Handle,
@@ -45,13 +45,13 @@ export function buildRequestSpec(
   };
 }
 
-/** The sinks as a block of their own; its key is no block's, since sinks stand at position 0. */
+/** The sinks as a block of their own. No block has such a key: it does not begin with a hex digit. */
 export function sinkSpec(tokenIds: Int32Array, blockKey: Engine['blockKey'], scope?: CacheScope): SinkSpec | undefined {
   if (tokenIds.length === 0) return undefined;
   return { key: `sinks:${blockKey(tokenIds, NO_TOKENS, scope)}`, tokenIds };
 }
 
-/** Pages that a request takes at worst, alone in the pool: equal blocks share theirs. */
+/** Most pages that a request takes if it is alone in the pool. Equal blocks share theirs. */
 export function pagesNeeded(spec: RequestSpec, pageTokens: number): number {
   const pagesFor = (tokens: number) => Math.ceil(tokens / pageTokens);
   let pages = pagesFor(spec.tailTokenIds.length + spec.sampling.maxTokens);

@@ -1,5 +1,5 @@
 /**
- * One request's events on their way from the worker to whoever awaits them: a queue that ends once.
+ * One request's events, on their way from the worker to the caller: a queue that ends once.
  * Knows events. `engine-host.ts` knows where they come from and who cancels.
  */
 import type { BlockstitchError } from '../../errors.js';
@@ -26,7 +26,7 @@ export class RequestStream {
     this.#wake?.();
   }
 
-  /** Ends the stream with an error; events before it are still delivered. */
+  /** Ends the stream with an error. Earlier events are still delivered. */
   fail(error: BlockstitchError): void {
     if (this.#ended) return;
     this.#ended = true;

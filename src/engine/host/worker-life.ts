@@ -1,12 +1,12 @@
 /**
- * Whether the engine is alive: starts its worker, starts it again with pauses that grow, gives it up after some failures
- * in a row. The one owner of that state.
+ * Whether the engine is alive. Starts its worker, starts it again with growing pauses, and gives up after some failures
+ * in a row. This file is the one owner of that state.
  *
  *   running ──(the worker ends)──► restarting ──(it starts)──► running
  *                                      └──(MAX_FAILURES in a row)──► down
  *
- * A worker that has lived for a while was no failure: deaths months apart do not add up.
- * Knows starts, ends and time; what is lost with a worker is the host's to say to whoever waits.
+ * If a worker lived for a while, earlier failures no longer count: deaths that lie months apart do not add up.
+ * Knows starts, ends and time. The host tells the callers what was lost with a worker.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { EngineState } from '../engine.js';
@@ -21,21 +21,21 @@ export interface EngineLogger {
 export interface WorkerLifeOptions {
   startWorker: StartWorker;
   logger: EngineLogger;
-  /** A worker takes commands. */
+  /** Called when a worker takes commands. */
   up: (link: WorkerLink) => void;
   news: (news: EngineNews) => void;
-  /** A worker that was up has ended. Resolves when nothing of it is under way any more. */
+  /** Called when a worker that was up has ended. Resolves when nothing of its work is under way any more. */
   lost: (error: Error) => Promise<void>;
-  /** Time between a failure and the next start, by failures in a row. */
+  /** Milliseconds between a failure and the next start, by the failures in a row. */
   backoffMs?: (failures: number) => number;
   now?: () => number;
   /** Resolves after so long, or when the signal is aborted. */
   pause?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
-/** Failures in a row after which the engine stays down. */
+/** Most failures in a row that are followed by a new start. With one more the engine stays down. */
 export const MAX_FAILURES = 5;
-/** A worker that lived so long was healthy. */
+/** A worker that lived this long was healthy. */
 export const HEALTHY_MS = 60_000;
 
 /** Half a second, doubled each time, up to half a minute. */
@@ -52,7 +52,7 @@ export class WorkerLife {
   #link: WorkerLink | undefined;
   #failures = 0;
   #upSinceMs = 0;
-  /** Over when a lost worker's successor is up, or is known not to come up. */
+  /** Resolves when the next worker is up, or when none will come. */
   #recovery: Promise<void> = Promise.resolve();
 
   constructor(options: WorkerLifeOptions) {
@@ -66,7 +66,7 @@ export class WorkerLife {
     return this.#state;
   }
 
-  /** Of the worker that runs; undefined while none does. */
+  /** The line to the running worker; undefined while none runs. */
   get link(): WorkerLink | undefined {
     return this.#link;
   }
@@ -81,7 +81,7 @@ export class WorkerLife {
     await this.#startOnce();
   }
 
-  /** Ends the worker after its step. No other is started. */
+  /** Ends the worker after its step, and starts no other. */
   async close(): Promise<void> {
     this.#closing.abort();
     const link = this.#link;

@@ -1,13 +1,13 @@
 /**
- * The line to the engine's worker thread: starts it, waits until it is ready, passes messages, tells of its end.
- * Knows threads; what the messages mean is the host's and the worker's.
+ * The line to the engine's worker thread: starts it, waits until it is ready, passes messages, reports its end.
+ * Knows threads. The host and the worker know what the messages mean.
  */
 import { Worker } from 'node:worker_threads';
 import type { EngineCommand, EngineNews } from '../wire/messages.js';
 import type { WorkerLoaded, WorkerPool, WorkerReady, WorkerSetup } from '../wire/worker-setup.js';
 
 export interface WorkerLink {
-  /** Rows of a step are padded to this; undefined: results depend on the batch. */
+  /** Rows of a step are padded to a multiple of this. Undefined: results depend on the batch. */
   readonly rowMultiple: number | undefined;
   post(command: EngineCommand): void;
   /** Ends the worker after its step, however long that takes. Resolves when the thread is gone. */
@@ -16,7 +16,7 @@ export interface WorkerLink {
 
 export interface WorkerListeners {
   news(news: EngineNews): void;
-  /** Called once, when a worker that was ready ends without having been told to. */
+  /** Called once, when a worker that was ready ends on its own. */
   failed(error: Error): void;
 }
 
@@ -25,8 +25,8 @@ export type StartWorker = (listeners: WorkerListeners) => Promise<WorkerLink>;
 /**
  * A worker is never terminated while it may be inside a native call: ONNX Runtime would end the whole process.
  *
- * @param makePool the pool of a setup without one; called when the worker's model is loaded
- * @returns a function that starts a worker; it rejects with what kept the worker from getting ready
+ * @param makePool makes the pool if the setup has none; called when the worker's model is loaded
+ * @returns a function that starts a worker; it rejects with the reason if the worker does not get ready
  */
 export function workerStarter(setup: WorkerSetup, makePool: () => WorkerPool): StartWorker {
   return (listeners) =>
@@ -75,7 +75,7 @@ export function workerStarter(setup: WorkerSetup, makePool: () => WorkerPool): S
     });
 }
 
-/** The compiled worker: beside this file, or, where tests run the sources, in dist/. */
+/** The compiled worker: in this file's package, or in dist/ when tests run the sources. */
 function compiledWorker(): URL {
   const path = import.meta.url.endsWith('.ts')
     ? '../../../dist/src/engine/worker/engine-worker.js'

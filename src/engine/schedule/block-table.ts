@@ -1,39 +1,39 @@
 /**
- * The blocks whose KV lies in the pool: key -> pages, who holds them, and which may leave (LRU of what nobody holds).
- * Knows pages, keys and pins; when to compute, load or preempt is the scheduler's, bytes are native.
+ * The blocks with KV in the pool: their pages, who holds them, and which may leave (the least recently used of those
+ * that nobody holds). Knows pages, keys and pins. The scheduler decides when to compute, load or preempt.
  *
  * Every page is in one of three places: free in the pool, cached (a ready block that nobody holds), or active (a held
- * block, a block being loaded or computed, a tail). A block's pages are taken once, when it enters, and the tail that
- * a prefill writes is these very pages: nothing is copied when the block becomes ready.
+ * block, a block being loaded or computed, a tail). A block takes its pages once, when it enters. A prefill writes its
+ * tail into these very pages, so nothing is copied when the block becomes ready.
  */
 import { type BlockKey, type BlockSelection, type CacheTier, covering, type LowerTier } from '../../cache/tiers.js';
 import type { PagePool } from './page-pool.js';
 
-/** `loading`: the tiers below are asked. `missing`: to be computed. `ready`: may be attended to. */
+/** `loading`: the tiers below are asked. `missing`: it must be computed. `ready`: others may attend to it. */
 export type BlockState = 'loading' | 'missing' | 'ready';
 
-/** One block in the pool. Fields are read by the scheduler and written by the table only, `computed` excepted. */
+/** One block in the pool. The scheduler reads the fields and writes `computed`; the table writes all others. */
 export interface PoolBlock {
-  /** Number of this stay in the pool. Messages name it: a later stay of the same key has another. */
+  /** Number of this stay in the pool, for messages. A later stay of the same key has another number. */
   readonly stay: number;
   readonly key: BlockKey;
   readonly tokenIds: Int32Array;
   readonly pages: Int32Array;
-  /** The sinks that a prefill of this block attends to; held until the block is ready. */
+  /** The sinks that a prefill of this block attends to. They are held until the block is ready. */
   readonly sinks: PoolBlock | undefined;
   state: BlockState;
-  /** Tokens whose KV is in the pages; advanced by the scheduler while the block is computed. */
+  /** Tokens that have their KV in the pages. The scheduler counts up while the block is computed. */
   computed: number;
-  /** Where its KV came from; defined once ready. */
+  /** Where its KV came from; defined when the block is ready. */
   origin: LowerTier | 'computed' | undefined;
   pins: number;
-  /** Whether the tiers below keep such blocks: it is asked of them when missing and saved when computed. */
+  /** Whether the tiers below keep such blocks. Then they are asked for it first, and it is saved when computed. */
   readonly stored: boolean;
-  /** Forgotten while held: no longer found by key, freed when released. */
+  /** Forgotten while held: its key no longer finds it, and it leaves when it is released. */
   doomed: boolean;
-  /** Tiers that were told to forget the block since it was asked for: its save must keep away from them. */
+  /** Tiers that were told to forget the block since it entered: its save must keep away from them. */
   readonly forgotten: Set<LowerTier>;
-  /** The tiers below wait for its computation (a lease across replicas) until it is saved or given up. */
+  /** Whether other replicas wait for its computation (a lease), until it is saved or given up. */
   leased: boolean;
 }
 
@@ -41,13 +41,13 @@ export interface NewBlock {
   key: BlockKey;
   tokenIds: Int32Array;
   sinks: PoolBlock | undefined;
-  /** Whether the tiers below keep it: then they are asked first. */
+  /** Whether the tiers below keep it. Then they are asked first. */
   stored: boolean;
 }
 
-/** What changed since the last look, in order: for the main thread's mirror, and for leases to give back. */
+/** Changes since the last look, in order. The HTTP thread mirrors the pool with them and gives leases back. */
 export interface TableChanges {
-  /** Blocks that became findable and ready, and, with `tokens` 0, those that no longer are. */
+  /** Blocks that became findable and ready. With `tokens` 0: blocks that no longer are. */
   findable: { key: BlockKey; tokens: number }[];
   /** Stays of leased blocks that were given up before they were computed. */
   abandoned: number[];
@@ -59,7 +59,7 @@ export class BlockTable {
   readonly pageTokens: number;
   readonly #byKey = new Map<BlockKey, PoolBlock>();
   readonly #byStay = new Map<number, PoolBlock>();
-  /** Ready, held by nobody; insertion order is the order of leaving. */
+  /** Ready blocks that nobody holds. They leave in the order of insertion. */
   readonly #idle = new Map<number, PoolBlock>();
   #idlePages = 0;
   #nextStay = 1;
@@ -81,7 +81,7 @@ export class BlockTable {
     return this.#idlePages;
   }
 
-  /** Pages that an allocation can get: free ones, and cached ones by eviction. */
+  /** Pages that an allocation can get: free pages, and cached pages by eviction. */
   get availablePages(): number {
     return this.#pool.freePages + this.#idlePages;
   }
@@ -103,12 +103,12 @@ export class BlockTable {
     return this.#byStay.get(stay);
   }
 
-  /** Pages that pinning `block` would take away from what is available. */
+  /** Pages that are no longer available once `block` is pinned. */
   idlePagesOf(block: PoolBlock): number {
     return this.#idle.has(block.stay) ? block.pages.length : 0;
   }
 
-  /** Takes pages, evicting the least recently used blocks where needed. @returns undefined when there is no room */
+  /** Takes pages. Evicts the least recently used blocks if it must. @returns undefined if there is no room */
   allocate(count: number): Int32Array | undefined {
     if (count > this.availablePages) return undefined;
     while (this.#pool.freePages < count) {
@@ -123,7 +123,7 @@ export class BlockTable {
     this.#pool.free(pages);
   }
 
-  /** Enters a block, held once by the caller. @returns undefined when there is no room */
+  /** Adds a block; the caller holds it once. @returns undefined if there is no room */
   add(block: NewBlock): PoolBlock | undefined {
     if (this.#byKey.has(block.key)) throw new Error(`block ${block.key} is in the pool already`);
     if (block.sinks !== undefined) this.pin(block.sinks);
@@ -157,7 +157,7 @@ export class BlockTable {
     if (this.#idle.delete(block.stay)) this.#idlePages -= block.pages.length;
   }
 
-  /** Lets go of a block: ready, it stays cached (or leaves, when doomed); half computed, its pages are free at once. */
+  /** Releases a block. A ready block stays cached, or leaves if doomed. A half computed one frees its pages at once. */
   unpin(block: PoolBlock): void {
     if (block.pins < 1) throw new Error(`block ${block.key} is released but not held`);
     block.pins--;
@@ -167,8 +167,8 @@ export class BlockTable {
   }
 
   /**
-   * Takes note of what the tiers below answered for a loading block.
-   * @param tier where its KV was found (its pages are filled), or undefined: it is to be computed, under a lease
+   * Takes the answer of the tiers below for a loading block.
+   * @param tier the tier that had its KV: its pages are filled. Undefined: it must be computed, under a lease
    */
   settle(block: PoolBlock, tier: LowerTier | undefined): void {
     if (block.state !== 'loading') throw new Error(`block ${block.key} is settled but not loading`);
@@ -197,9 +197,9 @@ export class BlockTable {
   }
 
   /**
-   * Forgets blocks. Where `pool` is named, ready blocks that nobody holds leave at once; the others are no longer found and
-   * leave when released. What is being loaded or computed must not be saved to the tiers named, and neither must a
-   * dropped block that a save is still to be ordered for.
+   * Forgets blocks. If `tiers` has `pool`, ready blocks that nobody holds leave at once. The others are no longer
+   * found, and leave when they are released. Blocks that are being loaded or computed are not saved to the tiers named.
+   * The same holds for a dropped block if its save was not yet ordered.
    */
   forget(selection: BlockSelection, tiers: ReadonlySet<CacheTier>): void {
     const covers = covering(selection);
@@ -212,12 +212,12 @@ export class BlockTable {
     }
   }
 
-  /** Drops blocks from the pool alone: what a failed step may have left in their pages is not to be found. */
+  /** Drops blocks from the pool alone. A failed step may have left wrong KV in their pages: nobody may find it. */
   drop(blocks: Iterable<PoolBlock>): void {
     for (const block of blocks) if (!block.doomed) this.#drop(block);
   }
 
-  /** Hands out what changed since the last call. */
+  /** Hands out the changes since the last call. */
   takeChanges(): TableChanges {
     const changes = this.#changes;
     this.#changes = { findable: [], abandoned: [] };

@@ -1,6 +1,6 @@
 /**
  * Takes and gives back what a request or an ingestion holds: its blocks, its sinks, its tail's pages. All or nothing.
- * Knows the block table; when to take and from whom to take away is the scheduler's.
+ * Knows the block table. The scheduler decides when to take, and from whom to take away.
  */
 import type { BlockSpec, SinkSpec } from '../wire/specs.js';
 import type { BlockTable, PoolBlock } from './block-table.js';
@@ -11,17 +11,17 @@ export class Holdings {
   readonly #table: BlockTable;
   readonly #onLoad: (block: PoolBlock) => void;
 
-  /** @param onLoad called for each block that enters the pool and is to be asked of the tiers below */
+  /** @param onLoad called for each block that enters the pool and that the tiers below may have */
   constructor(table: BlockTable, onLoad: (block: PoolBlock) => void) {
     this.#table = table;
     this.#onLoad = onLoad;
   }
 
   /**
-   * Takes all that a request needs to prefill and to generate its first token.
+   * Takes everything that a request needs to prefill and to generate its first token.
    *
    * @param sparePages pages to leave for the growth of others
-   * @returns false when it does not fit; nothing is taken then
+   * @returns false if it does not fit; then nothing is taken
    */
   takeSequence(sequence: Sequence, sparePages: number): boolean {
     const { spec } = sequence;
@@ -58,7 +58,7 @@ export class Holdings {
     sequence.running = false;
   }
 
-  /** Adds a page to a tail. @returns false when there is none */
+  /** Adds a page to a tail. @returns false if there is none */
   growTail(sequence: Sequence): boolean {
     const pages = this.#table.allocate(1);
     if (pages === undefined) return false;
@@ -66,7 +66,7 @@ export class Holdings {
     return true;
   }
 
-  /** Takes the block of an ingestion. @returns false when it does not fit; nothing is taken then */
+  /** Takes the block of an ingestion. @returns false if it does not fit; then nothing is taken */
   takeTask(task: IngestTask, sparePages: number): boolean {
     if (!this.#fits([task.wanted], task.sinksWanted, sparePages)) return false;
     const [present] = this.#pinPresent([task.wanted]);
@@ -104,7 +104,7 @@ export class Holdings {
     return this.#table.availablePages - takenFromIdle >= needed;
   }
 
-  /** Pins what is there before anything is allocated, so that making room cannot evict it. */
+  /** Pins the blocks that are there before anything is allocated, so that making room cannot evict them. */
   #pinPresent(blocks: readonly BlockSpec[]): (PoolBlock | undefined)[] {
     return blocks.map((wanted) => {
       const block = this.#table.find(wanted.key);
@@ -126,7 +126,7 @@ export class Holdings {
     return block;
   }
 
-  /** Sinks are a few tokens: computing them is cheaper than asking for them, so no tier below keeps them. */
+  /** No tier below keeps sinks: they are a few tokens, and computing them is cheaper than asking for them. */
   #takeSinks(sinks: SinkSpec | undefined): PoolBlock | undefined {
     if (sinks === undefined) return undefined;
     const found = this.#table.find(sinks.key);

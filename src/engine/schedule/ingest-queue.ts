@@ -1,23 +1,23 @@
 /**
- * Blocks to be computed ahead of any request: a queue of tasks, of which a few hold pages at a time.
- * Knows ingestions and their order; what a task holds is `holdings.ts`, when it runs is the scheduler's.
+ * Blocks to compute before any request needs them: a queue of tasks. Only a few tasks hold pages at a time.
+ * Knows ingestions and their order. `holdings.ts` knows what a task holds; the scheduler decides when it runs.
  */
 import type { BlockSpec, Handle, IngestSpec, SinkSpec } from '../wire/specs.js';
 import type { PoolBlock } from './block-table.js';
 
 /** One block of an ingestion. */
 export interface IngestTask {
-  /** Of its ingestion. */
+  /** Handle of its ingestion. */
   readonly handle: Handle;
   readonly index: number;
   readonly wanted: BlockSpec;
   readonly sinksWanted: SinkSpec | undefined;
-  /** Held while active. */
+  /** Held while the task is active. */
   block: PoolBlock | undefined;
   sinks: PoolBlock | undefined;
   /** Ready in the pool before the task came. */
   wasInPool: boolean;
-  /** Its save was asked for when it was computed. */
+  /** Whether its save was asked for when it was computed. */
   saveAsked: boolean;
 }
 
@@ -58,13 +58,13 @@ export class IngestQueue {
     }
   }
 
-  /** The next task holds its pages now. */
+  /** Marks the next task as active: it holds its pages now. */
   activate(): void {
     const task = this.#pending.shift();
     if (task !== undefined) this.#active.push(task);
   }
 
-  /** A task gave its pages back and waits again, before the others. */
+  /** Takes back a task that gave its pages back. It waits before the others. */
   putBack(task: IngestTask): void {
     this.#active = this.#active.filter((other) => other !== task);
     this.#pending.unshift(task);

@@ -1,9 +1,9 @@
 /**
- * Which pages of the KV pool are free: a stack of page numbers, nothing else.
- * Knows page numbers; who holds a page, what is cached and what may leave is `block-table.ts`; bytes are native.
+ * The free pages of the KV pool: a stack of page numbers, nothing else.
+ * Knows page numbers. `block-table.ts` knows who holds a page, what is cached and what may leave.
  */
 
-/** A free list over pages 0..pages-1. Fresh pools hand out ascending numbers; freed pages are reused first. */
+/** A free list over pages 0..pages-1. A fresh pool hands out ascending numbers; freed pages are reused first. */
 export class PagePool {
   readonly pages: number;
   readonly #stack: Int32Array;
@@ -23,7 +23,7 @@ export class PagePool {
     return this.#free;
   }
 
-  /** Takes `count` pages. @returns undefined when fewer are free; nothing is taken then */
+  /** Takes `count` pages. @returns undefined if fewer are free; then nothing is taken */
   allocate(count: number): Int32Array | undefined {
     if (count > this.#free) return undefined;
     const pages = new Int32Array(count);
@@ -35,7 +35,7 @@ export class PagePool {
     return pages;
   }
 
-  /** Gives pages back. @throws Error when one of them is not taken: an accounting bug, never a user's doing */
+  /** Gives pages back. @throws Error if one of them is not taken: a bug of ours, never a user's fault */
   free(pages: Int32Array): void {
     for (let index = pages.length - 1; index >= 0; index--) {
       const page = pages[index] as number;

@@ -1,10 +1,13 @@
 /**
- * Decides what runs in the next step: continuous batching with chunked prefill, generation before ingestion,
- * admission by pages, preemption by recompute. Pure policy: no I/O, no clock of its own, the same calls give the same plans.
- * Knows sequences, blocks and pages; running a plan is the engine core's, choosing tokens the sampler's.
+ * Decides what runs in the next step: continuous batching with chunked prefill, generation before ingestion, admission
+ * by pages, preemption by recompute. Pure policy: no I/O, no clock of its own, the same calls give the same plans.
+ * Knows sequences, blocks and pages. The engine core runs the plans; the sampler chooses tokens.
  *
- * An admitted request can finish: what it needs at worst fits the pool (checked before it is submitted), the oldest
- * running request is never preempted, and pages held by page copies in flight come back on their own.
+ * An admitted request can finish: its worst need fits the pool (checked before it is submitted), the oldest running
+ * request is never preempted, and page copies in flight give their pages back on their own.
+ *
+ * Words: plan = the rows of one step; row = one new token of one sequence or block; admit = give a waiting request its
+ * pages; preempt = take them away again, so that it computes anew later; settle = the tiers below have answered.
  */
 import type { BlockSelection, CacheTier, LowerTier } from '../../cache/tiers.js';
 import type { PromptProbe } from '../repair/prompt-probe.js';
@@ -16,7 +19,7 @@ import { Holdings } from './holdings.js';
 import { IngestQueue, type IngestTask } from './ingest-queue.js';
 import { Sequence } from './sequence.js';
 
-/** Rows of one sequence (of its tail, or of a repaired run), or of one block being prefilled, in a step. */
+/** Rows in a step: of one sequence (its tail, or a repaired run), or of one block that is prefilled. */
 export type PlannedRows =
   | { sequence: Sequence; block?: undefined; run?: RepairRun; rows: number }
   | { block: PoolBlock; sequence?: undefined; run?: undefined; rows: number };
@@ -25,19 +28,19 @@ export interface StepPlan {
   entries: PlannedRows[];
   /** New tokens of all entries. */
   rows: number;
-  /** Rows of a prompt that are run through the probe, before the step. */
+  /** Rows of a prompt that run through the probe, before the step. */
   probe?: { sequence: Sequence; probe: PromptProbe; rows: number };
 }
 
-/** What the outside has to do or to know since the last plan. */
+/** What the outside must do or know since the last plan. */
 export interface SchedulerNews {
   admitted: Sequence[];
   expired: Sequence[];
-  /** Blocks to ask of the tiers below; answer with `settle`. */
+  /** Blocks to ask the tiers below for; answer with `settle`. */
   loads: PoolBlock[];
-  /** Blocks to copy out and save, held until `copied`. */
+  /** Blocks to copy out and save. They are held until `copied`. */
   saves: { block: PoolBlock; durable: boolean; forgotten: readonly LowerTier[] }[];
-  /** Ingested blocks that are ready; `saved`: durable once the save in `saves` is, else the store has them already. */
+  /** Ingested blocks that are ready. `saved`: durable when their save in `saves` is; else the store had them before. */
   ingested: { task: IngestTask; origin: CacheTier | 'computed'; saved: boolean }[];
 }
 
@@ -74,12 +77,12 @@ export class Scheduler {
     return this.#preemptions;
   }
 
-  /** True when neither a request nor an ingestion is in the engine. */
+  /** True if neither a request nor an ingestion is in the engine. */
   get idle(): boolean {
     return this.#waiting.length === 0 && this.#running.length === 0 && this.#ingest.empty;
   }
 
-  /** The next deadline of any request, in the requests' clock. */
+  /** The next deadline of any request, by the clock of the requests. */
   get nextDeadlineMs(): number | undefined {
     let next: number | undefined;
     for (const list of [this.#waiting, this.#running]) {
@@ -105,25 +108,25 @@ export class Scheduler {
     return this.#running.find(same) ?? this.#waiting.find(same);
   }
 
-  /** Takes a request out, whatever it was doing, and frees its pages at once. */
+  /** Takes a request out, in any state, and frees its pages at once. */
   finish(sequence: Sequence): void {
     if (sequence.running) this.#holdings.releaseSequence(sequence);
     this.#running = this.#running.filter((other) => other !== sequence);
     this.#waiting = this.#waiting.filter((other) => other !== sequence);
   }
 
-  /** Gives an ingestion up; blocks that nobody else holds are let go. */
+  /** Gives an ingestion up and releases its blocks. */
   cancelIngest(handle: Handle): void {
     for (const task of this.#ingest.removeAll(handle)) this.#holdings.releaseTask(task);
   }
 
-  /** The tiers below answered for a loading block; its pages are filled when `tier` is given. */
+  /** Takes the answer of the tiers below for a loading block. If `tier` is given, its pages are filled. */
   settle(stay: number, tier: LowerTier | undefined): void {
     const block = this.#table.byStay(stay);
     if (block !== undefined) this.#table.settle(block, tier);
   }
 
-  /** A block's pages were copied out (or the save was given up). */
+  /** Notes that a block's pages were copied out, or that its save was given up. */
   copied(stay: number): void {
     const block = this.#table.byStay(stay);
     if (block !== undefined) this.#table.unpin(block);
@@ -133,7 +136,7 @@ export class Scheduler {
     this.#table.forget(selection, tiers);
   }
 
-  /** Whether rows of a plan can still be run: what they belong to was not given up since. */
+  /** Whether rows of a plan can still run: nobody has given up their sequence or block since. */
   holds({ sequence, block }: PlannedRows): boolean {
     return sequence === undefined ? block.state === 'missing' && block.pins > 0 : sequence.running;
   }
@@ -158,8 +161,8 @@ export class Scheduler {
   }
 
   /**
-   * Takes note that a plan was run.
-   * @returns the sequences whose last row gave logits, in the order of their rows
+   * Notes that a plan was run.
+   * @returns the sequences that got logits for their last row, in the order of their rows
    */
   advance(plan: StepPlan): Sequence[] {
     const sampled: Sequence[] = [];
@@ -178,14 +181,14 @@ export class Scheduler {
       this.#table.complete(block);
       if (!block.stored) continue;
       this.#saveComputed(block);
-      // Now, not in the next plan: whoever is told of the block asks for its save, which may be over by then.
+      // Now, not in the next plan: by then the save may be over, and the task would not find it.
       for (const task of [...this.#ingest.active]) if (task.block === block) this.#completeTask(task, block);
     }
     return sampled;
   }
 
   /**
-   * The step failed: everything that had rows in it is given up and its pages are freed.
+   * Notes that a step failed. Gives up everything that had rows in it and frees its pages.
    * @returns the requests and ingest tasks that fail with it
    */
   fail(plan: StepPlan): { sequences: Sequence[]; tasks: IngestTask[] } {
@@ -215,7 +218,7 @@ export class Scheduler {
     }
   }
 
-  /** First come, first served: a request that does not fit yet holds the line, so that it cannot be starved. */
+  /** First come, first served. A request that does not fit yet holds the line, so that it does not starve. */
   #admit(nowMs: number): void {
     while (this.#running.length < this.#policy.maxRunning) {
       const next = this.#waiting[0];
@@ -255,7 +258,7 @@ export class Scheduler {
     this.#holdings.releaseTask(task);
   }
 
-  /** One row for every sequence that only has its last token to run. @returns whether there was any */
+  /** One row for every sequence with only its last token left to run. @returns whether there was any */
   #planDecode(plan: StepPlan): boolean {
     for (const sequence of [...this.#running]) {
       if (!sequence.running || !sequence.stitch() || sequence.pending !== 1 || sequence.pendingRepair > 0) continue;
@@ -277,7 +280,7 @@ export class Scheduler {
     return true;
   }
 
-  /** Sends a running request back to the front of the line; its tail is computed anew when it returns. */
+  /** Sends a running request back to the front of the line. Its tail is computed anew when it returns. */
   #preempt(sequence: Sequence): void {
     this.#preemptions++;
     this.#holdings.releaseSequence(sequence);
@@ -285,7 +288,7 @@ export class Scheduler {
     this.#waiting.unshift(sequence);
   }
 
-  /** Takes the pages of the newest half-computed ingestion. @returns false when there is none */
+  /** Takes the pages of the newest half-computed ingestion. @returns false if there is none */
   #preemptIngest(): boolean {
     const task = this.#ingest.active.findLast(({ block }) => block?.state === 'missing' && block.pins === 1);
     if (task === undefined) return false;
@@ -294,7 +297,7 @@ export class Scheduler {
     return true;
   }
 
-  /** Chunks of sinks, blocks and final blocks, in the order in which requests came, within `budget` tokens. */
+  /** Plans chunks of sinks, blocks and final blocks within `budget` tokens, in the order in which requests came. */
   #planPrefill(plan: StepPlan, budget: number): void {
     const planned = new Set<PoolBlock>();
     let left = budget;
@@ -318,7 +321,7 @@ export class Scheduler {
     }
   }
 
-  /** The probe's pool holds one prompt: whoever began goes on until its pages are chosen. */
+  /** The probe's pool holds one prompt. The request that began keeps it until its pages are chosen. */
   #planProbe(plan: StepPlan, sequence: Sequence, budget: number): number {
     const { repair } = sequence;
     if (repair === undefined || !repair.awaitsChoice || !sequence.blocksReady || plan.probe !== undefined) return 0;
@@ -329,7 +332,7 @@ export class Scheduler {
     return rows;
   }
 
-  /** Runs of a repaired prompt, in prompt order: one may attend to what an earlier one writes in the same step. */
+  /** Plans runs of a repaired prompt, in prompt order: a run may attend to an earlier run of the same step. */
   #planRepair(plan: StepPlan, sequence: Sequence, budget: number): number {
     let planned = 0;
     for (const run of sequence.repair?.runs ?? []) {
@@ -371,7 +374,7 @@ export class Scheduler {
     plan.rows += entry.rows;
   }
 
-  /** Saves a computed block behind the requests' back; whoever ingests it waits for that save. */
+  /** Orders the save of a computed block. Requests do not wait for it; an ingestion does. */
   #saveComputed(block: PoolBlock): void {
     let durable = false;
     for (const task of this.#ingest.active) {

@@ -1,6 +1,6 @@
 /**
- * One request on its way through the engine: its tail (final block and generated tokens), the blocks it holds, its times.
- * Knows its own state; the scheduler moves it between waiting and running, the sampler reads its tokens.
+ * One request on its way through the engine: its tail (final block and generated tokens), the blocks that it holds, its
+ * times. Knows its own state. The scheduler moves it between waiting and running; the sampler reads its tokens.
  */
 import type { Segment } from '../../kernels/step-metadata.js';
 import type { BlockReport } from '../engine.js';
@@ -12,21 +12,21 @@ import type { PoolBlock } from './block-table.js';
 /** A request in the engine. */
 export class Sequence {
   readonly spec: RequestSpec;
-  /** Place in the line of arrivals; lower goes first and is preempted last. */
+  /** Place in the line of arrivals. A lower one goes first and is preempted last. */
   readonly order: number;
-  /** Tail tokens: prompt part, then generated ones. */
+  /** Tail tokens: the prompt's part, then the generated ones. */
   readonly tokens: Int32List;
   /** Local position of the tail's first token: k + the lengths of all blocks; 0 in full attention. */
   readonly position: number;
   readonly promptTokens: number;
   readonly pages = new Int32List(8);
-  /** Tail tokens whose KV is in the pages. */
+  /** Tail tokens that have their KV in the pages. */
   computed = 0;
   running = false;
   sinks: PoolBlock | undefined;
   /** Held blocks, parallel to `spec.blocks`; empty while waiting and in full attention. */
   held: PoolBlock[] = [];
-  /** Segments of the stitched prompt, once every held block is ready. */
+  /** Segments of the stitched prompt; defined when every held block is ready. */
   segments: Segment[] | undefined;
   /** Private pages and runs of a repaired prompt. */
   readonly repair: PromptRepair | undefined;
@@ -58,7 +58,7 @@ export class Sequence {
     }
   }
 
-  /** Tail tokens not yet run through the model; the last one's logits give the next token. */
+  /** Tail tokens that have not run through the model. The logits of the last one give the next token. */
   get pending(): number {
     return this.tokens.length - this.computed;
   }
@@ -68,14 +68,14 @@ export class Sequence {
     return (this.sinks === undefined || isReady(this.sinks)) && this.held.every(isReady);
   }
 
-  /** Tokens of repaired runs not yet run through the model; the tail waits for them. */
+  /** Tokens of repaired runs that have not run through the model. The tail waits for them. */
   get pendingRepair(): number {
     return this.repair?.pending ?? 0;
   }
 
   /**
    * Places the held blocks one after another behind the sinks (block i starts at k + the earlier lengths).
-   * @returns false while one of them is not ready, or a repair's pages are not chosen
+   * @returns false if one of them is not ready, or if a repair's pages are not chosen yet
    */
   stitch(): boolean {
     if (this.segments !== undefined) return true;
@@ -95,7 +95,7 @@ export class Sequence {
     return true;
   }
 
-  /** What became of each block, for the caller. Call once all are ready. */
+  /** A report on each block, for the caller. Call it when all are ready. */
   blockReports(): BlockReport[] {
     return this.spec.blocks.map((block, index) => {
       const repairedTokens = this.repair?.repairedTokens(index) ?? 0;
@@ -109,7 +109,7 @@ export class Sequence {
     });
   }
 
-  /** Prompt tokens that were not computed for this request; repaired ones were. */
+  /** Prompt tokens that were not computed for this request. Repaired tokens were computed. */
   cachedTokens(): number {
     if (this.spec.attention === 'full') return 0;
     let tokens = this.sinksCached ? (this.spec.sinks?.tokenIds.length ?? 0) : 0;

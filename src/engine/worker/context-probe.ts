@@ -1,7 +1,7 @@
 /**
- * Runs the probe: the model's first layers over a prompt in context, compared with cached values. The graph is loaded
- * when the first request asks for it.
- * Knows tensors and the two pools; which rows run and what is chosen is `prompt-probe.ts` and above.
+ * Runs the probe: the model's first layers over a prompt in context. Compares their values with the cached ones. The
+ * graph is loaded when the first request asks for it.
+ * Knows tensors and the two pools. `prompt-probe.ts` knows which rows run; `repair-plan.ts` chooses pages.
  */
 import type { InferenceSession } from 'onnxruntime-node';
 import type { NativeAddon } from '../../kernels/native-addon.js';
@@ -25,7 +25,7 @@ export class ContextProbe {
     this.#poolId = poolId;
   }
 
-  /** @returns per place, the sum of squared differences */
+  /** @returns the sum of squared differences of each place */
   async run({ inputIds, metadata, places }: ProbeStep): Promise<Float64Array> {
     const { Tensor } = await import('onnxruntime-node');
     this.#session ??= this.#open();

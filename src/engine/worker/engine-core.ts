@@ -1,7 +1,10 @@
 /**
  * The engine without threads: takes commands, runs one step per turn, says what happened.
- * Knows scheduler, blocks and samplers; the graph is behind `StepRunner`, messages and waiting are `engine-worker.ts`'s,
- * page copies and stores are the HTTP thread's.
+ * Knows scheduler, blocks and samplers. `StepRunner` hides the graph, `engine-worker.ts` waits and sends messages, and
+ * the HTTP thread copies pages and asks stores.
+ *
+ * Words: turn = one pass of the loop, with at most one step; news = what happened in a turn; runner = it runs the
+ * graph.
  */
 
 import type { ProbeLayout, ProbeStep } from '../repair/prompt-probe.js';
@@ -17,10 +20,10 @@ import type { Handle, RequestSpec } from '../wire/specs.js';
 import type { SchedulerPolicy } from '../wire/worker-setup.js';
 import { type BatchLayout, buildStep, type ModelOutput, type ModelStep } from './step-batch.js';
 
-/** Runs the graph. A rejection fails what was in the step, nothing else. */
+/** Runs the graph. A rejection fails the requests in the step, nothing else. */
 export interface StepRunner {
   run(step: ModelStep): Promise<ModelOutput>;
-  /** Runs the first layers in context. @returns per place, how far the cached values lie from those in context */
+  /** Runs the first layers in context. @returns for each place, how far the cached values lie from those in context */
   probe?(step: ProbeStep): Promise<Float64Array>;
 }
 
@@ -31,11 +34,11 @@ export interface CoreOptions {
   pageTokens: number;
   vocabSize: number;
   layout: BatchLayout;
-  /** Of the probe's pool; absent for models that have no probe. */
+  /** Layout of the probe's pool; absent for models that have no probe. */
   probeLayout?: ProbeLayout;
   policy: SchedulerPolicy;
   counters: SharedCounters;
-  /** Milliseconds, the clock of the requests' times. */
+  /** The clock of the requests' times, in milliseconds. */
   now: () => number;
 }
 
@@ -53,7 +56,7 @@ export class EngineCore {
     this.#publish();
   }
 
-  /** True when no request and no ingestion is in the engine. */
+  /** True if no request and no ingestion is in the engine. */
   get idle(): boolean {
     return this.#scheduler.idle;
   }
@@ -96,7 +99,7 @@ export class EngineCore {
 
   /**
    * Runs one step, if there is anything to run.
-   * @returns false when nothing can run until the next command or deadline
+   * @returns false if nothing can run until the next command or deadline
    */
   async turn(): Promise<boolean> {
     const { now, counters } = this.#options;
@@ -124,7 +127,7 @@ export class EngineCore {
     return news;
   }
 
-  /** Runs a plan. Where that fails, each of its entries is run alone: one that cannot be run must not end the others. */
+  /** Runs a plan. If that fails, runs each of its entries alone: one that cannot run must not end the others. */
   async #run(plan: StepPlan): Promise<void> {
     const { now, runner, layout, counters } = this.#options;
     const startMs = now();
@@ -195,7 +198,7 @@ export class EngineCore {
     }
   }
 
-  /** Once per request, when its first logits are there. */
+  /** Called once per request, when its first logits are there. */
   #reportPrefill(sequence: Sequence, nowMs: number): void {
     if (sequence.prefilledReported) return;
     sequence.prefilledReported = true;
@@ -282,7 +285,7 @@ function samplerOf(spec: RequestSpec): Sampler {
   return new Sampler(spec.sampling, spec.seed, prompt);
 }
 
-/** One row of the outputs, cut to what this request asked for: a batch may have fetched more for others. */
+/** One row of the outputs, cut to what its request needs: a batch may have fetched more for others. */
 function rowOf(output: ModelOutput, index: number, spec: RequestSpec, vocabSize: number): LogitRow {
   const needed = logitsNeeded(spec.sampling);
   const start = index * output.topK;

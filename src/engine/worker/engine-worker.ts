@@ -1,6 +1,6 @@
 /**
- * The worker thread: loads addon and graph, then turns the engine core, one step after another, while there is work.
- * Knows the loop and its messages; what a step does is `engine-core.ts`.
+ * The worker thread: loads addon and graph, then runs the engine core, one step after another, while there is work.
+ * Knows the loop and its messages. `engine-core.ts` knows what a step does.
  */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { loadAddon } from '../../kernels/load-addon.js';
@@ -12,7 +12,7 @@ import { EngineCore } from './engine-core.js';
 import { ModelRunner } from './model-runner.js';
 import { measureRowMultiple } from './row-probe.js';
 
-/** Milliseconds of a clock that both threads share: monotonic, from the time origin on. */
+/** Milliseconds of the clock that both threads share. It never goes back. */
 const now = () => performance.timeOrigin + performance.now();
 
 async function main(): Promise<void> {
@@ -76,7 +76,7 @@ async function main(): Promise<void> {
   }
 }
 
-/** Tells that the model is loaded, so that the pool can be made from the memory it left. */
+/** Tells the host that the model is loaded. The host then makes the pool from the memory that is left. */
 function askForPool(port: MessagePort): Promise<WorkerPool> {
   const answer = new Promise<WorkerPool>((resolve) => port.once('message', resolve));
   port.postMessage({ loaded: true } satisfies WorkerLoaded);

@@ -1,6 +1,7 @@
 /**
  * Runs the imported graph with ONNX Runtime: one session, in the worker, after the addon was loaded there.
- * Knows tensors; what a step means is `step-batch.ts`, and keys and values never pass through here (they stay in the pool).
+ * Knows tensors. `step-batch.ts` knows what a step means. Keys and values never pass through here; they stay in the
+ * pool.
  */
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import type { ImportedModel } from '../../model/imported-model.js';
@@ -15,7 +16,7 @@ export class ModelRunner implements StepRunner {
   readonly #session: InferenceSession;
   readonly #tensor: typeof Tensor;
   readonly #vocabSize: number;
-  /** Reused for the int64 inputs; grown when a step is larger. */
+  /** Reused for the int64 inputs. They grow when a step is larger. */
   #ids = new BigInt64Array(1024);
   #rows = new BigInt64Array(64);
   readonly #topK = new BigInt64Array(1);
@@ -71,7 +72,7 @@ export class ModelRunner implements StepRunner {
   }
 }
 
-/** Writes non-negative int32 values as int64 through the low words (little-endian), without a BigInt for each. */
+/** Writes non-negative int32 values as int64, through the low words (little-endian). So no value needs a BigInt. */
 function widened(buffer: BigInt64Array<ArrayBuffer>, values: Int32Array): BigInt64Array<ArrayBuffer> {
   const target =
     buffer.length >= values.length ? buffer : new BigInt64Array(Math.max(values.length, buffer.length * 2));

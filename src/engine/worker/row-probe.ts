@@ -1,7 +1,7 @@
 /**
- * Finds out to what multiple the rows of a step must be padded so that no row's result depends on the other rows.
- * Matrix kernels choose their path by row count: on AVX2, ONNX Runtime's int4 product rounds a lone row otherwise than
- * one of a pair, its int8 and float32 products do not. So it is measured, on the model at hand, when the worker starts.
+ * Finds the multiple to which the rows of a step are padded, so that no row's result depends on the other rows.
+ * Matrix kernels choose their path by row count. On AVX2, ONNX Runtime's int4 product rounds a single row otherwise
+ * than a row of a pair; its int8 and float32 products do not. So the worker measures its own model when it starts.
  * Knows steps and outputs; docs/decisions/020-batch-invariant-steps.md has the reasons.
  */
 import { encodeStepMetadata, type StepSequence } from '../../kernels/step-metadata.js';
@@ -17,13 +17,13 @@ const TRIED_MULTIPLES = [1, 2, 3, 4, 5, 8];
 export const ROW_MULTIPLES = [1, 2, 4, 8, 16] as const;
 
 /**
- * Runs the same token at the same position as every row of steps of different sizes: all rows of all steps must agree
+ * Runs steps of different sizes. Each row of each step is the same token at the same position, so all rows must agree
  * to the last bit.
  *
- * @param poolId  pool whose first pages are not in use
+ * @param poolId  a pool; its first pages are not in use
  * @param pages   pages that may be written, >= 1
  * @param tokenId any token of the vocabulary
- * @returns the smallest multiple at which they agree, or undefined when none does
+ * @returns the smallest multiple at which all rows agree; undefined if there is none
  */
 export async function measureRowMultiple(
   runner: StepRunner,

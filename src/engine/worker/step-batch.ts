@@ -1,9 +1,9 @@
 /**
- * Turns a plan into the tensors of one step: token ids, step metadata, rows whose logits are wanted.
- * Knows the graph's inputs and the padding of rows; what is planned is the scheduler's, running is `model-runner.ts`.
+ * Turns a plan into the tensors of one step: token ids, step metadata, and the rows that need logits.
+ * Knows the graph's inputs and the padding of rows. The scheduler makes plans; `model-runner.ts` runs steps.
  *
- * Rows are padded to a multiple of `rowMultiple`, with a sequence of its own that writes to a scratch page: matrix
- * kernels may take another path, and round otherwise, for other row counts, and no token may depend on who else is
+ * Rows are padded to a multiple of `rowMultiple`, with a sequence of its own that writes to a scratch page. For other
+ * row counts, matrix kernels may take another path and round otherwise. But no token may depend on the other requests
  * in the batch (docs/decisions/020-batch-invariant-steps.md).
  */
 import { encodeStepMetadata, type Segment, type StepSequence } from '../../kernels/step-metadata.js';
@@ -18,15 +18,15 @@ export interface ModelStep {
   /** [T]. */
   inputIds: Int32Array;
   metadata: Int32Array;
-  /** [L] rows whose logits are wanted, L >= 1. */
+  /** [L] rows that need logits, L >= 1. */
   logitRows: Int32Array;
   /** Best tokens per row, 1..256. */
   topK: number;
-  /** Whether whole rows of logits are wanted as well. */
+  /** Whether whole rows of logits are needed as well. */
   fullRows: boolean;
 }
 
-/** What a run returned. Rows are in the order of `logitRows`. */
+/** The outputs of a run. Rows are in the order of `logitRows`. */
 export interface ModelOutput {
   /** [L, k] */
   topValues: Float32Array;
@@ -34,17 +34,17 @@ export interface ModelOutput {
   topIds: Int32Array;
   /** [L] */
   logSumExp: Float32Array;
-  /** [L, vocab], where asked for. */
+  /** [L, vocab], if `fullRows` asked for it. */
   logits: Float32Array | undefined;
-  /** k of the top outputs: what was asked for, or the vocabulary when that is smaller. */
+  /** k of the top outputs: as asked, or the vocabulary's size if that is smaller. */
   topK: number;
-  /** Milliseconds inside the runtime's run call alone, where the runner measures it. */
+  /** Milliseconds inside the runtime's run call alone, if the runner measures it. */
   runMs?: number;
 }
 
 export interface BatchLayout {
   poolId: number;
-  /** A page that no sequence owns, >= `rowMultiple` token slots: padding rows write there. */
+  /** A page that no sequence owns, with at least `rowMultiple` token slots. Padding rows write there. */
   scratchPage: number;
   /** Rows and logit rows are padded to a multiple of this, >= 1. */
   rowMultiple: number;
@@ -54,7 +54,7 @@ export interface BatchLayout {
  * Builds one step.
  *
  * @param plan non-empty
- * @returns the step; its first logit rows are those of the sequences whose last pending token is in the plan, in order
+ * @returns the step; its first logit rows belong, in order, to the sequences that have their last pending token in it
  */
 export function buildStep(plan: StepPlan, layout: BatchLayout): ModelStep {
   const padding = (layout.rowMultiple - (plan.rows % layout.rowMultiple)) % layout.rowMultiple;
@@ -122,7 +122,7 @@ function tailRows(sequence: Sequence, rows: number): StepSequence {
   };
 }
 
-/** A repaired run stands at its true position behind all that comes before it in the prompt. */
+/** A repaired run stands at its true position, behind everything before it in the prompt. */
 function runRows({ segments, pages, position, computed }: RepairRun, rows: number): StepSequence {
   return { rows, segments, tail: { pages, position, past: computed } };
 }
