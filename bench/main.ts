@@ -17,6 +17,7 @@ const BENCHES: Record<string, string> = {
   kernel: 'single-query attention against what memory and multiply-adds allow',
   overhead: 'decode time outside ONNX Runtime, and the HTTP thread under load',
   repair: 'time to first token against the share of cached tokens that is computed again',
+  sampling: 'a draw over a vocabulary of 152k against sorting it, and steps of 32 sampled requests against greedy ones',
   segment: 'cutting 32k tokens of text, by every segmenter',
   text: "from a new document's text to blocks for the engine: tokens made, and time against cutting and tokenizing once",
   ttft: 'time to first token with cached documents against full prefill; decode at depth',

@@ -57,6 +57,32 @@ export const RANDOM_SHAPES = {
     tiedEmbeddings: false,
     dtype: 'BF16',
   },
+  /** One small layer under a large vocabulary. Logits are normal with deviation 0.05 sqrt(hiddenSize), here 1.5: flat. */
+  'flat-152k': {
+    family: 'llama',
+    vocabSize: 151_936,
+    hiddenSize: 896,
+    intermediateSize: 896,
+    layers: 1,
+    heads: 14,
+    kvHeads: 2,
+    maxPositions: 4096,
+    tiedEmbeddings: true,
+    dtype: 'BF16',
+  },
+  /** The same under a wider head: deviation 3.2, nearer to a trained model's logits. */
+  'peaked-152k': {
+    family: 'llama',
+    vocabSize: 151_936,
+    hiddenSize: 4096,
+    intermediateSize: 1024,
+    layers: 1,
+    heads: 32,
+    kvHeads: 2,
+    maxPositions: 4096,
+    tiedEmbeddings: true,
+    dtype: 'BF16',
+  },
   /** A model for tests of everything around models: under 200 kB. */
   tiny: {
     family: 'llama',

@@ -10,7 +10,7 @@ export function addBench(program: Command): void {
   program
     .command('bench')
     .description('run a benchmark; without a name, list them')
-    .argument('[name]', 'cuda, hostile, kernel, overhead, repair, segment, text or ttft')
+    .argument('[name]', 'cuda, hostile, kernel, overhead, repair, sampling, segment, text or ttft')
     .option('--json', 'print the report as JSON', false)
     .option('--quick', 'smaller and fewer runs, not for quoting', false)
     .action(async (name: string | undefined, flags: { json: boolean; quick: boolean }) => {

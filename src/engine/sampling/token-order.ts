@@ -9,15 +9,13 @@ const words = new Int32Array(floats.buffer);
 /** Integer of the smallest logit, -Infinity; +Infinity's is its negative. */
 export const LOWEST_ORDER = -0x7f800000;
 
-/** @param bits of a float32, as int32; not NaN @returns an integer that is greater for a greater float */
-export function orderOfBits(bits: number): number {
-  return bits >= 0 ? bits : -(bits & 0x7fffffff) | 0;
-}
-
-/** @param value a float32, not NaN */
+/** @param value a float32, not NaN @returns an integer that is greater for a greater float */
 export function orderOf(value: number): number {
   floats[0] = value;
-  return orderOfBits(words[0] as number);
+  const word = words[0] as number;
+  const sign = word >> 31;
+  // The magnitude, with its sign: one's complement plus one where the sign is -1, and no negative zero.
+  return ((word & 0x7fffffff) ^ sign) - sign;
 }
 
 /** The float32 of an order; the inverse of `orderOf`. */

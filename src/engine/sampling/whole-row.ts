@@ -1,38 +1,36 @@
 /**
  * Draws from a whole row of logits without sorting it: one pass sums weights by buckets of logits, a second one collects
  * the tokens of the bucket in which the draw falls, and only those are put in order (`token-group.ts`).
- * Knows one row at a time; the definition of a draw is in `token-distribution.ts`.
+ * Knows one row at a time; the definition of a draw is in `token-distribution.ts`, the loops are in `row-passes.ts`.
  *
- * Work: at most five passes over the row (two for top_k, one for the weights, one each for top_p and the draw), and no call of
- * Math.exp in them. Buckets are 1/256 wide in (best - logit) / temperature, so a weight is a power from a table times
- * exp(-f / 256), f in [0, 1), by the first five terms of its series: off by less than 256^-5 / 120 = 8e-15 of itself, and
- * exact at the best token. Beyond 64 such units below the best, weights are left out: all together they are less than
- * 2^31 * e^-64 = 4e-19 of the total, less than the smallest step of u.
+ * Work: at most five passes over the row (two for top_k, one for the weights, one each for top_p and the draw), and no
+ * call of Math.exp in them. Buckets are 1/256 wide in (best - logit) / temperature, so a weight is a power from a table
+ * times a short series: off by less than 1e-14 of itself, and exact at the best token. Beyond 64 such units below the
+ * best, weights are left out: all together they are less than 2^31 * e^-64 = 4e-19 of the total, less than the smallest
+ * step of u.
  */
+import { addCounts, addMasses, collect, REACH, STEPS, within } from './row-passes.js';
 import type { DrawOptions } from './token-distribution.js';
 import { type FoundToken, TokenGroup } from './token-group.js';
-import { LOWEST_ORDER, logitOf, orderOf, orderOfBits } from './token-order.js';
+import { LOWEST_ORDER, logitOf, orderOf } from './token-order.js';
 
-/** Buckets in a unit of (best - logit) / temperature. */
-const STEPS = 256;
-/** Units below the best token that are weighed. */
-const REACH = 64;
 const POWERS = Float64Array.from({ length: STEPS * REACH + 1 }, (_, bucket) => Math.exp(-bucket / STEPS));
-/** Low bits of an order that are not looked at when tokens are counted: sign, exponent and five bits of the mantissa are. */
+/** Low bits of an order that do not count for top_k's buckets: sign, exponent and five bits of the mantissa do. */
 const COUNT_SHIFT = 18;
-/** Places the order of -Infinity at or above bucket 0. */
-const COUNT_OFFSET = 1 << (31 - COUNT_SHIFT);
+const COUNT_BUCKETS = 2 ** (32 - COUNT_SHIFT);
+const HIGHEST_ORDER = -LOWEST_ORDER;
 
-/** The last token that may be drawn: those with a lower logit, or the same and a higher id, may not. */
+/** The last token that may be drawn: those of a lower order, or of the same and a higher id, may not. */
 interface Floor {
-  value: number;
+  order: number;
   lastId: number;
 }
 
 export class WholeRow {
   readonly #masses = new Float64Array(STEPS * REACH + 1);
-  readonly #counts = new Int32Array(COUNT_OFFSET * 2);
+  readonly #counts = new Int32Array(COUNT_BUCKETS);
   readonly #group = new TokenGroup();
+  #ids = new Int32Array(0);
   #visited = 0;
 
   /** Places of rows visited, and tokens ordered, since ever: what the work of draws is measured by. */
@@ -51,9 +49,7 @@ export class WholeRow {
     const { temperature, topP } = options;
     // The limit keeps 0 * scale a number at the smallest temperatures.
     const scale = Math.min(STEPS / temperature, 1e300);
-    const filtered = this.#floor(row, best, options);
-    const reach = best - REACH * temperature;
-    const floor = filtered.value < reach ? { value: reach, lastId: row.length } : filtered;
+    const floor = this.#floor(row, best, scale, options);
     const total = this.#weigh(row, best, scale, floor);
     let goal = u * total;
     if (topP < 1) goal = u * this.#find(row, best, scale, floor, topP * total, false).cumulative;
@@ -76,55 +72,40 @@ export class WholeRow {
     return best;
   }
 
-  #floor(row: Float32Array, best: number, { temperature, minP, topK }: DrawOptions): Floor {
-    let floor: Floor = { value: Number.NEGATIVE_INFINITY, lastId: row.length };
-    if (minP > 0) floor.value = minPFloor(best, temperature, minP);
-    if (topK > 0 && topK < row.length) floor = this.#topKFloor(row, topK, floor);
-    return floor;
+  #floor(row: Float32Array, best: number, scale: number, { temperature, minP, topK }: DrawOptions): Floor {
+    let floor: Floor = { order: LOWEST_ORDER, lastId: row.length - 1 };
+    if (minP > 0) floor.order = lowestOrder(best, (logit) => Math.exp((logit - best) / temperature) >= minP);
+    if (topK > 0 && topK < row.length) floor = this.#topKFloor(row, topK, floor.order);
+    const reach = lowestOrder(best, (logit) => (best - logit) * scale <= STEPS * REACH);
+    return floor.order < reach ? { order: reach, lastId: row.length - 1 } : floor;
   }
 
-  /** The k-th token from the best on, where so many are above the floor. */
-  #topKFloor(row: Float32Array, topK: number, floor: Floor): Floor {
-    const bits = new Int32Array(row.buffer, row.byteOffset, row.length);
+  /** The k-th token from the best on, or the last one, among those of the order `lowest` and above. */
+  #topKFloor(row: Float32Array, topK: number, lowest: number): Floor {
     const counts = this.#counts.fill(0);
-    const { length } = row;
-    const lowest = floor.value;
-    for (let index = 0; index < length; index++) {
-      if (!((row[index] as number) >= lowest)) continue;
-      const bucket = (orderOfBits(bits[index] as number) >> COUNT_SHIFT) + COUNT_OFFSET;
-      counts[bucket] = (counts[bucket] as number) + 1;
-    }
+    addCounts(bitsOf(row), 0, row.length, lowest, HIGHEST_ORDER, COUNT_SHIFT, counts);
+    this.#visited += row.length;
     let bucket = counts.length - 1;
     let before = 0;
     while (bucket >= 0 && before + (counts[bucket] as number) < topK) before += counts[bucket--] as number;
-    this.#visited += length;
-    if (bucket < 0) return floor;
+    if (bucket < 0) return { order: lowest, lastId: row.length - 1 };
+    const first = (bucket - COUNT_BUCKETS / 2) * 2 ** COUNT_SHIFT;
+    const count = this.#collect(row, Math.max(lowest, first), first + 2 ** COUNT_SHIFT - 1, row.length - 1);
     this.#group.clear();
-    for (let index = 0; index < length; index++) {
-      const value = row[index] as number;
-      if (!(value >= lowest)) continue;
-      if ((orderOfBits(bits[index] as number) >> COUNT_SHIFT) + COUNT_OFFSET === bucket)
-        this.#group.add(index, value, 1);
+    for (let index = 0; index < count; index++) {
+      const id = this.#ids[index] as number;
+      this.#group.add(id, row[id] as number, 1);
     }
-    this.#visited += length;
     const { id, order } = this.#group.find(before, topK, false);
-    return { value: logitOf(order), lastId: id };
+    return { order, lastId: id };
   }
 
   /** Sums the weights of all tokens down to the floor by buckets. @returns the total */
-  #weigh(row: Float32Array, best: number, scale: number, floor: Floor): number {
+  #weigh(row: Float32Array, best: number, scale: number, { order, lastId }: Floor): number {
     const masses = this.#masses.fill(0);
-    const { length } = row;
-    const { value: lowest, lastId } = floor;
-    for (let index = 0; index < length; index++) {
-      const value = row[index] as number;
-      if (value > lowest || (value === lowest && index <= lastId)) {
-        const distance = (best - value) * scale;
-        const bucket = distance | 0;
-        masses[bucket] = (masses[bucket] as number) + within(distance - bucket);
-      }
-    }
-    this.#visited += length;
+    addMasses(row, 0, lastId + 1, logitOf(order), best, scale, masses);
+    addMasses(row, lastId + 1, row.length, logitOf(order + 1), best, scale, masses);
+    this.#visited += row.length;
     let total = 0;
     for (let bucket = 0; bucket < masses.length; bucket++) {
       const mass = (masses[bucket] as number) * (POWERS[bucket] as number);
@@ -147,36 +128,45 @@ export class WholeRow {
       reached += mass;
       if (exceed ? reached > goal : reached >= goal) break;
     }
+    const bucketOf = (logit: number) => Math.trunc((best - logit) * scale);
+    const first = Math.max(
+      floor.order,
+      lowestOrder(best, (logit) => bucketOf(logit) <= chosen),
+    );
+    const above = chosen === 0 ? HIGHEST_ORDER : lowestOrder(best, (logit) => bucketOf(logit) < chosen) - 1;
+    const count = this.#collect(row, first, above, first === floor.order ? floor.lastId : row.length - 1);
     this.#group.clear();
-    const { length } = row;
-    const { value: lowest, lastId } = floor;
     const power = POWERS[chosen] as number;
-    for (let index = 0; index < length; index++) {
-      const value = row[index] as number;
-      const rest = (best - value) * scale - chosen;
-      if (rest >= 0 && rest < 1 && (value > lowest || (value === lowest && index <= lastId))) {
-        this.#group.add(index, value, power * within(rest));
-      }
+    for (let index = 0; index < count; index++) {
+      const id = this.#ids[index] as number;
+      const value = row[id] as number;
+      this.#group.add(id, value, power * within((best - value) * scale - chosen));
     }
-    this.#visited += length;
     return this.#group.find(before, goal, exceed);
   }
-}
 
-/** exp(-rest / STEPS), rest in [0, 1): Taylor's series to the fourth power. */
-function within(rest: number): number {
-  const at = rest * (1 / STEPS);
-  return 1 - at * (1 - at * (1 / 2) * (1 - at * (1 / 3) * (1 - at * (1 / 4))));
-}
-
-/** The smallest float32 logit that min_p keeps. */
-function minPFloor(best: number, temperature: number, minP: number): number {
-  let dropped = LOWEST_ORDER;
-  let kept = orderOf(best);
-  while (kept - dropped > 1) {
-    const middle = Math.floor((kept + dropped) / 2);
-    if (Math.exp((logitOf(middle) - best) / temperature) >= minP) kept = middle;
-    else dropped = middle;
+  /** Fills `#ids` with the tokens of orders lowest..highest; those of `lowest` itself up to `lastId` only. */
+  #collect(row: Float32Array, lowest: number, highest: number, lastId: number): number {
+    const bits = bitsOf(row);
+    if (this.#ids.length < row.length) this.#ids = new Int32Array(row.length);
+    const count = collect(bits, 0, lastId + 1, lowest, highest, this.#ids, 0);
+    this.#visited += row.length;
+    return collect(bits, lastId + 1, row.length, lowest + 1, highest, this.#ids, count);
   }
-  return logitOf(kept);
+}
+
+function bitsOf(row: Float32Array): Int32Array {
+  return new Int32Array(row.buffer, row.byteOffset, row.length);
+}
+
+/** The lowest order, up to that of `best`, whose logit fits; what fits must fit above it too, and `best` must fit. */
+function lowestOrder(best: number, fits: (logit: number) => boolean): number {
+  let out = LOWEST_ORDER - 1;
+  let fit = orderOf(best);
+  while (fit - out > 1) {
+    const middle = Math.floor((fit + out) / 2);
+    if (fits(logitOf(middle))) fit = middle;
+    else out = middle;
+  }
+  return fit;
 }
