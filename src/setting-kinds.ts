@@ -3,7 +3,7 @@
  */
 
 interface SettingBase {
-  /** Long flag of `blockstitch serve`; null where a value must not show in a process list. */
+  /** Long flag of `blockstitch serve`; null if the value must not show in a process list. */
   flag: string | null;
   env: string;
   help: string;

@@ -1,4 +1,4 @@
-/** Sizes and times as people write them: `512MiB`, `30s`. Knows text and numbers; limits are the caller's. */
+/** Sizes and times as people write them: `512MiB`, `30s`. Knows text and numbers; callers check limits. */
 
 const BYTE_UNITS: Record<string, number> = {
   '': 1,
@@ -19,12 +19,12 @@ const BYTE_UNITS: Record<string, number> = {
 
 const TIME_UNITS: Record<string, number> = { '': 1, ms: 1, s: 1e3, m: 60e3, min: 60e3, h: 3_600e3 };
 
-/** @returns whole bytes, or undefined where `text` is no size */
+/** @returns whole bytes; undefined if `text` is not a size */
 export function parseBytes(text: string): number | undefined {
   return parseQuantity(text, BYTE_UNITS);
 }
 
-/** @returns whole milliseconds, or undefined where `text` is no time */
+/** @returns whole milliseconds; undefined if `text` is not a time */
 export function parseMilliseconds(text: string): number | undefined {
   return parseQuantity(text, TIME_UNITS);
 }
@@ -54,7 +54,7 @@ function parseQuantity(text: string, units: Record<string, number>): number | un
 /**
  * Reads a device: `cpu`, or GPUs by number, `cuda` (the first), `cuda:1`, `cuda:0,1`.
  *
- * @returns the GPUs' numbers, none for the CPU; undefined for anything else, or a GPU named twice
+ * @returns the GPUs' numbers, none for the CPU; undefined for any other text, or if a GPU is named twice
  */
 export function parseDevice(text: string): number[] | undefined {
   if (text === 'cpu') return [];

@@ -1,6 +1,6 @@
 /**
- * The KV pool as TypeScript holds it: an id, sizes, and copies between pages and portable payloads.
- * Calls the addon, which checks the arguments. The engine accounts which page belongs to whom.
+ * The KV pool in TypeScript: an id, sizes, and copies between pages and portable payloads.
+ * Calls the addon, which checks the arguments. The engine keeps account of who has which page.
  */
 import type { NativeAddon, PoolShape } from './native-addon.js';
 
@@ -11,7 +11,7 @@ export class KvPool {
   readonly pageBytes: number;
   readonly #addon: NativeAddon;
 
-  /** @throws RangeError for a shape that the kernels do not know; Error when the memory cannot be had */
+  /** @throws RangeError if the kernels do not know the shape; Error if there is not enough memory */
   constructor(addon: NativeAddon, shape: PoolShape) {
     this.#addon = addon;
     this.shape = { ...shape };
@@ -39,12 +39,12 @@ export class KvPool {
     return payload;
   }
 
-  /** Copies `tokens` tokens of `payload` into `pages`, off the JS thread. @throws RangeError when lengths disagree */
+  /** Copies `tokens` tokens of `payload` into `pages`, off the JS thread. @throws RangeError if lengths disagree */
   async writePages(pages: Int32Array, tokens: number, payload: Uint8Array): Promise<void> {
     await this.#addon.writePages(this.id, pages, tokens, payload);
   }
 
-  /** Frees the pool once no step and no copy uses it. */
+  /** Frees the pool when no step and no copy uses it. */
   destroy(): void {
     this.#addon.destroyPool(this.id);
   }

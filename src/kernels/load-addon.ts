@@ -1,6 +1,6 @@
 /**
  * Loads the native addon, in the one order that works: main thread first, before onnxruntime-node anywhere.
- * Knows where the files are and what to say when one is missing; the addon's exports are `native-addon.ts`.
+ * Knows where the files are and what to say if one is missing. `native-addon.ts` has the addon's exports.
  */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -19,7 +19,7 @@ let loaded: NativeAddon | undefined;
 /**
  * Loads the addon once per thread, and in the main thread attaches it to ONNX Runtime's library.
  *
- * @throws BlockstitchError `native_unavailable` when the addon was not built, was built for another version, or
+ * @throws BlockstitchError `native_unavailable` if the addon was not built, or was built for another version, or if
  *   onnxruntime-node was loaded before it
  */
 export function loadAddon(): NativeAddon {
@@ -52,7 +52,7 @@ function open(): NativeAddon {
   return addon;
 }
 
-/** The package's root, from src/kernels as well as from dist/src/kernels. */
+/** The package's root, both from src/kernels and from dist/src/kernels. */
 export function packageRoot(): string {
   let directory = dirname(fileURLToPath(import.meta.url));
   while (!existsSync(join(directory, 'package.json'))) {

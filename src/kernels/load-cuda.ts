@@ -1,7 +1,7 @@
 /**
- * Loads what a GPU needs, only when a GPU is asked for: ONNX Runtime's CUDA provider, which must lie beside
- * onnxruntime-node's own library, and libblockstitch_cuda.so.
- * Knows where the files are and how to get what is missing; what the library does is `native-addon.ts`.
+ * Loads the libraries for a GPU, only if a GPU is asked for: libblockstitch_cuda.so, and ONNX Runtime's CUDA provider,
+ * which must lie beside onnxruntime-node's own library.
+ * Knows where the files are and how to get a missing one. `native-addon.ts` knows what the library does.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,7 +12,7 @@ import type { DeviceInfo } from './native-addon.js';
 /** Libraries of ONNX Runtime that its CPU package leaves out. */
 export const PROVIDER_LIBRARIES = ['libonnxruntime_providers_shared.so', 'libonnxruntime_providers_cuda.so'] as const;
 
-/** bfloat16 products and asynchronous copies begin here. */
+/** The least that has bfloat16 products and asynchronous copies. */
 const LEAST_CAPABILITY = 8;
 
 export interface CudaFiles {
@@ -34,7 +34,7 @@ export function cudaFiles(): CudaFiles {
  *
  * @param numbers GPUs that will be used
  * @returns the machine's GPUs
- * @throws BlockstitchError `config_invalid` for `--device`, saying which part is missing and how to get it
+ * @throws BlockstitchError `config_invalid` for `--device`; it says which part is missing and how to get it
  */
 export function loadCuda(numbers: readonly number[], files: CudaFiles = cudaFiles()): DeviceInfo[] {
   if (!existsSync(files.library)) {

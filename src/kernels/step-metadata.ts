@@ -1,7 +1,7 @@
 /**
  * The int32 metadata tensor of one engine step: which rows belong to which sequence, which cached segments each
  * sequence attends to, and where its tail is written. The C++ side (kernels/src/step_metadata.h) reads the same layout.
- * Knows the layout only; who decides what goes in is the scheduler.
+ * Knows the layout only. The scheduler decides what goes in.
  *
  * Layout (int32, host memory):
  *   header   [0] layout version = 1   [1] pool id   [2] sequences S   [3] rows T (new tokens of all sequences)
@@ -17,7 +17,7 @@
 /** Version of the layout above. */
 export const STEP_METADATA_VERSION = 1;
 
-/** One cached block as the kernel sees it. */
+/** What the kernel sees of one cached block. */
 export interface Segment {
   pages: Int32Array;
   /** Tokens in the segment, >= 1; the last page may be partly filled. */

@@ -1,8 +1,8 @@
 /**
  * Quantizes rows of float32 weights in blocks of 32 inputs, in the layout of com.microsoft.MatMulNBits.
  * int8: symmetric around 128, scale = max|w| / 127. int4: 16 steps from the block's least to its greatest weight, with
- * a zero point, zero always representable.
- * Knows numbers only; files are `weight-writer.ts`.
+ * a zero point, so that zero stays exact.
+ * Knows numbers only. `weight-writer.ts` knows files.
  */
 import { QUANTIZATION_BLOCK } from './weight-plan.js';
 
@@ -36,7 +36,7 @@ export function quantizeInt8(weights: Float32Array, rows: number, inputs: number
       if (scale === 0) continue;
       const inverse = 1 / scale;
       let at = index * QUANTIZATION_BLOCK;
-      // Adding 128.5 before truncation rounds to nearest: the sum is positive.
+      // The sum is positive, so adding 128.5 and truncating rounds to nearest.
       for (let i = start; i < end; i++, at++) values[at] = ((weights[i] as number) * inverse + 128.5) | 0;
     }
   }
@@ -73,7 +73,7 @@ export function quantizeInt4(weights: Float32Array, rows: number, inputs: number
   return { values, scales, zeroPoints };
 }
 
-/** Rounds one block to 0..15 around `zero`, two values a byte; places past the row's end get `zero`. */
+/** Rounds one block to 0..15 around `zero`, two values a byte. Places after the row's end get `zero`. */
 function packBlock(
   weights: Float32Array,
   start: number,

@@ -1,7 +1,7 @@
 /**
- * Reads config.json and generation_config.json of a Hugging Face directory into what the graph builder needs.
- * Knows four families and refuses everything that would change their arithmetic, by name. Defaults of absent fields are
- * those of the `transformers` classes. Weights are `checkpoint-tensors.ts`, RoPE is `rope.ts`.
+ * Reads config.json and generation_config.json of a Hugging Face directory for the graph builder.
+ * Knows four families. Refuses by name every setting that would change their arithmetic. Absent fields get the defaults
+ * of the `transformers` classes. `checkpoint-tensors.ts` reads weights, `rope.ts` reads RoPE settings.
  */
 import { existsSync } from 'node:fs';
 import { access } from 'node:fs/promises';
@@ -15,10 +15,10 @@ import { type RopeSettings, readRopeSettings, scaledPositions } from './rope.js'
 export interface CheckpointConfig {
   model: ModelConfig;
   rope: RopeSettings;
-  /** Sliding window of each layer in tokens, 0 where the layer sees everything; length = layers. */
+  /** Sliding window of each layer in tokens; 0 if the layer sees everything. Length = layers. */
   windows: readonly number[];
   generation: ImportedModel['generation'];
-  /** The files that were read, for the fingerprint: path and bytes of config.json. */
+  /** Bytes of config.json, for the fingerprint. */
   configBytes: Uint8Array;
 }
 
@@ -47,7 +47,7 @@ const FAMILIES: Readonly<Record<ModelFamily, FamilyRules>> = {
   },
 };
 
-/** Settings that change the arithmetic in ways the graph does not have. Any value but these is refused. */
+/** Settings that change the arithmetic in ways that the graph does not have. Any value but these is refused. */
 const REFUSED: Readonly<Record<string, readonly unknown[]>> = {
   quantization_config: [undefined, null],
   attention_bias: [undefined, null, false],
@@ -162,7 +162,7 @@ function readHeadDim(fields: FieldReader, rules: FamilyRules, hiddenSize: number
   return headDim;
 }
 
-/** Per-layer windows: `layer_types` where it stands, else the family's rule. */
+/** The window of each layer: from `layer_types` if it is there, else by the family's rule. */
 function readWindows(fields: FieldReader, rules: FamilyRules, layers: number): number[] {
   const { use_sliding_window: use, layer_types: types } = fields.record;
   const declared = fields.record.sliding_window === null ? 0 : fields.optionalInteger('sliding_window', 1, 1 << 30);
@@ -187,7 +187,7 @@ function readBlockAttention(fields: FieldReader, vocabSize: number): ModelConfig
   return { mode: mode as 'block' | 'full', sinkTokenIds: section.tokenIds('sink_token_ids', vocabSize) };
 }
 
-/** generation_config.json is optional; what it says wrongly is refused, not skipped. */
+/** generation_config.json is optional. A wrong value in it is refused, not skipped. */
 async function readGeneration(
   directory: string,
 ): Promise<{ defaults: ImportedModel['generation']; eosTokenIds: number[] }> {

@@ -1,14 +1,14 @@
 /**
- * Hard links from an import's directory to the checkpoint's files, so that the graph can use weights where they lie.
- * ONNX Runtime takes external data only from the graph's own directory; a hard link costs nothing and survives the
- * checkpoint's removal. Where the file system refuses one, the weights are copied instead.
+ * Hard links from an import's directory to the checkpoint's files, so that the graph uses the weights in place.
+ * ONNX Runtime takes external data only from the graph's own directory. A hard link costs nothing and survives the
+ * checkpoint's removal. If the file system refuses one, the weights are copied instead.
  */
 import { link, realpath, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /**
- * @param directory where the links go; links of an earlier attempt are replaced
- * @returns link names by file; empty when any file cannot be linked
+ * @param directory gets the links; links of an earlier attempt are replaced
+ * @returns link names by file; empty if one of the files cannot be linked
  */
 export async function linkCheckpointFiles(
   directory: string,
@@ -19,7 +19,7 @@ export async function linkCheckpointFiles(
     for (const [index, file] of files.entries()) {
       const name = `checkpoint-${String(index).padStart(3, '0')}.safetensors`;
       await rm(join(directory, name), { force: true });
-      // Hub caches keep symbolic links: the link must be to the file itself.
+      // Hub caches keep symbolic links, but the hard link must lead to the file itself.
       await link(await realpath(file), join(directory, name));
       links.set(file, name);
     }

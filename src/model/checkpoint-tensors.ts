@@ -1,6 +1,6 @@
 /**
- * The tensors of a checkpoint directory, whether they lie in one safetensors file or in shards behind an index.
- * Knows files and byte ranges; what a tensor means to a model is `decoder-weights.ts`.
+ * The tensors of a checkpoint directory: in one safetensors file, or in shards with an index.
+ * Knows files and byte ranges. `decoder-weights.ts` knows what a tensor means to a model.
  */
 import { existsSync, type Stats } from 'node:fs';
 import { type FileHandle, open, readFile, stat } from 'node:fs/promises';
@@ -14,7 +14,7 @@ const SINGLE_FILE = 'model.safetensors';
 const INDEX_FILE = 'model.safetensors.index.json';
 const MAX_INDEX_BYTES = 64 * 1024 * 1024;
 
-/** All tensors of one checkpoint by name, and the files they lie in (absolute, sorted). */
+/** All tensors of one checkpoint by name, and their files (absolute paths, sorted). */
 export interface CheckpointTensors {
   entries: ReadonlyMap<string, TensorEntry>;
   files: readonly string[];
@@ -53,7 +53,7 @@ export async function readTensorEntries(file: string): Promise<TensorEntry[]> {
 /**
  * Reads `length` bytes at `offset`.
  *
- * @throws BlockstitchError `checkpoint_invalid` when the file ends before (it was cut while being read)
+ * @throws BlockstitchError `checkpoint_invalid` if the file ends before that (it was cut during the read)
  */
 export async function readExactly(
   handle: FileHandle,
@@ -107,7 +107,7 @@ async function readWeightMap(index: string): Promise<Map<string, string>> {
   const entries = Object.entries(map);
   if (entries.length === 0) throw invalid(index, 'its weight_map is empty');
   for (const [tensor, shard] of entries) {
-    // A shard is a plain file name beside the index: nothing may point out of the directory.
+    // A shard is a plain file name beside the index: no name may lead out of the directory.
     if (typeof shard !== 'string' || shard === '' || basename(shard) !== shard || shard === '.' || shard === '..') {
       throw invalid(index, `tensor ${shownValue(tensor)} is not mapped to a file name`);
     }

@@ -1,8 +1,8 @@
 /**
  * Builds the ONNX graph of a decoder-only transformer around the BlockAttention op: embedding, per layer RMS norm,
  * q/k/v, attention, output projection and SwiGLU, then norm, head, top-k and log-sum-exp over the asked-for rows.
- * One graph serves prefill and decode. Knows operators; weights come planned by `weight-plan.ts`.
- * Shapes: T new tokens of all sequences, L rows whose logits are wanted, D headDim.
+ * One graph serves prefill and decode. Knows operators; `weight-plan.ts` plans the weights.
+ * Shapes: T new tokens of all sequences, L rows that need logits, D headDim.
  */
 import type { DecoderEntries, LayerEntries, LinearEntries } from './decoder-weights.js';
 import { BLOCKSTITCH_DOMAIN, type ExternalTensor, GraphBuilder, MICROSOFT_DOMAIN } from './graph-builder.js';
@@ -63,7 +63,7 @@ class DecoderGraph {
     return this.#graph.build(`blockstitch ${config.family}`, metadata);
   }
 
-  /** [T] -> [T, hidden], widened to float32 where the table is stored narrower. */
+  /** [T] -> [T, hidden], widened to float32 if the table is stored narrower. */
   #embed(entry: TensorEntry): string {
     const ids = this.#graph.input('input_ids', 'int64', ['tokens']);
     const table = this.#options.plan.table('embedding', entry);
@@ -77,7 +77,7 @@ class DecoderGraph {
     let attended = this.#attention(index, layer, stream.normed);
     let { residual } = stream;
     if (index === this.#options.config.layers - 1) {
-      // Nothing behind the last attention mixes rows: from here on only the rows whose logits are wanted are carried.
+      // After the last attention nothing mixes rows, so only the rows that need logits go on.
       attended = this.#rows(`${at}/rows`, attended);
       residual = this.#rows(`${at}/residual_rows`, residual);
     }
@@ -161,7 +161,7 @@ class DecoderGraph {
     graph.output('logits', 'float32', ['rows', config.vocabSize]);
   }
 
-  /** Several layers over one input: one product and a split where the plan keeps them as one, else one product each. */
+  /** Several layers over one input: one product and a split if the plan keeps them as one, else one product each. */
   #linears(name: string, layers: readonly LinearEntries[], sizes: readonly number[], input: string): string[] {
     if (!this.#options.plan.fuses(layers.map((layer) => layer.weight))) {
       return layers.map((layer, index) => this.#linear(`${name}.${index}`, [layer], input));
@@ -233,7 +233,7 @@ class DecoderGraph {
     });
   }
 
-  /** residual + update, and the norm of that, in one operator. */
+  /** residual + update, and the norm of the sum, in one operator. */
   #addAndNorm(name: string, update: string, residual: string, weight: TensorEntry): Stream {
     const sum = `${name}/sum`;
     const inputs = [update, residual, this.#normWeight(name, weight)];

@@ -1,7 +1,7 @@
 /**
- * Finds the tensors of a decoder-only transformer in a checkpoint and checks that each has the shape its config asks for.
- * Knows the names that `transformers` gives them; tensors it does not know are refused, since skipping one that matters
- * would give wrong answers in silence. Bytes and conversion are left to `weight-plan.ts`.
+ * Finds the tensors of a decoder-only transformer in a checkpoint and checks that each has the shape that the config
+ * asks for. Knows the names that `transformers` gives them. An unknown tensor is refused: to skip one that matters
+ * would give wrong answers in silence. `weight-plan.ts` deals with bytes and conversion.
  */
 import { BlockstitchError } from '../errors.js';
 import type { CheckpointTensors } from './checkpoint-tensors.js';
@@ -21,7 +21,7 @@ export interface LayerEntries {
   query: LinearEntries;
   key: LinearEntries;
   value: LinearEntries;
-  /** RMS norm weights [headDim], where the family has them. */
+  /** RMS norm weights [headDim], if the family has them. */
   queryNorm?: TensorEntry;
   keyNorm?: TensorEntry;
   output: LinearEntries;
@@ -39,12 +39,12 @@ export interface DecoderEntries {
   head: TensorEntry;
 }
 
-/** Buffers that older releases saved beside the weights; they follow from the config. */
+/** Buffers that older releases saved beside the weights. The config gives their values. */
 const DERIVED = /\.rotary_emb\.inv_freq$/;
 
 /**
  * @param directory for messages
- * @throws BlockstitchError `checkpoint_invalid` naming a missing, misshapen or unknown tensor
+ * @throws BlockstitchError `checkpoint_invalid`; it names the missing, misshapen or unknown tensor
  */
 export function findDecoderWeights(directory: string, config: ModelConfig, tensors: CheckpointTensors): DecoderEntries {
   const unused = new Set(tensors.entries.keys());

@@ -1,17 +1,17 @@
 /**
- * Typed access to the fields of one JSON file of a checkpoint, with errors that name file, field and value.
- * Knows JSON and ranges; what a field means is its caller's.
+ * Typed access to the fields of one JSON file of a checkpoint. Errors name file, field and value.
+ * Knows JSON and ranges. Callers know what a field means.
  */
 import { open } from 'node:fs/promises';
 import { BlockstitchError } from '../errors.js';
 
-/** Larger files are refused unread: the real ones have a few kilobytes. */
+/** Larger files are refused without reading them: real ones have a few kilobytes. */
 const MAX_BYTES = 4 * 1024 * 1024;
 
 /**
  * Reads a JSON file of a checkpoint.
  *
- * @throws BlockstitchError `checkpoint_invalid` when it is too large, or cannot be read
+ * @throws BlockstitchError `checkpoint_invalid` if the file is too large or cannot be read
  */
 export async function readFieldFile(path: string): Promise<Uint8Array> {
   try {
@@ -33,7 +33,7 @@ export async function readFieldFile(path: string): Promise<Uint8Array> {
   }
 }
 
-/** A value of a file as messages show it: cut, and never a reason to fail itself. */
+/** A value of a file for a message: cut to a length, and without errors of its own. */
 export function shownValue(value: unknown): string {
   try {
     return (JSON.stringify(value) ?? 'undefined').slice(0, 200);
@@ -53,7 +53,7 @@ export class FieldReader {
     this.#prefix = prefix;
   }
 
-  /** @throws BlockstitchError `checkpoint_invalid` when the bytes are not a JSON object */
+  /** @throws BlockstitchError `checkpoint_invalid` if the bytes are not a JSON object */
   static parse(path: string, bytes: Uint8Array): FieldReader {
     let json: unknown;
     try {
@@ -69,7 +69,7 @@ export class FieldReader {
     return new FieldReader(path, json, '');
   }
 
-  /** A nested object, undefined where absent or null. */
+  /** A nested object; undefined if absent or null. */
   section(key: string): FieldReader | undefined {
     const value = this.record[key] ?? undefined;
     if (value === undefined) return undefined;
@@ -101,7 +101,7 @@ export class FieldReader {
     return this.#refuse(key, 'true or false');
   }
 
-  /** One id or a list of ids below `vocabSize`; empty where absent. */
+  /** One id or a list of ids below `vocabSize`; empty if absent. */
   tokenIds(key: string, vocabSize: number): number[] {
     const value = this.record[key] ?? [];
     const ids: unknown[] = Array.isArray(value) ? value : [value];

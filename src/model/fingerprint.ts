@@ -1,6 +1,6 @@
 /**
  * The identity of a checkpoint under one weight format: SHA-256 over config, weights and format.
- * Hashing gigabytes at each start would be slow, so digests are remembered by path, size, inode and modification time.
+ * To hash gigabytes at each start would be slow, so digests are kept by path, size, inode and modification time.
  * Knows files and digests only.
  */
 import { createHash, randomUUID } from 'node:crypto';
@@ -10,10 +10,10 @@ import { basename, join } from 'node:path';
 import type { WeightFormat } from './imported-model.js';
 import type { ActivationType } from './narrow-graph.js';
 
-/** Raised when the same checkpoint would be imported to a graph that gives other KV. */
+/** Raise it when an import of the same checkpoint gives a graph with other KV. */
 export const IMPORT_VERSION = 1;
 
-/** A digest is remembered only for files that had rested for so long, since clocks of file systems are coarse. */
+/** A digest is kept only if the file has not changed for this long: file systems have coarse clocks. */
 const REST_MS = 100;
 
 interface FileDigest {
@@ -41,7 +41,7 @@ export async function fingerprintCheckpoint(options: FingerprintOptions): Promis
   const total = sizes.reduce((sum, size) => sum + size, 0);
   const hash = createHash('sha256');
   const { weights, activations } = options;
-  // float32 was there first: its fingerprints stay what they were.
+  // float32 was there first: its fingerprints stay as they were.
   const narrow = activations === 'float32' ? {} : { activations };
   hash.update(JSON.stringify({ version: IMPORT_VERSION, weights, ...narrow }));
   hash.update(createHash('sha256').update(options.configBytes).digest());
@@ -92,7 +92,7 @@ async function fileDigest(
   return sha256;
 }
 
-/** Size, inode and modification time; the change time is left out, since making a hard link moves it. */
+/** Size, inode and modification time. Not the change time: a new hard link changes it. */
 export async function fileIdentity(path: string): Promise<{ size: number; inode: number; modifiedNs: string }> {
   const { size, ino, mtimeNs } = await stat(path, { bigint: true });
   return { size: Number(size), inode: Number(ino), modifiedNs: String(mtimeNs) };

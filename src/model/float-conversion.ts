@@ -25,7 +25,7 @@ export function widen(dtype: StoredDtype, bytes: Uint8Array, target: Float32Arra
   for (let i = 0; i < source.length; i++) target[i] = float16Table[source[i] as number] as number;
 }
 
-/** Rounds float32 to bfloat16, to nearest even. For writers of checkpoints; NaN is not expected. */
+/** Rounds float32 to bfloat16, to nearest even. For writers of checkpoints; there must be no NaN. */
 export function narrowToBfloat16(source: Float32Array, target: Uint16Array): void {
   const bits = new Uint32Array(source.buffer, source.byteOffset, source.length);
   for (let i = 0; i < bits.length; i++) {
@@ -34,7 +34,7 @@ export function narrowToBfloat16(source: Float32Array, target: Uint16Array): voi
   }
 }
 
-/** The bytes as 16-bit words, copied only where their alignment asks for it. */
+/** The bytes as 16-bit words. They are copied only if they are not aligned. */
 function halfWords(bytes: Uint8Array): Uint16Array {
   if (bytes.byteOffset % 2 === 0) return new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >> 1);
   return new Uint16Array(bytes.slice().buffer);

@@ -1,6 +1,6 @@
 /**
- * Collects the nodes and constants of one ONNX graph and names what lies between them.
- * Knows ONNX's structure; which nodes make a transformer is `decoder-graph.ts`.
+ * Collects the nodes and constants of one ONNX graph and names the values between them.
+ * Knows ONNX's structure. `decoder-graph.ts` knows which nodes make a transformer.
  */
 import type { AttributeValue, OnnxGraph, OnnxInitializer, OnnxNode, OnnxType, OnnxValue } from './onnx-schema.js';
 
@@ -25,7 +25,7 @@ export interface ExternalTensor {
 export interface NodeOptions {
   domain?: string;
   attributes?: Readonly<Record<string, AttributeValue>>;
-  /** Output names; one name derived from the node's own by default. An empty name leaves an output out. */
+  /** Output names. Default: one name, made from the node's. An empty name leaves an output out. */
   outputs?: readonly string[];
 }
 
@@ -61,7 +61,7 @@ export class GraphBuilder {
     return outputs[0] as string;
   }
 
-  /** Adds a constant that lies in another file; the same tensor may be asked for again. */
+  /** Adds a constant that lies in another file. A second call with the same tensor changes nothing. */
   external(tensor: ExternalTensor): string {
     const { name, type, dims, location, offset, bytes } = tensor;
     this.#initializers.set(name, { name, type, dims, data: { location, offset, bytes } });

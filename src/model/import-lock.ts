@@ -1,8 +1,8 @@
 /**
- * Lets one process at a time write an import, across processes that share a cache directory.
- * A lock is a file made exclusively and touched while its holder lives; one that has not been touched for a while was
- * left by a process that died, and is taken over. Losing a lock wrongly costs work, never correctness: imports are
- * published by one atomic rename.
+ * Lets one process at a time write an import, among processes that share a cache directory.
+ * A lock is a file that only one process can make. Its holder touches it again and again. A lock that was not touched
+ * for a while belongs to a dead process, and the next one takes it over. A lock lost by mistake costs work, never
+ * correctness: one atomic rename publishes an import.
  */
 import { randomUUID } from 'node:crypto';
 import { link, open, readFile, rename, stat, unlink, utimes } from 'node:fs/promises';
@@ -11,7 +11,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 /** The holder touches its lock this often. */
 const TOUCH_MS = 2_000;
-/** A lock untouched for so long has no holder. */
+/** A lock that was not touched for this long has no holder. */
 const STALE_MS = 15_000;
 const POLL_MS = 100;
 
@@ -51,7 +51,7 @@ async function tryCreate(path: string, token: string): Promise<boolean> {
   }
 }
 
-/** What stands in a lock that nobody holds any more; undefined when it is held or gone. */
+/** The token in a lock that nobody holds any more; undefined if the lock is held or gone. */
 async function staleToken(path: string): Promise<string | undefined> {
   try {
     const token = await readFile(path, 'utf8');
@@ -62,7 +62,7 @@ async function staleToken(path: string): Promise<string | undefined> {
   }
 }
 
-/** True only when the holder ran on this machine and its process is no more. */
+/** True only if the holder ran on this machine and its process has ended. */
 function holderIsGone(token: string): boolean {
   try {
     const { host, pid } = JSON.parse(token) as { host?: unknown; pid?: unknown };
@@ -74,7 +74,7 @@ function holderIsGone(token: string): boolean {
   }
 }
 
-/** Moves the stale lock aside; when a faster waiter had already put its own in place, that one is put back. */
+/** Moves the stale lock aside. If it was a faster waiter's new lock, puts it back. */
 async function removeStale(path: string, token: string): Promise<void> {
   const aside = `${path}.${randomUUID()}`;
   try {

@@ -1,8 +1,11 @@
 /**
  * Imports a Hugging Face checkpoint: reads and checks it, and puts an ONNX graph with its weights into a cache
- * directory, under a name that follows from what was imported. A second import finds the first one's result; one that
- * was interrupted goes on; two at once do the work once.
+ * directory. The fingerprint gives the name there. A second import finds the result of the first. An interrupted import
+ * goes on where it stopped. Two imports at once do the work once.
  * Knows the order of the steps; each step is a file of its own beside this one.
+ *
+ * Words: checkpoint = a Hugging Face directory; import = the graph and weights made from it; fingerprint = the hash of
+ * all that decides its KV; activations = the type of hidden states; probe = the first layers as a graph of their own.
  */
 import { mkdir, readFile, rename, rm, statfs, writeFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
@@ -36,7 +39,7 @@ export interface ImportProgress {
   phase: 'hash' | 'convert' | 'done';
   doneBytes: number;
   totalBytes: number;
-  /** True when an earlier import's result was found (phase `done`). */
+  /** True if the result of an earlier import was found (phase `done`). */
   cached?: boolean;
 }
 
@@ -44,14 +47,14 @@ export interface ImportOptions {
   /** Hugging Face directory: config.json, safetensors, tokenizer files. */
   checkpointDir: string;
   weights: WeightFormat;
-  /** Type of hidden states: float32 (the default) on a CPU; a 16-bit one on a GPU, or `checkpoint`: that of its weights. */
+  /** Type of hidden states: float32 (default) on a CPU, 16-bit on a GPU. `checkpoint`: the type of its weights. */
   activations?: ActivationType | 'checkpoint';
-  /** Imports are kept here, one directory each; made when absent. */
+  /** Imports are kept here, one directory each. Made if absent. */
   cacheDir: string;
-  /** Name to serve under; the directory's base name by default. */
+  /** Name of the served model; default: the directory's base name. */
   name?: string;
   onProgress?: (progress: ImportProgress) => void;
-  /** Stops the import; what was written is kept for the next one. */
+  /** Stops the import. The next one goes on with what was written. */
   signal?: AbortSignal;
 }
 
@@ -59,8 +62,8 @@ export interface ImportOptions {
  * Imports a checkpoint, or finds it imported.
  *
  * @returns the graph's path and the facts about the model
- * @throws BlockstitchError `checkpoint_invalid` naming file and reason; `import_failed` when the cache directory cannot
- *   be written (a full disk); the signal's reason when aborted
+ * @throws BlockstitchError `checkpoint_invalid` with file and reason; `import_failed` if the cache directory cannot be
+ *   written (a full disk); the signal's reason if aborted
  */
 export async function importModel(options: ImportOptions): Promise<ImportedModel> {
   if (!FORMATS.includes(options.weights)) throw new TypeError(`weights must be one of ${FORMATS.join(', ')}`);
@@ -113,7 +116,7 @@ interface ImportSource {
   fingerprint: string;
 }
 
-/** Weights in bfloat16 may exceed what a float16 holds; everything else goes into one. */
+/** bfloat16 weights may be too large for float16; all other types fit into float16. */
 function activationsOf(asked: ActivationType | 'checkpoint', entries: DecoderEntries): ActivationType {
   if (asked !== 'checkpoint') return asked;
   return entries.layers[0]?.query.weight.dtype === 'BF16' ? 'bfloat16' : 'float16';
@@ -124,14 +127,14 @@ function wantsProbe({ config, activations }: Pick<ImportSource, 'config' | 'acti
   return activations === 'float32' && config.model.layers > PROBE_LAYER;
 }
 
-/** Size and time of a file as it was when the import ended. */
+/** Size and time of a file at the end of the import. */
 interface ManifestFile {
   name: string;
   size: number;
   modifiedNs: string;
 }
 
-/** True when the directory holds a finished import whose files are as they were. */
+/** True if the directory holds a finished import and its files have not changed. */
 async function isImported(directory: string, source: ImportSource): Promise<boolean> {
   const { fingerprint } = source;
   try {
@@ -141,7 +144,7 @@ async function isImported(directory: string, source: ImportSource): Promise<bool
       files: ManifestFile[];
     };
     if (manifest.version !== IMPORT_VERSION || manifest.fingerprint !== fingerprint) return false;
-    // Imports that were made before there was a probe are made again.
+    // Imports from before there was a probe are made again.
     if (wantsProbe(source) && !manifest.files.some(({ name }) => name === PROBE_FILE)) return false;
     for (const file of manifest.files) {
       const { size, modifiedNs } = await fileIdentity(join(directory, file.name));
@@ -170,7 +173,7 @@ async function importInto(directory: string, source: ImportSource, options: Impo
     );
     const manifest = { version: IMPORT_VERSION, fingerprint: source.fingerprint, files: identities };
     await writeFile(join(partial, MANIFEST_FILE), JSON.stringify(manifest), { flush: true });
-    // What stands there is no finished import (checked above): damaged, or of another version.
+    // The directory holds no finished import (checked above): it is damaged, or of another version.
     await rm(directory, { recursive: true, force: true });
     await rename(partial, directory);
   } finally {
@@ -178,7 +181,7 @@ async function importInto(directory: string, source: ImportSource, options: Impo
   }
 }
 
-/** @returns names of the files that make the import */
+/** @returns names of the import's files */
 async function writeImport(partial: string, source: ImportSource, options: ImportOptions): Promise<string[]> {
   const { config, entries, tensors } = source;
   const { model, rope, windows } = config;
@@ -216,7 +219,7 @@ async function writeImport(partial: string, source: ImportSource, options: Impor
   return [...graphs.keys(), ...new Set([...used, WEIGHTS_FILE])];
 }
 
-/** Fails before hours of work rather than after. What an interrupted import has written counts as there. */
+/** Fails before hours of work instead of after them. Bytes that an interrupted import has written count as there. */
 async function requireSpace(partial: string, neededBytes: number): Promise<void> {
   const { bavail, bsize } = await statfs(partial);
   const written = await fileIdentity(join(partial, WEIGHTS_FILE)).then(

@@ -1,13 +1,13 @@
 /**
- * What src/model hands to the rest: an ONNX graph on disk and the facts about it.
+ * The result of an import, for all other rooms: an ONNX graph on disk and the facts about it.
  * Graph inputs:  input_ids int64 [T] · step_metadata int32 [M] · logit_rows int64 [L] · top_k int64 [1]
  * Graph outputs: top_values float32 [L,k] · top_ids int64 [L,k] · log_sum_exp float32 [L] · logits float32 [L,vocab]
- *                (fetch `logits` only where full rows are needed)
+ *                (fetch `logits` only if full rows are needed)
  */
 
 export type ModelFamily = 'llama' | 'mistral' | 'qwen2' | 'qwen3';
 
-/** How the linear layers' weights are kept: as float32, or quantized in blocks of 32 (MatMulNBits). */
+/** The form of the linear layers' weights: float32, or quantized in blocks of 32 (MatMulNBits). */
 export type WeightFormat = 'fp32' | 'int8' | 'int4';
 
 export interface ModelConfig {
@@ -20,7 +20,7 @@ export interface ModelConfig {
   kvHeads: number;
   headDim: number;
   rotaryDim: number;
-  /** Positions the checkpoint was made for (after RoPE scaling). */
+  /** Positions that the checkpoint was made for (after RoPE scaling). */
   maxPositions: number;
   slidingWindow?: number;
   rmsNormEps: number;
@@ -29,12 +29,12 @@ export interface ModelConfig {
   qkNorm: boolean;
   bosTokenId?: number;
   eosTokenIds: number[];
-  /** The checkpoint's `block_attention` section, where it has one. */
+  /** The checkpoint's `block_attention` section, if it has one. */
   blockAttention?: { mode: 'block' | 'full'; sinkTokenIds: number[] };
 }
 
 export interface ImportedModel {
-  /** Name under which the model is served: the directory's base name unless given. */
+  /** Name of the served model: the directory's base name, unless another is given. */
   name: string;
   /** The Hugging Face directory: tokenizer files are read from here. */
   checkpointDir: string;
@@ -46,6 +46,6 @@ export interface ImportedModel {
   /** Hex SHA-256 over config, weights and weight format: equal fingerprints give equal KV. */
   fingerprint: string;
   config: ModelConfig;
-  /** generation_config.json, the fields that the server honours as defaults. */
+  /** Fields of generation_config.json that the server takes as defaults. */
   generation: { temperature?: number; topP?: number; topK?: number; repetitionPenalty?: number };
 }

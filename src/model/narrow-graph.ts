@@ -1,8 +1,8 @@
 /**
- * Turns a decoder's float32 graph into one whose hidden states are float16 or bfloat16: what a GPU runs. Constants are
- * narrowed by Cast nodes, which ONNX Runtime folds when it loads the graph, so the weights file is the same for all;
- * rotary tables stay float32, and so do the logits that leave the graph.
- * Knows the graph's structure; which weights lie where is `weight-plan.ts`.
+ * Turns a decoder's float32 graph into one with float16 or bfloat16 hidden states, for a GPU. Cast nodes narrow the
+ * constants. ONNX Runtime folds these nodes when it loads the graph, so the weights file is the same for all types.
+ * Rotary tables and the logits that leave the graph stay float32.
+ * Knows the graph's structure. `weight-plan.ts` knows where weights lie.
  */
 import { ONNX_TYPE, type OnnxGraph, type OnnxNode, type OnnxType } from './onnx-schema.js';
 
@@ -33,7 +33,7 @@ export function narrowGraph(graph: OnnxGraph, type: 'float16' | 'bfloat16'): Onn
   const nodes: OnnxNode[] = [];
   for (const node of graph.nodes) {
     if (isLookup(node, types)) {
-      // The table stays as it is stored: only the rows that are looked up are narrowed.
+      // The table stays as it is. Only the rows that are looked up are narrowed.
       const [output = ''] = node.outputs;
       const rows = `${output}/stored`;
       nodes.push({ ...node, outputs: [rows] }, cast(rows, output, type));
@@ -55,7 +55,7 @@ function cast(from: string, to: string, type: OnnxType): OnnxNode {
   return { opType: 'Cast', domain: '', name: `${to}/cast`, inputs: [from], outputs: [to], attributes };
 }
 
-/** Whether a node looks rows of a constant table up. */
+/** Whether a node looks up rows of a constant table. */
 function isLookup(node: OnnxNode, types: ReadonlyMap<string, OnnxType>): boolean {
   return node.opType === 'Gather' && types.has(node.inputs[0] ?? '');
 }

@@ -1,7 +1,7 @@
 /**
  * The part of the ONNX file format that this project writes: message and field numbers, as data for protobufjs.
- * Numbers follow the public ONNX IR specification; what stands here is all that ONNX Runtime needs to read our graphs.
- * Knows encoding only; what nodes mean is `graph-builder.ts` and above.
+ * Numbers follow the public ONNX IR specification. ONNX Runtime needs no more than this to read our graphs.
+ * Knows encoding only. `graph-builder.ts` knows nodes.
  */
 import protobuf from 'protobufjs';
 
@@ -26,7 +26,7 @@ export interface OnnxNode {
   attributes: Readonly<Record<string, AttributeValue>>;
 }
 
-/** A constant, its bytes inside the graph file or at an offset of another file beside it. */
+/** A constant. Its bytes are inside the graph file, or at an offset of another file beside it. */
 export interface OnnxInitializer {
   name: string;
   type: OnnxType;
@@ -34,7 +34,7 @@ export interface OnnxInitializer {
   data: { raw: Uint8Array } | { location: string; offset: number; bytes: number };
 }
 
-/** A graph input or output; a string names a dimension that differs from run to run. */
+/** A graph input or output. A string names a dimension that changes from run to run. */
 export interface OnnxValue {
   name: string;
   type: OnnxType;

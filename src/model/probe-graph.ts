@@ -1,11 +1,11 @@
 /**
- * Cuts the probe out of a decoder's graph: the first layers, as far as the second layer's values. Run over a prompt in
- * context, it shows how far those values lie from cached ones (CacheBlend, arXiv 2405.16444, section 4).
- * Knows the graph's structure; the weights are the decoder's own, by the same offsets of the same files.
+ * Cuts the probe out of a decoder's graph: the first layers, up to the second layer's values. The probe runs over a
+ * prompt in context and shows how far these values lie from the cached ones (CacheBlend, arXiv 2405.16444, section 4).
+ * Knows the graph's structure. The weights are the decoder's own, at the same offsets of the same files.
  */
 import type { OnnxGraph, OnnxNode } from './onnx-schema.js';
 
-/** Layer whose values are compared: the first that depends on context. */
+/** The layer with the values that are compared: the first one that depends on context. */
 export const PROBE_LAYER = 1;
 /** The probe's only output, float32 [T, kvHeads * D]; its inputs are `input_ids` and `step_metadata`. */
 export const PROBE_OUTPUT = 'values';
@@ -13,7 +13,7 @@ export const PROBE_OUTPUT = 'values';
 /** Index of `value` among the inputs of BlockAttention. */
 const VALUE_INPUT = 2;
 
-/** @returns undefined for a model of one layer, whose keys and values depend on nothing before them */
+/** @returns undefined for a model of one layer: its keys and values do not depend on earlier tokens */
 export function buildProbeGraph(decoder: OnnxGraph, kvWidth: number): OnnxGraph | undefined {
   const attention = decoder.nodes.find((node) => node.opType === 'BlockAttention' && isLayer(node, PROBE_LAYER));
   const values = attention?.inputs[VALUE_INPUT];

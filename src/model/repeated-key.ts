@@ -1,12 +1,12 @@
 /**
- * Finds a key that stands twice in one object of a JSON text. JSON.parse keeps the last of two equal keys in silence;
+ * Finds a key that stands twice in one object of a JSON text. JSON.parse silently keeps the last of two equal keys. So
  * a hostile file could show one tensor to a checker and another to the loader.
- * Knows JSON's lexical structure only, and takes text that JSON.parse has accepted.
+ * Knows JSON's lexical structure only. Takes only text that JSON.parse has accepted.
  */
 
 /**
  * @param text valid JSON
- * @returns the first key (unescaped) that an object repeats, at any depth; undefined when there is none
+ * @returns the first key (unescaped) that an object repeats, at any depth; undefined if there is none
  */
 export function repeatedKey(text: string): string | undefined {
   /** One entry per open bracket: the keys seen so far, or undefined for an array. */
@@ -30,14 +30,14 @@ export function repeatedKey(text: string): string | undefined {
   return undefined;
 }
 
-/** Index behind the closing quote of the string that opens at `start`. */
+/** Index after the closing quote of the string that opens at `start`. */
 function stringEnd(text: string, start: number): number {
   let at = start + 1;
   while (at < text.length && text[at] !== '"') at += text[at] === '\\' ? 2 : 1;
   return at + 1;
 }
 
-/** A string is a key when the next character that is not white space is a colon. */
+/** A string is a key if a colon comes next, after any white space. */
 function isKey(text: string, end: number): boolean {
   let at = end;
   while (at < text.length && (text[at] === ' ' || text[at] === '\t' || text[at] === '\n' || text[at] === '\r')) at++;

@@ -1,7 +1,7 @@
 /**
  * Rotary position embedding: reads a checkpoint's RoPE settings in either spelling (`rope_scaling` + `rope_theta`, or
  * the newer `rope_parameters`) and computes the cos/sin tables that the BlockAttention op takes.
- * Knows the variants default, linear, llama3 and yarn; any other is refused by name.
+ * Knows the variants default, linear, llama3 and yarn. It refuses any other by name.
  */
 import { BlockstitchError } from '../errors.js';
 import { shownValue } from './field-reader.js';
@@ -22,7 +22,7 @@ export type RopeSettings = { theta: number } & (
       originalMaxPositions: number;
       betaFast: number;
       betaSlow: number;
-      /** Scales cos and sin, hence scores by its square. */
+      /** Scales cos and sin, and so scores by its square. */
       attentionFactor: number;
       /** Whether the ramp's ends are rounded to whole dimensions. */
       truncate: boolean;
@@ -97,7 +97,7 @@ export function readRopeSettings(path: string, config: Record<string, unknown>, 
   };
 }
 
-/** Positions that a model with these settings was made for: scaling by linear and yarn stretches them. */
+/** Positions that a model with these settings was made for: linear and yarn scaling stretches them. */
 export function scaledPositions(settings: RopeSettings, maxPositions: number): number {
   if (settings.type === 'linear') return Math.floor(maxPositions * settings.factor);
   if (settings.type === 'yarn') {
@@ -110,7 +110,7 @@ export function scaledPositions(settings: RopeSettings, maxPositions: number): n
  * Tables for positions 0..positions-1, computed in float64 and rounded once to float32.
  *
  * @param rotaryDim rotated dimensions of a head, even
- * @returns cos and sin, float32 [positions, rotaryDim / 2], yarn's attention factor included
+ * @returns cos and sin, float32 [positions, rotaryDim / 2]; they include yarn's attention factor
  */
 export function ropeTables(
   settings: RopeSettings,
@@ -152,7 +152,7 @@ export function inverseFrequencies(settings: RopeSettings, rotaryDim: number): F
   return frequencies;
 }
 
-/** Short waves stay, long waves are slowed by the factor, those between are mixed. */
+/** Short waves stay. Long waves are slowed by the factor. Waves between get a mixture. */
 function llama3Frequency(settings: Extract<RopeSettings, { type: 'llama3' }>, base: number): number {
   const turns = (settings.originalMaxPositions * base) / (2 * Math.PI);
   const slow = base / settings.factor;
@@ -162,7 +162,7 @@ function llama3Frequency(settings: Extract<RopeSettings, { type: 'llama3' }>, ba
   return mix(slow, base, keep);
 }
 
-/** Share of interpolation by dimension: 0 where a pair turns more than betaFast times, 1 where less than betaSlow. */
+/** Share of interpolation by dimension: 0 if a pair turns more than betaFast times, 1 if less than betaSlow times. */
 function yarnRamp(settings: Extract<RopeSettings, { type: 'yarn' }>, rotaryDim: number): (pair: number) => number {
   const pairOf = (turns: number): number =>
     (rotaryDim * Math.log(settings.originalMaxPositions / (turns * 2 * Math.PI))) / (2 * Math.log(settings.theta));

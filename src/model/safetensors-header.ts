@@ -1,12 +1,12 @@
 /**
  * Reads the header of one safetensors file and proves that every tensor it names lies inside the file.
  * Layout of the format: uint64 little-endian header length, that many bytes of JSON, then the tensors' bytes.
- * Knows the header only; opening files is `checkpoint-tensors.ts`. Everything here treats its input as hostile.
+ * Knows the header only; `checkpoint-tensors.ts` opens files. Everything here treats its input as hostile.
  */
 import { BlockstitchError } from '../errors.js';
 import { repeatedKey } from './repeated-key.js';
 
-/** Element types that the importer converts. Others are refused by name. */
+/** Element types that the importer converts. It refuses others by name. */
 export type StoredDtype = 'F32' | 'F16' | 'BF16';
 
 export const STORED_BYTES: Readonly<Record<StoredDtype, number>> = { F32: 4, F16: 2, BF16: 2 };
@@ -24,7 +24,7 @@ export interface TensorEntry {
   bytes: number;
 }
 
-/** Longer headers are refused unread: the largest real ones (thousands of tensors) are about 1 MB. */
+/** Longer headers are refused without reading them: the largest real ones (thousands of tensors) have about 1 MB. */
 export const MAX_HEADER_BYTES = 64 * 1024 * 1024;
 
 /** Bytes that hold the header's length. */
@@ -35,7 +35,7 @@ const MAX_RANK = 8;
 /**
  * Length of the JSON header.
  *
- * @param prefix the file's first bytes (8, fewer when the file is shorter)
+ * @param prefix the file's first bytes (8, or fewer if the file is shorter)
  * @throws BlockstitchError `checkpoint_invalid`
  */
 export function headerBytes(file: string, prefix: Uint8Array, fileBytes: number): number {
@@ -60,7 +60,7 @@ export function headerBytes(file: string, prefix: Uint8Array, fileBytes: number)
  * @param header the JSON bytes
  * @param fileBytes size of the whole file
  * @returns the tensors in the order of their offsets
- * @throws BlockstitchError `checkpoint_invalid`, naming the file and what is wrong
+ * @throws BlockstitchError `checkpoint_invalid` with the file and the fault
  */
 export function parseHeader(file: string, header: Uint8Array, fileBytes: number): TensorEntry[] {
   const json = decodeJson(file, header);
@@ -126,7 +126,7 @@ function parseEntry(file: string, name: string, value: unknown, dataStart: numbe
   return { name, dtype: stored, shape: shape as number[], file, offset: dataStart + begin, bytes: end - begin };
 }
 
-/** No byte may belong to two tensors, and none to no tensor: the format forbids both. */
+/** Every byte must belong to exactly one tensor: the format says so. */
 function checkCoverage(file: string, entries: readonly TensorEntry[], dataStart: number, fileBytes: number): void {
   let end = dataStart;
   let previous = '';
@@ -158,7 +158,7 @@ function isOffset(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
-/** Names come from the file: they are cut so that no message grows without bound. */
+/** Names come from the file, so messages cut them to a length. */
 function quote(name: string): string {
   return JSON.stringify(name.length > 120 ? `${name.slice(0, 120)}...` : name);
 }

@@ -4,7 +4,7 @@
  */
 import type { InferenceSession } from 'onnxruntime-node';
 
-/** Where a graph's tensors live. */
+/** The GPU of a graph's tensors. */
 export interface EngineDevice {
   /** Number of the GPU, from 0. */
   number: number;
@@ -13,13 +13,13 @@ export interface EngineDevice {
 }
 
 /**
- * @param threads threads of a step, >= 1: matrix products use them, and the BlockAttention op
+ * @param threads threads of a step, >= 1: matrix products and the BlockAttention op use them
  * @param device  the GPU to run on; absent: the CPU
  */
 export function sessionOptions(threads: number, device?: EngineDevice): InferenceSession.SessionOptions {
   const onGpu = device?.provider === 'cuda';
   return {
-    // What CUDA cannot run (there should be nothing) falls back to the CPU.
+    // Operators that CUDA cannot run (there should be none) fall back to the CPU.
     executionProviders: onGpu ? [{ name: 'cuda', deviceId: device.number }, 'cpu'] : ['cpu'],
     intraOpNumThreads: threads,
     interOpNumThreads: 1,

@@ -1,14 +1,14 @@
 /**
- * Decides, for each weight of the graph, whether it stays where the checkpoint has it or is written anew, in which form,
- * and at which offset of `weights.bin`. Everything follows from config, format and headers, so an interrupted import
- * that goes on later arrives at the same plan. Knows layout; bytes are moved by `weight-writer.ts`.
+ * Decides for each weight of the graph: it stays in the checkpoint's file, or it is written anew, in some form and at
+ * some offset of `weights.bin`. The plan depends on config, format and headers only, so an interrupted import finds the
+ * same plan when it goes on. Knows layout; `weight-writer.ts` moves the bytes.
  */
 import type { ExternalTensor } from './graph-builder.js';
 import type { WeightFormat } from './imported-model.js';
 import type { OnnxType } from './onnx-schema.js';
 import { STORED_BYTES, type StoredDtype, type TensorEntry } from './safetensors-header.js';
 
-/** File beside the graph that holds what was converted. */
+/** File beside the graph that holds converted weights. */
 export const WEIGHTS_FILE = 'weights.bin';
 
 /** Weights share one scale (and zero point) in blocks of this many inputs. */
@@ -55,7 +55,7 @@ export class WeightPlan {
 
   /**
    * @param links checkpoint file -> its name beside the graph, for files that can be used in place
-   * @param keepsStored leaves weights that are not quantized in the checkpoint's own element type, as a GPU takes them
+   * @param keepsStored keeps weights that are not quantized in the checkpoint's own element type, for a GPU
    */
   constructor(format: WeightFormat, links: ReadonlyMap<string, string>, keepsStored = false) {
     this.#format = format;
@@ -72,13 +72,13 @@ export class WeightPlan {
     return this.#bytes;
   }
 
-  /** True when these layers are better kept as one: their rows are written anew anyway. */
+  /** True if these layers are better kept as one, because their rows are written anew anyway. */
   fuses(weights: readonly TensorEntry[]): boolean {
     if (this.#format === 'fp32' && this.#keepsStored) return false;
     return this.#format !== 'fp32' || !weights.every((weight) => this.#staysAsFloat32(weight));
   }
 
-  /** A matrix that is looked up by row: kept in the checkpoint's own element type. */
+  /** A matrix for look-ups by row. It keeps the checkpoint's own element type. */
   table(name: string, entry: TensorEntry): ExternalTensor {
     const type = STORED_TYPE[entry.dtype];
     const link = this.#links.get(entry.file);
@@ -88,7 +88,7 @@ export class WeightPlan {
     return target;
   }
 
-  /** A linear layer whose outputs are those of `weights`, one after another; all have the same inputs. */
+  /** A linear layer with the outputs of all `weights`, one after another. They all have the same inputs. */
   linear(name: string, weights: readonly TensorEntry[]): PlannedLinear {
     const inputs = weights[0]?.shape[1] as number;
     const outputs = weights.reduce((sum, weight) => sum + (weight.shape[0] as number), 0);

@@ -1,7 +1,8 @@
 /**
- * Carries out a weight plan: streams tensors out of the checkpoint, converts them slab by slab and writes `weights.bin`.
- * Memory stays at a few slabs whatever the model's size. A journal of finished tasks lets an interrupted write go on.
- * Knows files and conversions; what goes where is the plan's.
+ * Carries out a weight plan: streams tensors out of the checkpoint, converts them slab by slab and writes
+ * `weights.bin`. A model of any size takes a few slabs of memory. A journal of finished tasks lets an interrupted write
+ * go on.
+ * Knows files and conversions. The plan says what goes where.
  */
 import { createHash } from 'node:crypto';
 import { type FileHandle, open, readFile } from 'node:fs/promises';
@@ -15,7 +16,7 @@ import { type QuantizedParts, WEIGHTS_FILE, type WeightPlan, type WeightTask } f
 /** Weights held in memory at once. */
 const SLAB_ELEMENTS = 2 * 1024 * 1024;
 
-/** The journal is written after so many bytes have been made durable. */
+/** The journal is written each time so many more bytes are durable. */
 const JOURNAL_EVERY_BYTES = 16 * 1024 * 1024;
 
 const JOURNAL_FILE = 'journal';
@@ -23,16 +24,16 @@ const JOURNAL_FILE = 'journal';
 export interface WriteOptions {
   directory: string;
   plan: WeightPlan;
-  /** Called with bytes of `weights.bin` done and in all. */
+  /** Called with the bytes of `weights.bin` that are done, and all its bytes. */
   onProgress?: (doneBytes: number, totalBytes: number) => void;
   signal?: AbortSignal | undefined;
 }
 
 /**
- * Writes `weights.bin` in `directory`, going on where an earlier call with the same plan stopped.
+ * Writes `weights.bin` in `directory`. Goes on where an earlier call with the same plan stopped.
  *
- * @returns how many tasks were found done
- * @throws BlockstitchError `checkpoint_invalid` when a source ends early; system errors of writing as they are
+ * @returns how many tasks were done before
+ * @throws BlockstitchError `checkpoint_invalid` if a source ends early; system errors of writing as they are
  */
 export async function writeWeights(options: WriteOptions): Promise<number> {
   const { directory, plan, signal } = options;
@@ -65,7 +66,7 @@ export async function writeWeights(options: WriteOptions): Promise<number> {
   }
 }
 
-/** Tasks of an earlier, interrupted write of the same plan that are durable; 0 to start anew. */
+/** Durable tasks of an earlier, interrupted write of the same plan; 0 to start anew. */
 async function readJournal(path: string, digest: string, tasks: number): Promise<number> {
   let lines: string[];
   try {
@@ -74,7 +75,7 @@ async function readJournal(path: string, digest: string, tasks: number): Promise
     return 0;
   }
   if (lines[0] !== digest) return 0;
-  // The last line may be cut; whole ones end in a line feed, so the last element of the split is left out.
+  // The last line may be cut. Whole lines end in a line feed, so the last element of the split is left out.
   const counts = lines.slice(1, -1).map(Number);
   const last = counts.at(-1) ?? 0;
   return Number.isInteger(last) && last >= 0 && last <= tasks ? last : 0;
