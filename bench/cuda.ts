@@ -1,7 +1,8 @@
 /**
- * `cuda`: the whole path on GPU 0 with random weights of Llama-3.1-8B's shape: time to first token over 32k cached tokens
- * and a question of 50 against full prefill of the same tokens, and the decode step against the bytes it must move.
- * Without a GPU, its library or ONNX Runtime's CUDA provider it says what is missing and measures nothing.
+ * `cuda`: the whole path on GPU 0, with random weights in Llama-3.1-8B's shape. Compares the time to first token over
+ * 32k cached tokens and a question of 50 with full prefill of the same tokens, and the decode step with the bytes that
+ * it must move. Without a GPU, its library or ONNX Runtime's CUDA provider it says what is missing and measures
+ * nothing.
  */
 import { BlockstitchError } from '../src/errors.js';
 import { loadAddon } from '../src/kernels/load-addon.js';
@@ -13,9 +14,9 @@ import { type BenchOptions, type BenchReport, describeMachine, median } from './
 const WEIGHTS = 'int4';
 const QUESTION_TOKENS = 50;
 const DECODE_TOKENS = 64;
-/** Exit code where nothing could be measured, as the harness has it. */
+/** Exit code if nothing could be measured; the harness has the same. */
 const NOT_RUN = 77;
-/** 45 ms: arXiv 2409.15355's own figure for 32k tokens and a 50-token question on its machine. */
+/** 45 ms: the figure of arXiv 2409.15355 for 32k tokens and a question of 50 tokens, on its machine. */
 const PAPER_TTFT_MS = 45;
 
 export async function run({ quick, progress }: BenchOptions): Promise<BenchReport> {
@@ -25,7 +26,7 @@ export async function run({ quick, progress }: BenchOptions): Promise<BenchRepor
   requireGpu();
   const { engine, model, close } = await randomEngine({
     ...{ shape, weights: WEIGHTS, kvMemoryBytes: 0, gpu: 0, progress },
-    // A GPU is filled by longer steps than a CPU's.
+    // A GPU needs longer steps than a CPU to be busy.
     policy: { maxBatchTokens: 4096, ingestTokens: 4096 },
   });
   try {
@@ -60,7 +61,7 @@ export async function run({ quick, progress }: BenchOptions): Promise<BenchRepor
         fullPrefillTtftMs: median(full),
         coldBlocksTtftMs: coldMs,
         decodeStepMs: median(gaps),
-        // What one decode step has to read: keys and values of the context; its weights come on top.
+        // One decode step must read the keys and values of the context. The weights come on top.
         decodeKvBytes: (cachedTokens + QUESTION_TOKENS) * layers * 2 * kvHeads * headDim * 2,
         paperCachedTtftMs: PAPER_TTFT_MS,
       },

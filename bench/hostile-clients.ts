@@ -1,6 +1,6 @@
 /**
- * The clients of `hostile`, each in a thread of its own: goes at a server until it is told to stop.
- * Knows what hurts a server; `hostile.ts` measures what others feel of it.
+ * The clients of `hostile`. Each runs in a thread of its own and attacks a server until it is told to stop.
+ * Knows what hurts a server; `hostile.ts` measures how much others feel of it.
  */
 import { once } from 'node:events';
 import { connect } from 'node:net';
@@ -12,7 +12,7 @@ export interface HostileTask {
   client: HostileClient;
 }
 
-/** What each client did: answers by status, `gone` where it left before there was one. */
+/** Counts of a client's answers by status. `gone`: it left before there was an answer. */
 export type Answers = Record<string, number>;
 
 const SENTENCE = 'The lighthouse keeper counted seventeen ships before dawn. ';
@@ -21,7 +21,7 @@ const HUGE = [2 ** 20, 2 ** 31, 2 ** 53, 1e308, -(2 ** 53), 136_909_161_881, 0.5
 
 const filled = (bytes: number) => SENTENCE.repeat(Math.ceil(bytes / SENTENCE.length)).slice(0, bytes);
 
-/** Makes a value when it is first asked for: a client that makes bodies all the time sends few. */
+/** Makes a value at its first use: a client that makes bodies all the time sends only a few. */
 function madeOnce<T>(make: () => T): () => T {
   let made: T | undefined;
   return () => {
@@ -42,19 +42,19 @@ const largeBodies = madeOnce(() => [
   '['.repeat(8 * MiB - 1),
 ]);
 
-/** Sends requests as the turn says; resolves with the status, or `gone`. */
+/** Sends the requests of one turn. Resolves with the status, or with `gone`. */
 type Turn = (turn: number, send: Sender) => Promise<string>;
 
 interface Sender {
   post(path: string, body: object | string, apiKey?: string): Promise<string>;
   get(path: string, apiKey?: string): Promise<string>;
-  /** Sends a request and goes when the last byte is out. */
+  /** Sends a request and leaves when the last byte is out. */
   leave(path: string, body: string): Promise<string>;
-  /** Sends a request, reads nothing of the answer for a while, then goes. */
+  /** Sends a request, reads nothing of the answer for a while, then leaves. */
   stare(path: string, body: string, ms: number): Promise<string>;
 }
 
-/** By name: how many at once, and what each does in turn. */
+/** The clients by name: how many requests at once, and what each turn does. */
 export const HOSTILE = {
   hugeNumbers: {
     about: 'segmentation, max_tokens, n, top_k and seed up to 1e308',
@@ -76,7 +76,7 @@ export const HOSTILE = {
   segmentAndLeave: {
     about: 'texts of 2 MiB to /v1/segment, disconnected at once',
     atOnce: 16,
-    // A text of its own each time, so that nothing is remembered of it.
+    // A new text each time, so that the server has nothing of it in memory.
     turn: (turn, { leave }) => leave('/v1/segment', largeText().replace('0', String(turn))),
   },
   randomBearers: {
@@ -106,7 +106,7 @@ export const HOSTILE = {
     turn: (turn, { post }) => post('/v1/chat/completions', largeBodies()[turn % 3] as string),
   },
   slowReaders: {
-    about: 'long streams of which nothing is read',
+    about: 'long streams, read by nobody',
     atOnce: 8,
     turn: (turn, { stare }) =>
       stare(
@@ -151,7 +151,7 @@ function senderOf(url: string, ownKey: string): Sender {
       await new Promise<void>((resolve) => socket.write(text, () => resolve()));
       await then();
     } catch {
-      // The server has closed it: so be it.
+      // The server has closed the connection; that is fine.
     }
     socket.destroy();
     return 'gone';

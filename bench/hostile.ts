@@ -1,6 +1,7 @@
 /**
- * `hostile`: what a small chat request takes beside clients that mean harm, against alone. A real server in a process of
- * its own serves the demo model; each hostile client goes at it from a thread of this process, with an API key of its own.
+ * `hostile`: how long a small chat request takes beside clients that mean harm, compared with alone. A real server in a
+ * process of its own serves the demo model. Each hostile client attacks it from a thread of this process, with an API
+ * key of its own.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -18,7 +19,7 @@ const NEW_TOKENS = 8;
 const KEYS = { honest: 'honest-client', hostile: 'hostile-client' };
 /** Most that the median may grow beside any one hostile client. */
 const MOST_RATIO = 15;
-/** Nobody waits longer for a small answer than this. */
+/** Longest time that a small answer may take. */
 const MOST_P95_MS = 1000;
 const WARM_UP = 5;
 
@@ -119,12 +120,12 @@ async function several(ask: () => Promise<number>, count: number): Promise<Times
   return { median: median(times), p95: times[Math.ceil(times.length * 0.95) - 1] as number };
 }
 
-/** Runs `work` while a hostile client goes at the server. */
+/** Runs `work` while a hostile client attacks the server. */
 async function beside(client: HostileClient, url: string, work: () => Promise<Times>) {
   const file = fileURLToPath(new URL('./hostile-clients.js', import.meta.url));
   const task: HostileTask = { url, apiKey: KEYS.hostile, client };
   const worker = new Worker(file, { workerData: task });
-  // It has made its bodies and is at work.
+  // By now it has made its bodies and is at work.
   await pause(500);
   const times = await work();
   const told = once(worker, 'message') as Promise<[Answers]>;
@@ -133,7 +134,7 @@ async function beside(client: HostileClient, url: string, work: () => Promise<Ti
   return { times, answers };
 }
 
-/** Waits until the server is as fast as alone again: what a client left behind must not be laid at the next one's door. */
+/** Waits until the server is as fast as alone again: work that one client left must not count for the next one. */
 async function settled(ask: () => Promise<number>, aloneMs: number): Promise<void> {
   for (let turn = 0; turn < 200 && (await ask()) > 2 * aloneMs; turn += 1) await pause(50);
 }

@@ -1,7 +1,7 @@
 /**
- * `kernel`: single-query attention over 32k cached float16 tokens, against its floor: the larger of KV bytes over the
- * read bandwidth and operations over the multiply-add peak, both measured over the same memory in the same rounds.
- * The measuring is native (kernels/bench/attention_bench.cc); here it is built, run and judged.
+ * `kernel`: single-query attention over 32k cached float16 tokens, compared with its floor. The floor is the larger of
+ * two times: KV bytes over the read bandwidth, and operations over the multiply-add peak. Both are measured over the
+ * same memory in the same rounds. kernels/bench/attention_bench.cc measures; this file builds it, runs it and judges.
  */
 import { spawnSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
@@ -21,9 +21,9 @@ interface Measured {
   kvHeads: number;
   headDim: number;
   poolBytes: number;
-  /** Times thrown away because another process took a core meanwhile. */
+  /** Measurements thrown away because another process took a core meanwhile. */
   disturbed: number;
-  /** By way of reading; the best one counts. */
+  /** One list for each way of reading; the best way counts. */
   readBytesPerSecond: Record<string, number[]>;
   operationsPerSecond: number[];
   attention: { group: number; segments: 'blocks' | 'one'; seconds: number[] }[];
@@ -54,7 +54,7 @@ function report(measured: Measured, rounds: number): BenchReport {
   const { tokens, layers, kvHeads, headDim } = measured;
   const values = layers * tokens * kvHeads * headDim;
   const bytes = 2 * values * BYTES_PER_ELEMENT;
-  // Per round, the fastest way of reading: the ceiling is what the machine could do just then.
+  // The fastest way of reading in each round: the ceiling is what the machine could do at that time.
   const read = Array.from({ length: rounds }, (_, round) =>
     Math.max(...Object.values(measured.readBytesPerSecond).map((way) => way[round] as number)),
   );
@@ -66,7 +66,7 @@ function report(measured: Measured, rounds: number): BenchReport {
   const ratios: Record<string, number> = {};
   const checks: BenchReport['checks'] = [];
   for (const { group, segments, seconds } of measured.attention) {
-    // A multiply-add is two operations; each cached key and value takes one per query head.
+    // A multiply-add is two operations. Each cached key and value takes one multiply-add per query head.
     const operations = 2 * 2 * values * group;
     const name = segments === 'blocks' ? `group ${group}` : `group ${group}, one segment`;
     const reached = median(

@@ -13,8 +13,8 @@ interface BenchModule {
 /** Each name is a file of this folder. */
 const BENCHES: Record<string, string> = {
   cuda: 'on a GPU: cached documents against full prefill, and decode, at the shape of Llama-3.1-8B',
-  hostile: 'a small chat request beside clients that mean harm, against alone',
-  kernel: 'single-query attention against what memory and multiply-adds allow',
+  hostile: 'a small chat request beside clients that mean harm, compared with alone',
+  kernel: 'single-query attention, compared with what memory and multiply-adds allow',
   overhead: 'decode time outside ONNX Runtime, and the HTTP thread under load',
   repair: 'time to first token against the share of cached tokens that is computed again',
   sampling: 'a draw over a vocabulary of 152k against sorting it, and steps of 32 sampled requests against greedy ones',

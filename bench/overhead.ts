@@ -1,6 +1,6 @@
 /**
- * `overhead`: what a decode step costs outside ONNX Runtime's run call, and how late the HTTP thread's event loop runs
- * while the engine is saturated: a real server in this process, streaming clients in another.
+ * `overhead`: the time of a decode step outside ONNX Runtime's run call, and the delay of the HTTP thread's event loop
+ * while the engine is saturated. The real server runs in this process, streaming clients in another.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -19,7 +19,7 @@ const WEIGHTS = 'int8';
 const STREAMS = 16;
 const OUTSIDE = 0.03;
 const DELAY_MS = 20;
-/** Period of the timer that watches the event loop; its own wait is taken off. */
+/** Period of the timer that watches the event loop. The period itself is subtracted. */
 const RESOLUTION_MS = 1;
 
 export async function run({ quick, progress }: BenchOptions): Promise<BenchReport> {
@@ -63,12 +63,12 @@ interface Steps {
   stepMs: number;
 }
 
-/** Between two looks, while the engine never idles: wall time against the time inside the run call. */
+/** Compares wall time with the time inside the run call, between two looks. The engine must not idle between them. */
 function compare(before: EngineStatistics, after: EngineStatistics, wallMs: number): Steps {
   return { outside: 1 - (after.runMs - before.runMs) / wallMs, stepMs: wallMs / (after.steps - before.steps) };
 }
 
-/** One answer, from its second token on. The worker counts a step before it tells of its token. */
+/** One answer, from its second token on. The worker counts a step before it sends the token. */
 async function decodeAlone(engine: Engine, round: number, tokens: number): Promise<Steps> {
   const plan = {
     attention: 'block' as const,

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PACKAGE_DIR } from '../src/config.js';
 
-/** The project's documentation, over and over until it has so many UTF-16 units. */
+/** The project's documentation, repeated up to this many UTF-16 units. */
 export function proseOf(characters: number): string {
   const directory = join(PACKAGE_DIR, 'docs');
   const files = readdirSync(directory, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.md'));

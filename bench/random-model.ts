@@ -1,7 +1,7 @@
 /**
- * A checkpoint with random weights in a published model's shape, imported: what benches of the engine run on. Kept in the
- * temporary folder between runs, since writing a gigabyte takes longer than most benches.
- * Knows where the files are; what is measured on them is each bench's.
+ * A checkpoint with random weights in a published model's shape, and its import. Benches of the engine run on it. It
+ * stays in the temporary folder between runs: to write a gigabyte takes longer than most benches.
+ * Knows where the files are. Each bench knows what it measures.
  */
 import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -24,19 +24,19 @@ const DIRECTORY = join(tmpdir(), 'blockstitch-bench');
 /** The import cache that goes with the checkpoints. */
 export const IMPORT_CACHE = join(DIRECTORY, 'imports');
 
-/** Threads as a server would take them. */
+/** Threads, as many as a server would take. */
 export const THREADS = loadConfig().threads || usableCpus();
 
-/** What every bench asks for: tokens to the end, whatever they say. */
+/** Sampling of every bench: tokens up to the limit, whatever they say. */
 export const SAMPLING: SamplingParams = { ...GREEDY, ignoreEos: true };
 
-/** @returns the checkpoint's folder; it is written when it is not there yet */
+/** @returns the checkpoint's folder; writes it if it is not there yet */
 export async function randomCheckpoint(
   shape: keyof typeof RANDOM_SHAPES,
   progress: (line: string) => void,
 ): Promise<string> {
   const directory = join(DIRECTORY, shape);
-  // The weights come last and by a rename: where they are, the rest is.
+  // The weights come last, by a rename. If they are there, the rest is there.
   if (!existsSync(join(directory, 'model.safetensors'))) {
     progress(`writing a random ${shape} to ${directory}`);
     await writeRandomCheckpoint(directory, shape);
@@ -95,7 +95,7 @@ export async function randomEngine(options: {
   };
 }
 
-/** Token ids that look like none in particular; the same seed gives the same. */
+/** Random token ids. The same seed gives the same ids. */
 export function randomTokens(seed: number, length: number, vocabSize: number): Int32Array {
   let state = (seed * 2654435761) | 1;
   return Int32Array.from({ length }, () => {
@@ -117,7 +117,7 @@ export function documentBlocks(seed: number, tokens: number, vocabSize: number):
   return blocks;
 }
 
-/** Runs one request to its end. @returns its events with the time of each, in milliseconds from submission */
+/** Runs one request to its end. @returns its events and their times, in milliseconds from submission */
 export async function timed(
   engine: Engine,
   plan: PromptPlan,

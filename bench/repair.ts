@@ -1,6 +1,7 @@
 /**
- * `repair`: time to first token against the share that is computed again, beside full prefill and plain stitching, over
- * cached blocks of a checkpoint with random weights. All points of one run, in turns, through the engine.
+ * `repair`: time to first token by the share of cached tokens that is computed again, beside full prefill and plain
+ * stitching. The cached blocks are those of a checkpoint with random weights. All points are measured in one run, in
+ * turns, through the engine.
  */
 import type { Engine } from '../src/engine/engine.js';
 import { REPAIR_CHOICES, type RepairOptions } from '../src/engine/engine.js';
@@ -13,7 +14,7 @@ const WEIGHTS = 'int8';
 const BLOCK_TOKENS = 256;
 const FINAL_TOKENS = 32;
 const SHARES = [0.05, 0.15, 0.3, 0.5];
-/** Share at which a quarter of full prefill's time, or less, is asked for. */
+/** The share that must take a quarter of full prefill's time, or less. */
 const JUDGED_SHARE = 0.15;
 
 interface Point {

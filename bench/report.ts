@@ -1,4 +1,4 @@
-/** The shape in which every bench reports: machine, config, medians, ratios taken in one run, and what it had to reach. */
+/** The report of every bench: machine, config, medians, ratios of one run, and the goals. */
 import { cpus, totalmem } from 'node:os';
 
 export interface BenchMachine {
@@ -42,7 +42,7 @@ export function describeMachine(): BenchMachine {
   };
 }
 
-/** Median of a non-empty list; the mean of the middle two where the count is even. */
+/** Median of a non-empty list; the mean of the middle two if the count is even. */
 export function median(values: readonly number[]): number {
   if (values.length === 0) throw new TypeError('median of an empty list');
   const sorted = [...values].sort((a, b) => a - b);

@@ -1,6 +1,7 @@
 /**
- * `segment`: how long 32k tokens of text take on one core, for every segmenter, in MB/s and as a ratio to the recursive
- * separators. Text threads are limited to one, the network runs on one thread. The text is the project's own prose.
+ * `segment`: how long each segmenter takes to cut 32k tokens of text on one core, in MB/s and as a ratio to the
+ * recursive separators. There is one text thread, and the network runs on one thread. The text is the project's own
+ * prose.
  */
 import { loadConfig } from '../src/config.js';
 import { createSegmenter } from '../src/segment/create-segmenter.js';
@@ -28,12 +29,12 @@ export async function run({ quick, progress }: BenchOptions): Promise<BenchRepor
       const segmenter = await createSegmenter(name, { textService, modelDir: config.segmenterDir });
       const times: number[] = [];
       for (let round = 0; round < (quick ? 4 : 12); round += 1) {
-        // Another text each time: a thread keeps what it knows of the last one.
+        // A new text each time: a thread remembers the last one.
         const asked = `${text.slice(0, -8)}${String(round).padStart(8)}`;
         const start = performance.now();
         const segments = await segmenter.segment(asked, { targetTokens: 200 });
         const took = performance.now() - start;
-        // The first rounds load the network and warm the compiler.
+        // The first rounds load the network and warm up the compiler.
         if (round > 1) times.push(took);
         if (name === 'semantic') blocks = segments.length;
       }

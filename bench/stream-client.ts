@@ -1,6 +1,6 @@
 /**
- * The clients of `overhead`, in a process of their own: keeps COUNT streamed completions going until it is told to stop
- * by the end of its standard input. `node stream-client.js URL MODEL COUNT MAX_TOKENS`
+ * The clients of `overhead`, in a process of their own: keeps COUNT streamed completions going until its standard input
+ * ends. `node stream-client.js URL MODEL COUNT MAX_TOKENS`
  */
 const [url, model, count, maxTokens] = process.argv.slice(2) as [string, string, string, string];
 let stopping = false;

@@ -1,7 +1,8 @@
 /**
- * `text`: the way of a new document from its text to blocks that the engine takes (cut by the trained segmenter, ids
- * made, framed by the chat template). Counts the ids that are made of a document of 2 MiB, and compares the time for one
- * of 32k tokens with that of cutting it and tokenizing it once. One text thread; the text is the project's own prose.
+ * `text`: the way of a new document from its text to blocks that the engine takes: the trained segmenter cuts it, the
+ * tokenizer makes ids, the chat template frames it. Counts the ids that are made for a document of 2 MiB. Compares the
+ * time for a document of 32k tokens with the time to cut it and to tokenize it once. There is one text thread; the text
+ * is the project's own prose.
  */
 import { loadConfig } from '../src/config.js';
 import { createSegmentation } from '../src/documents/segmentation.js';
@@ -65,7 +66,7 @@ export async function run({ quick, progress }: BenchOptions): Promise<BenchRepor
   }
 }
 
-/** Runs the worker's function in this thread, where every tokenizer's work can be counted. */
+/** Runs the worker's function in this thread, where the work of every tokenizer can be counted. */
 async function countWork(textService: TextService, modelDir: string, text: string) {
   const { encode, count } = Tokenizer.prototype;
   let made = 0;
@@ -88,7 +89,7 @@ async function countWork(textService: TextService, modelDir: string, text: strin
   return { made, counted, characters: text.length, inText: textService.tokenizer.count(text) };
 }
 
-/** Medians in milliseconds; each round has texts that nothing remembers, of equal length. */
+/** Medians in milliseconds. Each round has new texts of equal length. */
 async function measure(
   textService: TextService,
   text: string,
@@ -125,7 +126,7 @@ async function measure(
   return medians;
 }
 
-/** Prose of about so many tokens of this tokenizer. */
+/** Prose of about this many tokens. */
 async function textOf(tokens: number, textService: TextService): Promise<string> {
   const sample = proseOf(2 ** 16);
   const each = sample.length / textService.tokenizer.count(sample);

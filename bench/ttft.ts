@@ -1,6 +1,6 @@
 /**
- * `ttft`: time to first token with cached documents against full prefill of the same tokens, and how it grows with the
- * cached length; beside it, decode at that depth. All through the engine, in turns, in one run.
+ * `ttft`: time to first token with cached documents, compared with full prefill of the same tokens; its growth with the
+ * cached length; and decode at that depth. All of it goes through the engine, in turns, in one run.
  */
 import type { PromptPlan } from '../src/prompt/prompt-plan.js';
 import { documentBlocks, randomEngine, randomTokens, THREADS, timed, tokenTimes } from './random-model.js';
@@ -43,7 +43,7 @@ export async function run({ quick, progress }: BenchOptions): Promise<BenchRepor
     const shallowStepsMs: number[] = [];
     for (let round = 0; round < Math.max(cachedRounds, fullRounds); round++) {
       if (round < cachedRounds) {
-        // Every other question finds its documents in another order than the one they were first seen in.
+        // Every other question has its documents in reverse order.
         const order = round % 2 === 0 ? 1 : -1;
         cached.push(await firstToken(prompt(longTokens, 1 + round, order)));
         short.push(await firstToken(prompt(SHORT_TOKENS, 1 + round, order)));
@@ -63,7 +63,7 @@ export async function run({ quick, progress }: BenchOptions): Promise<BenchRepor
     await close();
   }
 
-  /** Mean milliseconds between the tokens of one answer, the first left out: its step was the prefill. */
+  /** Mean milliseconds between the tokens of one answer, without the first: its step was the prefill. */
   async function decodeStepMs(plan: PromptPlan): Promise<number> {
     const times = tokenTimes(await timed(engine, plan, { maxTokens: DECODE_TOKENS }));
     return ((times.at(-1) as number) - (times[0] as number)) / (times.length - 1);
@@ -119,7 +119,7 @@ function report(measured: Measured, quick: boolean): BenchReport {
       'decode step at depth / empty': stepMs / shallowStepMs,
     },
     checks: [
-      // Prefill's attention grows with the square of the length: the claim is for the full size only.
+      // Prefill's attention grows with the square of the length, so the claim holds for the full size only.
       ...(quick ? [] : [{ claim: 'full prefill / cached TTFT >= 60', value: gain, holds: gain >= 60 }]),
       { claim: `cached TTFT at ${longTokens} / at ${SHORT_TOKENS} <= 3`, value: growth, holds: growth <= 3 },
     ],

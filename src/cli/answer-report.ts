@@ -21,7 +21,7 @@ export function blockLines({ report }: ChatResult, terminal: Terminal): string {
     .join('\n');
 }
 
-/** Document blocks found cached, of all document blocks. */
+/** How many of the document blocks were found cached. */
 export function documentHits({ report }: ChatResult): { hits: number; blocks: number } {
   const documents = report.blocks.filter(({ kind }) => kind === 'document');
   return { hits: documents.filter(({ origin }) => origin !== 'computed').length, blocks: documents.length };

@@ -1,4 +1,4 @@
-/** A small client of the server's own API for `ask` and `demo`: one streamed chat, timed at this end. */
+/** A small client of the server's own API for `ask` and `demo`: one streamed chat, with times measured here. */
 import type { RepairChoice } from '../engine/engine.js';
 import { BlockstitchError, ERRORS, type ErrorCode } from '../errors.js';
 import type { Report, Usage } from '../server/schemas/usage-schema.js';

@@ -1,7 +1,7 @@
 /**
- * Downloads a checkpoint from a Hugging Face hub into a directory: what the server reads and nothing else, resumable.
- * Each file is checked by size and hash (SHA-256 of large files, git's own hash of the others), also one that is there
- * already. Knows the hub; src/model knows what the files mean.
+ * Downloads a checkpoint from a Hugging Face hub into a directory: the files that the server reads and no others. An
+ * interrupted download goes on. Each file is checked by size and hash (SHA-256 of large files, git's own hash of the
+ * others), also a file that is there already. Knows the hub; src/model knows what the files mean.
  */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
@@ -28,7 +28,7 @@ export interface DownloadProgress {
 
 export interface DownloadResult {
   files: string[];
-  /** Bytes fetched now; what an earlier, interrupted download had fetched is not counted. */
+  /** Bytes that this download fetched. Bytes of an earlier, interrupted download do not count. */
   fetchedBytes: number;
 }
 
@@ -39,7 +39,7 @@ const ATTEMPTS = 5;
 const FIRST_WAIT_MS = 500;
 
 /**
- * Downloads into `directory`; files that are complete are kept, partial ones (`.part`) are continued.
+ * Downloads into `directory`. Keeps complete files; goes on with partial ones (`.part`).
  *
  * @throws BlockstitchError `download_failed` with what the hub or the disk said
  */
@@ -123,7 +123,7 @@ async function fetchRest(
   const rest = bytes === 0 ? blob : blob.slice(bytes, file.size);
   const target = await open(part, 'a');
   try {
-    // Each piece is written before the next is asked for: what came before a cut is kept.
+    // Each piece is written before the next is read, so a break keeps all earlier pieces.
     for await (const piece of rest.stream()) {
       await target.write(piece);
       bytes += piece.byteLength;
@@ -135,7 +135,7 @@ async function fetchRest(
   if ((await sizeOf(part)) < file.size) throw new Error(`the connection broke off at ${bytes} of ${file.size} bytes`);
 }
 
-/** A file that is not what the hub announced is removed, so that the next try starts over. */
+/** Removes a file that is not what the hub announced, so that the next try starts over. */
 async function verify(source: HubSource, file: ListFileEntry, part: string): Promise<void> {
   const reason = await damage(file, part);
   if (reason === undefined) return;
@@ -153,7 +153,7 @@ async function damage(file: ListFileEntry, path: string): Promise<string | undef
     return actual === expected ? undefined : `its SHA-256 is ${actual}, not ${expected}`;
   }
   if (file.oid === undefined || !/^[0-9a-f]{40}$/.test(file.oid)) return undefined;
-  // What git hashes: a header with the size, then the content.
+  // Git hashes a header with the size, then the content.
   const actual = await digest('sha1', `blob ${size}\0`, path);
   return actual === file.oid ? undefined : `its git hash is ${actual}, not ${file.oid}`;
 }

@@ -3,6 +3,9 @@
  * The command line: `blockstitch COMMAND`. Knows the commands by name; each is a file of commands/. A command loads its
  * code when it runs, so help comes at once.
  * Exit codes: 0 done, 1 failed, 2 wrong usage or settings.
+ *
+ * Words: command = one file of commands/; setting = a value of `settings.ts`, given by flag or environment; flag = an
+ * option of one command alone; terminal = what a command prints with; remedy = what the user can do about an error.
  */
 import { Command, CommanderError } from 'commander';
 import { BlockstitchError } from '../errors.js';

@@ -1,6 +1,7 @@
 /**
  * `blockstitch segment --batch`: JSONL {id, text, options} in, JSONL {id, boundaries, scores, tokens} out, in the same
- * order. Boundaries are UTF-16 offsets between blocks: one fewer than there are blocks. A row that cannot be cut gives {id, error}.
+ * order. Boundaries are UTF-16 offsets between blocks: one fewer than the blocks. A row that cannot be cut gives {id,
+ * error}.
  */
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';

@@ -4,7 +4,7 @@ import { type Config, loadConfig, SETTINGS, type SettingName, shownDefault } fro
 import { BlockstitchError } from '../errors.js';
 import type { Setting } from '../setting-kinds.js';
 
-/** Settings of the model and the engine: what every command that computes takes. */
+/** Settings of the model and the engine: every command that computes takes them. */
 export const MODEL_SETTINGS = [
   'model',
   'weights',
@@ -17,7 +17,7 @@ export const MODEL_SETTINGS = [
   'importCacheDir',
 ] as const satisfies readonly SettingName[];
 
-/** Adds a flag per setting that has one. */
+/** Adds a flag for each setting that has one. */
 export function addSettings(command: Command, names: readonly SettingName[]): Command {
   for (const name of names) {
     const setting: Setting = SETTINGS[name];
@@ -32,7 +32,7 @@ export function addSettings(command: Command, names: readonly SettingName[]): Co
 /**
  * The configuration from the options given, the environment and the defaults.
  *
- * @param overrides win over the command line: what a command fixes
+ * @param overrides values that the command fixes; they win over the command line
  * @throws BlockstitchError `config_invalid`
  */
 export function readSettings(command: Command, overrides: Parameters<typeof loadConfig>[0] = {}): Config {

@@ -1,5 +1,5 @@
 /**
- * What commands print with: colours, tables, and progress bars. A terminal gets colours and bars, a pipe does not.
+ * The commands' output: text with colours, tables and progress bars. A terminal gets colours and bars, a pipe does not.
  * Answers go to stdout, everything else to stderr, so that output can be piped.
  */
 import { SingleBar } from 'cli-progress';
@@ -10,11 +10,11 @@ export type Colour = keyof typeof CODES;
 
 export interface Terminal {
   colour(colour: Colour, text: string): string;
-  /** To stdout, with a line break. */
+  /** Prints to stdout, with a line break. */
   print(line?: string): void;
-  /** To stdout, as it is. */
+  /** Prints to stdout, as it is. */
   write(text: string): void;
-  /** To stderr: what is going on. */
+  /** Prints to stderr: what is going on. */
   note(line: string): void;
   /** A bar on stderr; silent if stderr is not a terminal. */
   progress(label: string): ProgressBar;

@@ -93,7 +93,7 @@ async function answer(
   terminal.print(terminal.colour('bold', summaryLine(result)));
 }
 
-/** A repair asked for, else the mode of --attention; the server's own for `auto`. */
+/** The repair if one is asked for, else the mode of --attention. `auto` leaves it to the server. */
 function attentionOf(flags: AskFlags, mode: Config['attention']): Pick<ChatQuestion, 'attention'> {
   if (flags.repair === undefined) return mode === 'auto' ? {} : { attention: mode };
   const share = numberFlag('--repair', flags.repair, 0, 1);

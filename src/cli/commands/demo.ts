@@ -1,6 +1,6 @@
 /**
- * `blockstitch demo`: the sample documents into a fresh store, then one question over them, cold, cached, and cached in
- * another order. Fails when the cached order misses a block or answers other than cold blocks in that order do.
+ * `blockstitch demo`: puts the sample documents into a fresh store and asks one question over them: cold, cached, and
+ * cached in another order. Fails if the other order misses a block, or if its answer differs from that of cold blocks.
  */
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -47,7 +47,7 @@ export function addDemo(program: Command): void {
       const back = [...forth].reverse();
       const ask = (documents: Sample['documents']) =>
         askServer(server.url, { question: sample.question, documents, maxTokens: NEW_TOKENS, temperature: 0 });
-      // One question over nothing: the first step of a process pays for what is set up once.
+      // One question without documents: the first step of a process pays for everything that is set up once.
       await askServer(server.url, { question: sample.question, documents: [], maxTokens: 1, temperature: 0 });
       const cold = await ask(forth);
       const cached = await ask(forth);

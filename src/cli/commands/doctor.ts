@@ -1,4 +1,4 @@
-/** `blockstitch doctor`: checks what the server needs, one line each, and says how to get what is missing. */
+/** `blockstitch doctor`: checks everything that the server needs, one line each, and says how to get a missing part. */
 import { existsSync } from 'node:fs';
 import { access, constants, mkdir, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ import { openTerminal } from '../terminal.js';
 
 interface Check {
   name: string;
-  /** @returns what was found; throws an Error that says what is wrong and what to do */
+  /** @returns what was found. @throws Error that says what is wrong and what to do */
   run(config: Config): Promise<string>;
 }
 
