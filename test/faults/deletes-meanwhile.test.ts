@@ -4,6 +4,7 @@
  */
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import type { BlockCache } from '../../src/cache/block-cache.js';
 import { type DemoServer, startDemoServer } from '../support/demo-server.js';
 import { type RedisProxy, startRedisProxy } from '../support/redis-proxy.js';
 import { startRedis, type TestRedis } from '../support/redis-server.js';
@@ -150,11 +151,28 @@ test.each(['one block', 'every block'])('of %s while it is loaded, and its value
   await inNoTier(gone);
 });
 
-test('while it is loaded by one and computed by another that gave up waiting', async () => {
+test('while the load that a request gave up is still under way: its value comes after the delete began', async () => {
   const { text, hashes, expected } = await prepared(20);
   expect((await call('DELETE', '/v1/cache?tiers=pool,host')).status).toBe(200);
   proxy.hold('answers');
-  // The first is answered although nothing comes from the store: it computes, and its save waits.
+  // Answered although nothing comes from the store: the request computes.
+  expect(logprobs(await ask(text))).toEqual(expected);
+  await proxy.held('answers', 20_000);
+  const deleting = dropped();
+  // The values come when the tiers of this process are empty already, and the store is not.
+  const cache = server.services.cache as BlockCache;
+  await expect.poll(() => hashes.flatMap((hash) => cache.nearTiers(hash)), { timeout: 60_000 }).toEqual([]);
+  proxy.release('answers');
+  await deleting;
+  await inNoTier(hashes);
+  await settled();
+  await inNoTier(hashes);
+});
+
+test('while one loads it and another computes it: what comes of either later is gone too', async () => {
+  const { text, hashes, expected } = await prepared(20);
+  expect((await call('DELETE', '/v1/cache?tiers=pool,host')).status).toBe(200);
+  proxy.hold('answers');
   expect(logprobs(await ask(text))).toEqual(expected);
   const deleting = dropped();
   const again = ask(text);
