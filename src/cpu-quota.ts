@@ -1,12 +1,12 @@
 /**
- * CPUs that this process may use: what the scheduler's affinity allows, cut to the quota of its control groups.
+ * CPUs that this process may use: the CPUs of its affinity, cut to the quota of its control groups.
  * Node 20 does not read a container's CPU quota. Knows the files of cgroup v1 and v2; callers choose their own threads.
  */
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 
-/** Reads a file of the process or of a control group; undefined where there is none. */
+/** Reads a file of the process or of a control group; undefined if there is none. */
 export type ReadText = (path: string) => string | undefined;
 
 /** @returns whole CPUs, 1 or more */
@@ -18,7 +18,7 @@ export function usableCpus(read: ReadText = readText, affinity: number = availab
 /**
  * The smallest CPU quota from the process's own control group up to the root.
  *
- * @returns CPUs, a fraction where the quota is one; undefined where there is no quota or it cannot be read
+ * @returns CPUs, a fraction if the quota is one; undefined if there is no quota or it cannot be read
  * Linux: Documentation/admin-guide/cgroup-v2.rst (cpu.max), scheduler/sched-bwc.rst (cpu.cfs_quota_us).
  */
 export function cpuQuota(read: ReadText): number | undefined {
@@ -83,7 +83,7 @@ function unescapePath(path: string): string {
 /** The group's own folder, then each above it up to the mount point. */
 function foldersUpwards(mount: Mount, path: string): string[] {
   const inside = path === mount.root || path.startsWith(mount.root === '/' ? '/' : `${mount.root}/`);
-  // A group outside the mount cannot be seen; the mount point is then the nearest that can.
+  // A group outside the mount cannot be seen. The mount point is then the nearest visible one.
   const names = inside ? path.slice(mount.root === '/' ? 0 : mount.root.length).split('/') : [];
   const parts = names.filter((name) => name !== '' && name !== '..');
   return Array.from({ length: parts.length + 1 }, (_, up) => join(mount.point, ...parts.slice(0, parts.length - up)));

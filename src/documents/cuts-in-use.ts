@@ -89,7 +89,7 @@ export class CutsInUse {
     while (this.#work.size > 0) await Promise.all(this.#work);
   }
 
-  /** @returns false where the record could not be written */
+  /** @returns false if the record could not be written */
   async #name(scope: CacheScope, record: DocumentRecord, keys: readonly BlockKey[]): Promise<boolean> {
     const { registry, orders, cache } = this.#parts;
     const order = orderKey(scope, record.id);

@@ -106,7 +106,7 @@ export async function registered(
   throw new BlockstitchError('document_not_found', { id }, { param });
 }
 
-/** Results in the order of the items, of which `atOnce` are worked on at the same time. */
+/** Works on `atOnce` items at the same time. @returns results in the order of the items */
 async function* inOrder<Item, Result>(
   items: readonly Item[],
   work: (item: Item, index: number) => Promise<Result>,

@@ -1,4 +1,4 @@
-/** What the files of this room stand on: the rooms below, each by what is used of it. */
+/** The parts that the files of this room use from the rooms below. */
 import type { BlockCache } from '../cache/block-cache.js';
 import type { BlockKey, CacheScope } from '../cache/tiers.js';
 import type { Config } from '../config.js';

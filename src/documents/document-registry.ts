@@ -1,6 +1,6 @@
 /**
  * Documents by scope and id: records on a shelf, each under a checksum, listed in pages.
- * Knows records and what is wrong with one; where they are kept is the shelf's, what stands in them is others'.
+ * Knows records and the damage of one. The shelf knows where they are kept; `document-record.ts` knows what they hold.
  */
 import { tenantTag } from '../cache/block-key.js';
 import type { BlockKey, CacheScope } from '../cache/tiers.js';
@@ -73,7 +73,7 @@ export class DocumentRegistry {
 
   /**
    * Writes a record over what was found. Durable when it resolves.
-   * @returns what is there now; undefined where another writer was faster, and nothing is written then
+   * @returns what is there now; undefined if another writer was faster, and nothing is written then
    * @throws BlockstitchError `store_failed`
    */
   async replace(scope: CacheScope, record: DocumentRecord, over: Found): Promise<FoundRecord | undefined> {
@@ -83,7 +83,7 @@ export class DocumentRegistry {
     return written ? { state: 'found', head: headOf(bytes), record } : undefined;
   }
 
-  /** @returns false where another writer was faster @throws BlockstitchError `store_failed` */
+  /** @returns false if another writer was faster @throws BlockstitchError `store_failed` */
   async remove(scope: CacheScope, id: string, found: Found): Promise<boolean> {
     return asked(() => this.#shelf.remove(shelfName(scope), id, found.head));
   }

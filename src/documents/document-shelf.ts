@@ -1,6 +1,6 @@
 /**
  * Where records are kept: bytes under (tenant, id), listed in the order of their ids.
- * A shelf knows bytes and names. What the bytes say is `document-record.ts`'s; which store it is, the shelf's alone.
+ * A shelf knows bytes and names, and alone knows which store it is. `document-record.ts` knows what the bytes say.
  */
 import { createHash } from 'node:crypto';
 import { scopeDigest } from '../cache/block-key.js';
@@ -15,11 +15,11 @@ export type Head = Buffer | undefined;
 export interface DocumentShelf {
   get(tenant: string, id: string): Promise<Buffer | undefined>;
   /**
-   * Writes a value where the shelf still has what the writer has read. Durable when it resolves.
-   * @returns false where another writer was faster; nothing is written then
+   * Writes a value if the shelf still has the state that the writer has read. Durable when it resolves.
+   * @returns false if another writer was faster; nothing is written then
    */
   put(tenant: string, id: string, value: Buffer, read: Head): Promise<boolean>;
-  /** Removes a value where the shelf still has what the writer has read. @returns false where another was faster */
+  /** Removes a value if the shelf still has the state that the writer has read. @returns false if another was faster */
   remove(tenant: string, id: string, read: Head): Promise<boolean>;
   /** At most `limit` ids in their order, those after `after`. */
   listIds(tenant: string, after: string | undefined, limit: number): Promise<string[]>;

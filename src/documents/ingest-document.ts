@@ -1,6 +1,6 @@
 /**
- * Ingesting one document: cut, prefill, store, register, in this order, so that what is registered is cached.
- * A failure leaves no block that only this ingestion stored. Knows the order; each step is another's.
+ * Ingests one document: cut, prefill, store, register, in this order. So a registered document is cached.
+ * A failure leaves no block that only this ingestion stored. Knows the order; other files do the steps.
  */
 import { createHash } from 'node:crypto';
 import { scopeDigest } from '../cache/block-key.js';

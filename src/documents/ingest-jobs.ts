@@ -1,7 +1,7 @@
 /**
- * Ingestions that run behind the client's back. A job is on the shelf before it is acknowledged, and open there until it
- * has ended: what a process leaves undone, by a drain or by any other end, the next one takes over, as do other servers
- * on the same store. Knows jobs, leases and time; how a document is ingested is `ingest-document.ts`'s.
+ * Ingestions in the background. A job is on the shelf before it is acknowledged, and it stays open there until it has
+ * ended. If a process leaves a job undone, by a drain or by any other end, the next process takes it over, or another
+ * server on the same store. Knows jobs, leases and time. `ingest-document.ts` knows how to ingest a document.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { CacheScope } from '../cache/tiers.js';
@@ -88,7 +88,7 @@ export class IngestJobs {
     return { ...state };
   }
 
-  /** @returns undefined where the tenant has no such job @throws BlockstitchError `store_failed` */
+  /** @returns undefined if the tenant has no such job @throws BlockstitchError `store_failed` */
   async get(tenant: string, id: string): Promise<JobState | undefined> {
     const record = await this.#find(tenant, id);
     return record && { ...record.state };
@@ -112,7 +112,7 @@ export class IngestJobs {
 
   /**
    * Yields the job's state now and after each change, until it has ended.
-   * @throws BlockstitchError `shutting_down` where another process goes on with it
+   * @throws BlockstitchError `shutting_down` if another process goes on with it
    */
   async *watch(tenant: string, id: string, signal: AbortSignal): AsyncGenerator<JobState> {
     let last: JobState | undefined;

@@ -42,7 +42,7 @@ export function sealJob(job: JobRecord): Buffer {
   return sealJson(job.state.id, job);
 }
 
-/** @returns undefined where the bytes are damaged */
+/** @returns undefined if the bytes are damaged */
 export function readJob(id: string, bytes: Buffer): JobRecord | undefined {
   const unsealed = unsealJson(id, bytes);
   return unsealed.ok && unsealed.sealed ? (unsealed.value as JobRecord) : undefined;

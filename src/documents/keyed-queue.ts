@@ -26,7 +26,7 @@ export class KeyedQueue {
   }
 }
 
-/** @throws the reason of the signal where that aborts first */
+/** @throws the reason of the signal if that aborts first */
 export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise;
   signal.throwIfAborted();

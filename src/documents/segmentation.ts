@@ -26,7 +26,7 @@ const SEGMENT_BYTES = 256;
 export type Segmentation = (text: string, options: SegmentOptions, context?: SegmentContext) => Promise<Segment[]>;
 
 /**
- * @param notice told in one line where the default segmenter is not the trained one for want of its files
+ * @param notice called with one line if the files of the trained segmenter are missing, so that it is not the default
  * @returns a function that cuts a text; it throws what Segmenter.segment throws, and `payload_too_large`
  */
 export function createSegmentation(

@@ -1,4 +1,4 @@
-/** So many at a time, first come first served. Knows nothing of what is done. */
+/** Lets a fixed number of callers work at a time, first come first served. Knows nothing about the work. */
 import { unlessAborted } from './keyed-queue.js';
 
 export class Slots {

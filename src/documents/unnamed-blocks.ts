@@ -6,7 +6,7 @@
 import type { BlockCache } from '../cache/block-cache.js';
 import type { BlockKey } from '../cache/tiers.js';
 
-/** One running ingestion. Call `end` whatever becomes of it. */
+/** One running ingestion. Call `end` in any case. */
 export interface Claim {
   /** A record names the blocks now: nobody drops them any more. */
   named(): void;
@@ -61,7 +61,7 @@ export class UnnamedBlocks {
     if (this.#left.size > 0) await this.#forget([...this.#left]);
   }
 
-  /** Drops blocks that no record names (any more); where the store refuses, later. */
+  /** Drops blocks that no record names (any more). If the store refuses, drops them later. */
   async #forget(keys: readonly BlockKey[]): Promise<void> {
     if (keys.length === 0) return;
     const { failure } = await this.#cache.forget({ keys });

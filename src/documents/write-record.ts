@@ -1,6 +1,7 @@
 /**
- * Writing records where others write, too: each change is made of what is there, and made again where another server
- * was faster. So every block that a record named is named by its successor, or dropped, or named nowhere because it is gone.
+ * Writes records while others write, too. Each change starts from the record that is there. If another server was
+ * faster, it starts again. So the next record names every block that the last one named, or the block is dropped, or it
+ * is gone already.
  */
 import type { BlockKey, CacheScope } from '../cache/tiers.js';
 import { BlockstitchError } from '../errors.js';

@@ -66,7 +66,7 @@ export class ChatRendering {
     return this.#learned;
   }
 
-  /** @returns undefined where the template does not show three documents in order */
+  /** @returns undefined if the template does not show three documents in order */
   #probe(title: string | undefined, native: boolean): DocumentFrame | undefined {
     const markers = new TemplateMarkers(this.#control);
     try {

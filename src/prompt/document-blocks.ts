@@ -17,7 +17,7 @@ import { cutControl } from './template-markers.js';
 export interface DocumentSegment {
   start: number;
   end: number;
-  /** Ids of exactly this text, where they are known already. */
+  /** Ids of exactly this text, if they are known already. */
   tokenIds?: Int32Array;
 }
 

@@ -58,7 +58,7 @@ export class TemplateMarkers {
   }
 }
 
-/** Matches, with no width, where a control token's spelling begins; undefined where there is none. */
+/** Matches, with no width, where a control token's spelling begins; undefined if there is none. */
 export function controlPattern(controlTokens: readonly string[]): RegExp | undefined {
   const spellings = controlTokens.filter((token) => token.length > 1).sort();
   if (spellings.length === 0) return undefined;
@@ -66,7 +66,7 @@ export function controlPattern(controlTokens: readonly string[]): RegExp | undef
   return new RegExp(`(?=${escaped.join('|')})`, 'g');
 }
 
-/** The text in pieces of which none holds a control token's spelling: each is cut behind its first character. */
+/** The text in pieces without the spelling of a control token: each spelling is cut after its first character. */
 export function cutControl(text: string, pattern: RegExp | undefined): string[] {
   const cuts = pattern ? Array.from(text.matchAll(pattern), (match) => match.index + 1) : [];
   if (cuts.length === 0) return [text];

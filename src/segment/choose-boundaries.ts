@@ -79,7 +79,7 @@ function nextBoundary(atoms: readonly CountedAtom[], first: number, limits: Segm
   return best;
 }
 
-/** Tokens from atom `first` to the end of the text, or undefined where that is more than `limit`. */
+/** Tokens from atom `first` to the end of the text, or undefined if that is more than `limit`. */
 function tokensWithin(atoms: readonly CountedAtom[], first: number, limit: number): number | undefined {
   let tokens = 0;
   for (let at = first; at < atoms.length; at += 1) {

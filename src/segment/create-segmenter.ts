@@ -17,7 +17,7 @@ import { SpanTokens } from './span-tokens.js';
 export interface SegmenterDependencies {
   /** Makes tokens and lends its threads. */
   textService: TextService;
-  /** Directory of the trained segmenter; empty where there is none. */
+  /** Directory of the trained segmenter; empty if there is none. */
   modelDir?: string;
   /** Directory of an ONNX sentence encoder for `embedding`; hashed n-grams where empty. */
   encoderDir?: string;
@@ -27,7 +27,7 @@ export interface SegmenterDependencies {
 const INLINE_CHARACTERS = 2048;
 const WORKER = workerFile('./segment-worker.js', import.meta.url);
 
-/** What `auto` means: the trained segmenter where its files are, else the structural one. */
+/** The meaning of `auto`: the trained segmenter if its files are there, else the structural one. */
 export function automaticName(modelDir = ''): 'semantic' | 'structural' {
   return modelDir !== '' && hasModel(modelDir) ? 'semantic' : 'structural';
 }

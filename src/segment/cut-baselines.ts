@@ -22,7 +22,7 @@ export const cutParagraphs: Cut = (tokens, { minTokens, maxTokens }) => {
 
 const SEPARATORS = ['\n\n', '\n', '. ', ' '];
 
-/** Splits at the first separator that helps, then at the next what is still too long, and merges up to the target. */
+/** Splits at the first separator that helps, splits long pieces at the next one, and merges up to the target. */
 export const cutRecursive: Cut = (tokens, { targetTokens, maxTokens }) => {
   const { text } = tokens;
   let pieces = tokens.counted(text === '' ? [] : [{ start: 0, end: text.length }]);

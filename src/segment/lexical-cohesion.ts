@@ -16,7 +16,7 @@ export interface UnitBags {
 
 /**
  * @param width units on each side
- * @returns cosine in 0..1 at the boundary behind each unit, 0 where a side is empty. [units]
+ * @returns cosine in 0..1 at the boundary behind each unit, 0 if a side is empty. [units]
  */
 export function slidingCohesion(bags: UnitBags, width: number): Float64Array {
   const { offsets, words, weights } = bags;

@@ -43,7 +43,7 @@ const SAMPLE_CHARACTERS = 4096;
 /** Strengths of longer texts are not kept. */
 const MOST_KEPT_CHARACTERS = 1 << 20;
 
-/** Strengths that a thread keeps of the last text: of which text, of which network, for whom. */
+/** Strengths that a thread keeps for the last text, with its text, its network and its tenant. */
 interface Kept<Strengths> {
   text: string;
   directory: string;

@@ -13,7 +13,7 @@ export interface Line {
   kind: LineKind;
 }
 
-/** A longer line is prose, whatever it looks like, so that no pattern runs over megabytes. */
+/** A longer line always counts as prose, so that no pattern runs over megabytes. */
 const LONGEST_MARKED_LINE = 4096;
 
 /** Lines that cover the text, in order; a code fence with all that it holds is one line. */

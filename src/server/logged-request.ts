@@ -19,7 +19,7 @@ export function withoutSecrets(url: string): string {
   );
 }
 
-/** The option for fastify: whatever was asked for, logging requests as above. */
+/** The logger option for fastify: as asked for, and requests are logged as above. */
 export function loggingRequests(option: LoggerOption): LoggerOption {
   if (option === false) return false;
   const own = option === true ? {} : option;

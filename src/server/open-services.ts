@@ -49,7 +49,7 @@ export interface OpenOptions {
   /** Told of stores that fail, values that are damaged and workers that end: the server goes on. */
   logger?: ServiceLogger;
   onProgress?: (progress: StartProgress) => void;
-  /** Told, in one line each, of what is unusual but harmless. */
+  /** Called with one line for each unusual but harmless event. */
   onNotice?: (line: string) => void;
 }
 
@@ -141,7 +141,7 @@ export async function openServices(
       logger: logger ?? { info: () => undefined, warn: () => undefined },
       onBlock: ({ origin }) => metrics.ingested(origin),
     });
-    // First of all at the end: whatever is still written behind the back of requests.
+    // At the end this comes first: it waits for the writes that still run in the background.
     closers.push(() => documents.settle());
     return {
       config,

@@ -4,7 +4,7 @@ import { buildApp } from './app.js';
 import { Lifecycle } from './lifecycle.js';
 import { ServerMetrics } from './metrics/server-metrics.js';
 
-/** @returns JSON text with a final line break; the same for the same routes, whatever the environment */
+/** @returns JSON text with a final line break; the same routes give the same text in any environment */
 export async function renderOpenApi(): Promise<string> {
   const app = await buildApp({
     config: loadConfig({}, {}),

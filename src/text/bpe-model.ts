@@ -10,7 +10,7 @@ import { MergeTable } from './merge-table.js';
 import type { BpeDefinition } from './tokenizer-file.js';
 
 /**
- * Words whose ids are kept. A plain map that is emptied when full, not lru-cache: this is the innermost loop, and
+ * Words with their ids. A plain map that is emptied when full, not lru-cache: this is the innermost loop, and
  * keeping the order of use makes each look-up half as dear again (5% of the time to tokenize prose).
  */
 const CACHED_WORDS = 50_000;
@@ -18,7 +18,7 @@ const CACHED_WORD_CHARACTERS = 32;
 /** V8 keeps the whole parent text alive behind a slice of this length or longer. */
 const SLICE_CHARACTERS = 13;
 
-/** Marks a character that has no token: it becomes the unknown token, where the model has one. */
+/** Marks a character that has no token: it becomes the unknown token, if the model has one. */
 const UNKNOWN = -1;
 
 export class BpeModel {

@@ -8,7 +8,7 @@ export const BYTE_CHARACTERS: readonly string[] = makeAlphabet();
 
 const BYTES = new Map(BYTE_CHARACTERS.map((character, byte) => [character, byte]));
 
-/** Bytes of a token, or undefined where a character is outside the alphabet (as in some added tokens). */
+/** Bytes of a token, or undefined if a character is outside the alphabet (as in some added tokens). */
 export function bytesOfToken(token: string): Uint8Array | undefined {
   const bytes = new Uint8Array(token.length);
   for (let index = 0; index < token.length; index += 1) {

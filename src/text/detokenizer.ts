@@ -45,7 +45,7 @@ export class Detokenizer {
     return this.#take(true);
   }
 
-  /** Decodes what is complete; with `all` also what never will be. */
+  /** Decodes complete characters; with `all` also the bytes that will never become one. */
   #take(all: boolean): string {
     const bytes = this.#held;
     let text = '';

@@ -44,11 +44,11 @@ export interface TextService {
   readonly checkpointDir: string;
   /** Synchronous access, for short texts and for ids. */
   readonly tokenizer: Tokenizer;
-  /** The checkpoint's chat template (Jinja), where it has one. */
+  /** The checkpoint's chat template (Jinja), if it has one. */
   readonly chatTemplate: string | undefined;
-  /** tokenizer_config.json; empty where there is none. */
+  /** tokenizer_config.json; empty if there is none. */
   readonly config: JsonObject;
-  /** Tokens whose id is not below `vocabSize`, ascending: a text that spells one is refused. */
+  /** Tokens with an id of `vocabSize` or more, ascending. A text that spells one is refused. */
   readonly outside: readonly OutsideToken[];
   /** Ids from here on are refused: the model's rows, or the tokenizer's ids where those are fewer. */
   readonly idLimit: number;

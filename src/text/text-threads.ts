@@ -25,7 +25,7 @@ export class QueuePlace {
     return this.#isLeft;
   }
 
-  /** For TextThreads. @returns false where the request has its place already */
+  /** For TextThreads. @returns false if the request has its place already */
   take(onLeave: () => void): boolean {
     if (this.#onLeave) return false;
     this.#onLeave = onLeave;

@@ -38,7 +38,7 @@ export interface TokenizerDefinition {
   normalizer: JsonObject | undefined;
   preTokenizer: JsonObject | undefined;
   decoder: JsonObject | undefined;
-  /** tokenizer_config.json as it is; empty where the file is missing. */
+  /** tokenizer_config.json as it is; empty if the file is missing. */
   config: JsonObject;
   /** chat_template.jinja, else `chat_template` of tokenizer_config.json (the one named `default` of several). */
   chatTemplate: string | undefined;

@@ -1,4 +1,4 @@
-/** The wire's names of how texts are cut to the segmenter's. */
+/** Translates the wire's segmentation options to the segmenter's. */
 import type { SegmentOptions } from '../../segment/segmenter.js';
 import type { SegmentationBody } from '../schemas/sampling-schema.js';
 

@@ -1,5 +1,5 @@
 /**
- * Asks for an API key if the server has any, and says whose request it is: each key is a tenant of its own.
+ * Asks for an API key if the server has any, and sets the request's tenant: each key is a tenant of its own.
  * Keys are compared by digest, in constant time, and never logged. Guessing is slow: after too many wrong keys, an address
  * does not learn for a minute whether a key is right. Knows the Authorization header; every key may call every route.
  */

@@ -87,7 +87,7 @@ export function answerFrameworkError(thrown: FastifyError, request: FastifyReque
   request.log.info({ code: thrown.code }, reason);
 }
 
-/** Answers what is not a request: malformed HTTP, headers that are too long or too slow. */
+/** Answers bytes that are not a request: malformed HTTP, headers that are too long or too slow. */
 export function answerBrokenHttp(error: NodeJS.ErrnoException, socket: Socket): void {
   if (!socket.writable || error.code === 'ECONNRESET') {
     socket.destroy();
@@ -137,7 +137,7 @@ function rememberRoute(routes: Map<string, RoutePattern>, { url, method }: Route
  */
 const USUAL: readonly ErrorCode[] = ['client_closed', 'not_ready', 'shutting_down', 'document_damaged'];
 
-/** One line per error; what is usual is no warning. */
+/** One line per error. Usual errors are not warnings. */
 export function logError(error: BlockstitchError, thrown: unknown, request: FastifyRequest): void {
   if (USUAL.includes(error.code)) request.log.info({ code: error.code }, error.message);
   else if (error.status >= 500 && !error.retryable) request.log.error({ err: thrown, code: error.code }, error.message);

@@ -35,7 +35,7 @@ export const jsonBody = fp(
 type Piece = <Result>(work: () => Result) => Result | Promise<Result>;
 
 /**
- * In pieces, of which the longest (JSON.parse) takes a millisecond per megabyte or so.
+ * Works in pieces. The longest piece (JSON.parse) takes about a millisecond per megabyte.
  *
  * @throws BlockstitchError `invalid_utf8`, `invalid_json`, `payload_too_large`, `text_not_encodable`
  */

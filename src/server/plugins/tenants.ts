@@ -1,5 +1,5 @@
 /**
- * With whom a request shares what is cached: `request.scope`, its tenant and its salt.
+ * Sets `request.scope`, a request's tenant and salt. Requests of one scope share cached blocks.
  * The salt comes from the body (`cache_salt`) or the header (`x-cache-salt`). It is a secret: it goes to no log and to no
  * URL that this server makes, and only its digest goes further than this file.
  * Knows the places of salts; api-keys.ts knows the tenant.
@@ -21,7 +21,7 @@ declare module 'fastify' {
 const MOST_CHARACTERS = 256;
 const HEADER = 'x-cache-salt';
 
-/** Tags of the routes whose answers depend on the salt. */
+/** Tags of routes that answer by the salt. */
 const SALTED = ['generate', 'documents'];
 const headers = Type.Object({
   [HEADER]: Type.Optional(

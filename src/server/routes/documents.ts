@@ -118,7 +118,7 @@ function newDocument({ id, title, text, metadata, segmentation }: IngestBody): N
   };
 }
 
-/** @throws the client's reason where it goes first, BlockstitchError `deadline_exceeded` where the time is over */
+/** @throws the client's reason if it leaves first; BlockstitchError `deadline_exceeded` if the time is over */
 async function inTime<T>(
   deadlineMs: number,
   client: AbortSignal,
