@@ -39,19 +39,19 @@ $(STAMP)/nvcc: kernels/cuda/requirements.txt $(STAMP)/venv
 	$(VENV)/bin/python -m pip install --quiet --no-cache-dir --disable-pip-version-check --no-deps --target kernels/build-nvcc -r kernels/cuda/requirements.txt
 	@touch $@
 
-cuda-toolkit: ## Make sure that there is a CUDA compiler: the one installed, or the package index's (250 MB, needs no GPU)
+cuda-toolkit: ## Make sure that there is a CUDA compiler; else get one from the package index (250 MB, needs no GPU)
 	@command -v nvcc >/dev/null || test -x /usr/local/cuda/bin/nvcc || test -n "$$CUDA_HOME" || $(MAKE) --no-print-directory $(STAMP)/nvcc
 
 cuda: cuda-toolkit ## Compile the CUDA library and its harness for every target (sm_80, sm_89, sm_90, PTX)
 	node kernels/build.mjs --cuda
 
-cuda-harness: ## On a GPU: check every case, measure this device's ceilings, time attention against them
+cuda-harness: ## On a GPU: check every case, measure the device's ceilings, compare attention with them
 	kernels/cuda/harness/run.sh
 
-cuda-sanitize: ## On a GPU: the harness's cases under compute-sanitizer's four tools
+cuda-sanitize: ## On a GPU: run the harness's cases under the four tools of compute-sanitizer
 	kernels/cuda/harness/run.sh --sanitize
 
-# One target is enough to see that it compiles and links; `make cuda` compiles for all.
+# One target is enough to show that the sources compile and link. `make cuda` compiles for all targets.
 cuda-test: $(STAMP)/npm
 	@$(MAKE) --no-print-directory cuda-toolkit || true
 	@node kernels/build.mjs --cuda --targets 80; status=$$?; \
@@ -69,7 +69,7 @@ test: build redis $(STAMP)/venv ## Run every test: lint, types, unit, integratio
 	@$(MAKE) --no-print-directory cuda-test
 	cd training && .venv/bin/python -m pytest -q tests
 
-lint: $(STAMP)/npm ## Format, lint rules (which room may import which, no circles) and types
+lint: $(STAMP)/npm ## Check format, lint rules (imports between rooms, no circles) and types
 	npx biome check .
 	npx tsc --noEmit -p tsconfig.json
 
@@ -94,7 +94,7 @@ check: build lint ## The fast checks before each commit: format, lint, types, un
 bench: build ## List the benches; run one with `npm run bench -- NAME --json`
 	npm run bench -- --help
 
-clean: ## Remove what was built (not node_modules, not the Python environment)
+clean: ## Remove everything that was built (not node_modules, not the Python environment)
 	rm -rf dist build kernels/build kernels/build-cuda kernels/build-nvcc kernels/build-sanitize coverage
 
 test-busy: build redis $(STAMP)/venv ## Every TypeScript test beside four busy loops: no verdict may hang on the clock
