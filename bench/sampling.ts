@@ -1,6 +1,6 @@
 /**
- * `sampling`: what choosing a token costs over a vocabulary of 152k. First the draw alone, on flat and peaked rows,
- * beside what it was before (sort the whole row); then whole steps of 32 requests with a repetition penalty against 32
+ * `sampling`: the cost of choosing a token from a vocabulary of 152k. First the draw alone, on flat and peaked rows,
+ * beside the earlier way (sort the whole row). Then whole steps of 32 requests with a repetition penalty, beside 32
  * greedy ones.
  */
 import type { Engine, SamplingParams } from '../src/engine/engine.js';
@@ -49,7 +49,7 @@ export async function run({ quick, progress }: BenchOptions): Promise<BenchRepor
       const us = drawUs(rows, sampling, draws);
       const label = `${name}, ${kind} row`;
       medians[`${label} (us)`] = us;
-      // A greedy choice was never made by sorting.
+      // Greedy choices never sorted the row.
       if (sampling.temperature > 0) {
         const sortedUs = sortingUs(rows, sampling, quick ? 3 : 7);
         medians[`${label}, by sorting (us)`] = sortedUs;
@@ -104,7 +104,7 @@ function normal(seed: number, index: number): number {
   return radius * Math.cos(2 * Math.PI * uniform(seed, 2 * index + 1));
 }
 
-/** What the graph returns for a row. */
+/** The graph's outputs for a row. */
 function rowOf(full: Float32Array, topK: number): LogitRow {
   const ids = sortedIds(full).slice(0, topK);
   const values = Float32Array.from(ids, (id) => full[id] as number);
@@ -131,7 +131,7 @@ function drawUs(rows: readonly Float32Array[], sampling: SamplingParams, draws: 
   return median(times.slice(draws >> 2));
 }
 
-/** The algorithm that this bench exists to be better than: copy, adjust and sort the row, weigh all of it. */
+/** The earlier algorithm, for comparison: copy, adjust and sort the row, weigh all of it. */
 function sortingUs(rows: readonly Float32Array[], sampling: SamplingParams, draws: number): number {
   const times: number[] = [];
   const adjustments = new LogitAdjustments(sampling, [promptOf()]);
@@ -167,7 +167,7 @@ function drawBySorting(row: Float32Array, sampling: SamplingParams, u: number): 
   return ids[count - 1] as number;
 }
 
-/** Rounds of greedy and sampled requests by turns; the fastest of each kind are the ones that other work disturbed least. */
+/** Rounds of greedy and sampled requests in turns. Other work disturbs the fastest round of each kind least. */
 async function stepTimes(
   kind: string,
   shape: keyof typeof RANDOM_SHAPES,

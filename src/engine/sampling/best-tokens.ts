@@ -1,8 +1,8 @@
 /**
- * The best tokens of a row after penalties and bias, and draws from them alone where they settle it: the graph gives the
- * best k of the raw row, every other token is known to lie at or below the k-th, and the row's log-sum-exp bounds what
- * those others weigh together.
- * Knows bounds; where they leave the draw open, the whole row is read (`whole-row.ts`).
+ * The best tokens of a row after penalties and bias, and draws from them alone if they are enough. The graph gives the
+ * best k of the raw row. Every other token lies at or below the k-th, and the row's log-sum-exp bounds the weight of
+ * all others together.
+ * Knows bounds. If they do not decide the draw, `whole-row.ts` reads the whole row.
  */
 import type { LogitAdjustments } from './logit-adjustments.js';
 import { type Candidates, type DrawOptions, keptByMinPAndTopK, sum, walk, weightsOf } from './token-distribution.js';
@@ -12,23 +12,23 @@ export interface LogitRow {
   /** At least as many as asked for, unless the vocabulary is smaller. */
   best: Candidates;
   logSumExp: number;
-  /** float32 [vocab], where the whole row was asked for. */
+  /** float32 [vocab], if the whole row was asked for. */
   full: Float32Array | undefined;
   vocabSize: number;
 }
 
 export interface BestTokens {
-  /** The greatest of the adjusted row, in order, without a gap; may be none. */
+  /** The greatest tokens of the adjusted row, in order, without a gap. May be empty. */
   front: Candidates;
-  /** Adjusted logits, below the raw k-th: where they stand among the tokens that are not listed is not known. */
+  /** Adjusted logits below the raw k-th. Their places among the unlisted tokens are not known. */
   below: readonly number[];
   /** Whether tokens that are not listed may have been lowered. */
   lowered: boolean;
 }
 
-/** Rounding of sums that bounds must leave room for, relative. */
+/** Relative rounding error of sums; bounds leave room for it. */
 const SLACK = 1e-12;
-/** Largest |log-sum-exp - best| whose exponential is looked at. */
+/** Largest |log-sum-exp - best| that goes into an exponential. */
 const MOST_LOG = 50;
 
 /**
@@ -86,7 +86,7 @@ export function drawFromBest(tokens: BestTokens, row: LogitRow, options: DrawOpt
   const rest = unlistedWeight(tokens, row, best, options.temperature);
   let below = 0;
   for (const value of tokens.below) below += Math.exp((value - best) / options.temperature);
-  // What min_p and top_k drop further down is not known: as little as the front may be left.
+  // It is not known what min_p and top_k drop further down. Perhaps only the front is left.
   const least = known + (options.topK > 0 || options.minP > 0 ? 0 : below + rest.least);
   const most = known + below + rest.most;
   const low = walk(weights, kept, options.topP, u, least * (1 - SLACK));
@@ -95,7 +95,7 @@ export function drawFromBest(tokens: BestTokens, row: LogitRow, options: DrawOpt
 }
 
 /**
- * Bounds of what all unlisted tokens weigh, relative to `best`. With q = 1 / temperature, a = exp(logit - best) at
+ * Bounds of the weight of all unlisted tokens, relative to `best`. With q = 1 / temperature, a = exp(logit - best) at
  * temperature 1, and their sum A over n tokens known from the log-sum-exp, each a <= e: the sum of a^q is at most
  * A e^(q-1) and at least n (A/n)^q for q >= 1 (power means); for q < 1 the two change places.
  */
@@ -126,9 +126,9 @@ function unlistedWeight(tokens: BestTokens, row: LogitRow, best: number, tempera
 }
 
 /**
- * How far the exponential of a float32 log-sum-exp may be off, relative. A sum of n terms in float32, in any order, is
- * off by up to n 2^-24 (Higham, Accuracy and Stability of Numerical Algorithms, section 4.2); the rest is the rounding of
- * differences, exponentials and the logarithm.
+ * Relative error of the exponential of a float32 log-sum-exp. A sum of n terms in float32, in any order, is
+ * off by up to n 2^-24 (Higham, Accuracy and Stability of Numerical Algorithms, section 4.2); the rest is the rounding
+ * of differences, exponentials and the logarithm.
  */
 function logSumExpError({ logSumExp, vocabSize }: LogitRow): number {
   return vocabSize * 2 ** -24 + (Math.abs(logSumExp) + 16) * 2 ** -22;
@@ -143,7 +143,7 @@ function descending(a: Ranked, b: Ranked): number {
   return b.value - a.value || a.id - b.id;
 }
 
-/** Two lists in order made one. */
+/** Merges two lists that are in order. */
 function merged(one: readonly Ranked[], other: readonly Ranked[]): Candidates {
   const length = one.length + other.length;
   const values = new Float32Array(length);

@@ -1,9 +1,9 @@
 /**
- * Logit bias and penalties: what a request changes in a row of logits before a token is chosen.
- * Knows the tokens seen so far; choosing is `token-distribution.ts`. The work is by changed tokens, never by the vocabulary.
+ * Logit bias and penalties: a request's changes to a row of logits before a token is chosen.
+ * Knows the tokens so far; `token-distribution.ts` chooses. The work grows with the changed tokens, not the vocabulary.
  *
- * Repetition penalty (Keskar et al., CTRL, arXiv 1909.05858, section 4.1) counts the prompt and what was generated;
- * presence and frequency penalties count what was generated, as in OpenAI's API. Every change is rounded to float32.
+ * Repetition penalty (Keskar et al., CTRL, arXiv 1909.05858, section 4.1) counts the prompt and the generated tokens.
+ * Presence and frequency penalties count the generated tokens, as in OpenAI's API. Every change is rounded to float32.
  */
 import type { SamplingParams } from '../engine.js';
 
@@ -44,7 +44,7 @@ export class LogitAdjustments {
     if (this.#repetition !== 1) this.#see(tokenId);
   }
 
-  /** @returns what becomes of a token's logit, a float32 */
+  /** @returns the changed logit of a token, a float32 */
   adjust(tokenId: number, logit: number): number {
     let value = logit;
     if (this.#isSeen[tokenId] === 1) value = this.#repeated(value);

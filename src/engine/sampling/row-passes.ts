@@ -1,12 +1,12 @@
 /**
- * The loops over a whole row of logits, each as bare as it can be: a vocabulary has 150,000 places and more, and a
- * nanosecond at each of them is 0.15 ms a draw. Orders are those of `token-order.ts`, from the row's own bits.
- * Knows places from..to of a row; what they are for is `whole-row.ts`.
+ * The loops over a whole row of logits, each with as few operations as possible: a vocabulary has 150,000 places and
+ * more, and a nanosecond for each of them is 0.15 ms a draw. Orders are those of `token-order.ts`, from the row's bits.
+ * Knows places from..to of a row; `whole-row.ts` knows what they are for.
  */
 
 /** Buckets in a unit of (best - logit) / temperature. */
 export const STEPS = 256;
-/** Units below the best token that are weighed. */
+/** Tokens down to this many units below the best one are weighed. */
 export const REACH = 64;
 
 /**

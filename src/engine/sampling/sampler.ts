@@ -1,12 +1,15 @@
 /**
- * Chooses the next token of one request from what the graph returned for it. The same logits give the same token,
- * whoever else was in the batch: the random number depends on the request's seed and the token's number only.
- * Knows sampling parameters and logits; stop conditions and streaming are the engine core's.
+ * Chooses the next token of one request from the graph's outputs for it. The same logits give the same token in any
+ * batch: the random number depends on the request's seed and the token's number only.
+ * Knows sampling parameters and logits. The engine core knows stop conditions and streaming.
  *
  * The graph returns the best k tokens and the log-sum-exp of each row. That is enough for a greedy choice without
  * penalties or bias, and for top_k up to 256 without them. Everything else fetches the whole row as well, and reads it
  * only when the best tokens do not settle the choice (`best-tokens.ts`).
  * Log-probabilities are those of the model: before penalties, bias and temperature.
+ *
+ * Words: row = the logits of one token, over the vocabulary; adjustment = bias or penalty on a logit; draw = a random
+ * choice by weight; weight = exp((logit - best) / temperature); order = a logit as an integer that sorts alike.
  */
 import type { SamplingParams, TokenLogprob } from '../engine.js';
 import { bestTokens, drawFromBest, type LogitRow } from './best-tokens.js';
@@ -16,9 +19,9 @@ import { WholeRow } from './whole-row.js';
 
 /** The greatest k that the graph's top-k output gives. */
 export const MAX_TOP_K = 256;
-/** Best tokens fetched for draws that are not limited by top_k. */
+/** Best tokens to fetch for draws without a limit by top_k. */
 const SAMPLING_TOP_K = 64;
-/** And where penalties or bias may lower many of them. */
+/** The same, if penalties or bias may lower many of them. */
 const ADJUSTED_TOP_K = 128;
 
 export interface SampledToken {
@@ -27,7 +30,7 @@ export interface SampledToken {
   topLogprobs?: TokenLogprob[];
 }
 
-/** What a request needs of the graph's outputs: best tokens, and whether the whole row too. */
+/** The graph's outputs that a request needs: how many best tokens, and whether the whole row too. */
 export function logitsNeeded(sampling: SamplingParams): { topK: number; fullRow: boolean } {
   const { temperature, topK } = sampling;
   const adjusted = LogitAdjustments.wanted(sampling);

@@ -1,12 +1,13 @@
 /**
- * What a draw is: temperature, top_k, top_p and min_p over a row of logits, and the way down a list of weights.
- * Knows numbers; where the weights come from is `best-tokens.ts` and `whole-row.ts`, penalties are applied before
- * (`logit-adjustments.ts`).
+ * The definition of a draw: temperature, top_k, top_p and min_p over a row of logits, and the walk down a list of
+ * weights. Knows numbers. `best-tokens.ts` and `whole-row.ts` make the weights; `logit-adjustments.ts` applies
+ * penalties before.
  *
- * The draw goes down the tokens in descending order of logit (lower id first among equals) and takes the first whose
- * cumulative weight exceeds u * total; a token's weight is exp((logit - best) / temperature). Filters in order:
- * temperature, min_p, top_k, top_p (on what min_p and top_k leave). Sums are float64: where u * total lies within their
- * rounding of a token's edge, about 1e-12 of the total, the neighbour may be drawn, for the same logits always the same.
+ * The draw goes down the tokens in descending order of logit (lower id first among equals). It takes the first token at
+ * which the cumulative weight exceeds u * total. A token's weight is exp((logit - best) / temperature). Filters in
+ * order: temperature, min_p, top_k, top_p (on the tokens that min_p and top_k leave). Sums are float64. If u * total
+ * lies within their rounding (about 1e-12 of the total) of a token's edge, the neighbour may be drawn; equal logits
+ * always give the same token.
  */
 
 /** Tokens in descending order of logit, lower id first among equals. */
@@ -27,12 +28,12 @@ export interface DrawOptions {
 }
 
 /**
- * Where u falls among descending weights, top_p applied first: the nucleus is the shortest prefix that reaches
- * topP * total, and the draw is from it alone. Never goes back as `total` grows.
+ * The place of u among descending weights, after top_p: the nucleus is the shortest prefix that reaches topP * total,
+ * and the draw is from it alone. With a larger `total` the place never moves back.
  *
  * @param count tokens that may be drawn, <= weights.length
- * @param total what u and topP are shares of; more than the sum of the weights where others follow them
- * @returns an index; `count` when the prefix does not reach that far
+ * @param total u and topP are shares of it; more than the sum of the weights if other tokens follow
+ * @returns an index; `count` if the prefix does not reach that far
  */
 export function walk(weights: Float64Array, count: number, topP: number, u: number, total: number): number {
   let goal = u * total;
@@ -60,7 +61,7 @@ export function weightsOf(values: Float32Array, best: number, temperature: numbe
   return weights;
 }
 
-/** How many of the leading tokens min_p and top_k keep: at least one. */
+/** How many of the first tokens min_p and top_k keep: at least one. */
 export function keptByMinPAndTopK(weights: Float64Array, { minP, topK }: DrawOptions): number {
   let kept = topK > 0 ? Math.min(topK, weights.length) : weights.length;
   while (kept > 1 && (weights[kept - 1] as number) < minP) kept--;

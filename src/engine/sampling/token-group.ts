@@ -1,13 +1,13 @@
 /**
- * Tokens of a row whose order is not known yet, and the one among them at which a cumulative weight is reached. Buckets
- * by logit narrow the group down; only the last few tokens are sorted, whatever the logits are.
- * Knows weights and orders of logits (`token-order.ts`); which tokens belong to the group is `whole-row.ts`.
+ * Tokens of a row in no order yet. Finds the one among them at which a cumulative weight is reached. Buckets by logit
+ * narrow the group down, so only the last few tokens are sorted, for any logits.
+ * Knows weights and orders of logits (`token-order.ts`); `whole-row.ts` chooses the tokens of the group.
  */
 import { orderOf } from './token-order.js';
 
 /** Buckets that a group is spread over. Orders are 32-bit numbers: after three rounds all tokens of one are equal. */
 const BUCKETS = 4096;
-/** Groups of at most so many tokens are sorted. */
+/** Groups up to this size are sorted. */
 const SORTED_TOKENS = 256;
 
 export interface FoundToken {
@@ -27,7 +27,7 @@ export class TokenGroup {
   readonly #ranks = new Float64Array(SORTED_TOKENS);
   #handled = 0;
 
-  /** Tokens touched by narrowing and sorting, since ever: what the work is measured by. */
+  /** Tokens touched by narrowing and sorting, since the start: a measure of the work. */
   get handled(): number {
     return this.#handled;
   }
@@ -47,13 +47,13 @@ export class TokenGroup {
   }
 
   /**
-   * Finds a token in descending order of logit, lower id first among equals. The group is used up by that.
+   * Finds a token in descending order of logit, lower id first among equals. This uses the group up.
    *
    * @param before  weight of all tokens that come before this group
-   * @param goal    what the cumulative weight must come to
-   * @param exceed  whether it must exceed the goal, or only reach it
-   * @returns the first token with that; the last one where rounding keeps the sum short
-   * @throws TypeError when the group is empty
+   * @param goal    the cumulative weight to find
+   * @param exceed  whether the weight must exceed the goal, or only reach it
+   * @returns the first token with that weight; the last one if rounding keeps the sum short
+   * @throws TypeError if the group is empty
    */
   find(before: number, goal: number, exceed: boolean): FoundToken {
     if (this.#size === 0) throw new TypeError('nothing can be found in an empty group');
@@ -65,7 +65,7 @@ export class TokenGroup {
       cumulative = this.#narrow(highest, span, cumulative, goal, exceed);
       highest = this.#highest();
     }
-    // A larger group is one of equals, which are in ascending order of their ids already.
+    // In a larger group all tokens are equal, and they are in ascending order of their ids already.
     if (this.#size <= SORTED_TOKENS) this.#rank(highest);
     const sorted = this.#size <= SORTED_TOKENS;
     const place = (index: number) => (sorted ? (this.#ranks[index] as number) % SORTED_TOKENS : index);
@@ -79,7 +79,7 @@ export class TokenGroup {
     return { id: this.#ids[at] as number, order: this.#orders[at] as number, cumulative };
   }
 
-  /** Keeps the tokens of the bucket in which the goal is met. @returns the weight before that bucket */
+  /** Keeps the tokens of the bucket that has the goal. @returns the weight before that bucket */
   #narrow(highest: number, span: number, before: number, goal: number, exceed: boolean): number {
     const sums = this.#sums.fill(0);
     const orders = this.#orders;

@@ -1,5 +1,5 @@
 /**
- * Float32 logits as integers in the same order: what buckets and binary searches count with. Both zeros are one number.
+ * Float32 logits as integers in the same order, for buckets and binary searches. Both zeros are one number.
  * Knows the bits of IEEE 754 binary32 only.
  */
 

@@ -15,7 +15,7 @@ function mix(value: number): number {
 const SALT = mix(0x7f4a7c15);
 
 /**
- * @param seed  uint32, as in `RequestSpec`: of any other number the low 32 bits count
+ * @param seed  uint32, as in `RequestSpec`; only the low 32 bits of another number count
  * @param index number of the draw in its request, uint32
  * @returns a double in [0, 1) with 53 random bits
  */

@@ -1,6 +1,6 @@
 /**
- * Draws from a whole row of logits without sorting it: one pass sums weights by buckets of logits, a second one collects
- * the tokens of the bucket in which the draw falls, and only those are put in order (`token-group.ts`).
+ * Draws from a whole row of logits without sorting it. One pass sums weights by buckets of logits. A second pass
+ * collects the tokens of the bucket that the draw hits, and only those are put in order (`token-group.ts`).
  * Knows one row at a time; the definition of a draw is in `token-distribution.ts`, the loops are in `row-passes.ts`.
  *
  * Work: at most five passes over the row (two for top_k, one for the weights, one each for top_p and the draw), and no
@@ -15,12 +15,12 @@ import { type FoundToken, TokenGroup } from './token-group.js';
 import { LOWEST_ORDER, logitOf, orderOf } from './token-order.js';
 
 const POWERS = Float64Array.from({ length: STEPS * REACH + 1 }, (_, bucket) => Math.exp(-bucket / STEPS));
-/** Low bits of an order that do not count for top_k's buckets: sign, exponent and five bits of the mantissa do. */
+/** Low bits of an order that do not count for top_k's buckets. Sign, exponent and five bits of the mantissa count. */
 const COUNT_SHIFT = 18;
 const COUNT_BUCKETS = 2 ** (32 - COUNT_SHIFT);
 const HIGHEST_ORDER = -LOWEST_ORDER;
 
-/** The last token that may be drawn: those of a lower order, or of the same and a higher id, may not. */
+/** The last token that may be drawn. Tokens of a lower order, or of the same order and a higher id, may not. */
 interface Floor {
   order: number;
   lastId: number;
@@ -33,7 +33,7 @@ export class WholeRow {
   #ids = new Int32Array(0);
   #visited = 0;
 
-  /** Places of rows visited, and tokens ordered, since ever: what the work of draws is measured by. */
+  /** Places of rows visited, and tokens ordered, since the start: a measure of the work. */
   get work(): { visited: number; ordered: number } {
     return { visited: this.#visited, ordered: this.#group.handled };
   }
@@ -80,7 +80,7 @@ export class WholeRow {
     return floor.order < reach ? { order: reach, lastId: row.length - 1 } : floor;
   }
 
-  /** The k-th token from the best on, or the last one, among those of the order `lowest` and above. */
+  /** The k-th best token with the order `lowest` or above, or the last one if there are fewer. */
   #topKFloor(row: Float32Array, topK: number, lowest: number): Floor {
     const counts = this.#counts.fill(0);
     addCounts(bitsOf(row), 0, row.length, lowest, HIGHEST_ORDER, COUNT_SHIFT, counts);
@@ -145,7 +145,7 @@ export class WholeRow {
     return this.#group.find(before, goal, exceed);
   }
 
-  /** Fills `#ids` with the tokens of orders lowest..highest; those of `lowest` itself up to `lastId` only. */
+  /** Fills `#ids` with the tokens of orders lowest..highest; at `lowest` itself only with ids up to `lastId`. */
   #collect(row: Float32Array, lowest: number, highest: number, lastId: number): number {
     const bits = bitsOf(row);
     if (this.#ids.length < row.length) this.#ids = new Int32Array(row.length);
