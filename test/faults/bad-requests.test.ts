@@ -1,4 +1,4 @@
-/** Whatever a client sends, the served demo model answers with the documented status, code and words, and leaks no page. */
+/** To any bad request, the served demo model answers with the documented status, code and words, and leaks no page. */
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
@@ -221,7 +221,7 @@ test.each([
   expect(JSON.parse(body)).toMatchObject({ error: { type: 'invalid_request_error', code: 'invalid_request' } });
 });
 
-test('a body that is too large is refused by its announced length, and by what comes', async () => {
+test('a body that is too large is refused by its announced length, and by the bytes that come', async () => {
   const large = await demo.post(CHAT, { ...question, user: 'x'.repeat(9 * 2 ** 20) });
   expect([large.status, large.json.error.code]).toEqual([413, 'payload_too_large']);
   expect(large.json.error.message).toMatch(/8 MiB/);
@@ -241,7 +241,7 @@ test('a body that is too large is refused by its announced length, and by what c
   expect(['payload_too_large', 'fetch failed']).toContain(chunked);
 });
 
-test('what a client sent never comes back by the megabyte', async () => {
+test('an answer never repeats megabytes of the request', async () => {
   const { json } = await demo.post(CHAT, { ...question, model: 'm'.repeat(2 ** 20) });
   expect(json.error.message.length).toBeLessThan(1200);
 });

@@ -1,6 +1,6 @@
 /**
- * An embedded store whose files were damaged between two starts: named with its directory and a remedy at the first start,
- * by `serve` and by `doctor`, and never a signal. After a kill nothing that was acknowledged is lost.
+ * The files of an embedded store were damaged between two starts. At the first start `serve` and `doctor` name the
+ * store's directory and a remedy, and no signal ends the process. After a kill nothing acknowledged is lost.
  */
 import { randomBytes } from 'node:crypto';
 import {

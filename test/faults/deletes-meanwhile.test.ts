@@ -1,6 +1,6 @@
 /**
- * Deletes over HTTP of blocks that are just being computed, saved or loaded, on a real server whose line to Redis stands
- * still: once a delete was answered the block is in no tier, then and after everything has settled.
+ * Deletes over HTTP of blocks that are just being computed, saved or loaded. The server is real, and a test stops its
+ * line to Redis. When a delete was answered, the block is in no tier, and it stays so after everything has settled.
  */
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';

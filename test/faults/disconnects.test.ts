@@ -1,4 +1,4 @@
-/** A client that goes away, at whatever point of its request: nothing it held stays, and others are served as before. */
+/** A client goes away, at any point of its request: nothing that it held stays, and others are served as before. */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';

@@ -1,6 +1,6 @@
 /**
- * Documents and jobs under real faults on real processes: what was acknowledged is there afterwards, what was deleted is
- * gone, and answers are bit-equal to those of a server to which nothing happened.
+ * Documents and jobs under real faults on real processes. Everything acknowledged is there afterwards, everything
+ * deleted is gone, and answers are bit-equal to those of an undisturbed server.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -94,7 +94,7 @@ beforeAll(async () => {
 });
 
 describe('jobs that were acknowledged', () => {
-  test('go on after SIGTERM where the drain was too short, and the log says how many', async () => {
+  test('go on after SIGTERM if the drain was too short, and the log says how many', async () => {
     const store = ['--store-dir', freshStore()];
     const first = await serveProcess(home, [...store, '--drain', '0s']);
     // Takes seconds: it cannot be done before the signal, however the machine is busy.
@@ -334,7 +334,7 @@ describe('Redis', () => {
     expect(await answers(server, [idOf(0)])).toEqual([expected[0]]);
   });
 
-  test('two servers: what one was killed over, the other one finishes', async () => {
+  test('two servers: one is killed in the middle of a job, the other one finishes it', async () => {
     await withRedis();
     const [first, second] = [await serve(), await serve()];
     const jobs = await sendJobs(first);

@@ -1,4 +1,4 @@
-/** The largest and oddest requests that are let in, or refused, never hold the HTTP thread for 50 ms. */
+/** The largest and oddest requests, accepted or refused, never hold the HTTP thread for 50 ms. */
 import { Worker } from 'node:worker_threads';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type DemoServer, startDemoServer } from '../support/demo-server.js';

@@ -1,4 +1,4 @@
-/** Request bodies drawn at random, near what is valid and far from it: always a documented answer, never a leaked page. */
+/** Random request bodies, valid ones, nearly valid ones and wild ones: always a documented answer, never a leaked page. */
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ERRORS, type ErrorCode } from '../../src/errors.js';

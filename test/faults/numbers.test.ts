@@ -1,4 +1,4 @@
-/** The same numbers as test/unit/server/numbers.test.ts against the real engine and segmenters: steps and tokens are counted. */
+/** The numbers of test/unit/server/numbers.test.ts against the real engine and segmenters. Counts steps and tokens. */
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type DemoServer, startDemoServer } from '../support/demo-server.js';

@@ -1,4 +1,4 @@
-/** A thousand clients at once: each is answered, 200 or a documented refusal, and afterwards nothing is held. */
+/** A thousand clients at once: each gets an answer, 200 or a documented refusal, and afterwards nothing is held. */
 import { once } from 'node:events';
 import { Agent, request } from 'node:http';
 import { connect, type Socket } from 'node:net';
@@ -63,7 +63,7 @@ async function askAll(url: string): Promise<Answer[]> {
   return Promise.all(Array.from({ length: CLIENTS }, (_, index) => ask(url, agent, index)));
 }
 
-test('a thousand connections at once are all answered where the queue takes them', async () => {
+test('a thousand connections at once are all answered if the queue takes them', async () => {
   const answers = await askAll(demo.url);
   for (const [index, { status, body }] of answers.entries()) {
     expect(status, body).toBe(200);

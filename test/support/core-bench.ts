@@ -1,4 +1,4 @@
-/** An engine core over the paper model, with tiers below that answer when told to: what the unit tests drive. */
+/** An engine core over the paper model, for unit tests. The tiers below answer when a test tells them to. */
 import type { BlockKey } from '../../src/cache/tiers.js';
 import { type GenerateEvent, GREEDY, type SamplingParams } from '../../src/engine/engine.js';
 import type { EngineNews, RequestEvent } from '../../src/engine/wire/messages.js';

@@ -1,4 +1,4 @@
-/** The demo model, really served on a free loopback port with a store of its own, for end-to-end, fault and load tests. */
+/** The demo model on a free loopback port, really served, with a store of its own: for end-to-end, fault and load tests. */
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** Records of documents that nothing was computed for: what tests of shelves and registries keep. */
+/** Records of documents without any computation, for tests of shelves and registries. */
 import { COMMON_SCOPE } from '../../src/cache/tiers.js';
 import type { DocumentRecord } from '../../src/documents/document-record.js';
 import type { DocumentRegistry } from '../../src/documents/document-registry.js';

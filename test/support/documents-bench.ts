@@ -1,4 +1,4 @@
-/** The documents room over memory: a set for the store of blocks, an engine that stops where a test says. */
+/** The documents room over memory: a set stands for the store of blocks, and a test says where the engine stops. */
 import { createHash } from 'node:crypto';
 import { tenantTag } from '../../src/cache/block-key.js';
 import { type CacheScope, COMMON_SCOPE } from '../../src/cache/tiers.js';

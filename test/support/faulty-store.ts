@@ -1,4 +1,4 @@
-/** A real store whose calls fail in ways drawn or told: what the tests of the cache and of the engine break. */
+/** A real store for tests of the cache and the engine. Its calls fail at random, or as a test says. */
 import type { ByteStore, StoreEntry } from '../../src/cache/byte-store.js';
 
 /** `hangs`: a call never answers. `damages`: values come back with a bit flipped. `slow`: after `delayMs`. */

@@ -1,6 +1,6 @@
 /**
- * Loaded into a server's process with `--import`: SIGUSR2 ends its engine worker, and from then on no other one starts.
- * So a test sees from outside what an operator sees when the engine cannot be helped.
+ * Loaded into a server's process with `--import`: SIGUSR2 ends its engine worker, and after that no other one starts.
+ * So a test sees from outside the same as an operator whose engine stays down.
  */
 import { syncBuiltinESMExports } from 'node:module';
 import threads from 'node:worker_threads';

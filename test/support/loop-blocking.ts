@@ -1,6 +1,6 @@
 /**
- * How long the event loop of this thread is held at once, in CPU time: a machine that is busy with other things makes the
- * loop late, not blocked. Knows Linux' per-thread accounting, and wall time where there is none.
+ * The longest time for which the event loop of this thread is held, in CPU time: other work on the machine makes the
+ * loop late, not blocked. Knows the CPU time of Linux threads; without it, takes wall time.
  */
 import { existsSync, readFileSync } from 'node:fs';
 

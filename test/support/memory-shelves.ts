@@ -1,4 +1,4 @@
-/** Shelves in memory, which keep what the others keep: compare before a change, order of ids, leases. For unit tests. */
+/** Shelves in memory, with the rules of the real ones: compare before a change, order of ids, leases. For unit tests. */
 import { type DocumentShelf, type Head, headOf, idKey, idOf, sameHead } from '../../src/documents/document-shelf.js';
 import type { Shelves } from '../../src/documents/documents.js';
 import type { JobShelf } from '../../src/documents/job-shelf.js';

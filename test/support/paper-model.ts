@@ -1,8 +1,8 @@
 /**
  * A model on paper: runs a step's metadata as the real operator does, over hashes instead of vectors.
- * A token's KV is a hash of the token and of all it can see, each at its distance, as with rotary positions. So a wrong
- * page, a wrong delta, a stale slot or a missing segment changes the tokens that come out. `referenceTokens` computes
- * the same from the plan alone, without pages, batches or caches.
+ * A token's KV is a hash of the token and of all that it can see, each at its distance, as with rotary positions. So a
+ * wrong page, a wrong delta, a stale slot or a missing segment changes the tokens that come out. `referenceTokens`
+ * computes the same from the plan alone, without pages, batches or caches.
  */
 
 import type { ProbeStep } from '../../src/engine/repair/prompt-probe.js';

@@ -1,7 +1,7 @@
 /**
  * Writes Hugging Face checkpoints with random weights: for benches, which need a published model's shape but not its
  * weights, and for tests, which need whole models of a few kilobytes. The same shape and seed give the same bytes.
- * Knows names and shapes of tensors; the tokenizer that goes with them is `random-tokenizer.ts`.
+ * Knows names and shapes of tensors; `random-tokenizer.ts` makes the tokenizer for them.
  */
 import { createHash } from 'node:crypto';
 import { type FileHandle, mkdir, open, rename, writeFile } from 'node:fs/promises';

@@ -1,10 +1,10 @@
 /**
- * A tokenizer for checkpoints with random weights: byte-level BPE whose merges make all strings of two, three and four
- * letters in turn until the vocabulary is full, so that every id up to the model's vocabulary size can be decoded and
- * text takes a realistic number of tokens. Knows the tokenizer.json format; nothing here was learned from text.
+ * A tokenizer for checkpoints with random weights: byte-level BPE. Its merges make all strings of two, three and four
+ * letters in turn until the vocabulary is full. So every id up to the model's vocabulary size can be decoded, and text
+ * takes a realistic number of tokens. Knows the tokenizer.json format; nothing here was learned from text.
  */
 
-/** Taken from the end of the vocabulary, in this order. */
+/** They come from the end of the vocabulary, in this order. */
 export const SPECIAL_TOKENS = {
   bos: '<|begin|>',
   startOfTurn: '<|turn|>',

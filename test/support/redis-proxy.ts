@@ -1,4 +1,4 @@
-/** A line to Redis that a test can stop in either direction: what one side has sent waits until it is let go. */
+/** A line to Redis that a test can stop in either direction. The bytes of one side then wait until the test goes on. */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 

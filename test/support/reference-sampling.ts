@@ -1,6 +1,6 @@
 /**
- * Sampling as its definition says, the slow way: change every logit, sort the whole row, add up in float64. What the
- * sampler is held against, and rows as the graph returns them.
+ * Sampling by its definition, the slow way: change every logit, sort the whole row, add up in float64. Tests compare
+ * the sampler with it. Also makes rows as the graph returns them.
  */
 import type { SamplingParams } from '../../src/engine/engine.js';
 import type { LogitRow } from '../../src/engine/sampling/best-tokens.js';

@@ -1,11 +1,11 @@
-/** Small file systems that a test can fill; only where this process may mount them. */
+/** Small file systems that a test can fill, if this process may mount them. */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 
-/** Mounts a small file system; undefined where this process may not. */
+/** Mounts a small file system; undefined if this process may not. */
 function smallDisk(megabytes: number): string | undefined {
   const path = mkdtempSync(join(tmpdir(), 'blockstitch-small-disk-'));
   const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'tmpfs', path]);

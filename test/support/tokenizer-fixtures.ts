@@ -1,4 +1,4 @@
-/** The tokenizers of test/fixtures/tokenizers and what the Python library makes of the corpus with them. */
+/** The tokenizers of test/fixtures/tokenizers, and the Python library's ids of the corpus with each of them. */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

@@ -1,6 +1,6 @@
 /**
- * The shape of the tree: what the lint rules let one room import of another, no circle of imports, no file that is too
- * long, no dependency that nothing imports. The rules are tried on files of a directory of their own.
+ * The shape of the tree: which rooms may import which, no circle of imports, no file that is too long, no dependency
+ * that nothing imports. The lint rules are tried on files of a directory of their own.
  */
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

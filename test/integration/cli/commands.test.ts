@@ -1,4 +1,4 @@
-/** The commands as a user runs them, each in a process of its own: output, exit codes, what is wrong said in a line. */
+/** The commands as a user runs them, each in a process of its own: output, exit codes, faults named in one line. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -123,7 +123,7 @@ describe('blockstitch import', () => {
     expect(stdout).toMatch(/^demo: llama, \d+ layers, int4, was there already/);
   });
 
-  test('says why a directory is no checkpoint', async () => {
+  test('says why a directory is not a checkpoint', async () => {
     const { code, stderr } = await run('import', join(home, 'nowhere'));
     expect([code, stderr]).toEqual([1, expect.stringMatching(/checkpoint .*nowhere cannot be used: /)]);
     expect(stderr).toMatch(/Point --model at a complete Hugging Face directory/);
@@ -150,7 +150,7 @@ describe('blockstitch segment', () => {
 });
 
 describe('blockstitch doctor', () => {
-  test('checks what the server stands on', async () => {
+  test('checks everything that the server needs', async () => {
     const { code, stdout } = await run('doctor');
     expect(code).toBe(0);
     for (const check of ['Node', 'native kernels', 'ONNX Runtime', 'model', 'store']) {
@@ -158,7 +158,7 @@ describe('blockstitch doctor', () => {
     }
   });
 
-  test('fails with what to do where something is missing', async () => {
+  test('fails and says what to do if something is missing', async () => {
     const { code, stdout } = await run('doctor', '--model', home, '--redis-url', 'redis://127.0.0.1:9');
     expect(code).toBe(1);
     expect(stdout).toMatch(/^FAIL model: .* has no config\.json: see blockstitch pull/m);

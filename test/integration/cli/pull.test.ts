@@ -49,7 +49,7 @@ afterAll(() => {
 });
 
 describe('blockstitch pull', () => {
-  test('fetches what a checkpoint is made of, nothing else, byte for byte', async () => {
+  test('fetches the files of a checkpoint, nothing else, byte for byte', async () => {
     const { code, stdout, stderr } = await pull();
     expect(stderr).toBe('');
     expect(code).toBe(0);
@@ -67,7 +67,7 @@ describe('blockstitch pull', () => {
     expect([code, JSON.parse(stdout).fetchedBytes, hub.served]).toEqual([0, 0, []]);
   });
 
-  test("fetches a file again whose size is right and whose content is another revision's", async () => {
+  test('fetches a file again if its size is right but its content is that of another revision', async () => {
     await pull();
     const weights = readFileSync(join(source, WEIGHTS));
     writeFileSync(join(target, WEIGHTS), Buffer.alloc(weights.length, 7));
@@ -92,7 +92,7 @@ describe('blockstitch pull', () => {
     expect(starts[2]).toBeGreaterThan(starts[1] as number);
   });
 
-  test('goes on in another run where the hub stayed away', async () => {
+  test('goes on in another run if the hub stayed away', async () => {
     hub.faults.set(WEIGHTS, { cutAfterBytes: 5000, cuts: 5 });
     const first = await pull();
     expect(first.code).toBe(1);
@@ -121,7 +121,7 @@ describe('blockstitch pull', () => {
     expect(existsSync(join(target, `${name}.part`))).toBe(false);
   });
 
-  test('says what is wrong with a repository that is gated, missing or no checkpoint', async () => {
+  test('says what is wrong with a repository that is gated, missing or not a checkpoint', async () => {
     hub.token = 'hf_secret';
     expect((await pull()).stderr).toMatch(/private, gated or does not exist \(HTTP 401\); set HF_TOKEN/);
     const withToken = await runCli(['pull', REPOSITORY, target], root, {
@@ -144,7 +144,7 @@ describe('blockstitch pull', () => {
     expect([code, stderr]).toEqual([1, expect.stringMatching(/download of someone\/tiny-model failed: fetch failed/)]);
   });
 
-  test.each(['tiny-model', '../etc', 'a/b/c', 'a b/c'])('takes %s for no repository: exit code 2', async (name) => {
+  test.each(['tiny-model', '../etc', 'a/b/c', 'a b/c'])('refuses %s as a repository: exit code 2', async (name) => {
     const { code, stderr } = await runCli(['pull', name], root);
     expect([code, stderr]).toEqual([2, expect.stringMatching(/is not owner\/name/)]);
   });

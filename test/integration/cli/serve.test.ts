@@ -111,7 +111,7 @@ describe('blockstitch serve', () => {
     expect(stderr).not.toContain('did not finish');
   });
 
-  test('ends what does not finish in time, and says how much', async () => {
+  test('ends the requests that do not finish in time, and says how many', async () => {
     const cli = serve(['--drain', '200ms']);
     const url = await ready(cli);
     const stream = await chat(url, { stream: true, max_tokens: 4000 });
@@ -192,7 +192,7 @@ describe('blockstitch serve', () => {
     for (const state of ['restarting', 'down']) expect(stdout).toContain(`engine is ${state}`);
   });
 
-  test('answers /health while it loads and ends with 1 where the model cannot be used', async () => {
+  test('answers /health while it loads and ends with 1 if the model cannot be used', async () => {
     const cli = serve(['--model', join(home, 'nowhere')]);
     const { code, stderr } = await cli.ended;
     expect([code, stderr]).toEqual([1, expect.stringMatching(/checkpoint .*nowhere cannot be used/)]);
@@ -203,7 +203,7 @@ describe('blockstitch serve', () => {
     expect([code, stderr]).toEqual([1, expect.stringMatching(/tokenizer\.json cannot be used: .*not valid JSON/)]);
   });
 
-  test('ends with 2 where its address is taken', async () => {
+  test('ends with 2 if its address is taken', async () => {
     const other = createServer().listen(0, '127.0.0.1');
     await once(other, 'listening');
     const { port } = other.address() as AddressInfo;

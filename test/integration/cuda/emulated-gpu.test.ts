@@ -1,5 +1,5 @@
 /**
- * The whole path of a GPU without one: the device library with the CUDA kernels' device functions on the CPU
+ * The whole path of a GPU without a GPU: the device library runs the CUDA kernels' device functions on the CPU
  * (kernels/test/emulated_gpu.cc), behind the addon, in the float16 graph, under the engine. A bfloat16 graph cannot run
  * here: ONNX Runtime has its operators for GPUs only.
  */

@@ -86,7 +86,7 @@ describe('get-provider', () => {
     });
   });
 
-  test("fetches by onnxruntime-node's install script, whatever npm and the user have set for it", () => {
+  test("fetches by onnxruntime-node's install script, with any settings of npm and the user", () => {
     const { root, bin, script } = project(
       'fetching',
       `${WRITE}
@@ -121,7 +121,7 @@ describe('get-provider', () => {
     expect(readdirSync(bin)).toEqual([]);
   });
 
-  test('takes no word of the install script for it: what is missing or half written is an error', () => {
+  test('does not trust the install script: a missing or half written library is an error', () => {
     const [shared, cuda] = PROVIDER_LIBRARIES;
     const silent = project('silent', '');
     expect(runIn(silent.script, [])).toMatchObject({ status: 1, output: expect.stringContaining('(exit code 0)') });

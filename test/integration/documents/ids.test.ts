@@ -1,4 +1,4 @@
-/** Whatever id is accepted can be read, listed and deleted over real HTTP. */
+/** Every id that is accepted can be read, listed and deleted over real HTTP. */
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { fakeApp } from '../../support/fake-services.js';

@@ -47,7 +47,7 @@ const SHELVES: [string, () => DocumentShelf][] = [
 ];
 
 describe.each(SHELVES)('documents in %s', (_, open) => {
-  test('are changed only over what the writer has read', async () => {
+  test('are changed only if the writer has read their present state', async () => {
     const shelf = open();
     expect(await shelf.put('t', 'x', bytes('one'), undefined)).toBe(true);
     expect(await shelf.put('t', 'x', bytes('two'), undefined)).toBe(false);
@@ -155,7 +155,7 @@ describe.each(JOBS)('jobs in %s', (brand, open) => {
     for (const id of ['job-2', 'job-3']) await shelf.end(id, bytes('ended'));
   });
 
-  test('are run by whoever holds the lease', async () => {
+  test('are run by the server that holds the lease', async () => {
     const [one, two] = open();
     await one.open('job-9', bytes('x'), 60_000);
     expect(await one.lease('job-9', 60_000)).toBe(true);

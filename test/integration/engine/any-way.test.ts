@@ -1,7 +1,7 @@
 /**
- * The promise that a cache must keep: greedy output depends on the prompt plan alone. Everything else is drawn: which
- * requests, documents in which order, who is served beside whom, what is evicted from which tier, how the store
- * fails, who leaves early. The engine, its addon, LMDB and Redis are the real ones.
+ * The promise that a cache must keep: greedy output depends on the prompt plan alone. Everything else is random: the
+ * requests, the order of documents, the requests beside one, evictions from each tier, failures of the store, clients
+ * that leave early. The engine, its addon, LMDB and Redis are real.
  */
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';

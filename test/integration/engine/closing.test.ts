@@ -1,4 +1,4 @@
-/** Ends in the middle of native work: the step that runs is waited for, and the thread is gone when `close` resolves. */
+/** Ends in the middle of native work: `close` waits for the step that runs, and then the thread is gone. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -41,7 +41,7 @@ const blocks: PlanBlock[] = Array.from({ length: 8 }, (_, name) => ({
   tokenIds: Int32Array.from({ length: 500 }, (_, at) => (name * 31 + at * at * 7) % 180),
 }));
 
-test('an engine that is closed while it prefills lets its step end, fails who waits, and leaves no thread', async () => {
+test('an engine that is closed in a prefill ends its step, fails waiting requests, and leaves no thread', async () => {
   const terminate = vi.spyOn(Worker.prototype, 'terminate');
   for (let round = 0; round < 6; round++) {
     const { engine, cache } = await openEngine();

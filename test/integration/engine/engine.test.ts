@@ -123,7 +123,7 @@ describe('the engine', () => {
     await expect.poll(activePages).toBe(0);
   });
 
-  test('refuses what can never fit, naming the limit', async () => {
+  test('refuses a request that can never fit, and names the limit', async () => {
     await expect(run(plan([block(1, 8)]), { maxTokens: 10_000_000 })).rejects.toMatchObject({
       code: 'context_exceeded',
     });

@@ -1,4 +1,4 @@
-/** What the real engine does when it is full, late, short of pages, or when its worker dies under it. */
+/** The real engine when it is full, late or short of pages, and when its worker dies. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -119,7 +119,7 @@ describe('a pool that is too small for all', () => {
     await free(engine);
   });
 
-  test('refuses what could never fit, by name', async () => {
+  test('refuses a request that can never fit, by name', async () => {
     const engine = await openEngine({ kvMemoryBytes: 5 * PAGE_BYTES });
     await expect(ask(engine, { sampling: { maxTokens: 100 } })).rejects.toMatchObject({ code: 'pool_too_small' });
     const ingesting = engine.ingest([block(1, 100)], { sinkTokenIds: SINKS });
@@ -132,7 +132,7 @@ describe('a worker that dies', () => {
   /** Only a program can send this; it throws in the middle of a step, outside of anything that catches. */
   const POISON = { sampling: { stopTokenIds: null as unknown as number[] } };
 
-  test('fails whoever was served, and is started again: later answers are the same', async () => {
+  test('fails the running requests and is started again: later answers are the same', async () => {
     const told: string[] = [];
     const logger = { info: () => {}, error: (_: object, message: string) => told.push(message) };
     const engine = await openEngine({ logger });

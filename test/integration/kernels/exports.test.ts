@@ -1,4 +1,4 @@
-/** The addon's exports are what `native-addon.ts` lists, and each refuses what it cannot use with the exact reason. */
+/** The addon has exactly the exports of `native-addon.ts`. Each refuses bad arguments with the exact reason. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';

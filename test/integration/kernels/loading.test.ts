@@ -1,4 +1,4 @@
-/** What a user is told when the native kernels cannot be loaded or built. */
+/** Messages for a user if the native kernels cannot be loaded or built. */
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -36,7 +36,7 @@ test('the addon loads in a process of its own', () => {
   expect(load('')).toBe('loaded');
 });
 
-test('an addon that comes after onnxruntime-node is refused with what to do', () => {
+test('an addon that comes after onnxruntime-node is refused, with a remedy', () => {
   expect(load("await import('onnxruntime-node');")).toMatch(
     /^native_unavailable: .*onnxruntime-node was loaded before the addon; call loadAddon\(\) first/,
   );

@@ -1,6 +1,6 @@
 /**
- * Ends environments while native work is in flight: `node teardown-child.mjs MODE`. Run by teardown.test.ts, which looks at
- * how this process ends. It loads the addon itself, so that nothing but the addon can be at fault.
+ * Ends environments while native work is in flight: `node teardown-child.mjs MODE`. teardown.test.ts runs it and looks at
+ * its end. It loads the addon itself, so that only the addon can be at fault.
  */
 import { constants } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';

@@ -1,6 +1,6 @@
 /**
- * An environment may end at any moment: the server's process on SIGTERM, a text worker when its pool is closed. Native work
- * that is in flight then must end with it, never end the process by a signal.
+ * An environment may end at any moment: the server's process on SIGTERM, a text worker when its pool is closed. Native
+ * work in flight must then end with it. It must never end the process by a signal.
  */
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';

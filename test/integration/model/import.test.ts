@@ -51,7 +51,7 @@ describe('an import', () => {
     expect(Buffer.compare(readFileSync(join(directory, 'weights.bin')), whole)).toBe(0);
   });
 
-  test('is done once where two ask for it at the same time', async () => {
+  test('is done once if two ask for it at the same time', async () => {
     const cache = freshCache();
     const both = await Promise.all([imported(tiny, cache), imported(tiny, cache)]);
     expect(both[0]?.model).toEqual(both[1]?.model);

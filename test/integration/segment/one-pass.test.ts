@@ -1,6 +1,6 @@
 /**
- * The way of a new document's text into blocks, counted: ids are made once, exactly those that the text of each block
- * has on its own, whichever segmenter cut it.
+ * The way of a new document's text into blocks, counted: ids are made once, with any segmenter. They are exactly the
+ * ids of each block's text alone.
  */
 import { valueSymbol } from 'piscina';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';

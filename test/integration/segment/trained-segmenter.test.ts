@@ -164,7 +164,7 @@ describe('the default segmenter', () => {
     maxBlocks: 100_000,
   } as const;
 
-  it('is the trained one where its files are', async () => {
+  it('is the trained one if its files are there', async () => {
     const notices: string[] = [];
     const segment = createSegmentation(service, { ...defaults, segmenterDir: MODEL_DIR }, (line) => notices.push(line));
     const { text } = twoThings(12);
@@ -172,7 +172,7 @@ describe('the default segmenter', () => {
     expect(notices).toEqual([]);
   });
 
-  it('is the structural one, with a line in the log, where they are missing', async () => {
+  it('is the structural one, with a line in the log, if they are missing', async () => {
     const notices: string[] = [];
     const segment = createSegmentation(service, { ...defaults, segmenterDir: '/nowhere' }, (line) =>
       notices.push(line),

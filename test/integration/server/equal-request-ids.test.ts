@@ -1,4 +1,4 @@
-/** `x-request-id` is a label: requests that share one, at once and one of them cancelled, give what each gives alone. */
+/** `x-request-id` is a label: requests with the same one give the same as alone, at once and with one cancelled. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type GenerateEvent, GREEDY } from '../../../src/engine/engine.js';
 import { type DemoServer, startDemoServer } from '../../support/demo-server.js';

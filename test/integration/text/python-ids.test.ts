@@ -1,6 +1,6 @@
 /**
  * The tokenizer of the shipped demo model against the Python `tokenizers` library itself, over the whole corpus and a
- * megabyte of one letter: the golden files hold other kinds, this one may be trained anew.
+ * megabyte of one letter. The golden files hold other tokenizers; this one may be trained anew.
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';

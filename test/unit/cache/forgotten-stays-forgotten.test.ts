@@ -1,7 +1,7 @@
 /**
- * What a delete promises, whatever else is under way: nothing that was forgotten is ever found, nothing that was
- * acknowledged is lost, pages and holds add up. Drawn are requests, ingestions, forgets by any tiers, crashes of the
- * worker, stores that are full or become smaller, and the order in which everything that takes time ends.
+ * The promise of a delete, beside any other work: nothing forgotten is ever found, nothing acknowledged is lost, pages
+ * and holds add up. Random are requests, ingestions, forgets by any tiers, crashes of the worker, stores that are full
+ * or become smaller, and the order in which slow operations end.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,6 +1,6 @@
 /**
- * What can be held of docker/ without a Docker engine: files parse, what they name exists, the dashboard's queries are
- * PromQL over metrics that the server has, and every metric of the server is on the dashboard. Images are not built here.
+ * Checks of docker/ that need no Docker engine: files parse, the names in them exist, the dashboard's queries are
+ * PromQL over metrics of the server, and every metric of the server is on the dashboard. Images are not built here.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';

@@ -1,4 +1,4 @@
-/** What one record knows of the one before it: no key is ever lost. */
+/** A record takes over the keys of the one before it: no key is ever lost. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
@@ -15,7 +15,7 @@ const record = (text: string, hashes: string[], fields: Partial<DocumentRecord> 
   documentRecord('d', { text, form: 'f', blocks: hashes.map(block), ...fields });
 
 describe('a record that follows another', () => {
-  test('makes orphans of what only the other text had', () => {
+  test('makes orphans of the blocks that only the other text had', () => {
     const before = record('old', ['a', 'b'], { also: [['c']], orphans: ['o'] });
     const after = succeeding(record('new', ['b', 'x']), before, ['damaged']);
     expect(after.orphans?.sort()).toEqual(['a', 'c', 'damaged', 'o']);

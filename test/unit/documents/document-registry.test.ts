@@ -1,4 +1,4 @@
-/** Records under checksums: what is damaged is named, skipped, replaceable and deletable. */
+/** Records under checksums: a damaged one is named and skipped, and can be replaced and deleted. */
 import fc from 'fast-check';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { tenantTag } from '../../../src/cache/block-key.js';

@@ -1,4 +1,4 @@
-/** The door: one order per document, and what a record names is what a delete removes. */
+/** The door: one order per document, and a delete removes what the record names. */
 import { beforeEach, describe, expect, test } from 'vitest';
 import { COMMON_SCOPE } from '../../../src/cache/tiers.js';
 import { idKey, shelfName } from '../../../src/documents/document-shelf.js';
@@ -211,7 +211,7 @@ describe('an ingestion that fails', () => {
     expect(stored()).toEqual(keys('Shared.\n\n', 'Mine.'));
   });
 
-  test('drops its blocks later where the store refuses now', async () => {
+  test('drops its blocks later if the store refuses now', async () => {
     bench.failAt = { index: 1, error };
     bench.forgetFailure = 'no';
     await expect(bench.ingest('d', TWO)).rejects.toBe(error);

@@ -5,7 +5,7 @@ import { KeyedQueue } from '../../../src/documents/keyed-queue.js';
 import { Slots } from '../../../src/documents/slots.js';
 import { gate } from '../../support/documents-bench.js';
 
-test('what has one key never overlaps and keeps its order, whatever fails or is given up in between', async () => {
+test('work under one key never overlaps and keeps its order, also if some of it fails or is given up', async () => {
   const task = fc.record({ key: fc.constantFrom('a', 'b'), fails: fc.boolean(), givenUp: fc.boolean() });
   await fc.assert(
     fc.asyncProperty(fc.array(task, { maxLength: 12 }), fc.infiniteStream(fc.nat(3)), async (tasks, turns) => {
@@ -38,7 +38,7 @@ test('what has one key never overlaps and keeps its order, whatever fails or is 
   );
 });
 
-test('whoever gives up its turn leaves the others in their places', async () => {
+test('a caller that gives up its turn leaves the others in their places', async () => {
   const queue = new KeyedQueue();
   const { wait, open } = gate();
   const order: string[] = [];

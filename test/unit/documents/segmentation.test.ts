@@ -1,4 +1,4 @@
-/** The server's segmentation: cut once however many ask, remembered for one tenant, given up when nobody waits. */
+/** The server's segmentation: one cut for any number of callers, remembered for one tenant, given up if nobody waits. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createSegmentation } from '../../../src/documents/segmentation.js';
 import { createTextService, type TextService } from '../../../src/text/text-service.js';
@@ -71,7 +71,7 @@ describe('segmentation', () => {
     expect(runs).toBe(4);
   });
 
-  it('refuses what finds the queue full, and forgets a failure', async () => {
+  it('refuses a text if the queue is full, and forgets a failure', async () => {
     const segment = createSegmentation(watched, DEFAULTS);
     const asked = [1, 2, 3].map((number) => segment(`${number} ${LONG}`, {}));
     const outcomes = await Promise.allSettled(asked);
@@ -80,7 +80,7 @@ describe('segmentation', () => {
     expect((await segment(`3 ${LONG}`, {})).length).toBeGreaterThan(1);
   });
 
-  it('gives up what nobody waits for, and only that', async () => {
+  it('gives up a text that nobody waits for, and only that', async () => {
     const segment = createSegmentation(watched, DEFAULTS);
     const client = new AbortController();
     const leaves = segment(`gone ${LONG}`, {}, { signal: client.signal });

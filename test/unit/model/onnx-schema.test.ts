@@ -5,7 +5,7 @@ import { encodeModel, IR_VERSION } from '../../../src/model/onnx-schema.js';
 
 type Fields = Map<number, (Uint8Array | number)[]>;
 
-/** Reads any protobuf message by wire types alone: the writer's own schema must not vouch for itself. */
+/** Reads any protobuf message by wire types alone, so that the writer's schema does not check itself. */
 function read(bytes: Uint8Array): Fields {
   const reader = protobuf.Reader.create(bytes);
   const fields: Fields = new Map();

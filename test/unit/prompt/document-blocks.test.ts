@@ -1,4 +1,4 @@
-/** What is remembered of documents: any number of them without end, once however many ask, for one tenant alone. */
+/** The memory of documents: it takes any number of them, makes each once for all that ask, and serves one tenant alone. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { DocumentBlocks, type DocumentText } from '../../../src/prompt/document-blocks.js';
 import { EMPTY_FRAME } from '../../../src/prompt/document-frame.js';
@@ -54,7 +54,7 @@ describe('the memory of documents', () => {
     expect(two?.[0]?.source).toMatchObject({ documentIndex: 3, documentId: 'other' });
   });
 
-  it('serves one tenant alone: what another sent is tokenized anew', async () => {
+  it('serves one tenant alone: the same text of another tenant is tokenized anew', async () => {
     const documents = new DocumentBlocks(watched, undefined);
     const document = { text: 'A secret of the first tenant.' };
     const first = await documents.blocks(document, FRAME, 0, { tenant: 'a' });

@@ -1,6 +1,6 @@
 /**
- * Work grows with the text, never with the numbers of a request: steps are counted, not time. And numbers beyond the
- * text's own length change no cut.
+ * Work grows with the text, never with the numbers of a request. The tests count steps, not time. Numbers larger than
+ * the text's own length change no cut.
  */
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -73,7 +73,7 @@ const texts = fc
   .map((parts) => parts.join(''));
 
 describe.each(CUTTERS)('the work of %s', (_, cut) => {
-  it('is bounded by the text, whatever the numbers', () => {
+  it('is bounded by the text, with any numbers', () => {
     fc.assert(
       fc.property(texts, options, (text, given) => {
         const { steps } = counted(cut, text, given);

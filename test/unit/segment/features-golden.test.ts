@@ -1,5 +1,5 @@
 /**
- * What the segmenter sees of a text stays what its network was trained on: golden numbers written by
+ * The segmenter's features of a text stay those that its network was trained on: golden numbers, written by
  * training/fixtures/make_segmenter_features.py through the writer that training reads from.
  */
 import { readFileSync } from 'node:fs';

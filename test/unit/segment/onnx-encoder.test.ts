@@ -1,4 +1,4 @@
-/** A sentence encoder that the user points at: pooling, batches of unequal texts, and what is said of a directory that is none. */
+/** A sentence encoder of the user: pooling, batches of unequal texts, and messages for a directory that is not one. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -53,7 +53,7 @@ describe('an ONNX sentence encoder', () => {
     near(cow, [3, 4, 0]);
   });
 
-  test('gives each text the vector that it has alone, whatever it is encoded with', async () => {
+  test('gives each text the same vector in any batch as alone', async () => {
     const encoder = await openOnnxEncoder(makeEncoder('many', false));
     const texts = Array.from({ length: 75 }, (_, at) =>
       `${'cat '.repeat(1 + (at % 7))}${'dog '.repeat(at % 5)}`.trim(),

@@ -1,4 +1,4 @@
-/** Segmenters: cover the text exactly, keep the maximum, cut where the text allows it, stay put when text is added. */
+/** Segmenters cover the text exactly, keep the maximum, cut where the text allows it, and do not move if text is added. */
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createSegmenter } from '../../../src/segment/create-segmenter.js';

@@ -1,4 +1,4 @@
-/** The choice of boundaries: lengths follow the target, coarser nests in finer, what is added at the end stays local. */
+/** The choice of boundaries: lengths follow the target, coarser nests in finer, text added at the end has a local effect. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { readLimits } from '../../../src/segment/segment-limits.js';
@@ -55,7 +55,7 @@ describe('boundaries that are chosen', () => {
     );
   });
 
-  it('are more where more are believed in and fewer where fewer are, within a quarter', () => {
+  it('are more if more are likely and fewer if fewer are, within a quarter', () => {
     const limits = readLimits({ targetTokens: 200, maxTokens: 4000 });
     for (const seed of [1, 2, 3]) {
       const some = text(3000, seed);

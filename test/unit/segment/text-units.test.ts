@@ -1,4 +1,4 @@
-/** Units: what may be cut between, in prose, wrapped prose, chats, code and scripts without spaces. */
+/** Units, the places between which a text may be cut: in prose, wrapped prose, chats, code, scripts without spaces. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { slidingCohesion, type UnitBags } from '../../../src/segment/lexical-cohesion.js';

@@ -1,4 +1,4 @@
-/** What is counted in a JSON text before it is parsed is what parsing finds. */
+/** The counts of a JSON text before parsing equal those of the parsed value. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type JsonMeasure, measureJson } from '../../../src/server/json-measure.js';
@@ -18,7 +18,7 @@ function counted(value: unknown, level = 0, measure: JsonMeasure = { depth: 0, v
 }
 
 describe('the measure of a JSON text', () => {
-  it('is that of its value, whatever its strings hold and however it is laid out', () => {
+  it('is that of its value, with any strings and any layout', () => {
     const quotes = fc.string({ unit: fc.constantFrom('"', '\\', ',', '[', '{', ':', 'a', '\n', '😀'), maxLength: 200 });
     const value = fc.oneof(fc.jsonValue(), fc.array(fc.oneof(quotes, fc.integer(), fc.dictionary(quotes, quotes))));
     fc.assert(
@@ -38,7 +38,7 @@ describe('the measure of a JSON text', () => {
     expect(measureJson(Buffer.from(`{"a":[${'"x",'.repeat(1e6)}`), limits).values).toBe(11);
   });
 
-  it('takes what is no JSON at all', () => {
+  it('takes text that is not JSON at all', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => {
         const { depth, values, numbers } = measureJson(Buffer.from(bytes), NO_LIMITS);

@@ -1,6 +1,6 @@
 /**
- * No number that a client sends makes the server work without end: every numeric field of every route is drawn, and what
- * is done for it is counted.
+ * No number of a client makes the server work without end. Every numeric field of every route gets random numbers, and
+ * the work for each is counted.
  */
 import fc from 'fast-check';
 import { Compile } from 'typebox/compile';

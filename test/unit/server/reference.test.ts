@@ -1,4 +1,4 @@
-/** The generated files are what the program gives: openapi/, and the reference parts of docs/. */
+/** The generated files equal the program's output: openapi/, and the reference parts of docs/. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';

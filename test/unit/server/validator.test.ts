@@ -1,4 +1,4 @@
-/** What is wrong with a request is found and named, also deep in a list that is too long to describe whole. */
+/** The fault in a request is found and named, also deep in a list that is too long to describe whole. */
 import { Type } from '@fastify/type-provider-typebox';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -24,7 +24,7 @@ function described(value: unknown): { reason: string; param?: string } {
 }
 
 describe('the validator', () => {
-  it('gives back what is valid as it was', () => {
+  it('gives a valid value back as it was', () => {
     const value = { ids: [1, 2], few: ['a'], items: [{ name: 'n', tags: [] }], other: true };
     expect(validate(value)).toEqual({ value });
   });

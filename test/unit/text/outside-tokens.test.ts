@@ -1,6 +1,6 @@
 /**
- * A tokenizer with tokens that the model has no row for (common where someone added tokens and did not resize): they are
- * named at start, and a text that spells one is refused alone.
+ * A tokenizer with tokens that the model has no row for (common if somebody added tokens and did not resize). The log
+ * names them at start, and a text that spells one is refused alone.
  */
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

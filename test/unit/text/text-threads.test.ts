@@ -1,4 +1,4 @@
-/** The queue in front of the text threads: it has an end, clients that go leave it at once, threads are never ended at work. */
+/** The queue of the text threads: it has an end, clients that leave go at once, threads are never ended in their work. */
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { raise } from '../../../src/text/pace.js';

@@ -1,4 +1,4 @@
-/** Character classes and normalization as the Python library's Unicode versions have them, over all code points. */
+/** Character classes and normalization equal those of the Python library's Unicode versions, over all code points. */
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { createNormalizer } from '../../../src/text/normalizer.js';

@@ -1,4 +1,4 @@
-/** An ingestion that has failed is over: what is left of it is neither computed nor written, and holds nothing. */
+/** An ingestion that has failed is over: its other blocks are neither computed nor written, and it holds nothing. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** Whether the engine is alive, on a clock that only moves when told to: deaths, starts that fail, pauses, the end. */
+/** Whether the engine is alive, on a clock that a test moves: deaths, starts that fail, pauses, the end. */
 import { describe, expect, test } from 'vitest';
 import type { EngineState } from '../../../../src/engine/engine.js';
 import { HEALTHY_MS, MAX_FAILURES, WorkerLife } from '../../../../src/engine/host/worker-life.js';

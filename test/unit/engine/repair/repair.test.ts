@@ -9,7 +9,7 @@ import { referenceTokens } from '../../../support/paper-model.js';
 const repair = (share: number, by: RepairChoice = 'first') => ({ share, by });
 
 describe('the pages that are repaired', () => {
-  it('are never those of the first block, which sees in the prompt what it saw alone', () => {
+  it('are never those of the first block, which sees the same in the prompt as alone', () => {
     expect(firstPages([64, 64], 0.5, 16)).toEqual([0, 2]);
     expect(repairBudget([64], 0.9, 16)).toBe(0);
   });
@@ -75,7 +75,7 @@ describe('a repaired request', () => {
     expect(bench.tokens('warm')[0]).toBe(bench.tokens('cold')[0]);
   });
 
-  it('chooses by deviation what its plan alone determines, whatever the chunks', async () => {
+  it('chooses by deviation from its plan alone, with any chunks', async () => {
     const spec = request('a', blocks, { repair: repair(0.2, 'deviation') });
     expect(referenceTokens(spec)).not.toEqual(referenceTokens({ ...spec, repair: repair(0.2) }));
     for (const maxBatchTokens of [4, 7, 64]) {
@@ -131,7 +131,7 @@ describe('a repaired request', () => {
     expect(bench.freePages + bench.cachedPages).toBe(bench.pages);
   });
 
-  it('gives the same whatever was cached, however it is chunked, whoever is beside it', async () => {
+  it('gives the same with anything cached, in any chunks, beside any requests', async () => {
     const drawn = fc.record({
       blocks: fc.array(fc.record({ name: fc.nat(3), length: fc.constantFrom(1, 4, 8, 13) }), { maxLength: 5 }),
       share: fc.constantFrom(0, 0.1, 0.3, 0.5, 0.8, 0.99),

@@ -38,7 +38,7 @@ describe('a stitched request', () => {
     for (const id of ['b', 'c']) expect(bench.tokens(id)).toEqual(bench.tokens('a'));
   });
 
-  it('reads blocks from the tiers below where they have them', async () => {
+  it('reads blocks from the tiers below if they have them', async () => {
     const first = new CoreBench();
     first.submit(request('a', [block(1, 7), block(2, 9)]));
     await first.drain();
@@ -178,7 +178,7 @@ describe('a step that fails', () => {
     expect(bench.freePages + bench.cachedPages).toBe(bench.pages);
   });
 
-  it('ends nobody but the one whose rows cannot be run', async () => {
+  it('ends only the request whose rows cannot be run', async () => {
     const bench = new CoreBench({ pages: 100, policy: { maxBatchTokens: 64 } });
     const good = [
       request('good-1', [block(1, 10)]),
