@@ -8,6 +8,7 @@ import { decodeBlock, encodeBlock, HEADER_BYTES, payloadBytes } from './block-co
 import type { ByteStore } from './byte-store.js';
 import { type BreakerOptions, CircuitBreaker } from './circuit-breaker.js';
 import { type LoadClock, LoadCostModel, type LoadCostOptions } from './load-cost-model.js';
+import { StoreLooks } from './store-looks.js';
 import type { BlockKey, BlockShape, BlockValue, CacheStatistics } from './tiers.js';
 
 export type StoreCalls = 'reads' | 'writes' | 'locks';
@@ -72,6 +73,7 @@ export class StoredBlocks {
   /** Blocks that are computed although the store may have them. They need not be written again. */
   readonly #passedOver = new Set<BlockKey>();
   readonly #reported = new Set<BlockKey>();
+  readonly #looks = new StoreLooks();
   readonly #counts = { hits: 0, misses: 0, corrupt: 0, loadedBytes: 0, loadSeconds: 0, passedOver: 0, late: 0 };
   #sizes = { entries: 0, bytes: 0 };
   #measuring: Promise<void> | undefined;
@@ -146,6 +148,7 @@ export class StoredBlocks {
   async save(key: BlockKey, value: BlockValue, signal: AbortSignal): Promise<string | undefined> {
     if (this.#passedOver.delete(key) && (await this.has([key])).has(key)) return undefined;
     const encoded = await encodeBlock(this.#options.shape, key, value);
+    await this.#looks.overtake(key);
     const stopped = new AbortController();
     const either = AbortSignal.any([signal, stopped.signal]);
     const saved = await this.#writes.run(async () => {
@@ -255,18 +258,23 @@ export class StoredBlocks {
   }
 
   async #read(key: BlockKey): Promise<BlockValue | undefined> {
-    const answer = await this.#reads.run(() => this.#store.get([key]));
-    const bytes = answer.ok ? answer.result[0] : undefined;
-    if (bytes === undefined) return undefined;
-    const decoded = await decodeBlock(this.#options.shape, key, bytes);
-    if (decoded.ok) return decoded.value;
+    return this.#looks.during(key, async (refuse) => {
+      const answer = await this.#reads.run(() => this.#store.get([key]));
+      const bytes = answer.ok ? answer.result[0] : undefined;
+      if (bytes === undefined) return undefined;
+      const decoded = await decodeBlock(this.#options.shape, key, bytes);
+      if (decoded.ok) return decoded.value;
+      this.#refused(key, decoded.reason);
+      await refuse(() => this.delete([key]));
+      return undefined;
+    });
+  }
+
+  #refused(key: BlockKey, reason: string): void {
     this.#counts.corrupt++;
-    if (!this.#reported.has(key)) {
-      remember(this.#reported, key);
-      this.#options.onCorrupt?.(key, decoded.reason);
-    }
-    await this.delete([key]);
-    return undefined;
+    if (this.#reported.has(key)) return;
+    remember(this.#reported, key);
+    this.#options.onCorrupt?.(key, reason);
   }
 }
 

@@ -93,6 +93,56 @@ describe('the right to compute a block', () => {
   });
 });
 
+describe('a value that is refused late', () => {
+  test('takes nothing with it that was saved since it was asked for', async () => {
+    const store = new MapStore();
+    const bad = encoded.subarray(0, encoded.length - 1);
+    store.values.set(KEY, bad);
+    let answer: () => void = () => {};
+    const asked = new Promise<void>((resolve) => (answer = resolve));
+    const get = store.get.bind(store);
+    store.get = async (keys) => {
+      const values = await get(keys);
+      if (store.calls.length === 1) await asked;
+      return values;
+    };
+    const cache = new BlockCache({ shape: SHAPE, store, hostBytes: 0, cost: { leastWaitMs: 1, mostWaitMs: 1 } });
+    // Given up: the block is computed, and saved well.
+    expect((await cache.hold(KEY)).found).toBe(false);
+    expect(await cache.computed(KEY, async () => value)).toEqual({ durable: true });
+    answer();
+    await expect.poll(async () => (await cache.statistics()).store?.corrupt).toBe(1);
+    expect(store.values.has(KEY)).toBe(true);
+    store.calls.length = 0;
+    store.get = get;
+    expect(await open(store).hold(KEY)).toMatchObject({ found: true, value: { tokens: 3 } });
+  });
+
+  test('is deleted before a save that comes meanwhile', async () => {
+    const store = new MapStore();
+    store.values.set(KEY, encoded.subarray(0, encoded.length - 1));
+    let deleted: () => void = () => {};
+    const deleting = new Promise<void>((resolve) => (deleted = resolve));
+    const remove = store.delete.bind(store);
+    const begun = new Promise<void>((begin) => {
+      store.delete = async (keys) => {
+        begin();
+        await deleting;
+        return remove(keys);
+      };
+    });
+    const cache = new BlockCache({ shape: SHAPE, store, hostBytes: 0, cost: { leastWaitMs: 1, mostWaitMs: 1 } });
+    const held = cache.hold(KEY);
+    await begun;
+    expect((await held).found).toBe(false);
+    const saving = cache.computed(KEY, async () => value);
+    await new Promise(setImmediate);
+    deleted();
+    expect(await saving).toEqual({ durable: true });
+    expect([...(store.values.get(KEY) as Uint8Array)]).toEqual([...encoded]);
+  });
+});
+
 describe('a store whose counts are slow', () => {
   /** Counts never answer, all else does. */
   class SlowToCount extends MapStore {
