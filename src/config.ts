@@ -62,7 +62,10 @@ function readSetting(name: SettingName, setting: Setting, value: string | number
       return String(value).trim();
     case 'secrets': {
       const keys = typeof value === 'string' ? value.split(',') : [value].flat().map(String);
-      return keys.map((key) => key.trim()).filter((key) => key !== '');
+      const given = keys.map((key) => key.trim()).filter((key) => key !== '');
+      // A template that was filled with nothing must not open the server.
+      if (given.length === 0 && value !== '' && keys.length > 0) throw invalid(name, 'it is set but holds no key');
+      return given;
     }
     case 'choice':
       if (setting.choices.includes(String(value))) return String(value);

@@ -165,7 +165,7 @@ export const SETTINGS = {
     flag: null,
     env: 'BLOCKSTITCH_API_KEYS',
     default: '',
-    help: 'API keys, separated by commas; without any, no key is asked for',
+    help: 'API keys, separated by commas; if the variable is empty, no key is asked for',
   } satisfies SecretListSetting as SecretListSetting,
   apiKeysFile: text('--api-keys-file', 'BLOCKSTITCH_API_KEYS_FILE', '', 'file with one API key per line'),
   maxBodyBytes: bytes('--max-body', 'BLOCKSTITCH_MAX_BODY', 8 * MiB, KiB, GiB, 'size of a request body'),

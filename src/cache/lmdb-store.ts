@@ -5,8 +5,9 @@
  * `sizes` is the index: key -> bytes of the value. It is written in the same transaction as the parts, and it holds the
  * totals for statistics. So nobody walks the store to count.
  */
-import { mkdirSync, statfsSync } from 'node:fs';
+import { statfsSync } from 'node:fs';
 import { type Database, open, type RootDatabase } from 'lmdb';
+import { makeDirectory } from '../make-directory.js';
 import type { ByteStore, StoreEntry, StoreLock } from './byte-store.js';
 import { LmdbFiles } from './lmdb-files.js';
 
@@ -56,7 +57,7 @@ export class LmdbStore implements ByteStore {
    * @throws BlockstitchError `store_damaged`; Error when the directory cannot be written
    */
   static async open(directory: string, options: LmdbStoreOptions = {}): Promise<LmdbStore> {
-    mkdirSync(directory, { recursive: true });
+    await makeDirectory(directory);
     const files = new LmdbFiles(directory);
     await files.check(options.onCheck);
     files.opened();

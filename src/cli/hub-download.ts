@@ -5,11 +5,12 @@
  */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { open, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { downloadFile, HubApiError, type ListFileEntry, listFiles } from '@huggingface/hub';
 import { BlockstitchError } from '../errors.js';
+import { makeDirectory } from '../make-directory.js';
 
 export interface HubSource {
   /** `owner/name`. */
@@ -50,7 +51,7 @@ export async function downloadCheckpoint(
 ): Promise<DownloadResult> {
   try {
     const files = await wantedFiles(source);
-    await mkdir(directory, { recursive: true });
+    await makeDirectory(directory);
     const totalBytes = files.reduce((sum, { size }) => sum + size, 0);
     let before = 0;
     let fetchedBytes = 0;

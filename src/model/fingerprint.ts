@@ -5,8 +5,9 @@
  */
 import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, readFile, realpath, rename, stat, writeFile } from 'node:fs/promises';
+import { readFile, realpath, rename, stat, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { makeDirectory } from '../make-directory.js';
 import type { WeightFormat } from './imported-model.js';
 import type { ActivationType } from './narrow-graph.js';
 
@@ -84,7 +85,7 @@ async function fileDigest(
   }
   const sha256 = hash.digest('hex');
   if (Number(BigInt(identity.modifiedNs) / 1_000_000n) < begunMs - REST_MS) {
-    await mkdir(memory, { recursive: true });
+    await makeDirectory(memory);
     const draft = `${remembered}.${randomUUID()}`;
     await writeFile(draft, JSON.stringify({ ...identity, sha256 }));
     await rename(draft, remembered);

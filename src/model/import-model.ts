@@ -7,9 +7,10 @@
  * Words: checkpoint = a Hugging Face directory; import = the graph and weights made from it; fingerprint = the hash of
  * all that decides its KV; activations = the type of hidden states; probe = the first layers as a graph of their own.
  */
-import { mkdir, readFile, rename, rm, statfs, writeFile } from 'node:fs/promises';
+import { readFile, rename, rm, statfs, writeFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { BlockstitchError } from '../errors.js';
+import { makeDirectory } from '../make-directory.js';
 import { type CheckpointConfig, readCheckpointConfig } from './checkpoint-config.js';
 import { linkCheckpointFiles } from './checkpoint-links.js';
 import { type CheckpointTensors, readCheckpointTensors } from './checkpoint-tensors.js';
@@ -75,7 +76,7 @@ export async function importModel(options: ImportOptions): Promise<ImportedModel
   const { signal, onProgress } = options;
   const activations = activationsOf(options.activations ?? 'float32', entries);
   try {
-    await mkdir(cacheDir, { recursive: true });
+    await makeDirectory(cacheDir);
     const fingerprint = await fingerprintCheckpoint({
       configBytes: config.configBytes,
       files: tensors.files,
@@ -163,7 +164,7 @@ async function importInto(directory: string, source: ImportSource, options: Impo
     // Another process may have finished while this one waited.
     if (await isImported(directory, source)) return;
     const partial = `${directory}.partial`;
-    await mkdir(partial, { recursive: true });
+    await makeDirectory(partial);
     const files = await writeImport(partial, source, options);
     const identities = await Promise.all(
       files.map(async (name): Promise<ManifestFile> => {

@@ -1,6 +1,6 @@
 /** `blockstitch doctor`: checks everything that the server needs, one line each, and says how to get a missing part. */
 import { existsSync } from 'node:fs';
-import { access, constants, mkdir, statfs } from 'node:fs/promises';
+import { access, constants, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { askRedis, connectRedis } from '../../cache/connect-redis.js';
@@ -8,6 +8,7 @@ import { LmdbFiles } from '../../cache/lmdb-files.js';
 import type { Config } from '../../config.js';
 import { BlockstitchError } from '../../errors.js';
 import { loadAddon } from '../../kernels/load-addon.js';
+import { makeDirectory } from '../../make-directory.js';
 import { formatBytes } from '../../units.js';
 import { addSettings, MODEL_SETTINGS, readSettings } from '../setting-options.js';
 import { openTerminal } from '../terminal.js';
@@ -54,7 +55,7 @@ const CHECKS: readonly Check[] = [
     async run(config) {
       const { storeDir } = config;
       if (config.redisUrl !== '') return pingRedis(config);
-      await mkdir(storeDir, { recursive: true });
+      await makeDirectory(storeDir);
       await access(storeDir, constants.W_OK);
       await new LmdbFiles(storeDir).check();
       const { bavail, bsize } = await statfs(storeDir);

@@ -19,7 +19,7 @@ const healthSchema = {
   response: {
     200: json(HealthSchema, 'It does.'),
     503: Type.Unsafe({
-      description: 'The engine is down and stays down: code `engine_failed`.',
+      description: 'The engine is down and stays down: code `engine_failed`',
       content: { 'application/json': { schema: { $ref: 'Error#' } } },
     }),
   },

@@ -53,14 +53,18 @@ export const CacheSchema = Type.Object({
   hit_tokens: Type.Record(Type.String(), Type.Integer(), { description: 'By tier.' }),
 });
 
-export const FlushQuerySchema = Type.Object({
-  tiers: Type.Optional(
-    Type.String({
-      pattern: '^(pool|host|lmdb|redis)(,(pool|host|lmdb|redis))*$',
-      description: 'Separated by commas; all tiers if absent.',
-    }),
-  ),
-});
+/** Closed: a misspelt parameter must not empty every tier. */
+export const FlushQuerySchema = Type.Object(
+  {
+    tiers: Type.Optional(
+      Type.String({
+        pattern: '^(pool|host|lmdb|redis)(,(pool|host|lmdb|redis))*$',
+        description: 'Separated by commas; all tiers if absent.',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+);
 export const FlushedSchema = Type.Object({ object: Type.Literal('cache.flushed'), blocks: Type.Integer() });
 
 export const ModelSchema = Type.Object({
