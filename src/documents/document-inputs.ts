@@ -48,7 +48,7 @@ interface CutInput {
   tokens: number;
 }
 
-type InputsParts = Pick<SharedParts, 'limits' | 'registry' | 'segment'> & { cuts: Pick<CutsInUse, 'note'> };
+type InputsParts = Pick<SharedParts, 'limits' | 'registry' | 'segment'> & { cuts: Pick<CutsInUse, 'begin' | 'note'> };
 
 /**
  * Resolves and segments a request's documents, some side by side. Stops at the one with which they no longer fit the
@@ -152,11 +152,12 @@ async function registeredDocument(
   { id = '' }: DocumentInput,
   context: SegmentContext & { param: string },
 ): Promise<CutInput> {
+  const use = cuts.begin(scope, id, ended);
   const found = await registered(registry, scope, id, context.param);
   const { text, title, segments: own } = found.record;
   const segments = segmentation === undefined ? own : await segment(text, segmentation, context);
   const document = { id, ...(title === undefined ? {} : { title }), text, segments };
-  cuts.note(scope, found, document, segmentation === undefined ? '' : JSON.stringify(segmentation), ended);
+  cuts.note(use, found, document, segmentation === undefined ? '' : JSON.stringify(segmentation));
   return { document, tokens: tokensOf(segments) };
 }
 

@@ -101,9 +101,8 @@ export class Documents {
   async forget(scope: CacheScope, id: string, signal?: AbortSignal): Promise<void> {
     const { orders, cuts, unnamed } = this.#parts;
     const work = async () => {
-      const dropped = await unregister(this.#parts, scope, id, cuts.unwritten(scope, id));
+      await cuts.dropping(scope, id, () => unregister(this.#parts, scope, id, cuts.unwritten(scope, id)));
       cuts.written(scope, id);
-      cuts.dropAfterUse(scope, id, dropped);
       await unnamed.retry();
     };
     await orders.run(orderKey(scope, id), work, signal);

@@ -59,7 +59,7 @@ export function documentId({ salt }: CacheScope, { id, title = '', text }: NewDo
  * @throws BlockstitchError what segmenting, the engine and the store throw; nothing is registered then
  */
 export async function ingestDocument(
-  parts: SharedParts & { cuts: Pick<CutsInUse, 'unwritten' | 'written' | 'dropAfterUse'> },
+  parts: SharedParts & { cuts: Pick<CutsInUse, 'unwritten' | 'written' | 'dropping'> },
   scope: CacheScope,
   document: NewDocument,
   progress: IngestProgress,
@@ -96,10 +96,9 @@ export async function ingestDocument(
       }),
       form: formName(parts, scope),
     };
-    const { record, orphans } = await register(parts, scope, made, cuts.unwritten(scope, id));
+    const record = await cuts.dropping(scope, id, () => register(parts, scope, made, cuts.unwritten(scope, id)));
     claim.named();
     cuts.written(scope, id);
-    cuts.dropAfterUse(scope, id, orphans);
     return { record, reports };
   } catch (error) {
     if (!goesOnLater(signal)) await claim.drop();

@@ -10,10 +10,11 @@ import type { DocumentLogger } from './document-parts.js';
 import { asked } from './document-registry.js';
 import { orderKey } from './document-shelf.js';
 import { type Acceptance, type IngestProgress, KeptForLater, type NewDocument } from './ingest-document.js';
-import { isPassing, type JobRecord, type JobState, jobError, newJobId, readJob, sealJob } from './job-record.js';
+import { type JobRecord, type JobState, jobError, newJobId, readJob, sealJob } from './job-record.js';
 import type { JobShelf } from './job-shelf.js';
 import type { KeyedQueue } from './keyed-queue.js';
 import { LiveJob, sameProgress } from './live-job.js';
+import { patiently } from './patiently.js';
 import { Slots } from './slots.js';
 
 export interface IngestJobsParts {
@@ -33,8 +34,6 @@ const MAX_ENDED = 1000;
 /** A lease outlives some ticks that do not come through. */
 const LEASE_MS = 20_000;
 const TICK_MS = 5_000;
-/** Pause of a job that found no room. */
-const RETRY_MS = 250;
 /** A job that so many processes did not survive is given up. */
 const MAX_TAKEN_OVER = 5;
 /** How often a job of another server is looked at for who watches it. */
@@ -238,7 +237,8 @@ export class IngestJobs {
       blockDone: () => job.change({ blocksDone: job.state.blocksDone + 1 }),
     };
     const accepted: Acceptance = { atMs: acceptedMs, ...(job.earlier ? { earlier: true } : {}) };
-    const work = () => this.#patiently(() => this.#parts.ingest(scope, document, progress, accepted), signal);
+    // An accepted job does not fail because there is no room at the moment.
+    const work = () => patiently(() => this.#parts.ingest(scope, document, progress, accepted), signal);
     const order = orderKey(scope, state.documentId);
     job.ended = this.#parts.orders
       .run(order, () => this.#slots.run(work, signal), signal)
@@ -250,19 +250,6 @@ export class IngestJobs {
           return this.#end(job, { status: 'cancelled' });
         },
       );
-  }
-
-  /** An accepted job does not fail because there is no room at the moment. */
-  async #patiently(work: () => Promise<unknown>, signal: AbortSignal): Promise<void> {
-    for (;;) {
-      try {
-        await work();
-        return;
-      } catch (error) {
-        if (signal.aborted || !isPassing(error)) throw error;
-        await delay(RETRY_MS, undefined, { signal });
-      }
-    }
   }
 
   /** The shelf knows first, then whoever watches. Where it cannot be told, the job runs once more after a restart. */

@@ -53,8 +53,3 @@ export function jobError(thrown: unknown): NonNullable<JobState['error']> {
   const error = thrown instanceof BlockstitchError ? thrown : new BlockstitchError('internal_error');
   return { code: error.code, message: error.message };
 }
-
-/** Whether a job that met this tries again by itself: there was no room, or the engine was just starting again. */
-export function isPassing(thrown: unknown): boolean {
-  return thrown instanceof BlockstitchError && (thrown.code === 'queue_full' || thrown.code === 'not_ready');
-}

@@ -49,7 +49,7 @@ export class UnnamedBlocks {
       drop: async () => {
         this.#running.delete(brought);
         const own = [...brought].filter((key) => ![...this.#running].some((other) => other.has(key)));
-        await this.#forget(own);
+        await this.drop(own);
       },
       end: () => void this.#running.delete(brought),
     };
@@ -58,11 +58,11 @@ export class UnnamedBlocks {
   /** Drops what was left over before. @param except keys that are wanted again */
   async retry(except: readonly BlockKey[] = []): Promise<void> {
     for (const key of except) this.#left.delete(key);
-    if (this.#left.size > 0) await this.#forget([...this.#left]);
+    if (this.#left.size > 0) await this.drop([...this.#left]);
   }
 
-  /** Drops blocks that no record names (any more). If the store refuses, drops them later. */
-  async #forget(keys: readonly BlockKey[]): Promise<void> {
+  /** Drops blocks that no record names (any more). If the store refuses, drops them later. Never rejects. */
+  async drop(keys: readonly BlockKey[]): Promise<void> {
     if (keys.length === 0) return;
     const { failure } = await this.#cache.forget({ keys });
     for (const key of keys) {

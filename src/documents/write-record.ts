@@ -34,12 +34,6 @@ export function keysOf(found: Found): Set<BlockKey> {
   return found.state === 'found' ? namedKeys(found.record) : new Set(found.state === 'damaged' ? found.keys : []);
 }
 
-export interface Registered {
-  record: DocumentRecord;
-  /** Keys of blocks that only its predecessor had. */
-  orphans: readonly BlockKey[];
-}
-
 /**
  * Registers a document in place of whatever has its id. The record is durable first; then what only its predecessor had
  * is dropped. What cannot be dropped is still named by the record, for a later delete or replacement.
@@ -52,32 +46,31 @@ export async function register(
   scope: CacheScope,
   record: DocumentRecord,
   others: readonly BlockKey[],
-): Promise<Registered> {
+): Promise<DocumentRecord> {
   const written = await untilUndisturbed(registry, scope, record.id, async (found) => {
     const before = found.state === 'found' ? found.record : undefined;
     return registry.replace(scope, succeeding(record, before, [...keysOf(found), ...others]), found);
   });
   const { orphans = [] } = written.record;
-  if (orphans.length === 0) return { record: written.record, orphans };
+  if (orphans.length === 0) return written.record;
   const { failure } = await cache.forget({ keys: orphans });
   if (failure !== undefined) {
     logger.warn(
       { id: record.id, blocks: orphans.length, reason: failure },
       'blocks of a replaced document stay for now',
     );
-    return { record: written.record, orphans };
+    return written.record;
   }
   const clean = withoutOrphans(written.record);
   // Where this fails, the record names blocks that are gone: no harm.
   await registry.replace(scope, clean, written).catch(() => undefined);
-  return { record: clean, orphans };
+  return clean;
 }
 
 /**
  * Drops every block that the record names, then the record. Where a block may be left, the record stays, so that a
  * second try finishes what the first could not.
  *
- * @returns the keys that it named
  * @throws BlockstitchError `document_not_found`, `store_failed`
  */
 export async function unregister(
@@ -85,9 +78,9 @@ export async function unregister(
   scope: CacheScope,
   id: string,
   others: readonly BlockKey[] = [],
-): Promise<BlockKey[]> {
+): Promise<void> {
   const dropped = new Set<BlockKey>(others);
-  return untilUndisturbed(registry, scope, id, async (found) => {
+  await untilUndisturbed(registry, scope, id, async (found) => {
     if (found.state === 'absent') throw new BlockstitchError('document_not_found', { id }, { param: 'id' });
     for (const key of keysOf(found)) dropped.add(key);
     const { failure } = await cache.forget({ keys: [...dropped] });
@@ -95,6 +88,6 @@ export async function unregister(
       const reason = `some blocks of the document \`${id}\` are still stored: ${failure}`;
       throw new BlockstitchError('store_failed', { reason });
     }
-    return (await registry.remove(scope, id, found)) ? [...dropped] : undefined;
+    return (await registry.remove(scope, id, found)) ? true : undefined;
   });
 }

@@ -23,6 +23,8 @@ export class DocumentsBench<Kept extends Shelves = ReturnType<typeof memoryShelv
   promptsFailWith: Error | undefined;
   /** Called before each block is stored: a test waits here. */
   beforeBlock: (text: string) => Promise<void> = async () => {};
+  /** Called before a text is cut. */
+  beforeCut: () => Promise<void> = async () => {};
   /** Stands for weights and KV type. */
   form = 'a model';
   /** Texts whose ingestion began, in order. */
@@ -61,6 +63,7 @@ export class DocumentsBench<Kept extends Shelves = ReturnType<typeof memoryShelv
       },
       segment: async (text, { granularity }, context) => {
         context?.signal?.throwIfAborted();
+        await this.beforeCut();
         // At granularity 1 the whole text is one segment.
         if (granularity !== 1) return segmentParagraphs(text);
         return [{ start: 0, end: text.length, tokens: text.length, boundaryScore: 1 }];

@@ -7,12 +7,16 @@ export class MemoryShelf implements DocumentShelf {
   readonly values = new Map<string, Buffer>();
   /** Set to have every call rejected with it. */
   failWith: Error | undefined;
+  /** Called after each read, before its answer arrives. */
+  afterGet: () => Promise<void> = async () => {};
   /** Called before each change, as another server could come between. */
   beforeChange: () => Promise<void> = async () => {};
 
   async get(tenant: string, id: string): Promise<Buffer | undefined> {
     this.#check();
-    return this.values.get(`${tenant}/${idKey(id)}`);
+    const value = this.values.get(`${tenant}/${idKey(id)}`);
+    await this.afterGet();
+    return value;
   }
 
   put(tenant: string, id: string, value: Buffer, read: Head): Promise<boolean> {

@@ -1,13 +1,19 @@
 /** Documents of one request: some side by side, answered in order, given up together. */
 import { describe, expect, it } from 'vitest';
 import { scopeDigest } from '../../../src/cache/block-key.js';
-import { COMMON_SCOPE } from '../../../src/cache/tiers.js';
+import { type CacheScope, COMMON_SCOPE } from '../../../src/cache/tiers.js';
 import { cutInputs } from '../../../src/documents/document-inputs.js';
 import { DocumentRegistry } from '../../../src/documents/document-registry.js';
 import type { Segmentation } from '../../../src/documents/segmentation.js';
 import type { SegmentContext, SegmentOptions } from '../../../src/segment/segmenter.js';
 import { segmentParagraphs } from '../../support/fake-services.js';
 import { MemoryShelf } from '../../support/memory-shelves.js';
+
+/** Stands for the note of who uses which document: these requests use none. */
+const NO_CUTS = {
+  begin: (scope: CacheScope, id: string) => ({ scope, id, ended: undefined, outdated: false }),
+  note: () => undefined,
+};
 
 const SCOPE = { tenant: 'someone', salt: 'salt' };
 
@@ -22,7 +28,7 @@ function held() {
   const limits = { maxDocuments: 256, maxDocumentBytes: 1 << 20, maxQueue: 8, contextTokens: 4096 };
   const cut = (count: number, scope = COMMON_SCOPE, signal = new AbortController().signal) =>
     cutInputs(
-      { limits, segment, registry: new DocumentRegistry(new MemoryShelf()), cuts: { note: () => undefined } },
+      { limits, segment, registry: new DocumentRegistry(new MemoryShelf()), cuts: NO_CUTS },
       { scope, documents: texts(count), signal },
     );
   return { calls, cut };
