@@ -14,7 +14,7 @@ export interface DocumentRecord {
   segmentation: SegmentOptions;
   /** Unix time, seconds. */
   createdAt: number;
-  /** When the document was accepted, milliseconds: a job that goes on after a restart replaces nothing newer. */
+  /** When the document was accepted, milliseconds: what was accepted before replaces nothing that came later. */
   acceptedMs?: number;
   /** How the text was cut, half-open character spans that cover it. */
   segments: { start: number; end: number; tokens: number }[];

@@ -18,6 +18,7 @@
  * Knows no HTTP, and no brand of store but in its shelves.
  */
 import type { CacheScope } from '../cache/tiers.js';
+import { Acceptance } from './acceptance.js';
 import { CutsInUse } from './cuts-in-use.js';
 import { type CutDocument, cutInputs, type InputsRequest, registered } from './document-inputs.js';
 import { checkDocumentId, checkDocumentText, checkMetadata } from './document-limits.js';
@@ -41,6 +42,7 @@ export interface Shelves {
 export class Documents {
   readonly jobs: IngestJobs;
   readonly #parts: SharedParts & { cuts: CutsInUse };
+  readonly #acceptance: Acceptance;
 
   constructor(shelves: Shelves, given: DocumentParts) {
     const registry = new DocumentRegistry(shelves.documents, (id, reason) => {
@@ -49,28 +51,32 @@ export class Documents {
     const shared = { ...given, registry, orders: new KeyedQueue(), unnamed: new UnnamedBlocks(given.cache) };
     const parts = { ...shared, cuts: new CutsInUse(shared) };
     this.#parts = parts;
+    this.#acceptance = new Acceptance(registry);
     this.jobs = new IngestJobs({
       shelf: shelves.jobs,
       orders: parts.orders,
       logger: given.logger,
       maxOpen: given.limits.maxQueue,
-      ingest: (scope, document, progress, accepted) => ingestDocument(parts, scope, document, progress, accepted),
+      accept: (scope, id) => this.#acceptance.next(scope, id),
+      ingest: (scope, document, progress, acceptedMs) => ingestDocument(parts, scope, document, progress, acceptedMs),
     });
   }
 
   /**
    * Ingests a document in place of the one that has its id. When it resolves, every block is stored and the record is
-   * durable.
+   * durable; or another server has registered a document that was accepted later, and that one is answered.
    *
    * @throws BlockstitchError `empty_input`, `payload_too_large`, `invalid_request`, `store_failed`, and what segmenting and
    *   the engine throw; nothing is registered then
    */
   async ingest(scope: CacheScope, document: NewDocument, progress: IngestProgress): Promise<Ingested> {
     this.#check(document);
-    const accepted = { atMs: Date.now() };
-    const order = orderKey(scope, documentId(scope, document));
-    const work = () => ingestDocument(this.#parts, scope, document, progress, accepted);
-    return this.#parts.orders.run(order, work, progress.signal);
+    const id = documentId(scope, document);
+    const accepted = this.#acceptance.next(scope, id);
+    // A client that goes while it waits for its turn asks no more.
+    accepted.catch(() => undefined);
+    const work = async () => ingestDocument(this.#parts, scope, document, progress, await accepted);
+    return this.#parts.orders.run(orderKey(scope, id), work, progress.signal);
   }
 
   /**

@@ -9,9 +9,10 @@ import type { BlockReport } from '../engine/engine.js';
 import { BlockstitchError } from '../errors.js';
 import type { PlanBlock } from '../prompt/prompt-plan.js';
 import type { Segment, SegmentOptions } from '../segment/segmenter.js';
+import { isNewer } from './acceptance.js';
 import type { CutsInUse } from './cuts-in-use.js';
 import { blockKeys, formName, type SharedParts } from './document-parts.js';
-import type { DocumentRecord } from './document-record.js';
+import { type DocumentRecord, namedKeys } from './document-record.js';
 import { keysOf, register } from './write-record.js';
 
 /** A document as a client sends it. */
@@ -30,17 +31,10 @@ export interface IngestProgress {
   blockDone?(): void;
 }
 
-/** When a document was accepted, in the order of writes. */
-export interface Acceptance {
-  /** Unix time, milliseconds. */
-  atMs: number;
-  /** By a process that has ended since: what was accepted later is not replaced. */
-  earlier?: boolean;
-}
-
 export interface Ingested {
+  /** What is registered now: another document if that was accepted later. */
   record: DocumentRecord;
-  /** Where each block came from, in order. */
+  /** Where each block came from, in order; none of another document. */
   reports: BlockReport[];
 }
 
@@ -54,8 +48,9 @@ export function documentId({ salt }: CacheScope, { id, title = '', text }: NewDo
 
 /**
  * Ingests a document; when it resolves, its blocks are cached and its record is durable. The caller has the document's
- * turn (see `KeyedQueue`).
+ * turn (see `KeyedQueue`). Among servers the one that was accepted last stays, whichever is ready first.
  *
+ * @param acceptedMs see `Acceptance`
  * @throws BlockstitchError what segmenting, the engine and the store throw; nothing is registered then
  */
 export async function ingestDocument(
@@ -63,15 +58,13 @@ export async function ingestDocument(
   scope: CacheScope,
   document: NewDocument,
   progress: IngestProgress,
-  accepted: Acceptance,
+  acceptedMs: number,
 ): Promise<Ingested> {
   const { registry, prompts, unnamed, cuts } = parts;
   const { signal } = progress;
   const id = documentId(scope, document);
   const found = await registry.find(scope, id);
-  if (accepted.earlier && found.state === 'found' && (found.record.acceptedMs ?? 0) > accepted.atMs) {
-    return { record: found.record, reports: [] };
-  }
+  if (isNewer(found, acceptedMs)) return { record: found.record, reports: [] };
   const { title, text, metadata, segmentation = {} } = document;
   const context = { tenant: scopeDigest(scope), signal };
   const segments = await parts.segment(text, segmentation, context);
@@ -88,7 +81,7 @@ export async function ingestDocument(
       ...(metadata === undefined ? {} : { metadata }),
       segmentation,
       createdAt: Math.floor(Date.now() / 1000),
-      acceptedMs: accepted.atMs,
+      acceptedMs,
       segments: segments.map(span),
       blocks: reports.map(({ key, tokens }, index) => {
         const { start = 0, end = text.length } = blocks[index]?.source ?? {};
@@ -96,7 +89,13 @@ export async function ingestDocument(
       }),
       form: formName(parts, scope),
     };
-    const record = await cuts.dropping(scope, id, () => register(parts, scope, made, cuts.unwritten(scope, id)));
+    const { record, written } = await cuts.dropping(scope, id, () =>
+      register(parts, scope, made, cuts.unwritten(scope, id)),
+    );
+    if (!written) {
+      await claim.drop(namedKeys(record));
+      return { record, reports: [] };
+    }
     claim.named();
     cuts.written(scope, id);
     return { record, reports };

@@ -9,7 +9,7 @@ import { BlockstitchError } from '../errors.js';
 import type { DocumentLogger } from './document-parts.js';
 import { asked } from './document-registry.js';
 import { orderKey } from './document-shelf.js';
-import { type Acceptance, type IngestProgress, KeptForLater, type NewDocument } from './ingest-document.js';
+import { type IngestProgress, KeptForLater, type NewDocument } from './ingest-document.js';
 import { type JobRecord, type JobState, jobError, newJobId, readJob, sealJob } from './job-record.js';
 import type { JobShelf } from './job-shelf.js';
 import type { KeyedQueue } from './keyed-queue.js';
@@ -23,8 +23,10 @@ export interface IngestJobsParts {
   logger: DocumentLogger;
   /** Open jobs of this process at most; one more is `queue_full`. */
   maxOpen: number;
+  /** When a document is accepted, milliseconds. */
+  accept(scope: CacheScope, documentId: string): Promise<number>;
   /** Ingests a document whose turn it is. */
-  ingest(scope: CacheScope, document: NewDocument, progress: IngestProgress, accepted: Acceptance): Promise<unknown>;
+  ingest(scope: CacheScope, document: NewDocument, progress: IngestProgress, acceptedMs: number): Promise<unknown>;
 }
 
 /** Jobs at work at the same time; the others wait. */
@@ -63,21 +65,21 @@ export class IngestJobs {
    * @throws BlockstitchError `queue_full`, `store_failed`, `shutting_down`
    */
   async start(scope: CacheScope, documentId: string, document: NewDocument): Promise<JobState> {
-    const { shelf, maxOpen } = this.#parts;
+    const { shelf, maxOpen, accept } = this.#parts;
     if (this.#closing) throw new BlockstitchError('shutting_down');
     if (this.open > maxOpen) throw new BlockstitchError('queue_full', { waiting: this.open, limit: maxOpen });
-    const acceptedMs = Date.now();
     const state: JobState = {
       id: newJobId(),
       status: 'running',
       documentId,
-      createdAt: Math.floor(acceptedMs / 1000),
+      createdAt: Math.floor(Date.now() / 1000),
       blocksDone: 0,
       blocksTotal: 0,
     };
-    const job = new LiveJob({ state, scope, acceptedMs, document, takenOver: 0 }, false);
+    const job = new LiveJob({ state, scope, acceptedMs: 0, document, takenOver: 0 });
     this.#jobs.set(state.id, job);
     try {
+      job.record.acceptedMs = await accept(scope, documentId);
       await asked(() => shelf.open(state.id, sealJob(job.record), LEASE_MS));
     } catch (error) {
       this.#jobs.delete(state.id);
@@ -219,7 +221,7 @@ export class IngestJobs {
       const { document, state } = record;
       const again = { ...record, state: { ...state, blocksDone: 0 }, takenOver: record.takenOver + 1 };
       await asked(() => shelf.open(id, sealJob(again), LEASE_MS));
-      const job = new LiveJob(again, true);
+      const job = new LiveJob(again);
       this.#jobs.set(id, job);
       this.#run(job, document);
       taken += 1;
@@ -236,9 +238,8 @@ export class IngestJobs {
       total: (blocksTotal) => job.change({ blocksTotal, blocksDone: 0 }),
       blockDone: () => job.change({ blocksDone: job.state.blocksDone + 1 }),
     };
-    const accepted: Acceptance = { atMs: acceptedMs, ...(job.earlier ? { earlier: true } : {}) };
     // An accepted job does not fail because there is no room at the moment.
-    const work = () => patiently(() => this.#parts.ingest(scope, document, progress, accepted), signal);
+    const work = () => patiently(() => this.#parts.ingest(scope, document, progress, acceptedMs), signal);
     const order = orderKey(scope, state.documentId);
     job.ended = this.#parts.orders
       .run(order, () => this.#slots.run(work, signal), signal)

@@ -4,17 +4,14 @@ import type { JobRecord, JobState } from './job-record.js';
 export class LiveJob {
   readonly record: JobRecord;
   readonly controller = new AbortController();
-  /** Taken over from a process that has ended. */
-  readonly earlier: boolean;
   /** Resolves when this process has nothing more to do with it. */
   ended: Promise<void> = Promise.resolve();
   /** Another process goes on with it. */
   kept = false;
   readonly #listeners = new Set<() => void>();
 
-  constructor(record: JobRecord, earlier: boolean) {
+  constructor(record: JobRecord) {
     this.record = record;
-    this.earlier = earlier;
   }
 
   get state(): JobState {

@@ -10,8 +10,8 @@ import type { BlockKey } from '../cache/tiers.js';
 export interface Claim {
   /** A record names the blocks now: nobody drops them any more. */
   named(): void;
-  /** Drops what only this ingestion brought. Never rejects. */
-  drop(): Promise<void>;
+  /** Drops what only this ingestion brought. Never rejects. @param except keys that a record names meanwhile */
+  drop(except?: ReadonlySet<BlockKey>): Promise<void>;
   end(): void;
 }
 
@@ -46,9 +46,11 @@ export class UnnamedBlocks {
       named: () => {
         for (const running of this.#running) for (const key of keys) running.delete(key);
       },
-      drop: async () => {
+      drop: async (except = new Set()) => {
         this.#running.delete(brought);
-        const own = [...brought].filter((key) => ![...this.#running].some((other) => other.has(key)));
+        const own = [...brought].filter(
+          (key) => !except.has(key) && ![...this.#running].some((other) => other.has(key)),
+        );
         await this.drop(own);
       },
       end: () => void this.#running.delete(brought),

@@ -5,6 +5,7 @@
  */
 import type { BlockKey, CacheScope } from '../cache/tiers.js';
 import { BlockstitchError } from '../errors.js';
+import { isNewer } from './acceptance.js';
 import type { DocumentParts, SharedParts } from './document-parts.js';
 import { type DocumentRecord, namedKeys, succeeding, withoutOrphans } from './document-record.js';
 import type { DocumentRegistry, Found } from './document-registry.js';
@@ -34,9 +35,17 @@ export function keysOf(found: Found): Set<BlockKey> {
   return found.state === 'found' ? namedKeys(found.record) : new Set(found.state === 'damaged' ? found.keys : []);
 }
 
+export interface Registered {
+  /** What is there now. */
+  record: DocumentRecord;
+  /** False if what was there is newer, and stays. */
+  written: boolean;
+}
+
 /**
- * Registers a document in place of whatever has its id. The record is durable first; then what only its predecessor had
- * is dropped. What cannot be dropped is still named by the record, for a later delete or replacement.
+ * Registers a document in place of whatever has its id, unless that was accepted later. The record is durable first;
+ * then what only its predecessor had is dropped. What cannot be dropped is still named by the record, for a later delete
+ * or replacement.
  *
  * @param others keys that the predecessor should have named
  * @throws BlockstitchError `store_failed`; nothing is registered then
@@ -46,25 +55,29 @@ export async function register(
   scope: CacheScope,
   record: DocumentRecord,
   others: readonly BlockKey[],
-): Promise<DocumentRecord> {
-  const written = await untilUndisturbed(registry, scope, record.id, async (found) => {
+): Promise<Registered> {
+  let newer = false;
+  const there = await untilUndisturbed(registry, scope, record.id, async (found) => {
+    newer = isNewer(found, record.acceptedMs ?? 0);
+    if (newer && found.state === 'found') return found;
     const before = found.state === 'found' ? found.record : undefined;
     return registry.replace(scope, succeeding(record, before, [...keysOf(found), ...others]), found);
   });
-  const { orphans = [] } = written.record;
-  if (orphans.length === 0) return written.record;
+  if (newer) return { record: there.record, written: false };
+  const { orphans = [] } = there.record;
+  if (orphans.length === 0) return { record: there.record, written: true };
   const { failure } = await cache.forget({ keys: orphans });
   if (failure !== undefined) {
     logger.warn(
       { id: record.id, blocks: orphans.length, reason: failure },
       'blocks of a replaced document stay for now',
     );
-    return written.record;
+    return { record: there.record, written: true };
   }
-  const clean = withoutOrphans(written.record);
+  const clean = withoutOrphans(there.record);
   // Where this fails, the record names blocks that are gone: no harm.
-  await registry.replace(scope, clean, written).catch(() => undefined);
-  return clean;
+  await registry.replace(scope, clean, there).catch(() => undefined);
+  return { record: clean, written: true };
 }
 
 /**

@@ -1,5 +1,5 @@
 /** The door: one order per document, and a delete removes what the record names. */
-import { beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { COMMON_SCOPE } from '../../../src/cache/tiers.js';
 import { idKey, shelfName } from '../../../src/documents/document-shelf.js';
 import { BlockstitchError } from '../../../src/errors.js';
@@ -65,7 +65,6 @@ describe('two writes of one document', () => {
 
   test('by two servers leave no block that nobody names', async () => {
     const other = new DocumentsBench({ ...bench.shelves, jobs: bench.shelves.jobs });
-    for (const key of bench.store) other.store.add(key);
     let interfere = true;
     bench.shelves.documents.beforeChange = async () => {
       if (!interfere) return;
@@ -73,7 +72,9 @@ describe('two writes of one document', () => {
       await other.ingest('d', OTHER);
       for (const key of other.store) bench.store.add(key);
     };
+    vi.useFakeTimers({ now: 1000, toFake: ['Date'] });
     await bench.ingest('d', TWO);
+    vi.useRealTimers();
     expect((await bench.documents.get(COMMON_SCOPE, 'd')).text).toBe(TWO);
     expect(stored()).toEqual(keys('First.\n\n', 'Second.'));
 

@@ -161,9 +161,12 @@ describe('cancelling', () => {
 
 describe('a drain', () => {
   test('lets jobs finish that can, running or waiting', async () => {
-    const jobs = [];
-    for (let index = 0; index < 6; index++) jobs.push(await start(`d${index}`));
-    expect(await bench.documents.jobs.drain(60_000)).toEqual({ finished: 6, kept: 0 });
+    const { wait, open } = gate();
+    bench.beforeBlock = () => wait;
+    for (let index = 0; index < 6; index++) await start(`d${index}`);
+    const drained = bench.documents.jobs.drain(60_000);
+    open();
+    expect(await drained).toEqual({ finished: 6, kept: 0 });
     expect(await ids()).toHaveLength(6);
     await expect(start('late')).rejects.toMatchObject({ code: 'shutting_down' });
   });
