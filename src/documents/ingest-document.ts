@@ -29,6 +29,8 @@ export interface IngestProgress {
   signal: AbortSignal;
   total?(blocks: number): void;
   blockDone?(): void;
+  /** Called when every block is stored; the document is registered unless it throws. */
+  beforeWrite?(): Promise<void>;
 }
 
 export interface Ingested {
@@ -89,6 +91,7 @@ export async function ingestDocument(
       }),
       form: formName(parts, scope),
     };
+    await progress.beforeWrite?.();
     const { record, written } = await cuts.dropping(scope, id, () =>
       register(parts, scope, made, cuts.unwritten(scope, id)),
     );

@@ -40,6 +40,8 @@ const TICK_MS = 5_000;
 const MAX_TAKEN_OVER = 5;
 /** How often a job of another server is looked at for who watches it. */
 const WATCH_MS = 1_000;
+/** How often a cancel looks whether a document is written that another server is writing. */
+const MAX_WATCHES = 60;
 
 export class IngestJobs {
   readonly #parts: IngestJobsParts;
@@ -95,20 +97,29 @@ export class IngestJobs {
     return record && { ...record.state };
   }
 
-  /** Ends a job, wherever it runs, and waits for its end here. One that has ended stays as it is. */
+  /**
+   * Ends a job, wherever it runs, and waits for its end. One that has ended stays as it is, and so does one whose document
+   * is just being written.
+   */
   async cancel(tenant: string, id: string): Promise<JobState | undefined> {
-    const record = await this.#find(tenant, id);
-    if (record === undefined) return undefined;
-    const job = this.#jobs.get(id);
-    if (job !== undefined) {
-      job.controller.abort(new BlockstitchError('client_closed'));
-      await job.ended;
-      return { ...job.state };
+    for (let tries = 0; tries < MAX_WATCHES; tries++) {
+      const record = await this.#find(tenant, id);
+      if (record === undefined) return undefined;
+      const job = this.#jobs.get(id);
+      if (job !== undefined) {
+        job.controller.abort(new BlockstitchError('client_closed'));
+        await job.ended;
+        // Else another server has it, which says how it ends.
+        if (this.#jobs.has(id)) return { ...job.state };
+        continue;
+      }
+      if (record.state.status !== 'running') return record.state;
+      const cancelled: JobRecord = { ...record, state: { ...record.state, status: 'cancelled' } };
+      const bytes = sealJob(withoutDocument(cancelled));
+      if (await asked(() => this.#parts.shelf.end(id, bytes, 'sealed'))) return cancelled.state;
+      if (tries > 0) await delay(WATCH_MS);
     }
-    if (record.state.status !== 'running') return record.state;
-    const cancelled: JobRecord = { ...record, state: { ...record.state, status: 'cancelled' } };
-    await asked(() => this.#parts.shelf.end(id, sealJob(withoutDocument(cancelled))));
-    return cancelled.state;
+    throw new BlockstitchError('store_failed', { reason: `another server does not finish the job \`${id}\`` });
   }
 
   /**
@@ -187,22 +198,37 @@ export class IngestJobs {
   }
 
   async #find(tenant: string, id: string): Promise<JobRecord | undefined> {
-    const own = this.#jobs.get(id)?.record;
-    const bytes = own === undefined ? await asked(() => this.#parts.shelf.get(id)) : undefined;
-    const record = own ?? (bytes === undefined ? undefined : readJob(id, bytes));
+    const record = this.#jobs.get(id)?.record ?? (await this.#shelved(id));
     return record?.scope.tenant === tenant ? record : undefined;
   }
 
-  async #holdOn({ state: { id }, controller }: LiveJob, listed: boolean): Promise<void> {
-    const { shelf } = this.#parts;
-    if (listed) {
-      if (!(await shelf.lease(id, LEASE_MS))) controller.abort(new KeptForLater('elsewhere'));
-      return;
-    }
-    const bytes = await shelf.get(id);
-    const status = bytes === undefined ? undefined : readJob(id, bytes)?.state.status;
+  async #holdOn(job: LiveJob, listed: boolean): Promise<void> {
+    if (!listed) return this.#letGo(job);
+    const held = await this.#parts.shelf.lease(job.state.id, LEASE_MS);
+    if (!held) job.controller.abort(new KeptForLater('elsewhere'));
+  }
+
+  /** Gives up a job that has ended on another server. */
+  async #letGo({ state: { id }, controller }: LiveJob): Promise<void> {
+    const status = (await this.#shelved(id))?.state.status;
     if (status === 'cancelled') controller.abort(new BlockstitchError('client_closed'));
     else if (status === 'done' || status === 'failed') controller.abort(new KeptForLater('elsewhere'));
+  }
+
+  /** The last moment to cancel a job is before this. @throws the reason why its document is not written */
+  async #seal(job: LiveJob): Promise<void> {
+    const { signal } = job.controller;
+    signal.throwIfAborted();
+    job.sealed = await asked(() => this.#parts.shelf.seal(job.state.id));
+    if (job.sealed) return;
+    await this.#letGo(job);
+    if (!signal.aborted) job.controller.abort(new KeptForLater('elsewhere'));
+    signal.throwIfAborted();
+  }
+
+  async #shelved(id: string): Promise<JobRecord | undefined> {
+    const bytes = await asked(() => this.#parts.shelf.get(id));
+    return bytes === undefined ? undefined : readJob(id, bytes);
   }
 
   async #takeOver(): Promise<number> {
@@ -211,8 +237,7 @@ export class IngestJobs {
     for (const id of await asked(() => shelf.listOpen())) {
       if (this.#closing || this.open > maxOpen) break;
       if (this.#jobs.has(id) || !(await asked(() => shelf.lease(id, LEASE_MS)))) continue;
-      const bytes = await asked(() => shelf.get(id));
-      const record = bytes === undefined ? undefined : readJob(id, bytes);
+      const record = await this.#shelved(id);
       if (record?.document === undefined || record.takenOver >= MAX_TAKEN_OVER) {
         logger.warn({ job: id }, record ? 'a job is given up: it was begun too often' : 'a damaged job is given up');
         await asked(() => shelf.end(id, sealJob(givenUp(id, record))));
@@ -220,7 +245,7 @@ export class IngestJobs {
       }
       const { document, state } = record;
       const again = { ...record, state: { ...state, blocksDone: 0 }, takenOver: record.takenOver + 1 };
-      await asked(() => shelf.open(id, sealJob(again), LEASE_MS));
+      if (!(await asked(() => shelf.update(id, sealJob(again))))) continue;
       const job = new LiveJob(again);
       this.#jobs.set(id, job);
       this.#run(job, document);
@@ -236,6 +261,7 @@ export class IngestJobs {
     const progress: IngestProgress = {
       signal,
       total: (blocksTotal) => job.change({ blocksTotal, blocksDone: 0 }),
+      beforeWrite: () => this.#seal(job),
       blockDone: () => job.change({ blocksDone: job.state.blocksDone + 1 }),
     };
     // An accepted job does not fail because there is no room at the moment.
@@ -253,12 +279,21 @@ export class IngestJobs {
       );
   }
 
-  /** The shelf knows first, then whoever watches. Where it cannot be told, the job runs once more after a restart. */
-  async #end(job: LiveJob, change: Partial<JobState>): Promise<void> {
+  /**
+   * The shelf knows first, then whoever watches. Where it cannot be told, the job runs once more after a restart. A job
+   * that another server has ended stays as it ended there; one that it is about to write is left to it.
+   */
+  async #end(job: LiveJob, own: Partial<JobState>): Promise<void> {
     const { id } = job.state;
-    const record = withoutDocument({ ...job.record, state: { ...job.state, ...change } });
+    const record = withoutDocument({ ...job.record, state: { ...job.state, ...own } });
+    const mayBeElsewhere = own.status !== 'done' && !job.sealed && record.takenOver === 0;
+    let change = own;
     try {
-      await this.#parts.shelf.end(id, sealJob(record));
+      if (!(await this.#parts.shelf.end(id, sealJob(record), mayBeElsewhere ? 'sealed' : undefined))) {
+        const there = (await this.#shelved(id))?.state;
+        if (mayBeElsewhere && there?.status === 'running') return this.#keep(job, new KeptForLater('elsewhere'));
+        if (there !== undefined && there.status !== 'running') change = there;
+      }
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       this.#parts.logger.warn({ job: id, reason }, 'the store could not be told that a job has ended');
@@ -276,7 +311,7 @@ export class IngestJobs {
     if (where === 'elsewhere') this.#jobs.delete(id);
     else {
       try {
-        await shelf.open(id, sealJob({ ...job.record, takenOver: 0 }), LEASE_MS);
+        await shelf.update(id, sealJob({ ...job.record, takenOver: 0 }));
         await shelf.release(id);
       } catch {
         // It is on the shelf as it was accepted, and its lease runs out by itself.

@@ -3,10 +3,18 @@
  * A job is open until it has ended. Whoever holds its lease runs it. A shelf knows bytes, names and leases.
  */
 export interface JobShelf {
-  /** Keeps an open job; the caller has its lease. Durable when it resolves. */
+  /** Keeps a new job; the caller has its lease. Durable when it resolves. */
   open(id: string, value: Buffer, leaseMs: number): Promise<void>;
-  /** Keeps how a job ended, for a while. It is open no more, and its lease is gone. */
-  end(id: string, value: Buffer): Promise<void>;
+  /** Writes an open job anew. @returns false if it has ended; nothing is written then */
+  update(id: string, value: Buffer): Promise<boolean>;
+  /** From now on nobody cancels the job: its document is being written. @returns false if it has ended */
+  seal(id: string): Promise<boolean>;
+  /**
+   * Keeps how a job ended, for a while. It is open no more, and its lease is gone.
+   * @param unless `sealed`: a sealed job goes on
+   * @returns false if it had ended before, or goes on; nothing is written then
+   */
+  end(id: string, value: Buffer, unless?: 'sealed'): Promise<boolean>;
   get(id: string): Promise<Buffer | undefined>;
   /** Open jobs in the order of their ids, which is the order in which they were accepted. */
   listOpen(): Promise<string[]>;

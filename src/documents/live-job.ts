@@ -6,6 +6,8 @@ export class LiveJob {
   readonly controller = new AbortController();
   /** Resolves when this process has nothing more to do with it. */
   ended: Promise<void> = Promise.resolve();
+  /** This process may write the document, and alone says how the job ends. */
+  sealed = false;
   /** Another process goes on with it. */
   kept = false;
   readonly #listeners = new Set<() => void>();

@@ -1,5 +1,5 @@
 /**
- * Jobs in the embedded store: `open/ID`, `lease/ID` and `ended/ID` in a database of their own.
+ * Jobs in the embedded store: `open/ID`, `lease/ID`, `sealed/ID` and `ended/ID` in a database of their own.
  * A lease names a process. It is worth nothing once that process is gone, so a restart goes on at once.
  */
 import type { LmdbStore } from '../cache/lmdb-store.js';
@@ -26,16 +26,28 @@ export class LmdbJobShelf implements JobShelf {
     });
   }
 
-  async end(id: string, value: Buffer): Promise<void> {
+  update(id: string, value: Buffer): Promise<boolean> {
+    return this.#ifOpen(id, () => void this.#store.jobs.put(`open/${id}`, value));
+  }
+
+  seal(id: string): Promise<boolean> {
+    return this.#ifOpen(id, () => void this.#store.jobs.put(`sealed/${id}`, Buffer.from([1])));
+  }
+
+  end(id: string, value: Buffer, unless?: 'sealed'): Promise<boolean> {
     const { jobs } = this.#store;
-    await this.#store.write(() => {
+    return this.#store.write(() => {
+      const goesOn = unless === 'sealed' && jobs.doesExist(`sealed/${id}`);
+      if (goesOn || !jobs.doesExist(`open/${id}`)) return () => false;
       const ended = this.#ids('ended');
       const old = ended.slice(0, Math.max(0, ended.length + 1 - ENDED_JOBS_KEPT));
       return () => {
         jobs.remove(`open/${id}`);
         jobs.remove(`lease/${id}`);
+        jobs.remove(`sealed/${id}`);
         jobs.put(`ended/${id}`, value);
         for (const oldest of old) jobs.remove(`ended/${oldest}`);
+        return true;
       };
     });
   }
@@ -61,6 +73,17 @@ export class LmdbJobShelf implements JobShelf {
 
   async release(id: string): Promise<void> {
     await this.#store.write(() => () => void this.#store.jobs.remove(`lease/${id}`));
+  }
+
+  /** One transaction looks and changes. */
+  #ifOpen(id: string, change: () => void): Promise<boolean> {
+    return this.#store.write(() => {
+      const open = this.#store.jobs.doesExist(`open/${id}`);
+      return () => {
+        if (open) change();
+        return open;
+      };
+    });
   }
 
   #ids(kind: 'open' | 'ended'): string[] {

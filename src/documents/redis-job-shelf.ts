@@ -1,11 +1,33 @@
 /**
- * Jobs in Redis: one key each, a set of the open ones, and a lease with a time to live, all on one node of a cluster.
+ * Jobs in Redis: one key each, sets of the open and of the sealed ones, and a lease with a time to live, all on one node
+ * of a cluster. The key of a job that has ended has a time to live.
  * A server that is gone holds its leases no longer than they live; then another one goes on with its jobs.
  */
 import { randomUUID } from 'node:crypto';
 import type { Cluster, Redis } from 'ioredis';
 import { askRedis } from '../cache/connect-redis.js';
 import { ENDED_JOBS_SECONDS, type JobShelf } from './job-shelf.js';
+import { withoutScripts } from './redis-shelf.js';
+
+/** A job that has ended takes no change. KEYS: job, lease, open, sealed. ARGV: id, change, value, seconds. */
+const CHANGE = `
+local ttl = redis.call('ttl', KEYS[1])
+if ttl >= 0 or (ttl == -2 and redis.call('sismember', KEYS[3], ARGV[1]) == 0) then return 0 end
+if ARGV[2] == 'seal' then
+  redis.call('sadd', KEYS[4], ARGV[1])
+elseif ARGV[2] == 'update' then
+  redis.call('set', KEYS[1], ARGV[3])
+elseif ARGV[2] == 'end unless sealed' and redis.call('sismember', KEYS[4], ARGV[1]) == 1 then
+  return 0
+else
+  redis.call('set', KEYS[1], ARGV[3], 'EX', ARGV[4])
+  redis.call('srem', KEYS[3], ARGV[1])
+  redis.call('srem', KEYS[4], ARGV[1])
+  redis.call('del', KEYS[2])
+end
+return 1`;
+
+type Change = 'seal' | 'update' | 'end' | 'end unless sealed';
 
 export class RedisJobShelf implements JobShelf {
   readonly #client: Redis | Cluster;
@@ -23,9 +45,16 @@ export class RedisJobShelf implements JobShelf {
     await this.#all(change.sadd(this.#open, id));
   }
 
-  async end(id: string, value: Buffer): Promise<void> {
-    const change = this.#client.multi().set(this.#job(id), value, 'EX', ENDED_JOBS_SECONDS);
-    await this.#all(change.srem(this.#open, id).del(this.#lease(id)));
+  update(id: string, value: Buffer): Promise<boolean> {
+    return this.#change(id, 'update', value);
+  }
+
+  seal(id: string): Promise<boolean> {
+    return this.#change(id, 'seal', Buffer.alloc(0));
+  }
+
+  end(id: string, value: Buffer, unless?: 'sealed'): Promise<boolean> {
+    return this.#change(id, unless === 'sealed' ? 'end unless sealed' : 'end', value);
   }
 
   async get(id: string): Promise<Buffer | undefined> {
@@ -51,6 +80,36 @@ export class RedisJobShelf implements JobShelf {
     });
   }
 
+  async #change(id: string, change: Change, value: Buffer): Promise<boolean> {
+    const keys = [this.#job(id), this.#lease(id), this.#open, this.#sealed];
+    const args = [id, change, value, ENDED_JOBS_SECONDS];
+    try {
+      return (await askRedis(this.#client, () => this.#client.eval(CHANGE, 4, ...keys, ...args))) === 1;
+    } catch (error) {
+      if (withoutScripts(error)) return this.#changeUnscripted(id, change, value);
+      throw error;
+    }
+  }
+
+  /** For a user who may not run scripts. Between the look and the change another replica may end the job. */
+  async #changeUnscripted(id: string, change: Change, value: Buffer): Promise<boolean> {
+    const job = this.#job(id);
+    const client = this.#client;
+    const [ttl, isOpen, isSealed] = await askRedis(client, () =>
+      Promise.all([client.ttl(job), client.sismember(this.#open, id), client.sismember(this.#sealed, id)]),
+    );
+    if (ttl >= 0 || (ttl === -2 && isOpen === 0)) return false;
+    if (change === 'end unless sealed' && isSealed === 1) return false;
+    const begun = client.multi();
+    if (change === 'seal') await this.#all(begun.sadd(this.#sealed, id));
+    else if (change === 'update') await this.#all(begun.set(job, value));
+    else {
+      const ended = begun.set(job, value, 'EX', ENDED_JOBS_SECONDS).srem(this.#open, id).srem(this.#sealed, id);
+      await this.#all(ended.del(this.#lease(id)));
+    }
+    return true;
+  }
+
   /** A transaction that ran answers for each command by itself. */
   async #all(change: ReturnType<Redis['multi']>): Promise<void> {
     for (const [error] of (await askRedis(this.#client, () => change.exec())) ?? []) if (error) throw error;
@@ -58,6 +117,10 @@ export class RedisJobShelf implements JobShelf {
 
   get #open(): string {
     return `${this.#prefix}open`;
+  }
+
+  get #sealed(): string {
+    return `${this.#prefix}sealed`;
   }
 
   #job(id: string): string {

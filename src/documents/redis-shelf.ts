@@ -101,6 +101,7 @@ export class RedisShelf implements DocumentShelf {
   }
 }
 
-function withoutScripts(error: unknown): boolean {
+/** The user may not run scripts. */
+export function withoutScripts(error: unknown): boolean {
   return error instanceof Error && /NOPERM|unknown command/i.test(error.message);
 }

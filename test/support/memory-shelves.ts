@@ -56,10 +56,11 @@ export interface MemoryJobs {
   values: Map<string, Buffer>;
   open: Set<string>;
   leases: Map<string, object>;
+  sealed: Set<string>;
 }
 
 export function memoryJobs(): MemoryJobs {
-  return { values: new Map(), open: new Set(), leases: new Map() };
+  return { values: new Map(), open: new Set(), leases: new Map(), sealed: new Set() };
 }
 
 /** Leases never run out by themselves: a test takes them away. */
@@ -76,10 +77,25 @@ export class MemoryJobShelf implements JobShelf {
     this.shared.leases.set(id, this);
   }
 
-  async end(id: string, value: Buffer): Promise<void> {
+  async update(id: string, value: Buffer): Promise<boolean> {
+    if (!this.shared.open.has(id)) return false;
+    this.shared.values.set(id, value);
+    return true;
+  }
+
+  async seal(id: string): Promise<boolean> {
+    if (this.shared.open.has(id)) this.shared.sealed.add(id);
+    return this.shared.open.has(id);
+  }
+
+  async end(id: string, value: Buffer, unless?: 'sealed'): Promise<boolean> {
+    const goesOn = unless === 'sealed' && this.shared.sealed.has(id);
+    if (goesOn || !this.shared.open.has(id)) return false;
     this.shared.values.set(id, value);
     this.shared.open.delete(id);
     this.shared.leases.delete(id);
+    this.shared.sealed.delete(id);
+    return true;
   }
 
   async get(id: string): Promise<Buffer | undefined> {

@@ -141,6 +141,7 @@ test('documents of before, all texts of a tenant in one hash, are read, moved by
 const JOBS: [string, () => [JobShelf, JobShelf]][] = [
   ['lmdb', () => [new LmdbJobShelf(lmdb), new LmdbJobShelf(lmdb)]],
   ['redis', () => [new RedisJobShelf(client), new RedisJobShelf(client)]],
+  ['redis without scripts', () => [new RedisJobShelf(plain, 'plain:'), new RedisJobShelf(plain, 'plain:')]],
 ];
 
 describe.each(JOBS)('jobs in %s', (brand, open) => {
@@ -153,6 +154,26 @@ describe.each(JOBS)('jobs in %s', (brand, open) => {
     expect([await shelf.get('job-1'), await shelf.get('job-2')]).toEqual([bytes('ended'), bytes('job-2')]);
     expect(await shelf.get('job-none')).toBeUndefined();
     for (const id of ['job-2', 'job-3']) await shelf.end(id, bytes('ended'));
+  });
+
+  test('end once: what comes later changes nothing', async () => {
+    const [one, two] = open();
+    await one.open('job-7', bytes('x'), 60_000);
+    expect(await one.update('job-7', bytes('begun'))).toBe(true);
+    expect(await two.end('job-7', bytes('cancelled'), 'sealed')).toBe(true);
+    expect(await one.end('job-7', bytes('done'))).toBe(false);
+    expect([await one.update('job-7', bytes('again')), await one.seal('job-7')]).toEqual([false, false]);
+    expect([await one.get('job-7'), await one.listOpen()]).toEqual([bytes('cancelled'), []]);
+  });
+
+  test('that are sealed are ended by whoever runs them alone', async () => {
+    const [one, two] = open();
+    await one.open('job-8', bytes('x'), 60_000);
+    expect([await one.seal('job-8'), await two.seal('job-8')]).toEqual([true, true]);
+    expect(await two.end('job-8', bytes('cancelled'), 'sealed')).toBe(false);
+    expect([await one.get('job-8'), await one.listOpen()]).toEqual([bytes('x'), ['job-8']]);
+    expect(await one.end('job-8', bytes('done'))).toBe(true);
+    expect(await one.get('job-8')).toEqual(bytes('done'));
   });
 
   test('are run by the server that holds the lease', async () => {

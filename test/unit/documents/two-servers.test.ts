@@ -88,3 +88,78 @@ test('a clock that goes back changes no order within a server', async () => {
   await Promise.all([begun, next]);
   expect([await text(), [...one.store].sort()]).toEqual([NEW, keys('New.\n\n', 'Shared.')]);
 });
+
+describe('a job that the other server cancels', () => {
+  const start = () => one.documents.start(COMMON_SCOPE, { id: 'd', text: OLD });
+  const documents = async () => (await one.documents.list(COMMON_SCOPE, { limit: 9 })).records.length;
+
+  test('registers nothing, though its server has not noticed', async () => {
+    const { begun, open } = await slow(start);
+    const { id } = await begun;
+    expect(await two.documents.jobs.cancel('', id)).toMatchObject({ status: 'cancelled' });
+    open();
+    expect(await ended(id)).toBe('cancelled');
+    expect(await ended(id, two)).toBe('cancelled');
+    expect([await documents(), one.store.size]).toEqual([0, 0]);
+  });
+
+  test('and that fails then stays cancelled', async () => {
+    const { begun, open } = await slow(start);
+    const { id } = await begun;
+    one.failAt = { index: 0, error: new Error('broken') };
+    expect(await two.documents.jobs.cancel('', id)).toMatchObject({ status: 'cancelled' });
+    open();
+    expect([await ended(id), await ended(id, two)]).toEqual(['cancelled', 'cancelled']);
+  });
+
+  test('while its document is written is done, and says so', async () => {
+    const { wait, open } = gate();
+    const writing = gate();
+    one.shelves.documents.beforeChange = async () => {
+      writing.open();
+      await wait;
+    };
+    const { id } = await start();
+    await writing.wait;
+    const cancelled = two.documents.jobs.cancel('', id);
+    await turns();
+    open();
+    expect(await cancelled).toMatchObject({ status: 'done' });
+    expect([await ended(id), await text()]).toEqual(['done', OLD]);
+  });
+
+  test('or that its old server cancels, is done where the one that took it over is writing', async () => {
+    const { begun } = await slow(start);
+    const { id } = await begun;
+    one.shelves.jobs.shared.leases.clear();
+    const { wait, open } = gate();
+    const writing = gate();
+    one.shelves.documents.beforeChange = async () => {
+      writing.open();
+      await wait;
+    };
+    await two.documents.jobs.resume();
+    await writing.wait;
+    const cancelled = one.documents.jobs.cancel('', id);
+    await turns();
+    open();
+    expect(await cancelled).toMatchObject({ status: 'done' });
+    expect([await ended(id, two), await text()]).toEqual(['done', OLD]);
+  });
+
+  test('between the look of a third one that takes it over and its begin is not begun', async () => {
+    const { begun } = await slow(start);
+    const { id } = await begun;
+    one.shelves.jobs.shared.leases.clear();
+    const third = new MemoryJobShelf(one.shelves.jobs.shared);
+    const get = third.get.bind(third);
+    third.get = async (job) => {
+      const bytes = await get(job);
+      await two.documents.jobs.cancel('', id);
+      return bytes;
+    };
+    const taking = new DocumentsBench({ documents: one.shelves.documents, jobs: third });
+    expect(await taking.documents.jobs.resume()).toBe(0);
+    expect([await ended(id, two), taking.begun]).toEqual(['cancelled', []]);
+  });
+});
