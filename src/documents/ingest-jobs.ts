@@ -47,6 +47,9 @@ export class IngestJobs {
   readonly #parts: IngestJobsParts;
   readonly #jobs = new Map<string, LiveJob>();
   readonly #slots = new Slots(SIDE_BY_SIDE);
+  /** Jobs that are being taken over: the shelf is asked, and they do not run yet. */
+  readonly #taking = new Set<string>();
+  #ticking: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #closing = false;
   #told = false;
@@ -62,6 +65,10 @@ export class IngestJobs {
     return count;
   }
 
+  get #held(): number {
+    return this.open + this.#taking.size;
+  }
+
   /**
    * Accepts a job: it is durable when this resolves.
    * @throws BlockstitchError `queue_full`, `store_failed`, `shutting_down`
@@ -69,7 +76,7 @@ export class IngestJobs {
   async start(scope: CacheScope, documentId: string, document: NewDocument): Promise<JobState> {
     const { shelf, maxOpen, accept } = this.#parts;
     if (this.#closing) throw new BlockstitchError('shutting_down');
-    if (this.open > maxOpen) throw new BlockstitchError('queue_full', { waiting: this.open, limit: maxOpen });
+    if (this.#held >= maxOpen) throw new BlockstitchError('queue_full', { waiting: this.#held, limit: maxOpen });
     const state: JobState = {
       id: newJobId(),
       status: 'running',
@@ -87,7 +94,9 @@ export class IngestJobs {
       this.#jobs.delete(state.id);
       throw error;
     }
-    this.#run(job, document);
+    // Where the server closes meanwhile, the job goes on after the next start.
+    if (this.#closing) await this.#keep(job, new KeptForLater('next start'));
+    else this.#run(job, document);
     return { ...state };
   }
 
@@ -167,6 +176,13 @@ export class IngestJobs {
 
   /** Holds on to the leases of open jobs, lets go of those that ended or run elsewhere, and takes over what is left. */
   async tick(): Promise<void> {
+    this.#ticking ??= this.#tick().finally(() => {
+      this.#ticking = undefined;
+    });
+    return this.#ticking;
+  }
+
+  async #tick(): Promise<void> {
     const listed = new Set(await this.#parts.shelf.listOpen());
     const own = [...this.#jobs.values()].filter(({ isOpen }) => isOpen);
     await Promise.all(own.map((job) => this.#holdOn(job, listed.has(job.state.id))));
@@ -232,26 +248,44 @@ export class IngestJobs {
   }
 
   async #takeOver(): Promise<number> {
-    const { shelf, maxOpen, logger } = this.#parts;
+    const { shelf } = this.#parts;
+    // What was accepted goes on also where no more is accepted.
+    const maxOpen = Math.max(1, this.#parts.maxOpen);
     let taken = 0;
     for (const id of await asked(() => shelf.listOpen())) {
-      if (this.#closing || this.open > maxOpen) break;
-      if (this.#jobs.has(id) || !(await asked(() => shelf.lease(id, LEASE_MS)))) continue;
-      const record = await this.#shelved(id);
-      if (record?.document === undefined || record.takenOver >= MAX_TAKEN_OVER) {
-        logger.warn({ job: id }, record ? 'a job is given up: it was begun too often' : 'a damaged job is given up');
-        await asked(() => shelf.end(id, sealJob(givenUp(id, record))));
-        continue;
+      if (this.#closing || this.#held >= maxOpen) break;
+      if (this.#jobs.has(id) || this.#taking.has(id)) continue;
+      this.#taking.add(id);
+      try {
+        if (await this.#take(id)) taken += 1;
+      } finally {
+        this.#taking.delete(id);
       }
-      const { document, state } = record;
-      const again = { ...record, state: { ...state, blocksDone: 0 }, takenOver: record.takenOver + 1 };
-      if (!(await asked(() => shelf.update(id, sealJob(again))))) continue;
-      const job = new LiveJob(again);
-      this.#jobs.set(id, job);
-      this.#run(job, document);
-      taken += 1;
     }
     return taken;
+  }
+
+  /** Takes over one job. A lease does not tell two callers of one process apart: the caller sees to that. */
+  async #take(id: string): Promise<boolean> {
+    const { shelf, logger } = this.#parts;
+    if (!(await asked(() => shelf.lease(id, LEASE_MS)))) return false;
+    const record = await this.#shelved(id);
+    if (record !== undefined && record.state.status !== 'running') {
+      await asked(() => shelf.release(id));
+      return false;
+    }
+    if (record?.document === undefined || record.takenOver >= MAX_TAKEN_OVER) {
+      logger.warn({ job: id }, record ? 'a job is given up: it was begun too often' : 'a damaged job is given up');
+      await asked(() => shelf.end(id, sealJob(givenUp(id, record))));
+      return false;
+    }
+    const { document, state } = record;
+    const again = { ...record, state: { ...state, blocksDone: 0 }, takenOver: record.takenOver + 1 };
+    if (!(await asked(() => shelf.update(id, sealJob(again))))) return false;
+    const job = new LiveJob(again);
+    this.#jobs.set(id, job);
+    this.#run(job, document);
+    return true;
   }
 
   /** The document's turn is taken here, in the order in which jobs are accepted; work begins when there is a slot. */

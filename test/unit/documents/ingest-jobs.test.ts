@@ -82,9 +82,13 @@ describe('a job', () => {
     const { wait, open } = gate();
     small.beforeBlock = () => wait;
     const jobs = [];
-    for (const id of ['a', 'b', 'c']) jobs.push(await small.documents.start(COMMON_SCOPE, { id, text: 'x' }));
+    for (const id of ['a', 'b']) jobs.push(await small.documents.start(COMMON_SCOPE, { id, text: 'x' }));
     const refused = small.documents.start(COMMON_SCOPE, { id: 'd', text: 'x' });
-    await expect(refused).rejects.toMatchObject({ code: 'queue_full', status: 429 });
+    await expect(refused).rejects.toMatchObject({
+      code: 'queue_full',
+      status: 429,
+      message: expect.stringContaining('2 requests are waiting, the limit is 2.'),
+    });
     open();
     for (const job of jobs) await ended(job, '', small);
     await small.documents.start(COMMON_SCOPE, { id: 'd', text: 'x' });
@@ -213,6 +217,45 @@ describe('a process that ends without a word', () => {
     expect(await next.documents.jobs.resume()).toBe(6);
     for (const job of jobs) expect(await ended(job, '', next)).toMatchObject({ status: 'done', id: job.id });
     expect(await ids(next)).toHaveLength(6);
+  });
+
+  test('has its jobs taken over up to the limit, and at least one', async () => {
+    await left(4);
+    for (const [maxQueue, taken] of [
+      [2, 2],
+      [0, 1],
+    ] as const) {
+      const jobs = new MemoryJobShelf(bench.shelves.jobs.shared);
+      const next = new DocumentsBench({ documents: bench.shelves.documents, jobs }, { maxQueue });
+      next.beforeBlock = () => new Promise(() => undefined);
+      expect(await next.documents.jobs.resume()).toBe(taken);
+    }
+  });
+
+  test('has each of its jobs taken over once, also where the shelf is slow and is asked twice', async () => {
+    const [job] = await left(1);
+    const next = otherServer();
+    const { wait, open } = gate();
+    const { lease, listOpen } = MemoryJobShelf.prototype;
+    let lists = 0;
+    next.shelves.jobs.listOpen = async () => {
+      lists += 1;
+      return listOpen.call(next.shelves.jobs);
+    };
+    next.shelves.jobs.lease = async (id) => {
+      await wait;
+      return lease.call(next.shelves.jobs, id);
+    };
+    const resumed = next.documents.jobs.resume();
+    const ticks = [next.documents.jobs.tick(), next.documents.jobs.tick()];
+    for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
+    open();
+    expect(await resumed).toBe(1);
+    await Promise.all(ticks);
+    expect(await ended(job as JobState, '', next)).toMatchObject({ status: 'done' });
+    expect(next.begun).toHaveLength(1);
+    // One by `resume`, two by the one tick.
+    expect(lists).toBe(3);
   });
 
   test('of several servers one takes each job', async () => {
