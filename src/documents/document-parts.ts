@@ -1,5 +1,4 @@
 /** The parts that the files of this room use from the rooms below. */
-import type { BlockCache } from '../cache/block-cache.js';
 import type { BlockKey, CacheScope } from '../cache/tiers.js';
 import type { Config } from '../config.js';
 import type { BlockReport, Engine } from '../engine/engine.js';
@@ -8,7 +7,7 @@ import type { PlanBlock } from '../prompt/prompt-plan.js';
 import type { DocumentRegistry } from './document-registry.js';
 import type { KeyedQueue } from './keyed-queue.js';
 import type { Segmentation } from './segmentation.js';
-import type { UnnamedBlocks } from './unnamed-blocks.js';
+import type { DocumentCache, UnnamedBlocks } from './unnamed-blocks.js';
 
 export interface DocumentLogger {
   info(details: object, message: string): void;
@@ -23,7 +22,7 @@ export interface DocumentLimits extends Pick<Config, 'maxDocuments' | 'maxDocume
 export interface DocumentParts {
   limits: DocumentLimits;
   engine: Pick<Engine, 'ingest' | 'blockKey'>;
-  cache: Pick<BlockCache, 'find' | 'forget'>;
+  cache: DocumentCache;
   prompts: {
     readonly sinkTokenIds: Int32Array;
     documentBlocks(document: PromptDocument, context?: PromptContext): Promise<PlanBlock[]>;

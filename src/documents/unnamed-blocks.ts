@@ -1,10 +1,15 @@
 /**
  * Blocks that are stored and that no record names yet: those of running ingestions.
  * An ingestion that fails drops what only it brought into the store. What was there before, and what another ingestion
- * counts on, stays. What cannot be dropped now is remembered and tried again later.
+ * counts on, stays; so does what the store could not be asked for. What cannot be dropped now is remembered and tried again later.
  */
-import type { BlockCache } from '../cache/block-cache.js';
-import type { BlockKey } from '../cache/tiers.js';
+import type { BlockCache, BlockPlace } from '../cache/block-cache.js';
+import type { BlockKey, CacheTier } from '../cache/tiers.js';
+
+export interface DocumentCache extends Pick<BlockCache, 'forget'> {
+  /** `unknown`: tiers that gave no answer. */
+  find(keys: readonly BlockKey[]): Promise<(BlockPlace & { unknown?: CacheTier[] })[]>;
+}
 
 /** One running ingestion. Call `end` in any case. */
 export interface Claim {
@@ -19,12 +24,12 @@ export interface Claim {
 const MAX_LEFT = 100_000;
 
 export class UnnamedBlocks {
-  readonly #cache: Pick<BlockCache, 'find' | 'forget'>;
+  readonly #cache: DocumentCache;
   /** For each running ingestion the keys that it brought. */
   readonly #running = new Set<Set<BlockKey>>();
   readonly #left = new Set<BlockKey>();
 
-  constructor(cache: Pick<BlockCache, 'find' | 'forget'>) {
+  constructor(cache: DocumentCache) {
     this.#cache = cache;
   }
 
@@ -40,7 +45,10 @@ export class UnnamedBlocks {
     const places = await this.#cache.find(keys);
     for (const [index, key] of keys.entries()) {
       if (named.has(key)) continue;
-      if (!places[index]?.tiers.includes('store') || others.some((other) => other.has(key))) brought.add(key);
+      const place = places[index];
+      // Where the store gave no answer, another document may have the block.
+      const isNew = !place?.unknown?.includes('store') && !place?.tiers.includes('store');
+      if (isNew || others.some((other) => other.has(key))) brought.add(key);
     }
     return {
       named: () => {

@@ -17,6 +17,8 @@ export class DocumentsBench<Kept extends Shelves = ReturnType<typeof memoryShelv
   readonly logged: string[] = [];
   /** Why the store refuses deletes. */
   forgetFailure: string | undefined;
+  /** The store says of no block whether it has it. */
+  findFails = false;
   /** Thrown before the block of this index is stored. */
   failAt: { index: number; error: Error } | undefined;
   /** Thrown where blocks are made of a document. */
@@ -43,7 +45,10 @@ export class DocumentsBench<Kept extends Shelves = ReturnType<typeof memoryShelv
         ingest: (blocks, options, signal) => this.#ingest(blocks, options, signal),
       },
       cache: {
-        find: async (keys) => keys.map((key) => ({ tiers: this.store.has(key) ? ['store'] : [] })),
+        find: async (keys) =>
+          keys.map((key) =>
+            this.findFails ? { tiers: [], unknown: ['store'] } : { tiers: this.store.has(key) ? ['store'] : [] },
+          ),
         forget: async (selection) => {
           if (this.forgetFailure !== undefined) return { blocks: 0, failure: this.forgetFailure };
           const keys = 'keys' in selection ? selection.keys : [];
