@@ -64,11 +64,12 @@ const deleteSchema = {
   summary: 'Drop a document and its blocks from every tier',
   description:
     'Blocks go first, then the document. After 503 `store_failed` the document is still there: the same call goes on. ' +
-    'It waits for an ingestion of the same id that was accepted before.',
+    'It waits for an ingestion of the same id that this server accepted before. Another replica keeps its copies in pool ' +
+    'and host memory until they leave by age.',
   params,
   querystring: SaltQuerySchema,
   response: {
-    200: json(DeletedSchema, 'Neither the document nor a block of it is left.'),
+    200: json(DeletedSchema, 'The document is gone, and so are its blocks in this server and in the store.'),
     ...errorResponses([], ['document_not_found', 'store_failed', 'client_closed']),
   },
 };
