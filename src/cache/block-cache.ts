@@ -41,6 +41,8 @@ export interface Pool {
 
 export interface BlockPlace {
   tiers: CacheTier[];
+  /** Tiers that gave no answer: the block may be there. */
+  unknown?: CacheTier[];
   /** Known if a pool has the block. */
   tokens?: number;
   bytes?: number;
@@ -99,15 +101,15 @@ export class BlockCache {
   }
 
   async find(keys: readonly BlockKey[]): Promise<BlockPlace[]> {
-    const stored = (await this.#store?.has(keys)) ?? new Set();
+    const stored = this.#store === undefined ? new Set<BlockKey>() : await this.#store.has(keys);
     return keys.map((key) => {
-      const tiers: CacheTier[] = this.nearTiers(key);
-      if (stored.has(key)) tiers.push('store');
+      const place: BlockPlace = { tiers: this.nearTiers(key) };
+      if (stored === undefined) place.unknown = ['store'];
+      else if (stored.has(key)) place.tiers.push('store');
       const pool = [...this.#pools].find(({ blocks }) => blocks.has(key));
       const tokens = pool?.blocks.get(key);
-      return pool === undefined || tokens === undefined
-        ? { tiers }
-        : { tiers, tokens, bytes: pool.payloadBytes(tokens) };
+      if (pool === undefined || tokens === undefined) return place;
+      return { ...place, tokens, bytes: pool.payloadBytes(tokens) };
     });
   }
 
@@ -220,7 +222,7 @@ export class BlockCache {
   ): Promise<Forgotten> {
     await Promise.allSettled(marked.map(({ storeWrite }) => storeWrite));
     const asked = 'keys' in selection ? [...new Set(selection.keys)] : [...near];
-    const known = await store.has(asked);
+    const known = (await store.has(asked)) ?? new Set<BlockKey>();
     const deleted = 'keys' in selection ? await store.delete(asked) : await store.clear(selection.prefix);
     const elsewhere = [...near].filter((key) => !known.has(key)).length;
     if (!deleted.ok) return { blocks: elsewhere, failure: deleted.reason };

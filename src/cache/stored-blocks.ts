@@ -98,11 +98,11 @@ export class StoredBlocks {
     return this.#store.brand;
   }
 
-  /** Which of the keys the store has; none if the store gives no answer. */
-  async has(keys: readonly BlockKey[]): Promise<ReadonlySet<BlockKey>> {
+  /** Which of the keys the store has; undefined if it cannot be asked. */
+  async has(keys: readonly BlockKey[]): Promise<ReadonlySet<BlockKey> | undefined> {
     if (keys.length === 0) return new Set();
     const answer = await this.#reads.run(() => this.#store.has(keys));
-    return new Set(answer.ok ? keys.filter((_, index) => answer.result[index] === true) : []);
+    return answer.ok ? new Set(keys.filter((_, index) => answer.result[index] === true)) : undefined;
   }
 
   /**
@@ -146,7 +146,7 @@ export class StoredBlocks {
    * @returns why it is not durable; undefined if it is
    */
   async save(key: BlockKey, value: BlockValue, signal: AbortSignal): Promise<string | undefined> {
-    if (this.#passedOver.delete(key) && (await this.has([key])).has(key)) return undefined;
+    if (this.#passedOver.delete(key) && (await this.has([key]))?.has(key)) return undefined;
     const encoded = await encodeBlock(this.#options.shape, key, value);
     await this.#looks.overtake(key);
     const stopped = new AbortController();

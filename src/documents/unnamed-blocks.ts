@@ -3,13 +3,10 @@
  * An ingestion that fails drops what only it brought into the store. What was there before, and what another ingestion
  * counts on, stays; so does what the store could not be asked for. What cannot be dropped now is remembered and tried again later.
  */
-import type { BlockCache, BlockPlace } from '../cache/block-cache.js';
-import type { BlockKey, CacheTier } from '../cache/tiers.js';
+import type { BlockCache } from '../cache/block-cache.js';
+import type { BlockKey } from '../cache/tiers.js';
 
-export interface DocumentCache extends Pick<BlockCache, 'forget'> {
-  /** `unknown`: tiers that gave no answer. */
-  find(keys: readonly BlockKey[]): Promise<(BlockPlace & { unknown?: CacheTier[] })[]>;
-}
+export type DocumentCache = Pick<BlockCache, 'find' | 'forget'>;
 
 /** One running ingestion. Call `end` in any case. */
 export interface Claim {

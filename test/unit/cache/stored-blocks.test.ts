@@ -196,3 +196,11 @@ describe('a store whose counts are slow', () => {
     expect((await cache.hold(KEY)).found).toBe(true);
   });
 });
+
+test('where a block is says that the store gave no answer, which is not that the block is not there', async () => {
+  const store = new MapStore();
+  const cache = new BlockCache({ shape: SHAPE, store, hostBytes: 0 });
+  expect(await cache.find([KEY])).toEqual([{ tiers: [] }]);
+  store.has = () => Promise.reject(new Error('it cannot be reached'));
+  expect(await cache.find([KEY])).toEqual([{ tiers: [], unknown: ['store'] }]);
+});
