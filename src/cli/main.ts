@@ -55,6 +55,10 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
   }
 }
 
+/** What was written to a pipe may still be on its way. */
+const flushed = (stream: NodeJS.WriteStream) => new Promise<void>((resolve) => stream.write('', () => resolve()));
+
 const code = await runCommand(process.argv.slice(2));
+await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
 // Native threads and idle sockets do not keep a finished command alive.
 process.exit(code);
