@@ -113,6 +113,13 @@ export const ERRORS = {
     message: '{method} is not allowed on {path}.',
     remedy: 'GET /openapi.json lists the methods of each route.',
   },
+  deleted_meanwhile: {
+    status: 409,
+    type: 'invalid_request_error',
+    retryable: true,
+    message: 'Blocks of the document were deleted again and again while it was ingested.',
+    remedy: 'POST the document again; nothing was registered.',
+  },
   payload_too_large: {
     status: 413,
     type: 'invalid_request_error',

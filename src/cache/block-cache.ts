@@ -53,8 +53,11 @@ export type HoldOutcome =
   /** Nobody has it. The caller holds the right (across replicas) to compute it and must call `release`. */
   | { found: false; release(): Promise<void> };
 
-/** `durable`: the store has it, by the store's own standard. Else `reason` says why not. */
-export type SaveOutcome = { durable: true } | { durable: false; reason: string };
+/**
+ * `durable`: the store has it, by the store's own standard. Else `reason` says why not; `forgotten` if the store was
+ * told to forget the block meanwhile.
+ */
+export type SaveOutcome = { durable: true } | { durable: false; reason: string; forgotten?: true };
 
 export interface Forgotten {
   /** Blocks that were dropped from at least one tier, and that none of the named tiers has any more. */
@@ -69,11 +72,8 @@ export interface BlockCacheOptions extends Omit<StoredBlocksOptions, 'store'> {
   hostBytes: number;
 }
 
-/** Why a block is not durable after a forget. */
-export const FORGOTTEN_MEANWHILE = 'a block was deleted while it was computed; send the document again';
-
 const NOT_FOUND: HoldOutcome = { found: false, release: async () => {} };
-const FORGOTTEN: SaveOutcome = { durable: false, reason: FORGOTTEN_MEANWHILE };
+const FORGOTTEN: SaveOutcome = { durable: false, reason: 'it was deleted while it was computed', forgotten: true };
 const EVERY_TIER: ReadonlySet<CacheTier> = new Set(CACHE_TIERS);
 
 export class BlockCache {

@@ -13,7 +13,11 @@ import { isNewer } from './acceptance.js';
 import type { CutsInUse } from './cuts-in-use.js';
 import { blockKeys, formName, type SharedParts } from './document-parts.js';
 import { type DocumentRecord, namedKeys } from './document-record.js';
+import type { Claim } from './unnamed-blocks.js';
 import { keysOf, register } from './write-record.js';
+
+/** Deletes of a document's blocks, one after another, before its ingestion gives up. */
+const MAX_TRIES = 8;
 
 /** A document as a client sends it. */
 export interface NewDocument {
@@ -53,7 +57,8 @@ export function documentId({ salt }: CacheScope, { id, title = '', text }: NewDo
  * turn (see `KeyedQueue`). Among servers the one that was accepted last stays, whichever is ready first.
  *
  * @param acceptedMs see `Acceptance`
- * @throws BlockstitchError what segmenting, the engine and the store throw; nothing is registered then
+ * @throws BlockstitchError what segmenting, the engine and the store throw; nothing is registered then. A block that
+ *   somebody deletes meanwhile is computed again; `deleted_meanwhile` if that happens all the time
  */
 export async function ingestDocument(
   parts: SharedParts & { cuts: Pick<CutsInUse, 'unwritten' | 'written' | 'dropping'> },
@@ -73,9 +78,10 @@ export async function ingestDocument(
   const prompted = { id, ...(title === undefined ? {} : { title }), text, segments };
   const blocks = await prompts.documentBlocks(prompted, context);
   progress.total?.(blocks.length);
+  const tryCounter = countedOnce(progress.blockDone);
   const claim = await unnamed.claim(await blockKeys(parts, blocks, scope), keysOf(found));
   try {
-    const reports = await computed(parts, scope, blocks, progress);
+    const reports = await untilKept(claim, () => computed(parts, scope, blocks, { signal, blockDone: tryCounter() }));
     const made: DocumentRecord = {
       id,
       ...(title === undefined ? {} : { title }),
@@ -114,7 +120,7 @@ function computed(
   { engine, prompts, onBlock }: SharedParts,
   scope: CacheScope,
   blocks: readonly PlanBlock[],
-  { signal, blockDone }: IngestProgress,
+  { signal, blockDone }: Pick<IngestProgress, 'signal' | 'blockDone'>,
 ): Promise<BlockReport[]> {
   const options = {
     sinkTokenIds: prompts.sinkTokenIds,
@@ -125,6 +131,36 @@ function computed(
     },
   };
   return engine.ingest(blocks, options, signal);
+}
+
+/**
+ * Computes blocks again if somebody deletes some of them meanwhile: another document may have had them. What is still
+ * cached is not computed twice.
+ */
+async function untilKept<T>(claim: Claim, compute: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await compute();
+    } catch (error) {
+      const again = error instanceof BlockstitchError && error.code === 'deleted_meanwhile' && tries < MAX_TRIES;
+      if (!again) throw error;
+      await claim.again();
+    }
+  }
+}
+
+/** @returns makes one counter per try; a block that an earlier try counted is not counted again */
+function countedOnce(blockDone: (() => void) | undefined): () => () => void {
+  let most = 0;
+  return () => {
+    let here = 0;
+    return () => {
+      here++;
+      if (here <= most) return;
+      most = here;
+      blockDone?.();
+    };
+  };
 }
 
 /** Why a job is given up here and its blocks are left: it goes on at the next start, or on another server. */

@@ -12,6 +12,8 @@ export type DocumentCache = Pick<BlockCache, 'find' | 'forget'>;
 export interface Claim {
   /** A record names the blocks now: nobody drops them any more. */
   named(): void;
+  /** Looks again which blocks are absent: somebody deleted some, so this ingestion brings them. */
+  again(): Promise<void>;
   /** Drops what only this ingestion brought. Never rejects. @param except keys that a record names meanwhile */
   drop(except?: ReadonlySet<BlockKey>): Promise<void>;
   end(): void;
@@ -39,15 +41,19 @@ export class UnnamedBlocks {
     const brought = new Set<BlockKey>();
     const others = [...this.#running];
     this.#running.add(brought);
-    const places = await this.#cache.find(keys);
-    for (const [index, key] of keys.entries()) {
-      if (named.has(key)) continue;
-      const place = places[index];
-      // Where the store gave no answer, another document may have the block.
-      const isNew = !place?.unknown?.includes('store') && !place?.tiers.includes('store');
-      if (isNew || others.some((other) => other.has(key))) brought.add(key);
-    }
+    const look = async () => {
+      const places = await this.#cache.find(keys);
+      for (const [index, key] of keys.entries()) {
+        if (named.has(key)) continue;
+        const place = places[index];
+        // Where the store gave no answer, another document may have the block.
+        const isNew = !place?.unknown?.includes('store') && !place?.tiers.includes('store');
+        if (isNew || others.some((other) => other.has(key))) brought.add(key);
+      }
+    };
+    await look();
     return {
+      again: look,
       named: () => {
         for (const running of this.#running) for (const key of keys) running.delete(key);
       },

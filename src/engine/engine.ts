@@ -161,7 +161,8 @@ export interface Engine {
    * Makes sure that every block is cached and durable in the store. Generation goes first. The first failure ends the
    * rest of the ingestion.
    * @returns one report per block, in order
-   * @throws BlockstitchError as `generate`, and `store_failed`
+   * @throws BlockstitchError as `generate`, `store_failed`, and `deleted_meanwhile` if a block was forgotten before the
+   *   last one was durable
    */
   ingest(blocks: readonly PlanBlock[], options: IngestOptions, signal?: AbortSignal): Promise<BlockReport[]>;
   /** Key of a block under this engine's model and kv dtype. */

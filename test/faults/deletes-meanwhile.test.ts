@@ -184,3 +184,20 @@ test('while one loads it and another computes it: what comes of either later is 
   await settled();
   await inNoTier(hashes);
 });
+
+test('of one document while another one that shares its blocks is ingested: the other is ingested and cached', async () => {
+  const shared = textOf(++names, 20);
+  const ingest = (id: string, text: string) =>
+    server.post<{ blocks: { hash: string }[] }>('/v1/documents', { id, text });
+  expect((await ingest('shared', shared)).status).toBe(200);
+  for (let round = 0; round < 3; round++) {
+    const ingested = ingest(`other-${round}`, `${shared}\n\n${textOf(++names, 60)}`);
+    const activePages = () => server.services.engine.statistics().pool.activePages;
+    await expect.poll(activePages, { timeout: 60_000, interval: 0 }).toBeGreaterThan(0);
+    expect((await call('DELETE', '/v1/documents/shared')).status).toBe(200);
+    const { status, json } = await ingested;
+    expect(status).toBe(200);
+    await saved(json.blocks.map(({ hash }) => hash));
+    expect((await ingest('shared', shared)).status).toBe(200);
+  }
+});

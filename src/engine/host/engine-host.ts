@@ -8,7 +8,7 @@
  * compute a block that other replicas wait for; mirror = the host's copy of what the pool has.
  */
 import { randomInt } from 'node:crypto';
-import { type BlockCache, FORGOTTEN_MEANWHILE } from '../../cache/block-cache.js';
+import type { BlockCache } from '../../cache/block-cache.js';
 import type { CacheScope } from '../../cache/tiers.js';
 import { BlockstitchError } from '../../errors.js';
 import type { NativeAddon } from '../../kernels/native-addon.js';
@@ -175,7 +175,7 @@ export class EngineHost implements Engine {
       const sinks = sinkSpec(sinkTokenIds, this.blockKey, scope);
       link.post({ type: 'ingest', spec: { handle, sinks, blocks: specs } });
       const reports = await job.reports;
-      if (watch.forgotten()) throw new BlockstitchError('store_failed', { reason: FORGOTTEN_MEANWHILE });
+      if (watch.forgotten()) throw new BlockstitchError('deleted_meanwhile');
       return reports;
     } catch (error) {
       // Nobody needs the rest of an ingestion that failed.

@@ -16,7 +16,7 @@ export class IngestJob {
   readonly #reports: BlockReport[] = [];
   #left: number;
   #ended = false;
-  /** One report per block, in order. Rejects with `store_failed` if a block could not be made durable. */
+  /** One report per block, in order. Rejects with `store_failed` or `deleted_meanwhile` if one was not made durable. */
   readonly reports: Promise<BlockReport[]>;
   #resolve!: (reports: BlockReport[]) => void;
   #reject!: (error: BlockstitchError) => void;
@@ -45,7 +45,8 @@ export class IngestJob {
       const block = this.#blocks[index];
       if (this.#ended || block === undefined) return;
       if (!outcome.durable) {
-        this.fail(new BlockstitchError('store_failed', { reason: outcome.reason }));
+        const { forgotten, reason } = outcome;
+        this.fail(new BlockstitchError(forgotten ? 'deleted_meanwhile' : 'store_failed', { reason }));
         return;
       }
       const report: BlockReport = { key, tokens: block.tokenIds.length, origin, kind: block.kind };

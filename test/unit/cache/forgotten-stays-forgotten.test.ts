@@ -173,7 +173,7 @@ test('nothing forgotten is found, nothing acknowledged is lost, pages and holds 
             await engine.host.ingest(which.map(documentOf), { sinkTokenIds: SINKS.tokenIds });
             ledger.acknowledged(keysOf(which));
           } catch (error) {
-            expect(['store_failed', 'engine_failed', 'not_ready', 'shutting_down']).toContain(
+            expect(['deleted_meanwhile', 'store_failed', 'engine_failed', 'not_ready', 'shutting_down']).toContain(
               (error as { code?: string }).code,
             );
           }

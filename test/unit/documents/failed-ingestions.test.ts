@@ -98,3 +98,46 @@ describe('an ingestion that fails', () => {
     expect(stored()).toEqual(keys('Shared.\n\n', 'Theirs.'));
   });
 });
+
+describe('an ingestion of which a block is deleted meanwhile', () => {
+  const deleted = new BlockstitchError('deleted_meanwhile');
+  /** When `Mine.` is to be computed, the document `e` is deleted, and the engine says so. Before the second try: `then`. */
+  async function meanwhile(then: () => void): Promise<void> {
+    await bench.ingest('e', 'Shared.\n\nTheirs.');
+    let begun = false;
+    bench.beforeBlock = async (text) => {
+      if (text !== 'Mine.') return;
+      if (begun) return then();
+      begun = true;
+      await bench.documents.forget(COMMON_SCOPE, 'e');
+      bench.failAt = { index: 1, error: deleted };
+    };
+  }
+
+  test('computes it again', async () => {
+    await meanwhile(() => {
+      bench.failAt = undefined;
+    });
+    let blocks = 0;
+    const progress = { signal: new AbortController().signal, blockDone: () => void blocks++ };
+    await bench.documents.ingest(COMMON_SCOPE, { id: 'd', text: 'Shared.\n\nMine.' }, progress);
+    expect(stored()).toEqual(keys('Shared.\n\n', 'Mine.'));
+    expect(blocks).toBe(2);
+  });
+
+  test('leaves no block of its own if it fails after that, not even one that was there before', async () => {
+    const error = new BlockstitchError('engine_failed', { reason: 'it fails' });
+    await meanwhile(() => {
+      bench.failAt = { index: 1, error };
+    });
+    await expect(bench.ingest('d', 'Shared.\n\nMine.')).rejects.toBe(error);
+    expect(stored()).toEqual([]);
+  });
+
+  test('says so if that happens again and again, and leaves nothing', async () => {
+    bench.failAt = { index: 1, error: deleted };
+    await expect(bench.ingest('d', TWO)).rejects.toBe(deleted);
+    expect(bench.begun.length).toBeGreaterThan(2);
+    expect(stored()).toEqual([]);
+  });
+});

@@ -98,6 +98,20 @@ describe('an ingestion of 40 blocks', () => {
     await running.engine.close();
   });
 
+  test('of which a block is deleted says so', async () => {
+    const running = await bench('deleted');
+    const outcome = ingestion(running);
+    await running.until(() => running.puts() > 3);
+    const { engine } = running;
+    const key = engine.host.blockKey(tokensOf(0, TOKENS), SINKS.tokenIds);
+    const deleted = engine.cache.forget({ keys: [key] });
+    await running.until(() => outcome.over);
+    expect(outcome.code).toBe('deleted_meanwhile');
+    await rest(running);
+    await deleted;
+    await engine.close();
+  });
+
   test('whose client leaves computes no more than the step under way', async () => {
     const running = await bench('leaves');
     const client = new AbortController();
