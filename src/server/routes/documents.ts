@@ -34,7 +34,10 @@ const ingestSchema = {
   response: {
     200: json(DocumentSchema, 'Every block is cached and stored.'),
     202: json(JobSchema, 'With `background: true`: the job that does it. It goes on after a restart of the server.'),
-    ...errorResponses(['body', 'engine'], ['empty_input', 'segmentation_invalid', 'deleted_meanwhile', 'store_failed', 'client_closed']),
+    ...errorResponses(
+      ['body', 'engine'],
+      ['empty_input', 'segmentation_invalid', 'deleted_meanwhile', 'store_failed', 'client_closed'],
+    ),
   },
 };
 const listSchema = {
