@@ -231,7 +231,7 @@ export const ERRORS = {
     type: 'server_error',
     retryable: false,
     message: 'The checkpoint {path} cannot be used: {reason}',
-    remedy: 'Point --model at a complete Hugging Face directory of a supported family.',
+    remedy: 'Point --model at a complete Hugging Face directory or GGUF file of a supported family.',
   },
   import_failed: {
     status: 500,

@@ -35,7 +35,7 @@ export const SETTINGS = {
     '--model',
     'BLOCKSTITCH_MODEL',
     join(PACKAGE_DIR, 'models', 'demo'),
-    'Hugging Face directory of the checkpoint',
+    'checkpoint: a Hugging Face directory or a GGUF file',
   ),
   servedName: text(
     '--served-name',
@@ -47,8 +47,8 @@ export const SETTINGS = {
     '--weights',
     'BLOCKSTITCH_WEIGHTS',
     'int8',
-    ['fp32', 'int8', 'int4'],
-    'format of the linear layers; kept per format in the import cache',
+    ['fp32', 'int8', 'int4', 'native'],
+    'format of the linear layers; native: as a GGUF file stores them; kept per format in the import cache',
   ),
   device: text(
     '--device',

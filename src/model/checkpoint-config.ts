@@ -1,5 +1,6 @@
 /**
- * Reads config.json and generation_config.json of a Hugging Face directory for the graph builder.
+ * Reads config.json and generation_config.json of a Hugging Face directory for the graph builder. The metadata of a GGUF
+ * file comes here too, in the same words (`gguf/gguf-config.ts`).
  * Knows four families. Refuses by name every setting that would change their arithmetic. Absent fields get the defaults
  * of the `transformers` classes. `checkpoint-tensors.ts` reads weights, `rope.ts` reads RoPE settings.
  */
@@ -70,7 +71,21 @@ const MAX_HEAD_DIM = 256;
 export async function readCheckpointConfig(directory: string): Promise<CheckpointConfig> {
   const path = join(directory, 'config.json');
   const configBytes = await readConfigFile(directory, path);
-  const fields = FieldReader.parse(path, configBytes);
+  const config = checkpointConfig(path, FieldReader.parse(path, configBytes), await readGeneration(directory));
+  return { ...config, configBytes };
+}
+
+/**
+ * @param path the file, for messages
+ * @param generation what generation_config.json adds
+ * @returns `configBytes` is empty
+ * @throws BlockstitchError `checkpoint_invalid` naming the field
+ */
+export function checkpointConfig(
+  path: string,
+  fields: FieldReader,
+  generation: { defaults: ImportedModel['generation']; eosTokenIds: number[] },
+): CheckpointConfig {
   const family = readFamily(fields);
   const rules = FAMILIES[family];
   refuseUnsupported(fields, rules);
@@ -84,7 +99,6 @@ export async function readCheckpointConfig(directory: string): Promise<Checkpoin
   const maxPositions = fields.optionalInteger('max_position_embeddings', 1, 1 << 24) ?? rules.maxPositions;
   const rope = readRopeSettings(path, fields.record, maxPositions);
   const windows = readWindows(fields, rules, layers);
-  const generation = await readGeneration(directory);
   const vocabSize = fields.integer('vocab_size', 1, 1 << 24);
   const bosTokenId = fields.optionalInteger('bos_token_id', 0, vocabSize - 1);
   const blockAttention = readBlockAttention(fields, vocabSize);
@@ -113,7 +127,7 @@ export async function readCheckpointConfig(directory: string): Promise<Checkpoin
     eosTokenIds: [...new Set([...fields.tokenIds('eos_token_id', vocabSize), ...generation.eosTokenIds])],
     ...(blockAttention ? { blockAttention } : {}),
   };
-  return { model, rope, windows, generation: generation.defaults, configBytes };
+  return { model, rope, windows, generation: generation.defaults, configBytes: new Uint8Array(0) };
 }
 
 async function readConfigFile(directory: string, path: string): Promise<Uint8Array> {

@@ -4,7 +4,7 @@
  * checkpoint's removal. If the file system refuses one, the weights are copied instead.
  */
 import { link, realpath, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { extname, join } from 'node:path';
 
 /**
  * @param directory gets the links; links of an earlier attempt are replaced
@@ -17,7 +17,7 @@ export async function linkCheckpointFiles(
   const links = new Map<string, string>();
   try {
     for (const [index, file] of files.entries()) {
-      const name = `checkpoint-${String(index).padStart(3, '0')}.safetensors`;
+      const name = `checkpoint-${String(index).padStart(3, '0')}${extname(file)}`;
       await rm(join(directory, name), { force: true });
       // Hub caches keep symbolic links, but the hard link must lead to the file itself.
       await link(await realpath(file), join(directory, name));

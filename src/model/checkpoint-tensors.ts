@@ -8,7 +8,8 @@ import { basename, join } from 'node:path';
 import { BlockstitchError } from '../errors.js';
 import { shownValue } from './field-reader.js';
 import { repeatedKey } from './repeated-key.js';
-import { headerBytes, LENGTH_BYTES, parseHeader, type TensorEntry } from './safetensors-header.js';
+import { headerBytes, LENGTH_BYTES, parseHeader } from './safetensors-header.js';
+import type { TensorEntry } from './stored-dtype.js';
 
 const SINGLE_FILE = 'model.safetensors';
 const INDEX_FILE = 'model.safetensors.index.json';

@@ -8,8 +8,8 @@ import type { DecoderEntries, LayerEntries, LinearEntries } from './decoder-weig
 import { BLOCKSTITCH_DOMAIN, type ExternalTensor, GraphBuilder, MICROSOFT_DOMAIN } from './graph-builder.js';
 import type { ModelConfig } from './imported-model.js';
 import type { OnnxGraph } from './onnx-schema.js';
-import type { TensorEntry } from './safetensors-header.js';
-import { type PlannedLinear, QUANTIZATION_BLOCK, type WeightPlan } from './weight-plan.js';
+import type { TensorEntry } from './stored-dtype.js';
+import type { PlannedLinear, WeightPlan } from './weight-plan.js';
 
 export interface DecoderGraphOptions {
   config: ModelConfig;
@@ -40,6 +40,8 @@ class DecoderGraph {
   readonly #options: DecoderGraphOptions;
   readonly #metadataInput: string;
   readonly #rowsInput: string;
+  /** Block sums by the name of their node. */
+  readonly #sums = new Map<string, string>();
 
   constructor(options: DecoderGraphOptions) {
     this.#options = options;
@@ -196,22 +198,43 @@ class DecoderGraph {
       const inputs = [input, graph.external(planned.weight), ...(biasName ? [biasName] : [])];
       return graph.node('Gemm', name, inputs, { attributes: { transB: { int: 1 } }, ...rest });
     }
-    const { zeroPoints } = planned;
+    const { zeroPoints, offsets } = planned;
     const inputs = [input, graph.external(planned.values), graph.external(planned.scales)];
     if (zeroPoints || biasName) inputs.push(zeroPoints ? graph.external(zeroPoints) : '');
     if (biasName) inputs.push('', biasName);
-    return graph.node('MatMulNBits', name, inputs, {
+    const product = graph.node('MatMulNBits', name, inputs, {
       domain: MICROSOFT_DOMAIN,
       attributes: {
         K: { int: planned.inputs },
         N: { int: planned.outputs },
         bits: { int: planned.bits },
-        block_size: { int: QUANTIZATION_BLOCK },
+        block_size: { int: planned.block },
         // 4: activations are quantized to int8 by blocks, products accumulate in int32.
         accuracy_level: { int: 4 },
       },
+      ...(offsets ? {} : rest),
+    });
+    if (!offsets) return product;
+    // sum_i (s q_i + o) x_i = s sum_i q_i x_i + o sum_i x_i, by block: the second sum needs one product per block only.
+    const sums = this.#blockSums(input, planned.inputs, planned.block);
+    return graph.node('Gemm', `${name}/offsets`, [sums, graph.external(offsets), product], {
+      attributes: { transB: { int: 1 } },
       ...rest,
     });
+  }
+
+  /** [n, inputs] -> [n, inputs / block]: the sum of each block; made once for all layers over the same input. */
+  #blockSums(input: string, inputs: number, block: number): string {
+    const graph = this.#graph;
+    const name = `${input}/sums.${block}`;
+    const known = this.#sums.get(name);
+    if (known !== undefined) return known;
+    const shape = graph.int64(`blocks.${inputs}.${block}`, [-1, inputs / block, block]);
+    const blocks = graph.node('Reshape', `${name}/blocks`, [input, shape]);
+    const attributes = { keepdims: { int: 0 } };
+    const sums = graph.node('ReduceSum', name, [blocks, graph.int64('block_axis', [2])], { attributes });
+    this.#sums.set(name, sums);
+    return sums;
   }
 
   #biases(layers: readonly LinearEntries[]): Float32Array | undefined {

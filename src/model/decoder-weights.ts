@@ -6,7 +6,7 @@
 import { BlockstitchError } from '../errors.js';
 import type { CheckpointTensors } from './checkpoint-tensors.js';
 import type { ModelConfig } from './imported-model.js';
-import type { TensorEntry } from './safetensors-header.js';
+import type { TensorEntry } from './stored-dtype.js';
 
 /** A linear layer: weight [outputs, inputs], bias [outputs]. */
 export interface LinearEntries {
@@ -54,7 +54,7 @@ export function findDecoderWeights(directory: string, config: ModelConfig, tenso
     if (entry.shape.length !== shape.length || entry.shape.some((size, axis) => size !== shape[axis])) {
       throw invalid(
         entry.file,
-        `the tensor ${name} is [${entry.shape.join(', ')}], config.json asks for [${shape.join(', ')}]`,
+        `the tensor ${name} is [${entry.shape.join(', ')}], the config asks for [${shape.join(', ')}]`,
       );
     }
     unused.delete(name);

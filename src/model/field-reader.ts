@@ -46,11 +46,23 @@ export class FieldReader {
   readonly record: Readonly<Record<string, unknown>>;
   readonly #path: string;
   readonly #prefix: string;
+  readonly #labels: ReadonlyMap<string, string>;
 
-  private constructor(path: string, record: Record<string, unknown>, prefix: string) {
+  private constructor(
+    path: string,
+    record: Record<string, unknown>,
+    prefix: string,
+    labels: ReadonlyMap<string, string> = new Map(),
+  ) {
     this.#path = path;
     this.record = record;
     this.#prefix = prefix;
+    this.#labels = labels;
+  }
+
+  /** @param labels names of fields in the file, if they are others there */
+  static of(path: string, record: Record<string, unknown>, labels?: ReadonlyMap<string, string>): FieldReader {
+    return new FieldReader(path, record, '', labels);
   }
 
   /** @throws BlockstitchError `checkpoint_invalid` if the bytes are not a JSON object */
@@ -78,7 +90,7 @@ export class FieldReader {
   }
 
   integer(key: string, min: number, max: number): number {
-    return this.optionalInteger(key, min, max) ?? this.fail(`${this.#prefix}${key} is missing`);
+    return this.optionalInteger(key, min, max) ?? this.fail(`${this.#label(key)} is missing`);
   }
 
   optionalInteger(key: string, min: number, max: number): number | undefined {
@@ -119,7 +131,11 @@ export class FieldReader {
   }
 
   #refuse(key: string, expected: string): never {
-    return this.fail(`its ${this.#prefix}${key} is ${shownValue(this.record[key])}, not ${expected}`);
+    return this.fail(`its ${this.#label(key)} is ${shownValue(this.record[key])}, not ${expected}`);
+  }
+
+  #label(key: string): string {
+    return this.#labels.get(key) ?? `${this.#prefix}${key}`;
   }
 }
 

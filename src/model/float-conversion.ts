@@ -2,7 +2,7 @@
  * Widens stored weights to float32. bfloat16 is the upper half of a float32; float16 goes through a table of all
  * 65,536 values. Knows element types only.
  */
-import type { StoredDtype } from './safetensors-header.js';
+import type { FloatDtype } from './stored-dtype.js';
 
 let float16Table: Float32Array | undefined;
 
@@ -10,7 +10,7 @@ let float16Table: Float32Array | undefined;
  * @param bytes little-endian elements, at any alignment
  * @param target float32 [elements], filled from its start
  */
-export function widen(dtype: StoredDtype, bytes: Uint8Array, target: Float32Array): void {
+export function widen(dtype: FloatDtype, bytes: Uint8Array, target: Float32Array): void {
   if (dtype === 'F32') {
     new Uint8Array(target.buffer, target.byteOffset, bytes.byteLength).set(bytes);
     return;
@@ -21,8 +21,14 @@ export function widen(dtype: StoredDtype, bytes: Uint8Array, target: Float32Arra
     for (let i = 0; i < source.length; i++) bits[i] = (source[i] as number) << 16;
     return;
   }
+  const table = float16Values();
+  for (let i = 0; i < source.length; i++) target[i] = table[source[i] as number] as number;
+}
+
+/** float32 [65536]: the value of each float16 by its bits. */
+export function float16Values(): Float32Array {
   float16Table ??= buildFloat16Table();
-  for (let i = 0; i < source.length; i++) target[i] = float16Table[source[i] as number] as number;
+  return float16Table;
 }
 
 /** Rounds float32 to bfloat16, to nearest even. For writers of checkpoints; there must be no NaN. */

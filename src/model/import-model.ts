@@ -1,21 +1,20 @@
 /**
- * Imports a Hugging Face checkpoint: reads and checks it, and puts an ONNX graph with its weights into a cache
- * directory. The fingerprint gives the name there. A second import finds the result of the first. An interrupted import
+ * Imports a checkpoint, a Hugging Face directory or a GGUF file: reads and checks it, and puts an ONNX graph with its
+ * weights into a cache directory. The fingerprint gives the name there. A second import finds the result of the first. An interrupted import
  * goes on where it stopped. Two imports at once do the work once.
  * Knows the order of the steps; each step is a file of its own beside this one.
  *
- * Words: checkpoint = a Hugging Face directory; import = the graph and weights made from it; fingerprint = the hash of
+ * Words: checkpoint = a Hugging Face directory or a GGUF file; import = the graph and weights made from it; fingerprint = the hash of
  * all that decides its KV; activations = the type of hidden states; probe = the first layers as a graph of their own.
  */
 import { readFile, rename, rm, statfs, writeFile } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { BlockstitchError } from '../errors.js';
 import { makeDirectory } from '../make-directory.js';
-import { type CheckpointConfig, readCheckpointConfig } from './checkpoint-config.js';
+import { type Checkpoint, openCheckpoint } from './checkpoint.js';
 import { linkCheckpointFiles } from './checkpoint-links.js';
-import { type CheckpointTensors, readCheckpointTensors } from './checkpoint-tensors.js';
 import { buildDecoderGraph } from './decoder-graph.js';
-import { type DecoderEntries, findDecoderWeights } from './decoder-weights.js';
+import type { DecoderEntries } from './decoder-weights.js';
 import { fileIdentity, fingerprintCheckpoint, IMPORT_VERSION } from './fingerprint.js';
 import { acquireImportLock } from './import-lock.js';
 import type { ImportedModel, WeightFormat } from './imported-model.js';
@@ -33,7 +32,7 @@ const PROBE_FILE = 'probe.onnx';
 /** Written last; a directory without it is not a finished import. */
 const MANIFEST_FILE = 'import.json';
 
-const FORMATS: readonly WeightFormat[] = ['fp32', 'int8', 'int4'];
+const FORMATS: readonly WeightFormat[] = ['fp32', 'int8', 'int4', 'native'];
 
 export interface ImportProgress {
   /** `hash`: fingerprinting the checkpoint. `convert`: writing weights. `done`: sent once at the end. */
@@ -45,14 +44,14 @@ export interface ImportProgress {
 }
 
 export interface ImportOptions {
-  /** Hugging Face directory: config.json, safetensors, tokenizer files. */
+  /** Hugging Face directory (config.json, safetensors, tokenizer files) or GGUF file. */
   checkpointDir: string;
   weights: WeightFormat;
   /** Type of hidden states: float32 (default) on a CPU, 16-bit on a GPU. `checkpoint`: the type of its weights. */
   activations?: ActivationType | 'checkpoint';
   /** Imports are kept here, one directory each. Made if absent. */
   cacheDir: string;
-  /** Name of the served model; default: the directory's base name. */
+  /** Name of the served model; default: the base name of the directory or file. */
   name?: string;
   onProgress?: (progress: ImportProgress) => void;
   /** Stops the import. The next one goes on with what was written. */
@@ -70,9 +69,8 @@ export async function importModel(options: ImportOptions): Promise<ImportedModel
   if (!FORMATS.includes(options.weights)) throw new TypeError(`weights must be one of ${FORMATS.join(', ')}`);
   const checkpointDir = resolve(options.checkpointDir);
   const cacheDir = resolve(options.cacheDir);
-  const config = await readCheckpointConfig(checkpointDir);
-  const tensors = await readCheckpointTensors(checkpointDir);
-  const entries = findDecoderWeights(checkpointDir, config.model, tensors);
+  const checkpoint = await openCheckpoint(checkpointDir);
+  const { config, tensors, entries } = checkpoint;
   const { signal, onProgress } = options;
   const activations = activationsOf(options.activations ?? 'float32', entries);
   try {
@@ -86,14 +84,14 @@ export async function importModel(options: ImportOptions): Promise<ImportedModel
       onProgress: (doneBytes, totalBytes) => onProgress?.({ phase: 'hash', doneBytes, totalBytes }),
       signal,
     });
-    const source = { checkpointDir, config, tensors, entries, weights: options.weights, activations, fingerprint };
+    const source = { ...checkpoint, weights: options.weights, activations, fingerprint };
     const directory = join(cacheDir, fingerprint.slice(0, 32));
     const hasProbe = wantsProbe(source);
     const cached = await isImported(directory, source);
     if (!cached) await importInto(directory, source, options);
     onProgress?.({ phase: 'done', doneBytes: 1, totalBytes: 1, cached });
     return {
-      name: options.name ?? basename(checkpointDir),
+      name: options.name ?? basename(checkpointDir).replace(/\.gguf$/i, ''),
       checkpointDir,
       graphPath: join(directory, GRAPH_FILE),
       ...(hasProbe ? { probePath: join(directory, PROBE_FILE) } : {}),
@@ -107,11 +105,7 @@ export async function importModel(options: ImportOptions): Promise<ImportedModel
   }
 }
 
-interface ImportSource {
-  checkpointDir: string;
-  config: CheckpointConfig;
-  tensors: CheckpointTensors;
-  entries: DecoderEntries;
+interface ImportSource extends Checkpoint {
   weights: WeightFormat;
   activations: ActivationType;
   fingerprint: string;

@@ -7,8 +7,11 @@
 
 export type ModelFamily = 'llama' | 'mistral' | 'qwen2' | 'qwen3';
 
-/** The form of the linear layers' weights: float32, or quantized in blocks of 32 (MatMulNBits). */
-export type WeightFormat = 'fp32' | 'int8' | 'int4';
+/**
+ * The form of the linear layers' weights: float32; quantized in blocks of 32 (MatMulNBits); or `native`, as the
+ * checkpoint stores them: the integers of a GGUF file's blocks are taken over, floats become float32.
+ */
+export type WeightFormat = 'fp32' | 'int8' | 'int4' | 'native';
 
 export interface ModelConfig {
   family: ModelFamily;
@@ -34,9 +37,9 @@ export interface ModelConfig {
 }
 
 export interface ImportedModel {
-  /** Name of the served model: the directory's base name, unless another is given. */
+  /** Name of the served model: the base name of the directory or GGUF file, unless another is given. */
   name: string;
-  /** The Hugging Face directory: tokenizer files are read from here. */
+  /** The Hugging Face directory or the GGUF file: the tokenizer is read from here. */
   checkpointDir: string;
   /** Absolute path of the ONNX graph in the import cache. */
   graphPath: string;

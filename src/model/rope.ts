@@ -27,9 +27,14 @@ export type RopeSettings = { theta: number } & (
       /** Whether the ramp's ends are rounded to whole dimensions. */
       truncate: boolean;
     }
+  /** Each frequency is divided by a number of its own: GGUF files state llama3's rule so. [rotaryDim / 2] */
+  | { type: 'factors'; factors: readonly number[] }
 );
 
-const KNOWN_KEYS: Readonly<Record<RopeSettings['type'], readonly string[]>> = {
+/** Types that a config.json may name. */
+type NamedType = Exclude<RopeSettings['type'], 'factors'>;
+
+const KNOWN_KEYS: Readonly<Record<NamedType, readonly string[]>> = {
   default: [],
   linear: ['factor'],
   llama3: ['factor', 'low_freq_factor', 'high_freq_factor', 'original_max_position_embeddings'],
@@ -146,6 +151,7 @@ export function inverseFrequencies(settings: RopeSettings, rotaryDim: number): F
     const base = settings.theta ** ((-2 * i) / rotaryDim);
     if (settings.type === 'default') frequencies[i] = base;
     else if (settings.type === 'linear') frequencies[i] = base / settings.factor;
+    else if (settings.type === 'factors') frequencies[i] = base / (settings.factors[i] as number);
     else if (settings.type === 'llama3') frequencies[i] = llama3Frequency(settings, base);
     else frequencies[i] = mix(base, base / settings.factor, ramp?.(i) ?? 0);
   }
@@ -197,7 +203,7 @@ function ropeSource(path: string, config: Record<string, unknown>): Record<strin
   return record;
 }
 
-function ropeType(path: string, source: Record<string, unknown>): RopeSettings['type'] {
+function ropeType(path: string, source: Record<string, unknown>): NamedType {
   const type = source.rope_type ?? source.type ?? 'default';
   if (typeof type !== 'string' || !Object.hasOwn(KNOWN_KEYS, type)) {
     throw invalid(
@@ -205,7 +211,7 @@ function ropeType(path: string, source: Record<string, unknown>): RopeSettings['
       `its RoPE type ${shownValue(type)} is unsupported (known: ${Object.keys(KNOWN_KEYS).join(', ')})`,
     );
   }
-  return type as RopeSettings['type'];
+  return type as NamedType;
 }
 
 function mix(a: number, b: number, share: number): number {

@@ -5,24 +5,10 @@
  */
 import { BlockstitchError } from '../errors.js';
 import { repeatedKey } from './repeated-key.js';
+import type { FloatDtype, TensorEntry } from './stored-dtype.js';
 
-/** Element types that the importer converts. It refuses others by name. */
-export type StoredDtype = 'F32' | 'F16' | 'BF16';
-
-export const STORED_BYTES: Readonly<Record<StoredDtype, number>> = { F32: 4, F16: 2, BF16: 2 };
-
-/** Where one tensor lies. */
-export interface TensorEntry {
-  name: string;
-  dtype: StoredDtype;
-  /** Sizes, outermost first; each >= 1. */
-  shape: readonly number[];
-  /** Absolute path of the file. */
-  file: string;
-  /** Offset of the first byte from the start of the file. */
-  offset: number;
-  bytes: number;
-}
+/** Element types that the importer converts, and their bytes. It refuses others by name. */
+export const STORED_BYTES: Readonly<Record<FloatDtype, number>> = { F32: 4, F16: 2, BF16: 2 };
 
 /** Longer headers are refused without reading them: the largest real ones (thousands of tensors) have about 1 MB. */
 export const MAX_HEADER_BYTES = 64 * 1024 * 1024;
@@ -115,7 +101,7 @@ function parseEntry(file: string, name: string, value: unknown, dataStart: numbe
       `${where} ends at ${end}, past the ${fileBytes - dataStart} bytes of data: truncated or out of range`,
     );
   }
-  const stored = dtype as StoredDtype;
+  const stored = dtype as FloatDtype;
   const elements = shape.reduce((product: number, size: number) => product * size, 1);
   if (!Number.isSafeInteger(elements) || elements * STORED_BYTES[stored] !== end - begin) {
     throw invalid(

@@ -5,7 +5,8 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { readExactly } from './checkpoint-tensors.js';
 import type { DecoderEntries } from './decoder-weights.js';
 import { widen } from './float-conversion.js';
-import type { TensorEntry } from './safetensors-header.js';
+import { decodeBlocks } from './gguf/block-formats.js';
+import { isFloat, type TensorEntry } from './stored-dtype.js';
 
 /** @returns values by entry */
 export async function readVectors(entries: DecoderEntries): Promise<ReadonlyMap<TensorEntry, Float32Array>> {
@@ -19,7 +20,9 @@ export async function readVectors(entries: DecoderEntries): Promise<ReadonlyMap<
         files.set(entry.file, handle);
       }
       const values = new Float32Array(entry.shape[0] as number);
-      widen(entry.dtype, await readExactly(handle, entry.file, entry.offset, entry.bytes), values);
+      const bytes = await readExactly(handle, entry.file, entry.offset, entry.bytes);
+      if (isFloat(entry.dtype)) widen(entry.dtype, bytes, values);
+      else decodeBlocks(entry.dtype, bytes, values);
       vectors.set(entry, values);
     }
   } finally {

@@ -3,10 +3,11 @@
  * some offset of `weights.bin`. The plan depends on config, format and headers only, so an interrupted import finds the
  * same plan when it goes on. Knows layout; `weight-writer.ts` moves the bytes.
  */
+import { RUN_SHAPES, type RunShape } from './gguf/block-formats.js';
 import type { ExternalTensor } from './graph-builder.js';
 import type { WeightFormat } from './imported-model.js';
 import type { OnnxType } from './onnx-schema.js';
-import { STORED_BYTES, type StoredDtype, type TensorEntry } from './safetensors-header.js';
+import { type FloatDtype, isFloat, storedBytes, type TensorEntry } from './stored-dtype.js';
 
 /** File beside the graph that holds converted weights. */
 export const WEIGHTS_FILE = 'weights.bin';
@@ -17,7 +18,7 @@ export const QUANTIZATION_BLOCK = 32;
 /** Page size of the memory maps that ONNX Runtime makes of external data. */
 const ALIGNMENT = 4096;
 
-const STORED_TYPE: Readonly<Record<StoredDtype, OnnxType>> = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' };
+const STORED_TYPE: Readonly<Record<FloatDtype, OnnxType>> = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' };
 
 export type QuantizedBits = 4 | 8;
 
@@ -27,15 +28,19 @@ export type PlannedLinear = { outputs: number; inputs: number } & (
   | ({ kind: 'quantized' } & QuantizedParts)
 );
 
-/** The three arrays of MatMulNBits. B = inputs / 32, rounded up. */
+/** The arrays of MatMulNBits. B = inputs / block, rounded up. */
 export interface QuantizedParts {
   bits: QuantizedBits;
-  /** uint8 [outputs, B, 32 * bits / 8], low nibble first */
+  /** Inputs that share a scale. */
+  block: 16 | 32;
+  /** uint8 [outputs, B, block * bits / 8], low nibble first */
   values: ExternalTensor;
   /** float32 [outputs * B] */
   scales: ExternalTensor;
   /** uint8 [outputs * ceil(B * bits / 8)]; absent: the middle of the range */
   zeroPoints?: ExternalTensor;
+  /** float32 [outputs, B]: what each weight of a block has besides; MatMulNBits does not know it */
+  offsets?: ExternalTensor;
 }
 
 /** One piece of `weights.bin`; tasks are done in order and touch disjoint ranges. */
@@ -43,12 +48,16 @@ export type WeightTask =
   | { kind: 'stored'; source: TensorEntry; target: ExternalTensor }
   | { kind: 'float32'; sources: readonly TensorEntry[]; target: ExternalTensor }
   | { kind: 'quantized'; sources: readonly TensorEntry[]; inputs: number; parts: QuantizedParts }
+  /** Blocks of a GGUF file: their integers, scales and offsets in the layout of MatMulNBits. */
+  | { kind: 'blocks'; sources: readonly TensorEntry[]; inputs: number; parts: QuantizedParts }
   | { kind: 'computed'; compute: () => Float32Array; target: ExternalTensor };
 
 export class WeightPlan {
   readonly #format: WeightFormat;
   readonly #links: ReadonlyMap<string, string>;
   readonly #tasks: WeightTask[] = [];
+  /** Tables that were widened to float32: a tied head uses the same bytes. */
+  readonly #widened = new Map<TensorEntry, ExternalTensor>();
   #bytes = 0;
 
   readonly #keepsStored: boolean;
@@ -74,15 +83,23 @@ export class WeightPlan {
 
   /** True if these layers are better kept as one, because their rows are written anew anyway. */
   fuses(weights: readonly TensorEntry[]): boolean {
-    if (this.#format === 'fp32' && this.#keepsStored) return false;
-    return this.#format !== 'fp32' || !weights.every((weight) => this.#staysAsFloat32(weight));
+    if (this.#format === 'int8' || this.#format === 'int4') return true;
+    const blocks = weights.filter(({ dtype }) => !isFloat(dtype));
+    if (this.#format === 'native' && blocks.length > 0) return sharedRuns(weights) !== undefined;
+    if (this.#keepsStored) return false;
+    return !weights.every((weight) => this.#staysAsFloat32(weight));
   }
 
-  /** A matrix for look-ups by row. It keeps the checkpoint's own element type. */
+  /** A matrix for look-ups by row. It keeps the checkpoint's own element type; blocks become float32. */
   table(name: string, entry: TensorEntry): ExternalTensor {
+    if (!isFloat(entry.dtype)) {
+      const widened = this.#reserveFloat32(name, [entry]);
+      this.#widened.set(entry, widened);
+      return widened;
+    }
     const type = STORED_TYPE[entry.dtype];
     const link = this.#links.get(entry.file);
-    if (link !== undefined && isAligned(entry)) return inPlace(name, type, entry, link);
+    if (link !== undefined && isInPlace(entry)) return inPlace(name, type, entry, link);
     const target = this.#reserve(name, type, entry.shape, entry.bytes);
     this.#tasks.push({ kind: 'stored', source: entry, target });
     return target;
@@ -92,12 +109,20 @@ export class WeightPlan {
   linear(name: string, weights: readonly TensorEntry[]): PlannedLinear {
     const inputs = weights[0]?.shape[1] as number;
     const outputs = weights.reduce((sum, weight) => sum + (weight.shape[0] as number), 0);
-    if (this.#format !== 'fp32') {
+    if (this.#format === 'int8' || this.#format === 'int4') {
       const parts = this.#reserveQuantized(name, outputs, inputs, this.#format === 'int4' ? 4 : 8);
       this.#tasks.push({ kind: 'quantized', sources: weights, inputs, parts });
       return { kind: 'quantized', outputs, inputs, ...parts };
     }
+    const runs = this.#format === 'native' ? sharedRuns(weights) : undefined;
+    if (runs !== undefined) {
+      const parts = this.#reserveRuns(name, outputs, inputs, runs);
+      this.#tasks.push({ kind: 'blocks', sources: weights, inputs, parts });
+      return { kind: 'quantized', outputs, inputs, ...parts };
+    }
     const [only] = weights;
+    const widened = only && weights.length === 1 ? this.#widened.get(only) : undefined;
+    if (widened) return { kind: 'dense', outputs, inputs, weight: widened };
     if (this.#keepsStored && weights.length === 1 && only) {
       return { kind: 'dense', outputs, inputs, weight: this.table(name, only) };
     }
@@ -105,9 +130,7 @@ export class WeightPlan {
     if (weights.length === 1 && only && link !== undefined && this.#staysAsFloat32(only)) {
       return { kind: 'dense', outputs, inputs, weight: inPlace(name, 'float32', only, link) };
     }
-    const weight = this.#reserve(name, 'float32', [outputs, inputs], outputs * inputs * 4);
-    this.#tasks.push({ kind: 'float32', sources: weights, target: weight });
-    return { kind: 'dense', outputs, inputs, weight };
+    return { kind: 'dense', outputs, inputs, weight: this.#reserveFloat32(name, weights) };
   }
 
   /** A float32 array that is computed, not read. */
@@ -118,7 +141,26 @@ export class WeightPlan {
   }
 
   #staysAsFloat32(weight: TensorEntry): boolean {
-    return weight.dtype === 'F32' && this.#links.has(weight.file) && isAligned(weight);
+    return weight.dtype === 'F32' && this.#links.has(weight.file) && isInPlace(weight);
+  }
+
+  #reserveFloat32(name: string, sources: readonly TensorEntry[]): ExternalTensor {
+    const outputs = sources.reduce((sum, { shape }) => sum + (shape[0] as number), 0);
+    const inputs = sources[0]?.shape[1] as number;
+    const target = this.#reserve(name, 'float32', [outputs, inputs], outputs * inputs * 4);
+    this.#tasks.push({ kind: 'float32', sources, target });
+    return target;
+  }
+
+  #reserveRuns(name: string, outputs: number, inputs: number, { run, bits, hasOffset }: RunShape): QuantizedParts {
+    const blocks = inputs / run;
+    const blockBytes = (run * bits) / 8;
+    const shape = [outputs, blocks, blockBytes] as const;
+    const values = this.#reserve(`${name}.values`, 'uint8', shape, outputs * blocks * blockBytes);
+    const scales = this.#reserve(`${name}.scales`, 'float32', [outputs * blocks], outputs * blocks * 4);
+    if (!hasOffset) return { bits, block: run, values, scales };
+    const offsets = this.#reserve(`${name}.offsets`, 'float32', [outputs, blocks], outputs * blocks * 4);
+    return { bits, block: run, values, scales, offsets };
   }
 
   #reserveQuantized(name: string, outputs: number, inputs: number, bits: QuantizedBits): QuantizedParts {
@@ -131,9 +173,11 @@ export class WeightPlan {
       outputs * blocks * blockBytes,
     );
     const scales = this.#reserve(`${name}.scales`, 'float32', [outputs * blocks], outputs * blocks * 4);
-    if (bits === 8) return { bits, values, scales };
+    const block = QUANTIZATION_BLOCK;
+    if (bits === 8) return { bits, block, values, scales };
     const zeroBytes = outputs * Math.ceil(blocks / 2);
-    return { bits, values, scales, zeroPoints: this.#reserve(`${name}.zero_points`, 'uint8', [zeroBytes], zeroBytes) };
+    const zeroPoints = this.#reserve(`${name}.zero_points`, 'uint8', [zeroBytes], zeroBytes);
+    return { bits, block, values, scales, zeroPoints };
   }
 
   #reserve(name: string, type: OnnxType, dims: readonly number[], bytes: number): ExternalTensor {
@@ -147,6 +191,17 @@ function inPlace(name: string, type: OnnxType, entry: TensorEntry, location: str
   return { name, type, dims: entry.shape, location, offset: entry.offset, bytes: entry.bytes };
 }
 
-function isAligned(entry: TensorEntry): boolean {
-  return entry.offset % STORED_BYTES[entry.dtype] === 0;
+/** Whether a tensor of floats can be used where it lies. */
+function isInPlace({ dtype, offset, pairedHead }: TensorEntry): boolean {
+  return pairedHead === undefined && offset % storedBytes(dtype, 1) === 0;
+}
+
+/** The runs of all these weights if they are alike; undefined if they differ or if one is of floats. */
+function sharedRuns(weights: readonly TensorEntry[]): RunShape | undefined {
+  const shapes = weights.map(({ dtype }) => (isFloat(dtype) ? undefined : RUN_SHAPES[dtype]));
+  const [first] = shapes;
+  const alike = shapes.every(
+    (shape) => shape?.run === first?.run && shape?.bits === first?.bits && shape?.hasOffset === first?.hasOffset,
+  );
+  return alike ? first : undefined;
 }

@@ -10,7 +10,10 @@ import { join } from 'node:path';
 import { quantizeInt4, quantizeInt8 } from './block-quantizer.js';
 import { readExactly } from './checkpoint-tensors.js';
 import { widen } from './float-conversion.js';
-import { STORED_BYTES, type TensorEntry } from './safetensors-header.js';
+import { decodeBlocks } from './gguf/block-formats.js';
+import { packRuns } from './gguf/native-blocks.js';
+import { unpairRows } from './gguf/row-order.js';
+import { isFloat, storedBytes, storedWeights, type TensorEntry } from './stored-dtype.js';
 import { type QuantizedParts, WEIGHTS_FILE, type WeightPlan, type WeightTask } from './weight-plan.js';
 
 /** Weights held in memory at once. */
@@ -86,9 +89,9 @@ function planDigest(plan: WeightPlan): string {
 }
 
 function targets(task: WeightTask): { offset: number; bytes: number }[] {
-  if (task.kind !== 'quantized') return [task.target];
-  const { values, scales, zeroPoints } = task.parts;
-  return zeroPoints ? [values, scales, zeroPoints] : [values, scales];
+  if (!('parts' in task)) return [task.target];
+  const { values, scales, zeroPoints, offsets } = task.parts;
+  return [values, scales, zeroPoints, offsets].filter((part) => part !== undefined);
 }
 
 function taskBytes(task: WeightTask): number {
@@ -129,6 +132,8 @@ class TaskWriter {
           offset += weights.byteLength;
         }
       }
+    } else if (task.kind === 'blocks') {
+      await this.#packBlocks(task.sources, task.parts);
     } else {
       await this.#quantize(task.sources, task.inputs, task.parts);
     }
@@ -159,29 +164,55 @@ class TaskWriter {
     }
   }
 
-  /** The tensor widened to float32, `elements` at a time; the array is reused. */
+  /** The integers of a GGUF file's blocks, as they are. */
+  async #packBlocks(sources: readonly TensorEntry[], parts: QuantizedParts): Promise<void> {
+    const { values, scales, offsets } = parts;
+    let valuesAt = values.offset;
+    let scalesAt = scales.offset;
+    let offsetsAt = offsets?.offset ?? 0;
+    for (const source of sources) {
+      if (isFloat(source.dtype)) throw new TypeError(`${source.name} has no blocks`);
+      for await (const bytes of this.#slabs(source, SLAB_ELEMENTS)) {
+        const packed = packRuns(source.dtype, bytes);
+        await this.#put(packed.values, valuesAt);
+        await this.#put(bytesOf(packed.scales), scalesAt);
+        if (offsets) await this.#put(bytesOf(packed.offsets), offsetsAt);
+        valuesAt += packed.values.byteLength;
+        scalesAt += packed.scales.byteLength;
+        offsetsAt += packed.offsets.byteLength;
+      }
+    }
+  }
+
+  /** The tensor widened to float32, about `elements` at a time, whole rows; the array is reused. */
   async *#floats(source: TensorEntry, elements: number): AsyncGenerator<Float32Array> {
-    const floats = new Float32Array(elements);
+    const { dtype } = source;
+    const floats = new Float32Array(slabWeights(source, elements));
     for await (const bytes of this.#slabs(source, elements)) {
-      const slab = floats.subarray(0, bytes.byteLength / STORED_BYTES[source.dtype]);
-      widen(source.dtype, bytes, slab);
+      const slab = floats.subarray(0, storedWeights(dtype, bytes.byteLength));
+      if (isFloat(dtype)) widen(dtype, bytes, slab);
+      else decodeBlocks(dtype, bytes, slab);
       yield slab;
     }
   }
 
-  /** The tensor's bytes, `elements` elements at a time; the array is reused. */
+  /** The tensor's bytes, about `elements` weights at a time, rows in plain order; the array is reused. */
   async *#slabs(source: TensorEntry, elements: number): AsyncGenerator<Uint8Array> {
     let handle = this.#sources.get(source.file);
     if (handle === undefined) {
       handle = await open(source.file, 'r');
       this.#sources.set(source.file, handle);
     }
-    const slabBytes = elements * STORED_BYTES[source.dtype];
+    const slabBytes = storedBytes(source.dtype, slabWeights(source, elements));
     const buffer = new Uint8Array(Math.min(slabBytes, source.bytes));
     for (let at = 0; at < source.bytes; at += slabBytes) {
       this.#signal?.throwIfAborted();
       const length = Math.min(slabBytes, source.bytes - at);
-      yield await readExactly(handle, source.file, source.offset + at, length, buffer);
+      const slab = await readExactly(handle, source.file, source.offset + at, length, buffer);
+      if (source.pairedHead !== undefined) {
+        unpairRows(slab, source.pairedHead, storedBytes(source.dtype, source.shape[1] ?? 1));
+      }
+      yield slab;
     }
   }
 
@@ -192,4 +223,14 @@ class TaskWriter {
       done += bytesWritten;
     }
   }
+}
+
+/** Weights of a slab: about `elements`, and whole heads if the rows of a head change places. */
+function slabWeights({ shape, pairedHead }: TensorEntry, elements: number): number {
+  const unit = pairedHead === undefined ? 1 : pairedHead * (shape[1] ?? 1);
+  return Math.max(1, Math.floor(elements / unit)) * unit;
+}
+
+function bytesOf(floats: Float32Array): Uint8Array {
+  return new Uint8Array(floats.buffer, floats.byteOffset, floats.byteLength);
 }

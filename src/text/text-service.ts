@@ -10,10 +10,11 @@ import { usableCpus } from '../cpu-quota.js';
 import { BlockstitchError } from '../errors.js';
 import type { Detokenizer } from './detokenizer.js';
 import { apart, type IdLists } from './id-buffer.js';
+import { readTokenizerDefinition, tokenizerPath } from './read-tokenizer.js';
 import { type RunOptions, TextThreads } from './text-threads.js';
 import type { EncodeTask } from './text-worker.js';
 import { type EncodeOptions, Tokenizer } from './tokenizer.js';
-import { type JsonObject, readTokenizerDefinition, TokenizerFormatError } from './tokenizer-file.js';
+import { type JsonObject, TokenizerFormatError } from './tokenizer-file.js';
 import { workerFile } from './worker-file.js';
 
 export interface TextServiceOptions {
@@ -91,7 +92,7 @@ export async function createTextService(options: TextServiceOptions): Promise<Te
     return new ThreadedTextService(options, new Tokenizer(definition), definition.chatTemplate, definition.config);
   } catch (error) {
     if (!(error instanceof TokenizerFormatError)) throw error;
-    const details = { path: `${options.checkpointDir}/tokenizer.json`, reason: error.message };
+    const details = { path: await tokenizerPath(options.checkpointDir), reason: error.message };
     throw new BlockstitchError('checkpoint_invalid', details, { cause: error });
   }
 }
@@ -208,7 +209,7 @@ export function outsideNotices({ outside }: Pick<TextService, 'outside'>, vocabS
     .slice(0, MOST_NAMED)
     .map(
       ({ content, id }) =>
-        `tokenizer.json names the token ${content} with id ${id}, but the model's vocabulary has ${vocabSize} rows: ` +
+        `the tokenizer names the token ${content} with id ${id}, but the model's vocabulary has ${vocabSize} rows: ` +
         'a text that spells it is refused',
     );
   if (outside.length > MOST_NAMED) lines.push(`and ${outside.length - MOST_NAMED} more such tokens`);

@@ -5,9 +5,9 @@
 import { move, transferableSymbol, valueSymbol } from 'piscina';
 import { type IdLists, joined } from './id-buffer.js';
 import { paceUntil } from './pace.js';
+import { readTokenizerDefinition } from './read-tokenizer.js';
 import type { Stoppable } from './text-threads.js';
 import { type EncodeOptions, Tokenizer } from './tokenizer.js';
-import { readTokenizerDefinition } from './tokenizer-file.js';
 
 const tokenizers = new Map<string, Promise<Tokenizer>>();
 

@@ -1,6 +1,7 @@
 /**
  * Reads the tokenizer of a Hugging Face directory (tokenizer.json, tokenizer_config.json, chat_template.jinja) and
- * refuses, with the reason, files that are truncated, hostile or of an unknown kind.
+ * refuses, with the reason, files that are truncated, hostile or of an unknown kind. `read-tokenizer.ts` chooses
+ * between this file and `gguf-tokenizer.ts`.
  * Knows the file format. The files named after the parts know what the parts do.
  */
 import { readFile, stat } from 'node:fs/promises';
@@ -46,7 +47,7 @@ export interface TokenizerDefinition {
 
 /** Larger tokenizer files are refused: the largest in use (Gemma 3) has 33 MB. */
 const MAX_FILE_BYTES = 128 * 2 ** 20;
-const MAX_TEMPLATE_CHARACTERS = 2 ** 20;
+export const MAX_TEMPLATE_CHARACTERS = 2 ** 20;
 const MAX_TOKEN_ID = 2 ** 24;
 const MAX_TOKEN_CHARACTERS = 4096;
 const MAX_DEPTH = 64;
@@ -61,7 +62,7 @@ export class TokenizerFormatError extends Error {
 /**
  * @throws BlockstitchError `checkpoint_invalid` with the reason, for missing, truncated or unknown files
  */
-export async function readTokenizerDefinition(checkpointDir: string): Promise<TokenizerDefinition> {
+export async function readTokenizerDirectory(checkpointDir: string): Promise<TokenizerDefinition> {
   const path = join(checkpointDir, 'tokenizer.json');
   const tokenizer = await readJsonObject(path, true);
   const configPath = join(checkpointDir, 'tokenizer_config.json');
@@ -115,7 +116,7 @@ function parseBpe(model: JsonObject): BpeDefinition {
   }
   if (vocab.size === 0) throw new TokenizerFormatError('model.vocab is empty');
   if (!Array.isArray(model.merges)) throw new TokenizerFormatError('model.merges is missing or not a list');
-  const merges = model.merges.map((merge, rank) => parseMerge(merge, rank, vocab));
+  const merges = parseMerges(model.merges, 'model.merges', vocab);
   const unkToken = model.unk_token;
   if (typeof unkToken === 'string' && !vocab.has(unkToken)) {
     throw new TokenizerFormatError(`model.unk_token ${quote(unkToken)} is not in the vocabulary`);
@@ -130,17 +131,30 @@ function parseBpe(model: JsonObject): BpeDefinition {
   };
 }
 
-function parseMerge(merge: Json, rank: number, vocab: ReadonlyMap<string, number>): [string, string] {
+/**
+ * @param merges pairs, or strings of two tokens with a space between
+ * @param where their name in the file
+ * @throws TokenizerFormatError naming the rank of the first that is no pair or lacks an id
+ */
+export function parseMerges(
+  merges: readonly Json[],
+  where: string,
+  vocab: ReadonlyMap<string, number>,
+): [string, string][] {
+  return merges.map((merge, rank) => parseMerge(merge, `${where}[${rank}]`, vocab));
+}
+
+function parseMerge(merge: Json, where: string, vocab: ReadonlyMap<string, number>): [string, string] {
   let pair: Json[] | undefined;
   if (Array.isArray(merge)) pair = merge;
   else if (typeof merge === 'string') pair = merge.split(' ');
   const [left, right] = pair ?? [];
   if (pair?.length !== 2 || typeof left !== 'string' || typeof right !== 'string') {
-    throw new TokenizerFormatError(`model.merges[${rank}] is not a pair of tokens`);
+    throw new TokenizerFormatError(`${where} is not a pair of tokens`);
   }
   for (const token of [left, right, left + right]) {
     if (!vocab.has(token)) {
-      throw new TokenizerFormatError(`model.merges[${rank}] needs the token ${quote(token)}, which has no id`);
+      throw new TokenizerFormatError(`${where} needs the token ${quote(token)}, which has no id`);
     }
   }
   return [left, right];

@@ -53,6 +53,11 @@ const IMPORTS: readonly (readonly [string, string, boolean])[] = [
   ['src/documents/a.ts', '../server/services.js', false],
   ['src/documents/b.ts', '../engine/engine.js', true],
   ['src/text/a.ts', '../segment/segmenter.js', false],
+  ['src/text/b.ts', '../gguf/gguf-file.js', true],
+  ['src/model/a.ts', '../gguf/gguf-file.js', true],
+  ['src/gguf/a.ts', '../text/tokenizer.js', false],
+  ['src/gguf/b.ts', '../model/checkpoint.js', false],
+  ['src/prompt/a.ts', '../gguf/gguf-file.js', false],
   ['src/server/a.ts', '../cli/terminal.js', false],
   ['src/server/b.ts', '../documents/document-record.js', true],
   // A circle, of types only.

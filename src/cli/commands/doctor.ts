@@ -1,14 +1,17 @@
 /** `blockstitch doctor`: checks everything that the server needs, one line each, and says how to get a missing part. */
 import { existsSync } from 'node:fs';
 import { access, constants, statfs } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { askRedis, connectRedis } from '../../cache/connect-redis.js';
 import { LmdbFiles } from '../../cache/lmdb-files.js';
 import type { Config } from '../../config.js';
 import { BlockstitchError } from '../../errors.js';
+import { isGgufPath } from '../../gguf/gguf-file.js';
 import { loadAddon } from '../../kernels/load-addon.js';
 import { makeDirectory } from '../../make-directory.js';
+import { openCheckpoint } from '../../model/checkpoint.js';
+import { readTokenizerDefinition } from '../../text/read-tokenizer.js';
 import { formatBytes } from '../../units.js';
 import { addSettings, MODEL_SETTINGS, readSettings } from '../setting-options.js';
 import { openTerminal } from '../terminal.js';
@@ -44,6 +47,12 @@ const CHECKS: readonly Check[] = [
   {
     name: 'model',
     async run({ model }) {
+      if (await isGgufPath(model)) {
+        const { config } = await openCheckpoint(resolve(model));
+        await readTokenizerDefinition(model);
+        const { family, layers, maxPositions } = config.model;
+        return `${model}: ${family}, ${layers} layers, ${maxPositions} positions`;
+      }
       for (const file of ['config.json', 'tokenizer.json']) {
         if (!existsSync(join(model, file))) throw new Error(`${model} has no ${file}: see blockstitch pull`);
       }

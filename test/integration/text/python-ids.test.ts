@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { PACKAGE_DIR } from '../../../src/config.js';
+import { readTokenizerDefinition } from '../../../src/text/read-tokenizer.js';
 import { Tokenizer } from '../../../src/text/tokenizer.js';
-import { readTokenizerDefinition } from '../../../src/text/tokenizer-file.js';
 import { pythonWithRequirements } from '../../support/demo-server.js';
 
 const MODEL = join(PACKAGE_DIR, 'models', 'demo');

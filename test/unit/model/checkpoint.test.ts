@@ -156,7 +156,7 @@ describe('weights that are not what config.json asks for are refused', () => {
   test('another shape, a missing tensor, an unknown one', async () => {
     copyGood();
     write('config.json', { ...config, intermediate_size: 64 });
-    await refused('mlp.gate_proj.weight is .*, config.json asks for');
+    await refused('mlp.gate_proj.weight is .*, the config asks for');
     write('config.json', { ...config, num_hidden_layers: 3 });
     await refused('model.layers.2.input_layernorm.weight is missing');
     write('config.json', { ...config, num_hidden_layers: 1 });

@@ -108,7 +108,7 @@ function expectSound(header: Uint8Array, fileBytes: number): void {
   let end = 8 + header.byteLength;
   for (const { offset, bytes, shape, dtype } of entries) {
     expect(offset).toBe(end);
-    expect(bytes).toBe(shape.reduce((product, size) => product * size, STORED_BYTES[dtype]));
+    expect(bytes).toBe(shape.reduce((product, size) => product * size, STORED_BYTES[dtype as 'F32']));
     end = offset + bytes;
   }
   expect(end).toBe(fileBytes);

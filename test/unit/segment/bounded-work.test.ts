@@ -15,8 +15,8 @@ import { hashedNgramEncoder } from '../../../src/segment/sentence-encoder.js';
 import { SpanTokens } from '../../../src/segment/span-tokens.js';
 import { splitUnits } from '../../../src/segment/text-units.js';
 import { Abandoned } from '../../../src/text/pace.js';
+import { readTokenizerDefinition } from '../../../src/text/read-tokenizer.js';
 import { Tokenizer } from '../../../src/text/tokenizer.js';
-import { readTokenizerDefinition } from '../../../src/text/tokenizer-file.js';
 import { directoryOf } from '../../support/tokenizer-fixtures.js';
 
 let tokenizer: Tokenizer;

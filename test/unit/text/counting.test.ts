@@ -2,8 +2,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { matchPieces, splitIsolated } from '../../../src/text/pattern.js';
+import { readTokenizerDefinition } from '../../../src/text/read-tokenizer.js';
 import { Tokenizer } from '../../../src/text/tokenizer.js';
-import { readTokenizerDefinition } from '../../../src/text/tokenizer-file.js';
 import { directoryOf, KINDS, TEXTS } from '../../support/tokenizer-fixtures.js';
 
 const texts = fc.oneof(

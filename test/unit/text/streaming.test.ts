@@ -1,10 +1,10 @@
 /** Streaming text out: never a broken character, never part of a stop string, and nothing lost. */
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { readTokenizerDefinition } from '../../../src/text/read-tokenizer.js';
 import { splitSentences } from '../../../src/text/split-sentences.js';
 import { StopMatcher } from '../../../src/text/stop-matcher.js';
 import { Tokenizer } from '../../../src/text/tokenizer.js';
-import { readTokenizerDefinition } from '../../../src/text/tokenizer-file.js';
 import { directoryOf } from '../../support/tokenizer-fixtures.js';
 
 describe.each(['qwen2', 'llama2', 'metaspace'])('the detokenizer of %s', (kind) => {

@@ -1,7 +1,7 @@
 /** The same ids as the Python `tokenizers` library, for every kind of tokenizer that the model families use. */
 import { beforeAll, describe, expect, it } from 'vitest';
+import { readTokenizerDefinition } from '../../../src/text/read-tokenizer.js';
 import { Tokenizer } from '../../../src/text/tokenizer.js';
-import { readTokenizerDefinition } from '../../../src/text/tokenizer-file.js';
 import { directoryOf, GOLDEN, KINDS, longTexts, summary, TEXTS } from '../../support/tokenizer-fixtures.js';
 
 describe.each(KINDS)('the tokenizer kind %s', (kind) => {
