@@ -1,5 +1,5 @@
-// The inner kernels of CPU attention, written once over a vector type: rotate heads, and attend to one tile.
-// Knows floats and cells; attention_plan.h says which rows attend to which tiles.
+// The inner kernels of the CPU, written once over a vector type: rotate heads, attend to one tile, weigh logits.
+// Knows floats and cells; attention_plan.h says which rows attend to which tiles, draw_token.h what weights are for.
 #pragma once
 
 #include <cfloat>
@@ -47,6 +47,9 @@ struct TileRules {
   float softcap;
 };
 
+/// Logits are weighed in multiples of this.
+constexpr size_t kWeighMultiple = 64;
+
 /// Entry points of one instruction set.
 struct KernelTable {
   /// Attends all vectors to one tile. Masks by causality (a row sees positions <= its own) and window.
@@ -57,6 +60,11 @@ struct KernelTable {
   /// Vectors stand `fromStride` and `toStride` floats apart.
   void (*rotateHalves)(const float* from, size_t fromStride, const float* cos, const float* sin, size_t half, size_t heads,
                        float scale, float* to, size_t toStride);
+  /// The sum of exp((logit - best) * scale), a multiple of kWeighMultiple many. No logit is above `best`.
+  /// @param weights receives each summand, unless null
+  float (*weigh)(const float* logits, size_t count, float best, float scale, float* weights);
+  /// The greatest of so many logits, or -FLT_MAX where all are below. NaN counts for nothing.
+  float (*greatest)(const float* logits, size_t count);
 };
 
 const KernelTable& portableKernels();

@@ -8,9 +8,9 @@
 #include <string>
 
 #include "attention.h"
-#include "guarded_task.h"
 #include "op_status.h"
 #include "op_tensors.h"
+#include "op_threads.h"
 
 namespace blockstitch {
 
@@ -54,25 +54,13 @@ class Kernel {
     const auto floats = [&](size_t i) { return static_cast<const float*>(inputs.tensors[i].data); };
     const AttentionInputs tensors{floats(0), floats(1), floats(2), floats(3), floats(4)};
     blockAttention(shape_, tensors, *plan, *pool, static_cast<float*>(output),
-                   [&](size_t count, const std::function<void(size_t)>& task) { spread(context, count, task); });
+                   [&](size_t count, const std::function<void(size_t)>& task) { onOpThreads(api_, context, count, task); });
     return nullptr;
   }
 
   Api api() const { return api_; }
 
  private:
-  /// Runs the tasks on ONNX Runtime's threads. They are idle while the op runs; a pool of our own would compete with them.
-  /// @throws StatusError where ONNX Runtime refuses, else what a task threw
-  void spread(const ort::KernelContext* context, size_t count, const std::function<void(size_t)>& task) const {
-    if (count <= 1) return count == 0 ? void() : task(0);
-    GuardedTask guarded(task);
-    void (*const each)(void*, size_t) = &GuardedTask::runOn;
-    ort::Status* status = ort::call<ort::Status*>(api_, ort::kKernelContextParallelFor, context, each, count, size_t{0},
-                                                  static_cast<void*>(&guarded));
-    if (status != nullptr) throw StatusError{status};
-    guarded.finish();
-  }
-
   Api api_ = nullptr;
   AttentionShape shape_{};
 };

@@ -1,15 +1,17 @@
-// The attention kernels for one instruction set: avx2.
+// The kernels for one instruction set: avx2.
 #include <algorithm>
 #include <type_traits>
 
 #include "vec_avx2.h"
 
 #include "attend_tile.h"
+#include "weigh_chunk.h"
 
 namespace blockstitch {
 
 const KernelTable& avx2Kernels() {
-  static constexpr KernelTable table{&TileKernel<Avx2Vec>::attend, &TileKernel<Avx2Vec>::rotateHalves};
+  static constexpr KernelTable table{&TileKernel<Avx2Vec>::attend, &TileKernel<Avx2Vec>::rotateHalves,
+                                     &ChunkKernel<Avx2Vec>::weigh, &ChunkKernel<Avx2Vec>::greatest};
   return table;
 }
 

@@ -1,15 +1,17 @@
-// The attention kernels for one instruction set: avx512.
+// The kernels for one instruction set: avx512.
 #include <algorithm>
 #include <type_traits>
 
 #include "vec_avx512.h"
 
 #include "attend_tile.h"
+#include "weigh_chunk.h"
 
 namespace blockstitch {
 
 const KernelTable& avx512Kernels() {
-  static constexpr KernelTable table{&TileKernel<Avx512Vec>::attend, &TileKernel<Avx512Vec>::rotateHalves};
+  static constexpr KernelTable table{&TileKernel<Avx512Vec>::attend, &TileKernel<Avx512Vec>::rotateHalves,
+                                     &ChunkKernel<Avx512Vec>::weigh, &ChunkKernel<Avx512Vec>::greatest};
   return table;
 }
 

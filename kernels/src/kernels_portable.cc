@@ -1,15 +1,17 @@
-// The attention kernels for one instruction set: portable.
+// The kernels for one instruction set: portable.
 #include <algorithm>
 #include <type_traits>
 
 #include "vec_portable.h"
 
 #include "attend_tile.h"
+#include "weigh_chunk.h"
 
 namespace blockstitch {
 
 const KernelTable& portableKernels() {
-  static constexpr KernelTable table{&TileKernel<PortableVec>::attend, &TileKernel<PortableVec>::rotateHalves};
+  static constexpr KernelTable table{&TileKernel<PortableVec>::attend, &TileKernel<PortableVec>::rotateHalves,
+                                     &ChunkKernel<PortableVec>::weigh, &ChunkKernel<PortableVec>::greatest};
   return table;
 }
 

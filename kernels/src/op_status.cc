@@ -5,9 +5,9 @@
 
 namespace blockstitch {
 
-ort::Status* opFailure(ort::Api api, ort::ErrorCode code, const char* message) noexcept {
+ort::Status* opFailure(ort::Api api, ort::ErrorCode code, const char* message, const char* name) noexcept {
   char text[512];
-  std::snprintf(text, sizeof text, "BlockAttention: %s", message);
+  std::snprintf(text, sizeof text, "%s: %s", name, message);
   return ort::call<ort::Status*>(api, ort::kCreateStatus, static_cast<int>(code), static_cast<const char*>(text));
 }
 

@@ -9,8 +9,8 @@
 
 namespace blockstitch {
 
-/// A status "BlockAttention: <message>". Takes no memory but ONNX Runtime's own; a very long message is cut.
-ort::Status* opFailure(ort::Api api, ort::ErrorCode code, const char* message) noexcept;
+/// A status "<operator>: <message>". Takes no memory but ONNX Runtime's own; a very long message is cut.
+ort::Status* opFailure(ort::Api api, ort::ErrorCode code, const char* message, const char* name = "BlockAttention") noexcept;
 inline ort::Status* opFailure(ort::Api api, ort::ErrorCode code, const std::string& message) noexcept {
   return opFailure(api, code, message.c_str());
 }
@@ -25,17 +25,17 @@ struct StatusError {
 
 /// Runs `work`, which returns a status or throws. @returns its status, or one that says what it threw
 template <typename Work>
-ort::Status* guardedStatus(ort::Api api, Work&& work) noexcept {
+ort::Status* guardedStatus(ort::Api api, Work&& work, const char* name = "BlockAttention") noexcept {
   try {
     return work();
   } catch (const StatusError& error) {
     return error.status;
   } catch (const std::bad_alloc&) {
-    return opFailure(api, ort::kFail, "there is not enough memory for this step");
+    return opFailure(api, ort::kFail, "there is not enough memory for this step", name);
   } catch (const std::exception& error) {
-    return opFailure(api, ort::kFail, error.what());
+    return opFailure(api, ort::kFail, error.what(), name);
   } catch (...) {
-    return opFailure(api, ort::kFail, "the step failed for an unknown reason");
+    return opFailure(api, ort::kFail, "the step failed for an unknown reason", name);
   }
 }
 

@@ -1,4 +1,4 @@
-// Reads attributes and tensors of the BlockAttention operator; see op_tensors.h.
+// Reads tensors, and the attributes of BlockAttention; see op_tensors.h.
 #include "op_tensors.h"
 
 #include "op_status.h"
@@ -51,12 +51,23 @@ ort::Status* readOpAttributes(ort::Api api, const ort::KernelInfo* info, Attenti
   return nullptr;
 }
 
+ort::Status* viewInput(ort::Api api, const ort::KernelContext* context, size_t index, TensorView* view) {
+  const ort::Value* value = nullptr;
+  if (ort::Status* status = ort::call<ort::Status*>(api, ort::kKernelContextGetInput, context, index, &value)) return status;
+  return viewOf(api, value, view);
+}
+
+ort::Status* allocateOutput(ort::Api api, ort::KernelContext* context, size_t index, const int64_t* shape, size_t rank,
+                            void** output) {
+  ort::Value* value = nullptr;
+  if (ort::Status* status = ort::call<ort::Status*>(api, ort::kKernelContextGetOutput, context, index, shape, rank, &value)) return status;
+  return ort::call<ort::Status*>(api, ort::kGetTensorMutableData, value, output);
+}
+
 ort::Status* readOpInputs(ort::Api api, const ort::KernelContext* context, const AttentionShape& shape, OpInputs* inputs) {
   TensorView* tensors = inputs->tensors;
   for (size_t i = 0; i < kOpInputs; i++) {
-    const ort::Value* value = nullptr;
-    if (ort::Status* status = ort::call<ort::Status*>(api, ort::kKernelContextGetInput, context, i, &value)) return status;
-    if (ort::Status* status = viewOf(api, value, &tensors[i])) return status;
+    if (ort::Status* status = viewInput(api, context, i, &tensors[i])) return status;
   }
   inputs->rows = static_cast<size_t>(tensors[0].shape[0]);
   const size_t keyWidth = shape.kvHeads * shape.headDim;
@@ -75,10 +86,7 @@ ort::Status* readOpInputs(ort::Api api, const ort::KernelContext* context, const
 }
 
 ort::Status* allocateOpOutput(ort::Api api, ort::KernelContext* context, const OpInputs& inputs, void** output) {
-  ort::Value* value = nullptr;
-  if (ort::Status* status = ort::call<ort::Status*>(api, ort::kKernelContextGetOutput, context, size_t{0},
-                                                    static_cast<const int64_t*>(inputs.tensors[0].shape), size_t{2}, &value)) return status;
-  return ort::call<ort::Status*>(api, ort::kGetTensorMutableData, value, output);
+  return allocateOutput(api, context, 0, inputs.tensors[0].shape, 2, output);
 }
 
 ort::CustomOp opTemplate() {

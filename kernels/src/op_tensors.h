@@ -1,4 +1,4 @@
-// What the CPU and the CUDA operator share: their inputs and attributes, and the shapes that these must have.
+// What the operators share: their tensors; of BlockAttention also the inputs and attributes, and their shapes.
 #pragma once
 
 #include <cstddef>
@@ -37,6 +37,13 @@ ort::Status* readOpAttributes(ort::Api api, const ort::KernelInfo* info, Attenti
 
 /// @returns null with the inputs, or a status that says which shape is wrong
 ort::Status* readOpInputs(ort::Api api, const ort::KernelContext* context, const AttentionShape& shape, OpInputs* inputs);
+
+/// Input `index` of a call.
+ort::Status* viewInput(ort::Api api, const ort::KernelContext* context, size_t index, TensorView* view);
+
+/// Output `index` of a call, allocated by ONNX Runtime.
+ort::Status* allocateOutput(ort::Api api, ort::KernelContext* context, size_t index, const int64_t* shape, size_t rank,
+                            void** output);
 
 /// The output [rows, heads * headDim], allocated by ONNX Runtime.
 ort::Status* allocateOpOutput(ort::Api api, ort::KernelContext* context, const OpInputs& inputs, void** output);

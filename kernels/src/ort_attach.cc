@@ -10,6 +10,7 @@
 
 #include "block_attention_op.h"
 #include "device_attention_op.h"
+#include "draw_token_op.h"
 #include "op_status.h"
 #include "ort_abi.h"
 #include "page_protection.h"
@@ -98,14 +99,17 @@ std::string patchConstructors(Api table) {
 /// Adds an operator to our domain. @returns an empty string, or why ONNX Runtime refused
 std::string addOperator(Api api, ort::CustomOpDomain* domain, const ort::CustomOp* op) {
   ort::Status* status = ort::call<ort::Status*>(api, ort::kCustomOpDomainAdd, domain, op);
-  return status == nullptr ? "" : "ONNX Runtime refused the BlockAttention operator: " + takeMessage(api, status);
+  return status == nullptr ? "" : "ONNX Runtime refused an operator: " + takeMessage(api, status);
 }
 
-/// @param domain receives our domain with the CPU's operator. @returns an empty string, or what is wrong
+/// @param domain receives our domain with the CPU's operators. @returns an empty string, or what is wrong
 std::string makeDomain(Api api, ort::CustomOpDomain** domain) {
   ort::Status* status = ort::call<ort::Status*>(api, ort::kCreateCustomOpDomain, kOpDomain, domain);
   if (status != nullptr) return "ONNX Runtime refused the operator's domain: " + takeMessage(api, status);
-  const std::string wrong = addOperator(api, *domain, blockAttentionOp());
+  std::string wrong;
+  for (const ort::CustomOp* op : {blockAttentionOp(), drawTokenOp()}) {
+    if (wrong.empty()) wrong = addOperator(api, *domain, op);
+  }
   if (!wrong.empty()) ort::call<void>(api, ort::kReleaseCustomOpDomain, *domain);
   return wrong;
 }

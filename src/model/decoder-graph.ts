@@ -1,11 +1,17 @@
 /**
  * Builds the ONNX graph of a decoder-only transformer around the BlockAttention op: embedding, per layer RMS norm,
- * q/k/v, attention, output projection and SwiGLU, then norm, head, top-k and log-sum-exp over the asked-for rows.
+ * q/k/v, attention, output projection and SwiGLU, then norm, head, top-k, log-sum-exp and draws over the asked-for rows.
  * One graph serves prefill and decode. Knows operators; `weight-plan.ts` plans the weights.
  * Shapes: T new tokens of all sequences, L rows that need logits, D headDim.
  */
 import type { DecoderEntries, LayerEntries, LinearEntries } from './decoder-weights.js';
-import { BLOCKSTITCH_DOMAIN, type ExternalTensor, GraphBuilder, MICROSOFT_DOMAIN } from './graph-builder.js';
+import {
+  BLOCKSTITCH_DOMAIN,
+  DRAW_TOKEN,
+  type ExternalTensor,
+  GraphBuilder,
+  MICROSOFT_DOMAIN,
+} from './graph-builder.js';
 import type { ModelConfig } from './imported-model.js';
 import type { OnnxGraph } from './onnx-schema.js';
 import type { TensorEntry } from './stored-dtype.js';
@@ -142,7 +148,7 @@ class DecoderGraph {
     return this.#linear(`${at}/down`, [layer.down], gated);
   }
 
-  /** Logits of the asked-for rows, their top k, and the log of the sum of their exponentials. */
+  /** Logits of the asked-for rows, their top k, the log of the sum of their exponentials, and draws from them. */
   #head(normed: string): void {
     const { config, entries } = this.#options;
     const graph = this.#graph;
@@ -157,6 +163,17 @@ class DecoderGraph {
       outputs: ['log_sum_exp'],
       attributes: { keepdims: { int: 0 } },
     });
+    const draws = [
+      graph.input('draw_rules', 'float64', ['rows', 5]),
+      graph.input('adjusted_from', 'int32', ['rows_and_end']),
+      graph.input('adjusted', 'int32', ['adjustments', 3]),
+    ];
+    graph.node(DRAW_TOKEN, 'draw', [logits, 'top_values', ...draws], {
+      domain: BLOCKSTITCH_DOMAIN,
+      outputs: ['drawn_ids', 'drawn_logits'],
+    });
+    graph.output('drawn_ids', 'int32', ['rows']);
+    graph.output('drawn_logits', 'float32', ['rows']);
     graph.output('top_values', 'float32', ['rows', 'k']);
     graph.output('top_ids', 'int64', ['rows', 'k']);
     graph.output('log_sum_exp', 'float32', ['rows']);

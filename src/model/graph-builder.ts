@@ -6,8 +6,11 @@ import type { AttributeValue, OnnxGraph, OnnxInitializer, OnnxNode, OnnxType, On
 
 /** ONNX Runtime's own operators (quantized matrix products, fused norms). */
 export const MICROSOFT_DOMAIN = 'com.microsoft';
-/** Domain of this project's operator, which the native addon registers. */
+/** Domain of this project's operators, which the native addon registers. */
 export const BLOCKSTITCH_DOMAIN = 'ai.blockstitch';
+
+/** The operator that draws tokens on the CPU. */
+export const DRAW_TOKEN = 'DrawToken';
 
 const OPSETS = { '': 21, [MICROSOFT_DOMAIN]: 1, [BLOCKSTITCH_DOMAIN]: 1 } as const;
 

@@ -15,7 +15,7 @@ import { type Checkpoint, openCheckpoint } from './checkpoint.js';
 import { linkCheckpointFiles } from './checkpoint-links.js';
 import { buildDecoderGraph } from './decoder-graph.js';
 import type { DecoderEntries } from './decoder-weights.js';
-import { fileIdentity, fingerprintCheckpoint, IMPORT_VERSION } from './fingerprint.js';
+import { fileIdentity, fingerprintCheckpoint } from './fingerprint.js';
 import { acquireImportLock } from './import-lock.js';
 import type { ImportedModel, WeightFormat } from './imported-model.js';
 import { type ActivationType, narrowGraph } from './narrow-graph.js';
@@ -32,6 +32,8 @@ const PROBE_FILE = 'probe.onnx';
 /** Written last; a directory without it is not a finished import. */
 const MANIFEST_FILE = 'import.json';
 
+/** Raise it when graphs change and KV does not: imports are made again, and stored blocks stay good. */
+const GRAPH_VERSION = 2;
 const FORMATS: readonly WeightFormat[] = ['fp32', 'int8', 'int4', 'native'];
 
 export interface ImportProgress {
@@ -138,7 +140,7 @@ async function isImported(directory: string, source: ImportSource): Promise<bool
       fingerprint: string;
       files: ManifestFile[];
     };
-    if (manifest.version !== IMPORT_VERSION || manifest.fingerprint !== fingerprint) return false;
+    if (manifest.version !== GRAPH_VERSION || manifest.fingerprint !== fingerprint) return false;
     // Imports from before there was a probe are made again.
     if (wantsProbe(source) && !manifest.files.some(({ name }) => name === PROBE_FILE)) return false;
     for (const file of manifest.files) {
@@ -166,7 +168,7 @@ async function importInto(directory: string, source: ImportSource, options: Impo
         return { name, size, modifiedNs };
       }),
     );
-    const manifest = { version: IMPORT_VERSION, fingerprint: source.fingerprint, files: identities };
+    const manifest = { version: GRAPH_VERSION, fingerprint: source.fingerprint, files: identities };
     await writeFile(join(partial, MANIFEST_FILE), JSON.stringify(manifest), { flush: true });
     // The directory holds no finished import (checked above): it is damaged, or of another version.
     await rm(directory, { recursive: true, force: true });

@@ -1,9 +1,11 @@
 /**
  * Turns a decoder's float32 graph into one with float16 or bfloat16 hidden states, for a GPU. Cast nodes narrow the
  * constants. ONNX Runtime folds these nodes when it loads the graph, so the weights file is the same for all types.
- * Rotary tables and the logits that leave the graph stay float32.
+ * Rotary tables and the logits that leave the graph stay float32. Draws are left out: the operator runs on the CPU, and
+ * every step would copy its logits there.
  * Knows the graph's structure. `weight-plan.ts` knows where weights lie.
  */
+import { DRAW_TOKEN } from './graph-builder.js';
 import { ONNX_TYPE, type OnnxGraph, type OnnxNode, type OnnxType } from './onnx-schema.js';
 
 /** Element type of hidden states, queries, keys and values inside the graph. */
@@ -14,7 +16,7 @@ const LOGITS = 'logits';
 /** Inputs of BlockAttention that stay float32: cosines and sines. */
 const ROTARY_INPUTS = [3, 4];
 
-/** @returns the graph with the same inputs and outputs, of the same types */
+/** @returns the graph with the same inputs and outputs, of the same types, but those of draws */
 export function narrowGraph(graph: OnnxGraph, type: 'float16' | 'bfloat16'): OnnxGraph {
   const types = new Map(graph.initializers.map((each) => [each.name, each.type]));
   const casts: OnnxNode[] = [];
@@ -31,7 +33,10 @@ export function narrowGraph(graph: OnnxGraph, type: 'float16' | 'bfloat16'): Onn
     return output;
   };
   const nodes: OnnxNode[] = [];
+  const draw = graph.nodes.find(({ opType }) => opType === DRAW_TOKEN);
+  const [, , ...drawInputs] = draw?.inputs ?? [];
   for (const node of graph.nodes) {
+    if (node === draw) continue;
     if (isLookup(node, types)) {
       // The table stays as it is. Only the rows that are looked up are narrowed.
       const [output = ''] = node.outputs;
@@ -47,7 +52,13 @@ export function narrowGraph(graph: OnnxGraph, type: 'float16' | 'bfloat16'): Onn
       if (node.outputs.includes(LOGITS)) nodes.push(cast(`${LOGITS}/narrow`, LOGITS, 'float32'));
     }
   }
-  return { ...graph, name: `${graph.name} ${type}`, nodes: [...casts, ...nodes] };
+  return {
+    ...graph,
+    name: `${graph.name} ${type}`,
+    nodes: [...casts, ...nodes],
+    inputs: graph.inputs.filter(({ name }) => !drawInputs.includes(name)),
+    outputs: graph.outputs.filter(({ name }) => draw?.outputs.includes(name) !== true),
+  };
 }
 
 function cast(from: string, to: string, type: OnnxType): OnnxNode {

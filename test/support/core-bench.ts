@@ -89,7 +89,11 @@ export class CoreBench {
     this.model = new PaperModel(this.pages, pageTokens);
     this.probePool = new PaperModel(PROBE_PAGES, pageTokens);
     this.core = new EngineCore({
-      runner: { run: (step) => this.model.run(step), probe: async (step) => this.probePool.compare(step, this.model) },
+      runner: {
+        draws: false,
+        run: (step) => this.model.run(step),
+        probe: async (step) => this.probePool.compare(step, this.model),
+      },
       pages: this.pages,
       pageTokens,
       vocabSize: this.model.vocabSize,

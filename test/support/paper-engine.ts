@@ -96,7 +96,7 @@ class PaperWorker {
     readonly listeners: WorkerListeners,
   ) {
     this.core = new EngineCore({
-      runner: { run: (step) => model.run(step) },
+      runner: { draws: false, run: (step) => model.run(step) },
       pages: PAGES,
       pageTokens: PAGE_TOKENS,
       vocabSize: model.vocabSize,

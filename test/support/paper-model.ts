@@ -38,6 +38,7 @@ function hidden(token: number, visible: Iterable<Visible>): number {
 }
 
 export class PaperModel implements StepRunner {
+  readonly draws = false;
   readonly vocabSize: number;
   readonly pageTokens: number;
   readonly #values: Float64Array;

@@ -2,7 +2,9 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { GraphDraws } from '../../src/engine/sampling/graph-draws.js';
 import { ModelRunner } from '../../src/engine/worker/model-runner.js';
+import type { ModelOutput } from '../../src/engine/worker/step-batch.js';
 import { KvPool } from '../../src/kernels/kv-pool.js';
 import { loadAddon } from '../../src/kernels/load-addon.js';
 import type { KvDtype } from '../../src/kernels/native-addon.js';
@@ -84,8 +86,13 @@ export class StepModel {
 
   /** Logits of every new row of one step, [rows, vocab]. */
   async step(runs: readonly Run[]): Promise<Float32Array> {
+    return Float32Array.from((await this.run(runs)).logits ?? []);
+  }
+
+  /** All outputs of one step, for every new row. */
+  async run(runs: readonly Run[], draws?: GraphDraws): Promise<ModelOutput> {
     const inputIds = Int32Array.from(runs.flatMap((run) => run.tokens));
-    const output = await this.#runner.run({
+    return this.#runner.run({
       inputIds,
       metadata: encodeStepMetadata(
         this.pool.id,
@@ -94,8 +101,8 @@ export class StepModel {
       logitRows: Int32Array.from(inputIds, (_, row) => row),
       topK: 1,
       fullRows: true,
+      ...(draws === undefined ? {} : { draws }),
     });
-    return Float32Array.from(output.logits ?? []);
   }
 
   /** Prefills `tokens` behind `segments` in chunks; @returns the pages and the logits of all rows */

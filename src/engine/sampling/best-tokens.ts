@@ -14,6 +14,8 @@ export interface LogitRow {
   logSumExp: number;
   /** float32 [vocab], if the whole row was asked for. */
   full: Float32Array | undefined;
+  /** The token that the graph drew, if it was asked to, with its logit before adjustments. */
+  drawn?: { id: number; logit: number };
   vocabSize: number;
 }
 

@@ -3,28 +3,42 @@
  * Knows the tokens so far; `token-distribution.ts` chooses. The work grows with the changed tokens, not the vocabulary.
  *
  * Repetition penalty (Keskar et al., CTRL, arXiv 1909.05858, section 4.1) counts the prompt and the generated tokens.
- * Presence and frequency penalties count the generated tokens, as in OpenAI's API. Every change is rounded to float32.
+ * Presence and frequency penalties count the generated tokens, as in OpenAI's API. A bias is a float32, and every change
+ * is rounded to float32. kernels/src/draw_token.cc changes logits by the same rule.
  */
 import type { SamplingParams } from '../engine.js';
 
+/** Fields of an entry: id, counts, the bits of the bias. */
+const FIELDS = 3;
+/** Bit of `counts` for a token under the repetition penalty. The bits above it count how often it was generated. */
+const SEEN = 1;
+const GENERATED_ONCE = 2;
+
 export class LogitAdjustments {
-  readonly #bias: ReadonlyMap<number, number>;
-  readonly #presence: number;
-  readonly #frequency: number;
-  readonly #repetition: number;
-  readonly #generated = new Map<number, number>();
-  /** Tokens under the repetition penalty: each once, and 1 at the place of each. */
-  readonly #seen: number[] = [];
-  #isSeen = new Uint8Array(0);
+  readonly presence: number;
+  readonly frequency: number;
+  readonly repetition: number;
+  /** Where a token's entry begins. */
+  readonly #places = new Map<number, number>();
+  #entries = new Int32Array(16 * FIELDS);
+  /** The same memory; biases are floats. */
+  #floats = new Float32Array(this.#entries.buffer);
+  #end = 0;
+  /** Tokens with a bias above 0. */
+  readonly #lifted: number[] = [];
 
   /** @param promptTokenIds stretches of the prompt, in any order; read only for a repetition penalty */
   constructor(sampling: SamplingParams, promptTokenIds: readonly Int32Array[]) {
-    this.#bias = sampling.logitBias ?? new Map();
-    this.#presence = sampling.presencePenalty;
-    this.#frequency = sampling.frequencyPenalty;
-    this.#repetition = sampling.repetitionPenalty;
-    if (this.#repetition !== 1) {
-      for (const stretch of promptTokenIds) for (const tokenId of stretch) this.#see(tokenId);
+    this.presence = sampling.presencePenalty;
+    this.frequency = sampling.frequencyPenalty;
+    this.repetition = sampling.repetitionPenalty;
+    for (const [tokenId, bias] of sampling.logitBias ?? []) {
+      const place = this.#placeOf(tokenId);
+      this.#floats[place + 2] = bias;
+      if (bias > 0) this.#lifted.push(tokenId);
+    }
+    if (this.repetition !== 1) {
+      for (const stretch of promptTokenIds) for (const tokenId of stretch) this.#count(tokenId, 0);
     }
   }
 
@@ -38,58 +52,74 @@ export class LogitAdjustments {
     );
   }
 
+  /**
+   * Every token that may change, each once: int32 [n, 3] with its id, its counts (twice the times it was generated, plus
+   * one under the repetition penalty), and the bits of its bias. Valid until the next call of `accept`.
+   */
+  get entries(): Int32Array {
+    return this.#entries.subarray(0, this.#end);
+  }
+
   /** Takes note of a generated token. */
   accept(tokenId: number): void {
-    this.#generated.set(tokenId, (this.#generated.get(tokenId) ?? 0) + 1);
-    if (this.#repetition !== 1) this.#see(tokenId);
+    this.#count(tokenId, GENERATED_ONCE);
   }
 
   /** @returns the changed logit of a token, a float32 */
   adjust(tokenId: number, logit: number): number {
-    let value = logit;
-    if (this.#isSeen[tokenId] === 1) value = this.#repeated(value);
-    const count = this.#generated.get(tokenId);
-    if (count !== undefined) value = this.#counted(value, count);
-    const bias = this.#bias.get(tokenId);
-    return bias === undefined ? value : Math.fround(value + bias);
+    const place = this.#places.get(tokenId);
+    return place === undefined ? logit : this.#changed(place, logit);
   }
 
   /** Tokens whose logits may become greater; each may come more than once. All others become smaller or stay. */
   *raised(): Iterable<number> {
-    for (const [tokenId, bias] of this.#bias) if (bias > 0) yield tokenId;
-    if (this.#presence < 0 || this.#frequency < 0) yield* this.#generated.keys();
-    if (this.#repetition < 1) yield* this.#seen;
+    yield* this.#lifted;
+    const byCount = this.presence < 0 || this.frequency < 0;
+    if (!byCount && this.repetition >= 1) return;
+    for (let place = 0; place < this.#end; place += FIELDS) {
+      const counts = this.#entries[place + 1] as number;
+      if ((byCount && counts >= GENERATED_ONCE) || (this.repetition < 1 && (counts & SEEN) !== 0)) {
+        yield this.#entries[place] as number;
+      }
+    }
   }
 
   /** Adjusts a row in place, float32 [vocab]. */
   adjustRow(row: Float32Array): void {
-    for (const tokenId of this.#seen) {
-      if (tokenId < row.length) row[tokenId] = this.#repeated(row[tokenId] as number);
-    }
-    for (const [tokenId, count] of this.#generated) {
-      if (tokenId < row.length) row[tokenId] = this.#counted(row[tokenId] as number, count);
-    }
-    for (const [tokenId, bias] of this.#bias) {
-      if (tokenId < row.length) row[tokenId] = (row[tokenId] as number) + bias;
+    for (let place = 0; place < this.#end; place += FIELDS) {
+      const tokenId = this.#entries[place] as number;
+      if (tokenId < row.length) row[tokenId] = this.#changed(place, row[tokenId] as number);
     }
   }
 
-  #repeated(value: number): number {
-    return Math.fround(value > 0 ? value / this.#repetition : value * this.#repetition);
+  #changed(place: number, logit: number): number {
+    const counts = this.#entries[place + 1] as number;
+    const bias = this.#floats[place + 2] as number;
+    let value = logit;
+    if ((counts & SEEN) !== 0) value = Math.fround(value > 0 ? value / this.repetition : value * this.repetition);
+    const generated = counts >> 1;
+    if (generated > 0) value = Math.fround(value - this.frequency * generated - this.presence);
+    return bias === 0 ? value : Math.fround(value + bias);
   }
 
-  #counted(value: number, count: number): number {
-    return Math.fround(value - this.#frequency * count - this.#presence);
+  #count(tokenId: number, more: number): void {
+    const at = this.#placeOf(tokenId) + 1;
+    this.#entries[at] = ((this.#entries[at] as number) + more) | (this.repetition !== 1 ? SEEN : 0);
   }
 
-  #see(tokenId: number): void {
-    if (tokenId >= this.#isSeen.length) {
-      const grown = new Uint8Array(Math.max(tokenId + 1, this.#isSeen.length * 2));
-      grown.set(this.#isSeen);
-      this.#isSeen = grown;
+  #placeOf(tokenId: number): number {
+    const known = this.#places.get(tokenId);
+    if (known !== undefined) return known;
+    const place = this.#end;
+    this.#end += FIELDS;
+    if (this.#end > this.#entries.length) {
+      const grown = new Int32Array(this.#entries.length * 2);
+      grown.set(this.#entries);
+      this.#entries = grown;
+      this.#floats = new Float32Array(grown.buffer);
     }
-    if (this.#isSeen[tokenId] === 1) return;
-    this.#isSeen[tokenId] = 1;
-    this.#seen.push(tokenId);
+    this.#entries[place] = tokenId;
+    this.#places.set(tokenId, place);
+    return place;
   }
 }

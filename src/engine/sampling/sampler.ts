@@ -4,8 +4,9 @@
  * Knows sampling parameters and logits. The engine core knows stop conditions and streaming.
  *
  * The graph returns the best k tokens and the log-sum-exp of each row. That is enough for a greedy choice without
- * penalties or bias, and for top_k up to 256 without them. Everything else fetches the whole row as well, and reads it
- * only when the best tokens do not settle the choice (`best-tokens.ts`).
+ * penalties or bias, and for top_k up to 256 without them. A draw from the whole vocabulary is made by the graph itself,
+ * where it can (`graph-draws.ts`). Everything else fetches the whole row as well, and reads it only when the best tokens
+ * do not settle the choice (`best-tokens.ts`).
  * Log-probabilities are those of the model: before penalties, bias and temperature.
  *
  * Words: row = the logits of one token, over the vocabulary; adjustment = bias or penalty on a logit; draw = a random
@@ -13,6 +14,7 @@
  */
 import type { SamplingParams, TokenLogprob } from '../engine.js';
 import { bestTokens, drawFromBest, type LogitRow } from './best-tokens.js';
+import { drawsInGraph, type GraphDraw } from './graph-draws.js';
 import { LogitAdjustments } from './logit-adjustments.js';
 import { uniform } from './token-random.js';
 import { WholeRow } from './whole-row.js';
@@ -31,15 +33,24 @@ export interface SampledToken {
 }
 
 /** The graph's outputs that a request needs: how many best tokens, and whether the whole row too. */
-export function logitsNeeded(sampling: SamplingParams): { topK: number; fullRow: boolean } {
+export interface LogitsNeeded {
+  topK: number;
+  fullRow: boolean;
+}
+
+/** @param graphDraws whether the graph can draw a token itself */
+export function logitsNeeded(sampling: SamplingParams, graphDraws = false): LogitsNeeded {
   const { temperature, topK } = sampling;
   const adjusted = LogitAdjustments.wanted(sampling);
   const reported = Math.max(1, sampling.topLogprobs ?? 0);
+  if (graphDraws && drawsInGraph(sampling)) return { topK: reported, fullRow: false };
   const limited = temperature > 0 && topK > 0 && topK <= MAX_TOP_K;
   let best = adjusted ? ADJUSTED_TOP_K : temperature > 0 ? SAMPLING_TOP_K : 1;
   if (limited) best = adjusted ? Math.max(best, topK) : topK;
   return { topK: Math.max(reported, best), fullRow: adjusted || (temperature > 0 && !limited) };
 }
+
+const NO_ENTRIES = new Int32Array(0);
 
 /** Room for one draw; draws of a thread never overlap. */
 const wholeRow = new WholeRow();
@@ -47,7 +58,10 @@ let adjustedRow = new Float32Array(0);
 
 /** The sampler of one request. */
 export class Sampler {
+  /** The graph's outputs that each choice needs. */
+  readonly needed: LogitsNeeded;
   readonly #sampling: SamplingParams;
+  readonly #byGraph: boolean;
   readonly #seed: number;
   readonly #adjustments: LogitAdjustments | undefined;
   #drawn = 0;
@@ -55,11 +69,23 @@ export class Sampler {
   /**
    * @param seed uint32
    * @param promptTokenIds stretches of the prompt, for a repetition penalty
+   * @param graphDraws whether the graph can draw a token itself
    */
-  constructor(sampling: SamplingParams, seed: number, promptTokenIds: readonly Int32Array[]) {
+  constructor(sampling: SamplingParams, seed: number, promptTokenIds: readonly Int32Array[], graphDraws = false) {
     this.#sampling = sampling;
+    this.needed = logitsNeeded(sampling, graphDraws);
+    this.#byGraph = graphDraws && drawsInGraph(sampling);
     this.#seed = seed;
     this.#adjustments = LogitAdjustments.wanted(sampling) ? new LogitAdjustments(sampling, promptTokenIds) : undefined;
+  }
+
+  /** The next draw, if the graph is to make it; `next` then takes its token. */
+  get graphDraw(): GraphDraw | undefined {
+    if (!this.#byGraph) return undefined;
+    const { repetition = 1, presence = 0, frequency = 0, entries = NO_ENTRIES } = this.#adjustments ?? {};
+    const { temperature } = this.#sampling;
+    const point = uniform(this.#seed, this.#drawn);
+    return { temperature, point, repetition, presence, frequency, adjusted: entries };
   }
 
   /**
@@ -76,6 +102,10 @@ export class Sampler {
 
   #choose(row: LogitRow): number {
     const { temperature } = this.#sampling;
+    if (this.#byGraph) {
+      if (row.drawn === undefined) throw new TypeError('the graph did not make the draw');
+      return row.drawn.id;
+    }
     const tokens = bestTokens(row, this.#adjustments);
     if (temperature === 0) {
       return tokens.front.ids[0] ?? wholeRow.argmax(this.#wholeRow(row));
@@ -102,7 +132,7 @@ export class Sampler {
     const { topLogprobs } = this.#sampling;
     if (topLogprobs === undefined) return { tokenId };
     const place = row.best.ids.indexOf(tokenId);
-    const logit = place >= 0 ? row.best.values[place] : row.full?.[tokenId];
+    const logit = place >= 0 ? row.best.values[place] : (row.drawn?.logit ?? row.full?.[tokenId]);
     return {
       tokenId,
       logprob: (logit ?? Number.NaN) - row.logSumExp,

@@ -7,7 +7,7 @@
  * which the cumulative weight exceeds u * total. A token's weight is exp((logit - best) / temperature). Filters in
  * order: temperature, min_p, top_k, top_p (on the tokens that min_p and top_k leave). Sums are float64. If u * total
  * lies within their rounding (about 1e-12 of the total) of a token's edge, the neighbour may be drawn; equal logits
- * always give the same token.
+ * always give the same token. A draw that the graph makes itself (`graph-draws.ts`) goes down the tokens in order of id.
  */
 
 /** Tokens in descending order of logit, lower id first among equals. */

@@ -9,7 +9,7 @@
 
 import type { ProbeLayout, ProbeStep } from '../repair/prompt-probe.js';
 import type { LogitRow } from '../sampling/best-tokens.js';
-import { logitsNeeded, Sampler } from '../sampling/sampler.js';
+import { Sampler } from '../sampling/sampler.js';
 import { BlockTable } from '../schedule/block-table.js';
 import { PagePool } from '../schedule/page-pool.js';
 import { Scheduler, type StepPlan } from '../schedule/scheduler.js';
@@ -22,6 +22,8 @@ import { type BatchLayout, buildStep, type ModelOutput, type ModelStep } from '.
 
 /** Runs the graph. A rejection fails the requests in the step, nothing else. */
 export interface StepRunner {
+  /** Whether the graph can draw tokens itself. */
+  readonly draws: boolean;
   run(step: ModelStep): Promise<ModelOutput>;
   /** Runs the first layers in context. @returns for each place, how far the cached values lie from those in context */
   probe?(step: ProbeStep): Promise<Float64Array>;
@@ -69,7 +71,7 @@ export class EngineCore {
     switch (command.type) {
       case 'submit': {
         const sequence = this.#scheduler.submit(command.request);
-        this.#samplers.set(sequence, samplerOf(command.request));
+        this.#samplers.set(sequence, samplerOf(command.request, this.#options.runner.draws));
         break;
       }
       case 'cancel': {
@@ -133,7 +135,7 @@ export class EngineCore {
     const startMs = now();
     let output: ModelOutput;
     try {
-      output = await runner.run(buildStep(plan, layout));
+      output = await runner.run(buildStep(plan, layout, this.#samplers));
     } catch (error) {
       if (plan.entries.length === 1) this.#failStep(plan, error);
       else {
@@ -174,7 +176,7 @@ export class EngineCore {
     try {
       const sampler = this.#samplers.get(sequence);
       if (sampler === undefined) throw new Error(`request ${spec.handle} has no sampler`);
-      sampled = sampler.next(rowOf(output, index, spec, this.#options.vocabSize));
+      sampled = sampler.next(rowOf(output, index, sampler, this.#options.vocabSize));
     } catch (error) {
       this.#finish(sequence, failure(error));
       return;
@@ -276,26 +278,30 @@ export class EngineCore {
 
 const HIT_COUNTER = { pool: 'hitPool', host: 'hitHost', store: 'hitStore' } as const;
 
-function samplerOf(spec: RequestSpec): Sampler {
+function samplerOf(spec: RequestSpec, graphDraws: boolean): Sampler {
   const prompt = [spec.tailTokenIds];
   if (spec.attention === 'block') {
     if (spec.sinks !== undefined) prompt.push(spec.sinks.tokenIds);
     for (const block of spec.blocks) prompt.push(block.tokenIds);
   }
-  return new Sampler(spec.sampling, spec.seed, prompt);
+  return new Sampler(spec.sampling, spec.seed, prompt, graphDraws);
 }
 
 /** One row of the outputs, cut to what its request needs: a batch may have fetched more for others. */
-function rowOf(output: ModelOutput, index: number, spec: RequestSpec, vocabSize: number): LogitRow {
-  const needed = logitsNeeded(spec.sampling);
+function rowOf(output: ModelOutput, index: number, { needed, graphDraw }: Sampler, vocabSize: number): LogitRow {
   const start = index * output.topK;
   const end = start + Math.min(needed.topK, output.topK);
   return {
     best: { values: output.topValues.subarray(start, end), ids: output.topIds.subarray(start, end) },
     logSumExp: output.logSumExp[index] as number,
     full: needed.fullRow ? output.logits?.subarray(index * vocabSize, (index + 1) * vocabSize) : undefined,
+    ...(graphDraw === undefined ? {} : { drawn: drawnOf(output, index) }),
     vocabSize,
   };
+}
+
+function drawnOf({ drawnIds, drawnLogits }: ModelOutput, index: number): { id: number; logit: number } {
+  return { id: drawnIds?.[index] as number, logit: drawnLogits?.[index] as number };
 }
 
 function failure(error: unknown): RequestEvent & { type: 'failed' } {

@@ -26,7 +26,7 @@ async function main(): Promise<void> {
   const contextProbe = new ContextProbe(setup.model, setup.threads, addon, pool.id);
   const { pageTokens, probe } = setup;
   const core = new EngineCore({
-    runner: { run: (step) => runner.run(step), probe: (step) => contextProbe.run(step) },
+    runner: { draws: runner.draws, run: (step) => runner.run(step), probe: (step) => contextProbe.run(step) },
     pages: pool.pages,
     pageTokens,
     vocabSize: setup.model.config.vocabSize,

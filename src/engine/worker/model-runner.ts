@@ -6,16 +6,20 @@
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import type { ImportedModel } from '../../model/imported-model.js';
 import { type EngineDevice, sessionOptions } from '../../model/session-options.js';
+import { ADJUSTMENT_FIELDS, encodeDraws, type GraphDraws, RULE_FIELDS } from '../sampling/graph-draws.js';
 import type { StepRunner } from './engine-core.js';
 import type { ModelOutput, ModelStep } from './step-batch.js';
 
 const BEST = ['top_values', 'top_ids', 'log_sum_exp'];
-const BEST_AND_ROWS = [...BEST, 'logits'];
+const ROWS = ['logits'];
+const DRAWN = ['drawn_ids', 'drawn_logits'];
 
 export class ModelRunner implements StepRunner {
   readonly #session: InferenceSession;
   readonly #tensor: typeof Tensor;
   readonly #vocabSize: number;
+  /** Graphs for a GPU do not draw. */
+  readonly draws: boolean;
   /** Reused for the int64 inputs. They grow when a step is larger. */
   #ids = new BigInt64Array(1024);
   #rows = new BigInt64Array(64);
@@ -25,6 +29,7 @@ export class ModelRunner implements StepRunner {
     this.#session = session;
     this.#tensor = tensor;
     this.#vocabSize = vocabSize;
+    this.draws = DRAWN.every((name) => session.outputNames.includes(name));
   }
 
   /**
@@ -49,9 +54,11 @@ export class ModelRunner implements StepRunner {
       step_metadata: new this.#tensor('int32', step.metadata, [step.metadata.length]),
       logit_rows: this.#int64(this.#rows, rows),
       top_k: this.#int64(this.#topK, 1),
+      ...(this.draws ? this.#drawInputs(rows, step.draws) : {}),
     };
     const startMs = performance.now();
-    const outputs = await this.#session.run(feeds, step.fullRows ? BEST_AND_ROWS : BEST);
+    const wanted = [...BEST, ...(step.fullRows ? ROWS : []), ...(step.draws === undefined ? [] : DRAWN)];
+    const outputs = await this.#session.run(feeds, wanted);
     const runMs = performance.now() - startMs;
     return {
       runMs,
@@ -60,11 +67,26 @@ export class ModelRunner implements StepRunner {
       topIds: narrowed(outputs['top_ids']?.data as BigInt64Array, rows * topK),
       logSumExp: outputs['log_sum_exp']?.data as Float32Array,
       logits: outputs['logits']?.data as Float32Array | undefined,
+      ...(step.draws === undefined
+        ? {}
+        : {
+            drawnIds: outputs['drawn_ids']?.data as Int32Array,
+            drawnLogits: outputs['drawn_logits']?.data as Float32Array,
+          }),
     };
   }
 
   async release(): Promise<void> {
     await this.#session.release();
+  }
+
+  #drawInputs(rows: number, draws: GraphDraws = encodeDraws(new Array(rows))): Record<string, Tensor> {
+    const { rules, adjustedFrom, adjusted } = draws;
+    return {
+      draw_rules: new this.#tensor('float64', rules, [rows, RULE_FIELDS]),
+      adjusted_from: new this.#tensor('int32', adjustedFrom, [rows + 1]),
+      adjusted: new this.#tensor('int32', adjusted, [adjusted.length / ADJUSTMENT_FIELDS, ADJUSTMENT_FIELDS]),
+    };
   }
 
   #int64(data: BigInt64Array, length: number): Tensor {

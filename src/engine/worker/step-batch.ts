@@ -8,7 +8,8 @@
  */
 import { encodeStepMetadata, type Segment, type StepSequence } from '../../kernels/step-metadata.js';
 import type { RepairRun } from '../repair/prompt-repair.js';
-import { logitsNeeded } from '../sampling/sampler.js';
+import { encodeDraws, type GraphDraw, type GraphDraws } from '../sampling/graph-draws.js';
+import type { Sampler } from '../sampling/sampler.js';
 import type { PoolBlock } from '../schedule/block-table.js';
 import type { PlannedRows, StepPlan } from '../schedule/scheduler.js';
 import type { Sequence } from '../schedule/sequence.js';
@@ -24,6 +25,8 @@ export interface ModelStep {
   topK: number;
   /** Whether whole rows of logits are needed as well. */
   fullRows: boolean;
+  /** Draws that the graph makes itself; absent if there are none. */
+  draws?: GraphDraws;
 }
 
 /** The outputs of a run. Rows are in the order of `logitRows`. */
@@ -36,6 +39,9 @@ export interface ModelOutput {
   logSumExp: Float32Array;
   /** [L, vocab], if `fullRows` asked for it. */
   logits: Float32Array | undefined;
+  /** [L] tokens that the graph drew and their logits before adjustments, if `draws` asked for any. */
+  drawnIds?: Int32Array;
+  drawnLogits?: Float32Array;
   /** k of the top outputs: as asked, or the vocabulary's size if that is smaller. */
   topK: number;
   /** Milliseconds inside the runtime's run call alone, if the runner measures it. */
@@ -54,15 +60,21 @@ export interface BatchLayout {
  * Builds one step.
  *
  * @param plan non-empty
+ * @param samplers of the sequences that are in the plan
  * @returns the step; its first logit rows belong, in order, to the sequences that have their last pending token in it
  */
-export function buildStep(plan: StepPlan, layout: BatchLayout): ModelStep {
+export function buildStep(
+  plan: StepPlan,
+  layout: BatchLayout,
+  samplers: Pick<ReadonlyMap<Sequence, Sampler>, 'get'>,
+): ModelStep {
   const padding = (layout.rowMultiple - (plan.rows % layout.rowMultiple)) % layout.rowMultiple;
   const inputIds = new Int32Array(plan.rows + padding);
   const sequences: StepSequence[] = [];
   const logitRows: number[] = [];
   let topK = 1;
   let fullRows = false;
+  const draws: (GraphDraw | undefined)[] = [];
   let row = 0;
   for (const entry of plan.entries) {
     sequences.push(rowsOf(entry));
@@ -71,9 +83,12 @@ export function buildStep(plan: StepPlan, layout: BatchLayout): ModelStep {
     if (entry.sequence === undefined || entry.run !== undefined) continue;
     if (entry.sequence.pending !== entry.rows) continue;
     logitRows.push(row - 1);
-    const needed = logitsNeeded(entry.sequence.spec.sampling);
-    topK = Math.max(topK, needed.topK);
-    fullRows ||= needed.fullRow;
+    const sampler = samplers.get(entry.sequence);
+    if (sampler === undefined) continue;
+    topK = Math.max(topK, sampler.needed.topK);
+    fullRows ||= sampler.needed.fullRow;
+    const draw = sampler.graphDraw;
+    if (draw !== undefined) draws[logitRows.length - 1] = draw;
   }
   if (padding > 0) sequences.push(scratchRows(layout.scratchPage, padding));
   if (logitRows.length === 0) logitRows.push(row - 1);
@@ -84,6 +99,7 @@ export function buildStep(plan: StepPlan, layout: BatchLayout): ModelStep {
     logitRows: Int32Array.from(logitRows),
     topK,
     fullRows,
+    ...(draws.length > 0 ? { draws: encodeDraws(Array.from(logitRows, (_, row) => draws[row])) } : {}),
   };
 }
 

@@ -165,6 +165,34 @@ describe('the next token', () => {
     expect(topLogprobs?.map((token) => token.tokenId)).toEqual([299, 298]);
   });
 
+  it('is the one that the graph drew, where the graph draws', () => {
+    const asked = { ...GREEDY, temperature: 0.7, topLogprobs: 1, repetitionPenalty: 1.1, frequencyPenalty: 0.5 };
+    const sampler = new Sampler(asked, 3, [Int32Array.of(4, 5, 4)], true);
+    expect(sampler.needed).toEqual({ topK: 1, fullRow: false });
+    const best = { values: Float32Array.of(9), ids: Int32Array.of(2) };
+    const row = { best, logSumExp: 9.5, full: undefined, vocabSize: 300 };
+    const points: number[] = [];
+    for (const id of [7, 7, 5]) {
+      const draw = sampler.graphDraw;
+      expect(draw).toMatchObject({ temperature: 0.7, repetition: 1.1, presence: 0, frequency: 0.5 });
+      points.push(draw?.point ?? Number.NaN);
+      expect(sampler.next({ ...row, drawn: { id, logit: 4 } })).toMatchObject({ tokenId: id, logprob: 4 - 9.5 });
+    }
+    expect(points).toEqual([0, 1, 2].map((index) => uniform(3, index)));
+    // Each token once: id, twice the times it was generated plus one for the penalty, no bias.
+    expect(sampler.graphDraw?.adjusted).toEqual(Int32Array.of(4, 1, 0, 5, 3, 0, 7, 5, 0));
+    expect(() => sampler.next(row)).toThrow(TypeError);
+  });
+
+  it.each([{ topP: 0.9 }, { topK: 5 }, { minP: 0.1 }, { temperature: 0 }])(
+    'is not left to the graph with %o',
+    (limits) => {
+      const sampler = new Sampler({ ...GREEDY, temperature: 0.7, ...limits }, 1, [], true);
+      expect(sampler.graphDraw).toBeUndefined();
+      expect(sampler.needed).toEqual(logitsNeeded({ ...GREEDY, temperature: 0.7, ...limits }));
+    },
+  );
+
   it('is an error where the logits are not finite', () => {
     const row = rowOf(Float32Array.of(1, 2), 2);
     row.best.values[0] = Number.NaN;
