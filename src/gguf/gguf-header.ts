@@ -145,8 +145,8 @@ function readNumbers(reader: ByteReader, key: string, type: number, length: numb
   const scalar = SCALARS[type];
   if (scalar === undefined) return reader.fail(`its ${shown(key)} is of the unknown type ${type}`);
   // A copy, because the place in the file may be at any alignment.
-  const { buffer } = reader.take(key, length * scalar.array.BYTES_PER_ELEMENT).slice();
-  return new scalar.array(buffer as ArrayBuffer);
+  const { buffer } = new Uint8Array(reader.take(key, length * scalar.array.BYTES_PER_ELEMENT));
+  return new scalar.array(buffer);
 }
 
 function refuseSplit(reader: ByteReader, metadata: ReadonlyMap<string, GgufValue>): void {

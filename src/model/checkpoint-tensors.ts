@@ -15,10 +15,12 @@ const SINGLE_FILE = 'model.safetensors';
 const INDEX_FILE = 'model.safetensors.index.json';
 const MAX_INDEX_BYTES = 64 * 1024 * 1024;
 
-/** All tensors of one checkpoint by name, and their files (absolute paths, sorted). */
+/** All tensors of one checkpoint by the name that `transformers` gives them, and their files (absolute paths, sorted). */
 export interface CheckpointTensors {
   entries: ReadonlyMap<string, TensorEntry>;
   files: readonly string[];
+  /** The name that the file gives a tensor, for messages. Absent: the same. */
+  storedName?: (name: string) => string;
 }
 
 /**

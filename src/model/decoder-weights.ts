@@ -48,13 +48,14 @@ const DERIVED = /\.rotary_emb\.inv_freq$/;
  */
 export function findDecoderWeights(directory: string, config: ModelConfig, tensors: CheckpointTensors): DecoderEntries {
   const unused = new Set(tensors.entries.keys());
+  const shown = tensors.storedName ?? ((name: string) => name);
   const take = (name: string, ...shape: number[]): TensorEntry => {
     const entry = tensors.entries.get(name);
-    if (entry === undefined) throw invalid(directory, `the tensor ${name} is missing`);
+    if (entry === undefined) throw invalid(directory, `the tensor ${shown(name)} is missing`);
     if (entry.shape.length !== shape.length || entry.shape.some((size, axis) => size !== shape[axis])) {
       throw invalid(
         entry.file,
-        `the tensor ${name} is [${entry.shape.join(', ')}], the config asks for [${shape.join(', ')}]`,
+        `the tensor ${shown(name)} is [${entry.shape.join(', ')}], the config asks for [${shape.join(', ')}]`,
       );
     }
     unused.delete(name);
@@ -94,7 +95,10 @@ export function findDecoderWeights(directory: string, config: ModelConfig, tenso
   const unknown = [...unused].filter((name) => !DERIVED.test(name)).sort();
   if (unknown.length > 0) {
     const more = unknown.length > 1 ? ` and ${unknown.length - 1} more` : '';
-    throw invalid(directory, `the tensor ${unknown[0]}${more} has no place in a ${config.family} model`);
+    throw invalid(
+      directory,
+      `the tensor ${shown(unknown[0] as string)}${more} has no place in a ${config.family} model`,
+    );
   }
   return { embedding, layers, finalNorm, head };
 }

@@ -77,10 +77,11 @@ export function decodeRuns(dtype: BlockDtype, bytes: Uint8Array): Runs {
  */
 export function decodeBlocks(dtype: BlockDtype, bytes: Uint8Array, target: Float32Array): void {
   const { quants, scales, offsets } = decodeRuns(dtype, bytes);
-  const { run } = RUN_SHAPES[dtype];
+  const { run, hasOffset } = RUN_SHAPES[dtype];
   for (let index = 0, at = 0; index < scales.length; index++) {
     const scale = scales[index] as number;
-    const offset = offsets[index] as number;
+    // -0 and not 0: a weight of -0 stays so.
+    const offset = hasOffset ? (offsets[index] as number) : -0;
     for (const end = at + run; at < end; at++) target[at] = scale * (quants[at] as number) + offset;
   }
 }

@@ -108,10 +108,8 @@ export function readGgufConfig(file: string, header: GgufHeader): GgufConfig {
   fields.vocab_size = vocabularySize(file, header);
   labels.set('vocab_size', 'tokenizer.ggml.tokens');
   fields.tie_word_embeddings = !header.tensors.some((tensor) => tensor.name === 'output.weight');
-  if (fields.head_dim === undefined && typeof get('rope.dimension_count') === 'number') {
-    fields.head_dim = get('rope.dimension_count');
-    labels.set('head_dim', `${name}.rope.dimension_count`);
-  }
+  // llama.cpp's default for every family, also where that of `transformers` is another (qwen3).
+  fields.head_dim ??= Number(fields.hidden_size) / Number(fields.num_attention_heads);
   for (const key of ['attention.value_length', 'rope.dimension_count']) {
     const value = get(key);
     if (value !== undefined && value !== fields.head_dim) {

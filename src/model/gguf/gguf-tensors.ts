@@ -45,7 +45,7 @@ export function namedTensors(file: string, header: GgufHeader, pairedHead: numbe
     const isPaired = pairedHead !== undefined && /^blk\.\d+\.attn_[qk]\.weight$/.test(name);
     const known = knownName(name);
     entries.set(known, {
-      name: known,
+      name,
       dtype: type,
       shape,
       file,
@@ -54,7 +54,8 @@ export function namedTensors(file: string, header: GgufHeader, pairedHead: numbe
       ...(isPaired ? { pairedHead } : {}),
     });
   }
-  return { entries, files: [file] };
+  const names = new Map([...entries].map(([known, { name }]) => [known, name]));
+  return { entries, files: [file], storedName: (name) => names.get(name) ?? storedName(name) };
 }
 
 /**
@@ -92,4 +93,14 @@ function knownName(name: string): string {
   }
   const [, plain = '', plainKind] = PLAIN_NAME.exec(name) ?? [];
   return Object.hasOwn(NAMES, plain) ? `${NAMES[plain]}.${plainKind}` : name;
+}
+
+/** The name in a GGUF file of a tensor that `transformers` gives `name`: what `knownName` turns round. */
+function storedName(name: string): string {
+  const [, layer, rest = name] = /^model\.layers\.(\d+)\.(.*)$/.exec(name) ?? [];
+  const known = Object.entries(layer === undefined ? NAMES : LAYER_NAMES);
+  const [stored] = known.find(([, each]) => rest.startsWith(`${each}.`)) ?? [];
+  if (stored === undefined) return name;
+  const kind = rest.slice(rest.lastIndexOf('.'));
+  return layer === undefined ? `${stored}${kind}` : `blk.${layer}.${stored}${kind}`;
 }

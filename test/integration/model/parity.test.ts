@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -15,9 +15,18 @@ import { startRedis, type TestRedis } from '../../support/redis-server.js';
 import { type GoldenPlan, readGolden, relativeDifference, StepModel } from '../../support/step-model.js';
 
 const CHECKPOINTS = join(import.meta.dirname, '../../fixtures/checkpoints');
+const GGUF = join(import.meta.dirname, '../../fixtures/gguf');
 const NAMES = readdirSync(CHECKPOINTS, { withFileTypes: true })
   .filter((entry) => entry.isDirectory())
   .map((entry) => entry.name);
+/** Name, checkpoint, and the directory with the golden logits: directories, and the same weights as GGUF files. */
+const MODELS: [string, string, string][] = NAMES.flatMap((name): [string, string, string][] => {
+  const directory = join(CHECKPOINTS, name);
+  const file = join(GGUF, `${name}.gguf`);
+  const models: [string, string, string][] = [[name, directory, directory]];
+  if (existsSync(file)) models.push([`${name}.gguf`, file, directory]);
+  return models;
+});
 
 const directory = mkdtempSync(join(tmpdir(), 'blockstitch-parity-'));
 let redis: TestRedis;
@@ -112,13 +121,12 @@ async function stitched(
   return stitch(sinkSegment, cached, order);
 }
 
-describe.each(NAMES)('%s against transformers', (name) => {
-  const checkpoint = join(CHECKPOINTS, name);
+describe.each(MODELS)('%s against transformers', (_name, checkpoint, directory) => {
   let model: StepModel;
   let golden: Awaited<ReturnType<typeof readGolden>>;
   beforeAll(async () => {
     model = await StepModel.open(checkpoint);
-    golden = await readGolden(checkpoint);
+    golden = await readGolden(directory);
   });
   afterAll(() => model.close());
 
