@@ -35,7 +35,7 @@ export const SETTINGS = {
     '--model',
     'BLOCKSTITCH_MODEL',
     join(PACKAGE_DIR, 'models', 'demo'),
-    'checkpoint: a Hugging Face directory or a GGUF file',
+    'checkpoint: a Hugging Face directory, a GGUF file, or a name that blockstitch pull knows (smollm2)',
   ),
   servedName: text(
     '--served-name',
@@ -159,6 +159,12 @@ export const SETTINGS = {
     'BLOCKSTITCH_IMPORT_CACHE',
     join(CACHE_DIR, 'imports'),
     'directory of imported models',
+  ),
+  modelCacheDir: text(
+    '--model-cache',
+    'BLOCKSTITCH_MODEL_CACHE',
+    join(CACHE_DIR, 'models'),
+    'directory of the models that blockstitch pull NAME gets',
   ),
   apiKeys: {
     kind: 'secrets',

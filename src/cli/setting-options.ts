@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander';
 import { type Config, loadConfig, SETTINGS, type SettingName, shownDefault } from '../config.js';
 import { BlockstitchError } from '../errors.js';
 import type { Setting } from '../setting-kinds.js';
+import { resolveModel } from './named-models.js';
 
 /** Settings of the model and the engine: every command that computes takes them. */
 export const MODEL_SETTINGS = [
@@ -15,6 +16,7 @@ export const MODEL_SETTINGS = [
   'threads',
   'attention',
   'importCacheDir',
+  'modelCacheDir',
 ] as const satisfies readonly SettingName[];
 
 /** Adds a flag for each setting that has one. */
@@ -30,7 +32,7 @@ export function addSettings(command: Command, names: readonly SettingName[]): Co
 }
 
 /**
- * The configuration from the options given, the environment and the defaults.
+ * The configuration from the options given, the environment and the defaults. A model's name becomes its file.
  *
  * @param overrides values that the command fixes; they win over the command line
  * @throws BlockstitchError `config_invalid`
@@ -44,7 +46,9 @@ export function readSettings(command: Command, overrides: Parameters<typeof load
     const value: unknown = given[new Option(`${flag} <value>`).attributeName()];
     if (typeof value === 'string') values[name] = value;
   }
-  return loadConfig({ ...values, ...overrides });
+  const config = loadConfig({ ...values, ...overrides });
+  const usesModel = command.options.some(({ long }) => long === SETTINGS.model.flag);
+  return usesModel ? { ...config, model: resolveModel(config.model, config.modelCacheDir) } : config;
 }
 
 /**

@@ -8,10 +8,10 @@ import { openTerminal } from '../terminal.js';
 export function addImport(program: Command): void {
   const command = program
     .command('import')
-    .description('convert a Hugging Face checkpoint and keep the result in the import cache')
-    .argument('[directory]', 'the checkpoint; --model if absent')
+    .description('convert a checkpoint (Hugging Face directory or GGUF file) and keep the result in the import cache')
+    .argument('[checkpoint]', 'directory, GGUF file or name; --model if absent')
     .option('--json', 'print the result as JSON', false);
-  addSettings(command, ['model', 'weights', 'device', 'activations', 'importCacheDir']);
+  addSettings(command, ['model', 'weights', 'device', 'activations', 'importCacheDir', 'modelCacheDir']);
   command.action(async (directory: string | undefined, flags: { json: boolean }) => {
     const config = readSettings(command, directory === undefined ? {} : { model: directory });
     const terminal = openTerminal({ colours: !flags.json });

