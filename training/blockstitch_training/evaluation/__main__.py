@@ -6,6 +6,7 @@
     python -m blockstitch_training.evaluation segmenters   --set NAME=FILE --out FOLDER
     python -m blockstitch_training.evaluation answers      --url http://127.0.0.1:8080 --tokens 60
     python -m blockstitch_training.evaluation encoder      --encoder DIR --out DIR
+    python -m blockstitch_training.evaluation llama-cpp    --gguf FILE --rag ROWS.jsonl
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
     _add_segmenters(commands.add_parser("segmenters", help="compare segmenters on labelled documents"))
     _add_answers(commands.add_parser("answers", help="ask a running server questions over texts cut by each segmenter"))
     _add_encoder(commands.add_parser("encoder", help="write a sentence encoder for the `embedding` segmenter"))
+    _add_llama_cpp(commands.add_parser("llama-cpp", help="compare greedy tokens of a GGUF file with those of llama.cpp"))
     return made
 
 
@@ -125,6 +127,20 @@ def _add_encoder(command: argparse.ArgumentParser) -> None:
     command.add_argument("--out", type=Path, required=True)
 
 
+def _add_llama_cpp(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(run=_llama_cpp)
+    command.add_argument("--gguf", type=Path, required=True)
+    command.add_argument("--rag", type=Path, required=True, help="JSONL rows with question, answers, documents")
+    command.add_argument("--rows", type=int, default=20)
+    command.add_argument("--documents", type=int, default=10, help="documents of each row that are used")
+    command.add_argument("--tokens", type=int, default=64)
+    command.add_argument("--weights", default="native")
+    command.add_argument("--kv-dtype", default="float32")
+    command.add_argument("--threads", type=int, default=2, help="threads of llama.cpp")
+    command.add_argument("--float32", type=Path, help="write the model here with weights in float32, and compare with that file")
+    command.add_argument("--out", type=Path, help="rows as JSON")
+
+
 def _words(text: str) -> list[str]:
     return text.split(",")
 
@@ -193,6 +209,26 @@ def _encoder(options: argparse.Namespace) -> None:
     from .encoder_onnx import export_encoder
 
     export_encoder(options.encoder, options.out)
+
+
+def _llama_cpp(options: argparse.Namespace) -> None:
+    from dataclasses import replace
+
+    from .asked_prompts import read_rag
+    from .llama_peer import compare, summary, write_float32
+
+    asked = [
+        replace(each, documents=each.documents[: options.documents], titles=each.titles[: options.documents])
+        for each in read_rag(options.rag, options.rows)
+    ]
+    gguf = options.gguf
+    if options.float32:
+        write_float32(options.gguf, options.float32)
+        gguf = options.float32
+    rows = compare(gguf, asked, options.tokens, options.weights, options.kv_dtype, options.threads)
+    print(summary(rows))
+    if options.out:
+        options.out.write_text(json.dumps(rows, indent=2) + "\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
