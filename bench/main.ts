@@ -16,6 +16,7 @@ const BENCHES: Record<string, string> = {
   hostile: 'a small chat request beside clients that mean harm, compared with alone',
   kernel: 'single-query attention, compared with what memory and multiply-adds allow',
   overhead: 'decode time outside ONNX Runtime, and the HTTP thread under load',
+  perplexity: 'what each weight format costs in quality, for the model of BLOCKSTITCH_MODEL; takes --data',
   repair: 'time to first token against the share of cached tokens that is computed again',
   sampling: 'a draw over a vocabulary of 152k against sorting it, and steps of 32 sampled requests against greedy ones',
   segment: 'cutting 32k tokens of text, by every segmenter',
@@ -48,18 +49,24 @@ const program = new Command('bench')
   .argument('<name>', `one of: ${Object.keys(BENCHES).join(', ')}`)
   .option('--json', 'print the report as JSON', false)
   .option('--quick', 'fewer and smaller runs, not for quoting', false)
+  .option('--data <file>', 'JSONL rows with documents, for the benches that take texts')
   .addHelpText(
     'after',
     `\nBenches:\n${Object.entries(BENCHES)
       .map(([name, about]) => `  ${name.padEnd(10)} ${about}`)
       .join('\n')}`,
   )
-  .action(async (name: string, flags: { json: boolean; quick: boolean }) => {
+  .action(async (name: string, flags: { json: boolean; quick: boolean; data?: string }) => {
     if (!Object.hasOwn(BENCHES, name)) {
       program.error(`unknown bench '${name}'; one of: ${Object.keys(BENCHES).join(', ')}`, { exitCode: 2 });
     }
     const { run } = (await import(`./${name}.js`)) as BenchModule;
-    const report = await run({ quick: flags.quick, progress: (line) => console.error(line) });
+    const progress = (line: string) => console.error(line);
+    const report = await run({
+      quick: flags.quick,
+      progress,
+      ...(flags.data === undefined ? {} : { data: flags.data }),
+    });
     if (flags.json) console.log(JSON.stringify(report, null, 2));
     else printReport(report);
     process.exitCode = report.checks.every((check) => check.holds) ? 0 : 1;

@@ -31,6 +31,8 @@ export interface BenchOptions {
   quick: boolean;
   /** Called with a line now and then on long runs. */
   progress: (line: string) => void;
+  /** JSONL file of texts, for the benches that take one. */
+  data?: string;
 }
 
 export function describeMachine(): BenchMachine {

@@ -98,6 +98,7 @@ export async function importModel(options: ImportOptions): Promise<ImportedModel
       graphPath: join(directory, GRAPH_FILE),
       ...(hasProbe ? { probePath: join(directory, PROBE_FILE) } : {}),
       weights: options.weights,
+      storedTypes: storedTypes(entries),
       fingerprint,
       config: config.model,
       generation: config.generation,
@@ -111,6 +112,20 @@ interface ImportSource extends Checkpoint {
   weights: WeightFormat;
   activations: ActivationType;
   fingerprint: string;
+}
+
+/** Types of the linear layers, each once, in alphabetical order. */
+export function storedTypes({ layers, head }: DecoderEntries): string[] {
+  const linear = layers.flatMap((layer) => [
+    layer.query.weight,
+    layer.key.weight,
+    layer.value.weight,
+    layer.output.weight,
+    layer.gate.weight,
+    layer.up.weight,
+    layer.down.weight,
+  ]);
+  return [...new Set([...linear, head].map(({ dtype }) => dtype))].sort();
 }
 
 /** bfloat16 weights may be too large for float16; all other types fit into float16. */

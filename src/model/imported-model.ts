@@ -46,9 +46,23 @@ export interface ImportedModel {
   /** Absolute path of the probe's graph (`probe-graph.ts`); absent for models of one layer. */
   probePath?: string;
   weights: WeightFormat;
+  /** Types in which the checkpoint stores its linear layers, each once: F32, BF16, Q4_1 and so on. */
+  storedTypes: readonly string[];
   /** Hex SHA-256 over config, weights and weight format: equal fingerprints give equal KV. */
   fingerprint: string;
   config: ModelConfig;
   /** Fields of generation_config.json that the server takes as defaults. */
   generation: { temperature?: number; topP?: number; topK?: number; repetitionPenalty?: number };
+}
+
+/**
+ * What to say of weights that lose twice: a GGUF file's blocks are decoded and quantized anew. Undefined if they do not.
+ */
+export function requantizationNotice({ weights, storedTypes }: Pick<ImportedModel, 'weights' | 'storedTypes'>) {
+  const blocks = storedTypes.filter((type) => type.startsWith('Q'));
+  if (blocks.length === 0 || (weights !== 'int8' && weights !== 'int4')) return undefined;
+  return (
+    `the ${blocks.join(', ')} weights of the file are quantized again to ${weights}, a second loss; ` +
+    '--weights native takes them as they are, without one'
+  );
 }

@@ -24,6 +24,7 @@ import { loadAddon } from '../kernels/load-addon.js';
 import { loadCuda } from '../kernels/load-cuda.js';
 import { importModel } from '../model/import-model.js';
 import type { ImportedModel } from '../model/imported-model.js';
+import { requantizationNotice } from '../model/imported-model.js';
 import { PromptBuilder } from '../prompt/prompt-builder.js';
 import { StopMatcher } from '../text/stop-matcher.js';
 import { createTextService, outsideNotices, type TextService } from '../text/text-service.js';
@@ -86,6 +87,8 @@ export async function openServices(
       onProgress: ({ phase, doneBytes, totalBytes }) =>
         onProgress?.({ doing: `importing the model (${phase})`, done: doneBytes, total: totalBytes }),
     });
+    const requantized = requantizationNotice(model);
+    if (requantized !== undefined) options.onNotice?.(requantized);
     onProgress?.({ doing: 'loading the tokenizer', done: 0, total: 1 });
     const text = await createTextService({
       checkpointDir: config.model,

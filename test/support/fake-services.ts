@@ -16,6 +16,7 @@ export const MODEL: ImportedModel = {
   checkpointDir: '/nowhere',
   graphPath: '/nowhere/model.onnx',
   weights: 'fp32',
+  storedTypes: ['F32'],
   fingerprint: 'f'.repeat(64),
   config: {
     family: 'llama',

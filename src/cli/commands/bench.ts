@@ -10,10 +10,11 @@ export function addBench(program: Command): void {
   program
     .command('bench')
     .description('run a benchmark; without a name, list them')
-    .argument('[name]', 'cuda, hostile, kernel, overhead, repair, sampling, segment, text or ttft')
+    .argument('[name]', 'cuda, hostile, kernel, overhead, perplexity, repair, sampling, segment, text or ttft')
     .option('--json', 'print the report as JSON', false)
     .option('--quick', 'smaller and fewer runs, not for quoting', false)
-    .action(async (name: string | undefined, flags: { json: boolean; quick: boolean }) => {
+    .option('--data <file>', 'JSONL rows with documents, for the benches that take texts')
+    .action(async (name: string | undefined, flags: { json: boolean; quick: boolean; data?: string }) => {
       const runner = join(PACKAGE_DIR, 'dist', 'bench', 'main.js');
       if (!existsSync(runner)) {
         openTerminal().note(`error: ${runner} is missing\n  Run make build.`);
@@ -23,6 +24,7 @@ export function addBench(program: Command): void {
       const argv = name === undefined ? ['--help'] : [name];
       if (flags.json) argv.push('--json');
       if (flags.quick) argv.push('--quick');
+      if (flags.data !== undefined) argv.push('--data', flags.data);
       process.exitCode = await run(runner, argv);
     });
 }

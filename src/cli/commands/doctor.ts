@@ -11,6 +11,8 @@ import { isGgufPath } from '../../gguf/gguf-file.js';
 import { loadAddon } from '../../kernels/load-addon.js';
 import { makeDirectory } from '../../make-directory.js';
 import { openCheckpoint } from '../../model/checkpoint.js';
+import { storedTypes } from '../../model/import-model.js';
+import { requantizationNotice } from '../../model/imported-model.js';
 import { readTokenizerDefinition } from '../../text/read-tokenizer.js';
 import { formatBytes } from '../../units.js';
 import { addSettings, MODEL_SETTINGS, readSettings } from '../setting-options.js';
@@ -46,12 +48,15 @@ const CHECKS: readonly Check[] = [
   },
   {
     name: 'model',
-    async run({ model }) {
+    async run({ model, weights }) {
       if (await isGgufPath(model)) {
-        const { config } = await openCheckpoint(resolve(model));
+        const { config, entries } = await openCheckpoint(resolve(model));
         await readTokenizerDefinition(model);
         const { family, layers, maxPositions } = config.model;
-        return `${model}: ${family}, ${layers} layers, ${maxPositions} positions`;
+        const types = storedTypes(entries);
+        const notice = requantizationNotice({ weights, storedTypes: types });
+        const facts = `${family}, ${layers} layers, ${maxPositions} positions, ${types.join(', ')}`;
+        return `${model}: ${facts}${notice === undefined ? '' : `; ${notice}`}`;
       }
       for (const file of ['config.json', 'tokenizer.json']) {
         if (!existsSync(join(model, file))) throw new Error(`${model} has no ${file}: see blockstitch pull`);

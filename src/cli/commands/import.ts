@@ -1,6 +1,7 @@
 /** `blockstitch import`: converts a checkpoint into the import cache, so that the first `serve` starts at once. */
 import type { Command } from 'commander';
 import { importedActivations } from '../../config.js';
+import { requantizationNotice } from '../../model/imported-model.js';
 import { formatMilliseconds } from '../../units.js';
 import { addSettings, readSettings } from '../setting-options.js';
 import { openTerminal } from '../terminal.js';
@@ -39,6 +40,8 @@ export function addImport(program: Command): void {
       const took = cached ? 'was there already' : `took ${formatMilliseconds(performance.now() - started)}`;
       terminal.print(`${model.name}: ${model.config.family}, ${model.config.layers} layers, ${model.weights}, ${took}`);
       terminal.print(`  ${model.graphPath}`);
+      const notice = requantizationNotice(model);
+      if (notice !== undefined) terminal.note(`  ${notice}`);
     } finally {
       bar.stop();
     }

@@ -7,6 +7,7 @@
     python -m blockstitch_training.evaluation answers      --url http://127.0.0.1:8080 --tokens 60
     python -m blockstitch_training.evaluation encoder      --encoder DIR --out DIR
     python -m blockstitch_training.evaluation llama-cpp    --gguf FILE --rag ROWS.jsonl
+    python -m blockstitch_training.evaluation stores       --model FILE --rag ROWS.jsonl --redis-url redis://127.0.0.1:6379
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
     _add_answers(commands.add_parser("answers", help="ask a running server questions over texts cut by each segmenter"))
     _add_encoder(commands.add_parser("encoder", help="write a sentence encoder for the `embedding` segmenter"))
     _add_llama_cpp(commands.add_parser("llama-cpp", help="compare greedy tokens of a GGUF file with those of llama.cpp"))
+    _add_stores(commands.add_parser("stores", help="compare greedy answers through LMDB and Redis"))
     return made
 
 
@@ -141,6 +143,16 @@ def _add_llama_cpp(command: argparse.ArgumentParser) -> None:
     command.add_argument("--out", type=Path, help="rows as JSON")
 
 
+def _add_stores(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(run=_stores)
+    command.add_argument("--model", type=Path, required=True, help="directory or GGUF file")
+    command.add_argument("--rag", type=Path, required=True, help="JSONL rows with question, answers, documents")
+    command.add_argument("--rows", type=int, default=20)
+    command.add_argument("--tokens", type=int, default=32)
+    command.add_argument("--weights", default="fp32")
+    command.add_argument("--redis-url", required=True, help="of a Redis that may keep the blocks")
+
+
 def _words(text: str) -> list[str]:
     return text.split(",")
 
@@ -229,6 +241,19 @@ def _llama_cpp(options: argparse.Namespace) -> None:
     print(summary(rows))
     if options.out:
         options.out.write_text(json.dumps(rows, indent=2) + "\n")
+
+
+def _stores(options: argparse.Namespace) -> int:
+    from .asked_prompts import read_rag
+    from .store_agreement import answers_by_store, differences
+
+    asked = read_rag(options.rag, options.rows)
+    results = answers_by_store(options.model, asked, options.weights, options.tokens, options.redis_url)
+    lines = differences(results)
+    for line in lines:
+        print(line)
+    print(f"{len(asked)} questions, {len(results)} servers, {len(lines)} answers differ")
+    return 1 if lines else 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

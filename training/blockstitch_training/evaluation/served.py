@@ -27,13 +27,14 @@ READY_SECONDS = 300
 class Served:
     """A running server, to be used as a context manager. @raise RuntimeError with the server's own words where it does not start"""
 
-    def __init__(self, checkpoint: Path, weights: str = "fp32", kv_dtype: str = "float32"):
+    def __init__(self, checkpoint: Path, weights: str = "fp32", kv_dtype: str = "float32", arguments: Sequence[str] = ()):
+        """@param arguments more options of `serve`; they win over those given here"""
         if shutil.which("node") is None or not COMMAND.exists():
             raise RuntimeError(f"the server is not built: `make build` writes {COMMAND}")
         self.directory = tempfile.TemporaryDirectory(prefix="blockstitch-evaluate-")
         command = [
             "node", str(COMMAND), "serve", "--port", "0", "--model", str(Path(checkpoint).resolve()), "--weights", weights, "--kv-dtype", kv_dtype,
-            "--store-dir", f"{self.directory.name}/store", "--import-cache", f"{self.directory.name}/imports", "--log-level", "error",
+            "--store-dir", f"{self.directory.name}/store", "--import-cache", f"{self.directory.name}/imports", "--log-level", "error", *arguments,
         ]  # fmt: skip
         environment = {name: value for name, value in os.environ.items() if not name.startswith("BLOCKSTITCH_") and name != "REDIS_URL"}
         self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
