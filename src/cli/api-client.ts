@@ -1,4 +1,4 @@
-/** A small client of the server's own API for `ask` and `demo`: one streamed chat, with times measured here. */
+/** A small client of the server's own API for `ask`, `demo` and `eval`: one streamed chat, with times measured here. */
 import type { RepairChoice } from '../engine/engine.js';
 import { BlockstitchError, ERRORS, type ErrorCode } from '../errors.js';
 import type { Report, Usage } from '../server/schemas/usage-schema.js';
@@ -80,6 +80,14 @@ export async function flushCache(url: string, apiKey?: string): Promise<number> 
   const response = await send(`${url}/v1/cache`, { method: 'DELETE', headers: headers(apiKey) });
   if (!response.ok) throw await errorOf(response);
   return ((await response.json()) as { blocks: number }).blocks;
+}
+
+/** Name of the model that a server serves. */
+export async function servedModel(url: string, apiKey?: string): Promise<string> {
+  const response = await send(`${url}/v1/models`, { headers: headers(apiKey) });
+  if (!response.ok) throw await errorOf(response);
+  const { data } = (await response.json()) as { data: { id: string }[] };
+  return data[0]?.id ?? 'unknown';
 }
 
 function chatBody({ question, documents, system, maxTokens, temperature, attention, cacheSalt }: ChatQuestion): object {

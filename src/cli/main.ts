@@ -14,6 +14,7 @@ import { addAsk } from './commands/ask.js';
 import { addBench } from './commands/bench.js';
 import { addDemo } from './commands/demo.js';
 import { addDoctor } from './commands/doctor.js';
+import { addEval } from './commands/eval.js';
 import { addImport } from './commands/import.js';
 import { addOpenApi } from './commands/openapi.js';
 import { addPull } from './commands/pull.js';
@@ -30,6 +31,7 @@ export function buildProgram(): Command {
   addServe(program);
   addAsk(program);
   addDemo(program);
+  addEval(program);
   addSegment(program);
   addImport(program);
   addPull(program);

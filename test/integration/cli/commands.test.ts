@@ -7,7 +7,7 @@ import { PACKAGE_DIR, SETTINGS } from '../../../src/config.js';
 import type { Setting } from '../../../src/setting-kinds.js';
 import { type CliResult, runCli } from '../../support/cli-process.js';
 
-const COMMANDS = ['serve', 'ask', 'demo', 'segment', 'import', 'pull', 'bench', 'doctor', 'openapi'];
+const COMMANDS = ['serve', 'ask', 'demo', 'eval', 'segment', 'import', 'pull', 'bench', 'doctor', 'openapi'];
 const home = mkdtempSync(join(tmpdir(), 'blockstitch-cli-'));
 const fair = join(home, 'fair.txt');
 const people = join(home, 'people.txt');

@@ -1,0 +1,141 @@
+/**
+ * Sums up the answers of each mode: how good they are, how like full attention's, what they cost. Every figure has its
+ * 95% bootstrap interval over rows. Only rows that every mode answered count. Knows figures, not how they were asked.
+ */
+import { formatMilliseconds } from '../../units.js';
+import { table } from '../terminal.js';
+import { contains, type Estimate, estimate, mean, median, normalized, wordF1 } from './answer-scores.js';
+import type { AskedAnswer, Mode } from './asked-modes.js';
+import type { QuestionFile } from './question-rows.js';
+
+export interface ModeSummary {
+  mode: Mode;
+  /** Share of the answers that contain an accepted one. */
+  contains: Estimate;
+  /** Mean best word F1 over the accepted answers. */
+  f1: Estimate;
+  /** Mean word F1 against full attention's answer; absent if full was not asked. */
+  agreement?: Estimate;
+  /** Share of the answers that are full attention's, but for case and punctuation. */
+  same?: Estimate;
+  /** `contains` less that of full attention, over the same rows. */
+  containsChange?: Estimate;
+  /** Median time to the first token, milliseconds. Documents are cached in the modes that use blocks. */
+  ttftMs: Estimate;
+  /** The same before the documents were cached; absent for `full`, and if they always were. */
+  coldTtftMs?: Estimate;
+  /** Mean prompt tokens that were prefilled. */
+  computedTokens: Estimate;
+  /** Mean prompt tokens. */
+  promptTokens: number;
+}
+
+export interface DataSummary {
+  data: string;
+  /** Rows that every mode answered. */
+  rows: number;
+  /** Rows left out, and what was said of the first of them. */
+  skipped: number;
+  skippedReason?: string;
+  modes: ModeSummary[];
+}
+
+/** @param answers in any order; every row of the file under every mode */
+export function summarize(file: QuestionFile, answers: readonly AskedAnswer[], modes: readonly Mode[]): DataSummary {
+  const byRow = new Map<string, Map<Mode, AskedAnswer>>();
+  for (const answer of answers) {
+    if (answer.data !== file.name) continue;
+    const row = byRow.get(answer.row) ?? new Map<Mode, AskedAnswer>();
+    byRow.set(answer.row, row.set(answer.mode, answer));
+  }
+  const skipped = [...byRow.values()].flatMap((row) => [...row.values()].find((answer) => answer.skipped) ?? []);
+  const whole = file.rows.filter(({ id }) => {
+    const row = byRow.get(id);
+    return row !== undefined && modes.every((mode) => row.has(mode) && row.get(mode)?.skipped === undefined);
+  });
+  const column = (mode: Mode) => whole.map(({ id }) => byRow.get(id)?.get(mode) as AskedAnswer);
+  const accepted = whole.map((row) => row.answers);
+  const full = modes.includes('full') ? column('full') : undefined;
+  const reason = skipped[0]?.skipped;
+  return {
+    data: file.name,
+    rows: whole.length,
+    skipped: skipped.length,
+    ...(reason === undefined ? {} : { skippedReason: reason }),
+    modes: whole.length === 0 ? [] : modes.map((mode) => summarizeMode(mode, column(mode), full, accepted)),
+  };
+}
+
+function summarizeMode(
+  mode: Mode,
+  answers: readonly AskedAnswer[],
+  full: readonly AskedAnswer[] | undefined,
+  accepted: readonly string[][],
+): ModeSummary {
+  const found = answers.map(({ text }, at) => contains(text, accepted[at] ?? []));
+  const cold = answers.flatMap((answer) => answer.cold?.ttftMs ?? []);
+  const pairs = full?.map(({ text }, at) => [answers[at]?.text ?? '', text] as const);
+  return {
+    mode,
+    contains: estimate(found, mean),
+    f1: estimate(
+      answers.map(({ text }, at) => wordF1(text, accepted[at] ?? [])),
+      mean,
+    ),
+    ...(pairs === undefined || full === undefined
+      ? {}
+      : {
+          agreement: estimate(
+            pairs.map(([own, reference]) => wordF1(own, [reference])),
+            mean,
+          ),
+          same: estimate(
+            pairs.map(([own, reference]) => (normalized(own) === normalized(reference) ? 1 : 0)),
+            mean,
+          ),
+          containsChange: estimate(
+            full.map(({ text }, at) => (found[at] ?? 0) - contains(text, accepted[at] ?? [])),
+            mean,
+          ),
+        }),
+    ttftMs: estimate(
+      answers.map(({ ttftMs }) => ttftMs),
+      median,
+    ),
+    ...(cold.length === 0 ? {} : { coldTtftMs: estimate(cold, median) }),
+    computedTokens: estimate(
+      answers.map(({ computedTokens }) => computedTokens),
+      mean,
+    ),
+    promptTokens: mean(answers.map(({ promptTokens }) => promptTokens)),
+  };
+}
+
+/** One table for each data file, as text. */
+export function summaryTable({ data, rows, skipped, skippedReason, modes }: DataSummary, markdown = false): string {
+  const head = ['mode', 'contains', 'F1', 'like full', 'change', 'TTFT', 'TTFT, cold', 'tokens computed'];
+  const lines = modes.map((each) => [
+    each.mode,
+    percent(each.contains),
+    percent(each.f1),
+    each.mode === 'full' || !each.agreement ? '-' : percent(each.agreement),
+    each.mode === 'full' || !each.containsChange ? '-' : percent(each.containsChange, true),
+    ranged(each.ttftMs, formatMilliseconds),
+    each.coldTtftMs ? ranged(each.coldTtftMs, formatMilliseconds) : '-',
+    `${each.computedTokens.value.toFixed(0)} of ${each.promptTokens.toFixed(0)}`,
+  ]);
+  const left = skipped === 0 ? '' : `, ${skipped} left out (${skippedReason})`;
+  const title = `${data}: ${rows} rows${left}`;
+  if (!markdown) return `${title}\n${table([head, ...lines])}`;
+  const bar = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
+  return [title, '', bar(head), bar(head.map(() => '---')), ...lines.map(bar)].join('\n');
+}
+
+function percent({ value, low, high }: Estimate, sign = false): string {
+  const one = (share: number) => `${sign && share > 0 ? '+' : ''}${(share * 100).toFixed(1)}`;
+  return `${one(value)}% [${one(low)}, ${one(high)}]`;
+}
+
+function ranged({ value, low, high }: Estimate, format: (value: number) => string): string {
+  return `${format(value)} [${format(low)}, ${format(high)}]`;
+}
