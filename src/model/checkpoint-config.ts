@@ -8,6 +8,7 @@ import { existsSync } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BlockstitchError } from '../errors.js';
+import { missingConfigReason, missingDirectoryReason } from './checkpoint-hints.js';
 import { FieldReader, readFieldFile, shownValue } from './field-reader.js';
 import type { ImportedModel, ModelConfig, ModelFamily } from './imported-model.js';
 import { type RopeSettings, readRopeSettings, scaledPositions } from './rope.js';
@@ -134,7 +135,7 @@ async function readConfigFile(directory: string, path: string): Promise<Uint8Arr
   try {
     await access(path);
   } catch (cause) {
-    const reason = existsSync(directory) ? 'it has no readable config.json' : 'there is no such directory';
+    const reason = existsSync(directory) ? missingConfigReason(directory) : missingDirectoryReason(directory);
     throw new BlockstitchError('checkpoint_invalid', { path: directory, reason }, { cause });
   }
   return readFieldFile(path);
@@ -212,12 +213,13 @@ async function readGeneration(
   const defaults: ImportedModel['generation'] = {};
   const temperature = fields.optionalNumber('temperature', 0, 100);
   const topP = fields.optionalNumber('top_p', 0, 1);
-  const topK = fields.optionalInteger('top_k', 0, 1 << 24);
+  // -1 turns it off, as in requests.
+  const topK = fields.optionalInteger('top_k', -1, 2 ** 31 - 1);
   const repetitionPenalty = fields.optionalNumber('repetition_penalty', 0, 100);
   if (fields.record.do_sample === false) defaults.temperature = 0;
   else if (temperature !== undefined) defaults.temperature = temperature;
   if (topP !== undefined) defaults.topP = topP;
-  if (topK !== undefined) defaults.topK = topK;
+  if (topK !== undefined) defaults.topK = Math.max(0, topK);
   if (repetitionPenalty !== undefined) defaults.repetitionPenalty = repetitionPenalty;
   return { defaults, eosTokenIds };
 }

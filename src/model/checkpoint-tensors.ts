@@ -6,6 +6,8 @@ import { existsSync, type Stats } from 'node:fs';
 import { type FileHandle, open, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { BlockstitchError } from '../errors.js';
+import { STAND_IN_BYTES, standInReason } from '../stand-in-file.js';
+import { missingWeightsReason } from './checkpoint-hints.js';
 import { shownValue } from './field-reader.js';
 import { repeatedKey } from './repeated-key.js';
 import { headerBytes, LENGTH_BYTES, parseHeader } from './safetensors-header.js';
@@ -37,7 +39,7 @@ export async function readCheckpointTensors(directory: string): Promise<Checkpoi
   }
   const index = join(directory, INDEX_FILE);
   if (existsSync(index)) return readShards(directory, index);
-  throw invalid(directory, `it has neither ${SINGLE_FILE} nor ${INDEX_FILE}`);
+  throw invalid(directory, missingWeightsReason(directory));
 }
 
 /** Reads and checks the header of one safetensors file. */
@@ -45,8 +47,10 @@ export async function readTensorEntries(file: string): Promise<TensorEntry[]> {
   const handle = await openFile(file);
   try {
     const { size } = await handle.stat();
-    const prefix = await readExactly(handle, file, 0, Math.min(LENGTH_BYTES, size));
-    const length = headerBytes(file, prefix, size);
+    const head = await readExactly(handle, file, 0, Math.min(STAND_IN_BYTES, size));
+    const standIn = standInReason(head);
+    if (standIn !== undefined) throw invalid(file, standIn);
+    const length = headerBytes(file, head.subarray(0, LENGTH_BYTES), size);
     return parseHeader(file, await readExactly(handle, file, LENGTH_BYTES, length), size);
   } finally {
     await handle.close();
@@ -97,6 +101,8 @@ async function readWeightMap(index: string): Promise<Map<string, string>> {
   const { size } = await plainFile(index);
   if (size > MAX_INDEX_BYTES) throw invalid(index, `it has ${size} bytes, more than the limit of ${MAX_INDEX_BYTES}`);
   const text = await readFile(index, 'utf8');
+  const standIn = standInReason(Buffer.from(text.slice(0, STAND_IN_BYTES)));
+  if (standIn !== undefined) throw invalid(index, standIn);
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -140,7 +146,9 @@ async function plainFile(file: string): Promise<Stats> {
 }
 
 function unopened(file: string, cause: unknown): BlockstitchError {
-  return invalid(file, `it cannot be opened (${(cause as NodeJS.ErrnoException).code})`, cause);
+  const { code } = cause as NodeJS.ErrnoException;
+  const again = code === 'ENOENT' ? '; run blockstitch pull OWNER/NAME again, into this directory' : '';
+  return invalid(file, `it cannot be opened (${code})${again}`, cause);
 }
 
 function invalid(path: string, reason: string, cause?: unknown): BlockstitchError {

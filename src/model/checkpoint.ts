@@ -9,6 +9,7 @@ import { type DecoderEntries, findDecoderWeights } from './decoder-weights.js';
 import { FieldReader } from './field-reader.js';
 import { readGgufConfig } from './gguf/gguf-config.js';
 import { namedTensors, readRopeFactors } from './gguf/gguf-tensors.js';
+import { isHeadTied } from './tied-head.js';
 
 export interface Checkpoint {
   config: CheckpointConfig;
@@ -26,7 +27,10 @@ export async function openCheckpoint(path: string): Promise<Checkpoint> {
 }
 
 async function openDirectory(path: string): Promise<Omit<Checkpoint, 'entries'>> {
-  return { config: await readCheckpointConfig(path), tensors: await readCheckpointTensors(path) };
+  const config = await readCheckpointConfig(path);
+  const tensors = await readCheckpointTensors(path);
+  config.model.tiedEmbeddings = await isHeadTied(config.model.tiedEmbeddings, tensors);
+  return { config, tensors };
 }
 
 async function openGguf(file: string): Promise<Omit<Checkpoint, 'entries'>> {

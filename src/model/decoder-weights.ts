@@ -39,6 +39,9 @@ export interface DecoderEntries {
   head: TensorEntry;
 }
 
+const HEAD = 'lm_head.weight';
+const UNTIED = ': if the embedding is the head too, set "tie_word_embeddings": true in config.json';
+
 /** Buffers that older releases saved beside the weights. The config gives their values. */
 const DERIVED = /\.rotary_emb\.inv_freq$/;
 
@@ -51,7 +54,7 @@ export function findDecoderWeights(directory: string, config: ModelConfig, tenso
   const shown = tensors.storedName ?? ((name: string) => name);
   const take = (name: string, ...shape: number[]): TensorEntry => {
     const entry = tensors.entries.get(name);
-    if (entry === undefined) throw invalid(directory, `the tensor ${shown(name)} is missing`);
+    if (entry === undefined) throw invalid(directory, `the tensor ${shown(name)} is missing${name === HEAD ? UNTIED : ''}`);
     if (entry.shape.length !== shape.length || entry.shape.some((size, axis) => size !== shape[axis])) {
       throw invalid(
         entry.file,
@@ -89,9 +92,9 @@ export function findDecoderWeights(directory: string, config: ModelConfig, tenso
   });
   const embedding = take('model.embed_tokens.weight', vocabSize, hiddenSize);
   const finalNorm = take('model.norm.weight', hiddenSize);
-  // Some tied checkpoints carry a copy of the embedding under the head's name; the config decides.
-  if (config.tiedEmbeddings) unused.delete('lm_head.weight');
-  const head = config.tiedEmbeddings ? embedding : take('lm_head.weight', vocabSize, hiddenSize);
+  // Some tied checkpoints carry a copy of the embedding under the head's name (`tied-head.ts`).
+  if (config.tiedEmbeddings) unused.delete(HEAD);
+  const head = config.tiedEmbeddings ? embedding : take(HEAD, vocabSize, hiddenSize);
   const unknown = [...unused].filter((name) => !DERIVED.test(name)).sort();
   if (unknown.length > 0) {
     const more = unknown.length > 1 ? ` and ${unknown.length - 1} more` : '';

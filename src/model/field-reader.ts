@@ -4,6 +4,7 @@
  */
 import { open } from 'node:fs/promises';
 import { BlockstitchError } from '../errors.js';
+import { standInReason } from '../stand-in-file.js';
 
 /** Larger files are refused without reading them: real ones have a few kilobytes. */
 const MAX_BYTES = 4 * 1024 * 1024;
@@ -67,6 +68,8 @@ export class FieldReader {
 
   /** @throws BlockstitchError `checkpoint_invalid` if the bytes are not a JSON object */
   static parse(path: string, bytes: Uint8Array): FieldReader {
+    const standIn = standInReason(bytes);
+    if (standIn !== undefined) throw new BlockstitchError('checkpoint_invalid', { path, reason: standIn });
     let json: unknown;
     try {
       json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));

@@ -31,6 +31,8 @@ export type RopeSettings = { theta: number } & (
   | { type: 'factors'; factors: readonly number[] }
 );
 
+const DEFAULT_THETA = 10_000;
+
 /** Types that a config.json may name. */
 type NamedType = Exclude<RopeSettings['type'], 'factors'>;
 
@@ -74,7 +76,7 @@ export function readRopeSettings(path: string, config: Record<string, unknown>, 
     }
     return value;
   };
-  const theta = number('rope_theta', (config.rope_theta as number | undefined) ?? 10_000);
+  const theta = number('rope_theta', (config.rope_theta as number | undefined) ?? DEFAULT_THETA);
   if (type === 'default') return { type, theta };
   const factor = number('factor');
   if (factor < 1) throw invalid(path, `its RoPE factor ${factor} is below 1`);
@@ -194,13 +196,35 @@ function yarnAttentionFactor(source: Record<string, unknown>, factor: number, nu
 
 function ropeSource(path: string, config: Record<string, unknown>): Record<string, unknown> {
   const { rope_parameters: parameters, rope_scaling: scaling } = config;
-  const source = parameters ?? scaling ?? {};
-  if (typeof source !== 'object' || Array.isArray(source)) throw invalid(path, 'its RoPE settings are not an object');
-  const record = source as Record<string, unknown>;
+  // As `transformers` has it (5.x, convert_rope_params_to_dict): a rope_scaling that is there and not empty wins.
+  const wins = isEmpty(scaling) ? (parameters ?? {}) : scaling;
+  if (typeof wins !== 'object' || wins === null || Array.isArray(wins)) {
+    throw invalid(path, 'its RoPE settings are not an object');
+  }
+  const record = wins as Record<string, unknown>;
+  if (wins === scaling) requireSameTheta(path, config, record);
   const nested = Object.keys(record).find((key) => typeof record[key] === 'object' && record[key] !== null);
   if (nested !== undefined)
     throw invalid(path, `its RoPE settings differ by layer type ("${nested}"), which is unsupported`);
   return record;
+}
+
+function isEmpty(settings: unknown): boolean {
+  if (settings === undefined || settings === null || settings === false) return true;
+  return typeof settings === 'object' && Object.keys(settings).length === 0;
+}
+
+/** rope_scaling replaces rope_parameters whole. Its writer hardly means to lose the base that stands in the latter. */
+function requireSameTheta(path: string, config: Record<string, unknown>, scaling: Record<string, unknown>): void {
+  const parameters = config.rope_parameters as { rope_theta?: unknown } | undefined | null;
+  const lost = typeof parameters === 'object' ? parameters?.rope_theta : undefined;
+  const used = scaling.rope_theta ?? config.rope_theta ?? DEFAULT_THETA;
+  if (lost === undefined || lost === null || lost === used) return;
+  throw invalid(
+    path,
+    `its rope_scaling replaces its rope_parameters, so rope_theta would be ${shownValue(used)}, not ` +
+      `${shownValue(lost)}: put the scaling into rope_parameters, or rope_theta into rope_scaling`,
+  );
 }
 
 function ropeType(path: string, source: Record<string, unknown>): NamedType {

@@ -10,6 +10,7 @@ import { PRE_TYPES } from './gguf-pre-types.js';
 import {
   type AddedToken,
   type BpeDefinition,
+  type Json,
   type JsonObject,
   MAX_TEMPLATE_CHARACTERS,
   parseMerges,
@@ -61,10 +62,12 @@ export function ggufTokenizer(metadata: Metadata): TokenizerDefinition {
     throw new TokenizerFormatError(`its tokenizer.ggml.model ${shown(kind)} is unsupported (known: gpt2, llama)`);
   }
   const parts = kind === 'gpt2' ? byteLevel(metadata, vocab) : sentencePiece(metadata, tokens, types, vocab);
+  const settings = config(metadata, tokens, parts.addBos);
   return {
     ...parts.definition,
+    postProcessor: settings.add_bos_token === true ? bosInFront(metadata, settings.bos_token ?? null) : undefined,
     addedTokens: addedTokens(tokens, types),
-    config: config(metadata, tokens, parts.addBos),
+    config: settings,
     chatTemplate: chatTemplate(metadata),
   };
 }
@@ -221,6 +224,14 @@ function config(metadata: Metadata, tokens: readonly string[], addBos: boolean):
   result.add_bos_token = (metadata.get('tokenizer.ggml.add_bos_token') ?? addBos) === true;
   result.add_eos_token = metadata.get('tokenizer.ggml.add_eos_token') === true;
   return result;
+}
+
+/** A raw prompt begins with BOS: what tokenizer.json would say of it. */
+function bosInFront(metadata: Metadata, bos: Json): JsonObject | undefined {
+  const id = metadata.get('tokenizer.ggml.bos_token_id');
+  if (typeof bos !== 'string' || typeof id !== 'number') return undefined;
+  const single = [{ SpecialToken: { id: bos, type_id: 0 } }, { Sequence: { id: 'A', type_id: 0 } }];
+  return { type: 'TemplateProcessing', single, special_tokens: { [bos]: { id: bos, ids: [id], tokens: [bos] } } };
 }
 
 function chatTemplate(metadata: Metadata): string | undefined {

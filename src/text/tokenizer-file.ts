@@ -4,9 +4,11 @@
  * between this file and `gguf-tokenizer.ts`.
  * Knows the file format. The files named after the parts know what the parts do.
  */
+import { existsSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { BlockstitchError } from '../errors.js';
+import { standInReason } from '../stand-in-file.js';
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 export type JsonObject = { [key: string]: Json };
@@ -39,7 +41,8 @@ export interface TokenizerDefinition {
   normalizer: JsonObject | undefined;
   preTokenizer: JsonObject | undefined;
   decoder: JsonObject | undefined;
-  /** tokenizer_config.json as it is; empty if the file is missing. */
+  postProcessor: JsonObject | undefined;
+  /** tokenizer_config.json, and of special_tokens_map.json what it lacks; empty if both are missing. */
   config: JsonObject;
   /** chat_template.jinja, else `chat_template` of tokenizer_config.json (the one named `default` of several). */
   chatTemplate: string | undefined;
@@ -66,7 +69,9 @@ export async function readTokenizerDirectory(checkpointDir: string): Promise<Tok
   const path = join(checkpointDir, 'tokenizer.json');
   const tokenizer = await readJsonObject(path, true);
   const configPath = join(checkpointDir, 'tokenizer_config.json');
-  const config = (await readJsonObject(configPath, false)) ?? {};
+  const mapPath = join(checkpointDir, 'special_tokens_map.json');
+  const specialTokens = (await readJsonObject(mapPath, false)) ?? {};
+  const config = { ...specialTokens, ...(await readJsonObject(configPath, false)) };
   try {
     return {
       ...parseTokenizerJson(tokenizer ?? {}),
@@ -90,6 +95,7 @@ export function parseTokenizerJson(json: JsonObject): Omit<TokenizerDefinition, 
     normalizer: optionalObject(json, 'normalizer'),
     preTokenizer: optionalObject(json, 'pre_tokenizer'),
     decoder: optionalObject(json, 'decoder'),
+    postProcessor: optionalObject(json, 'post_processor'),
   };
 }
 
@@ -235,12 +241,30 @@ async function readBounded(path: string, maxBytes: number, required: boolean): P
   try {
     const { size } = await stat(path);
     if (size > maxBytes) throw invalid(path, `it has ${size} bytes, more than ${maxBytes}`);
-    return new TextDecoder('utf-8', { fatal: true }).decode(await readFile(path));
+    const bytes = await readFile(path);
+    const standIn = standInReason(bytes);
+    if (standIn !== undefined) throw invalid(path, standIn);
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (error) {
     if (error instanceof BlockstitchError) throw error;
-    if (isMissing(error) && !required) return undefined;
+    if (isMissing(error)) {
+      if (!required) return undefined;
+      throw invalid(path, missingTokenizerReason(dirname(path)), error);
+    }
     throw invalid(path, error instanceof TypeError ? 'it is not UTF-8' : String((error as Error).message), error);
   }
+}
+
+/** Other files that tell how to tokenize, none of which is read here. */
+const OTHER_TOKENIZERS = ['tokenizer.model', 'tekken.json', 'vocab.json', 'spiece.model'];
+
+function missingTokenizerReason(directory: string): string {
+  const other = OTHER_TOKENIZERS.find((name) => existsSync(join(directory, name)));
+  if (other === undefined) return 'there is no such file: run blockstitch pull OWNER/NAME again, into this directory';
+  return (
+    `there is no such file, only ${other}: make it with transformers, ` +
+    `AutoTokenizer.from_pretrained('${directory}').save_pretrained('${directory}')`
+  );
 }
 
 function isMissing(error: unknown): boolean {

@@ -10,11 +10,12 @@ import { IdBuffer, IdCount, type IdSink } from './id-buffer.js';
 import { createNormalizer, type Normalize } from './normalizer.js';
 import { type Pace, unhurried } from './pace.js';
 import { createPreTokenizer, type PreTokenizer } from './pre-tokenizer.js';
+import { promptPrefix } from './prompt-prefix.js';
 import { createPieceDecoder, type PieceDecoder, type TokenPiece } from './token-pieces.js';
 import { type AddedToken, isObject, type Json, type TokenizerDefinition } from './tokenizer-file.js';
 
 /** Added tokens of this shape steer the model whether or not the file calls them special. */
-const CONTROL_SHAPE = /^<\|[^|]*\|>$/;
+const CONTROL_SHAPE = /^<([|｜])[^|｜]*\1>$/;
 
 export interface EncodeOptions {
   /** Take control tokens in the text as such: for template text only, never for what a user sent. Default false. */
@@ -40,12 +41,15 @@ export class Tokenizer {
   readonly #pieceCache = new Map<number, TokenPiece>();
   /** Ids that steer the model (turns, roles, end of text): a user's text never encodes to them. */
   readonly controlIds: ReadonlySet<number>;
+  /** Ids that stand in front of a raw prompt, as the Python library puts them there: BOS or none. */
+  readonly promptPrefix: readonly number[];
 
   /** @throws TokenizerFormatError naming the part that is not known */
   constructor(definition: TokenizerDefinition) {
     const { model, addedTokens } = definition;
     const control = controlTokens(definition);
     this.controlIds = new Set([...control].map((token) => token.id));
+    this.promptPrefix = promptPrefix(definition.postProcessor);
     this.#normalize = createNormalizer(definition.normalizer);
     this.#preTokenizer = createPreTokenizer(definition.preTokenizer);
     this.#pieces = createPieceDecoder(definition.decoder);
