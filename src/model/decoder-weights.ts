@@ -54,7 +54,8 @@ export function findDecoderWeights(directory: string, config: ModelConfig, tenso
   const shown = tensors.storedName ?? ((name: string) => name);
   const take = (name: string, ...shape: number[]): TensorEntry => {
     const entry = tensors.entries.get(name);
-    if (entry === undefined) throw invalid(directory, `the tensor ${shown(name)} is missing${name === HEAD ? UNTIED : ''}`);
+    if (entry === undefined)
+      throw invalid(directory, `the tensor ${shown(name)} is missing${name === HEAD ? UNTIED : ''}`);
     if (entry.shape.length !== shape.length || entry.shape.some((size, axis) => size !== shape[axis])) {
       throw invalid(
         entry.file,

@@ -210,8 +210,8 @@ function ropeSource(path: string, config: Record<string, unknown>): Record<strin
 }
 
 function isEmpty(settings: unknown): boolean {
-  if (settings === undefined || settings === null || settings === false) return true;
-  return typeof settings === 'object' && Object.keys(settings).length === 0;
+  if (settings === undefined || settings === null) return true;
+  return typeof settings === 'object' && !Array.isArray(settings) && Object.keys(settings).length === 0;
 }
 
 /** rope_scaling replaces rope_parameters whole. Its writer hardly means to lose the base that stands in the latter. */

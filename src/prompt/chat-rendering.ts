@@ -6,9 +6,11 @@
  */
 import { BlockstitchError } from '../errors.js';
 import type { ChatMessage } from './chat-messages.js';
-import type { ChatTemplate, TemplateContext } from './chat-template.js';
+import type { ChatTemplate } from './chat-template.js';
 import { type DocumentFrame, EMPTY_FRAME, framePrefix, learnFrame } from './document-frame.js';
+import { mapStrings, type TemplateOptions } from './template-data.js';
 import { TemplateMarkers } from './template-markers.js';
+import { inForm, learnToolCallForm, type ToolCallForm, USUAL_FORM } from './tool-call-form.js';
 
 export interface RenderedChat {
   /** Template text around the documents, in pieces tokenized each on its own; one stretch more than `order`. */
@@ -25,6 +27,7 @@ export class ChatRendering {
   readonly #template: ChatTemplate | undefined;
   readonly #specialTokens: Readonly<Record<string, string>>;
   readonly #control: RegExp | undefined;
+  #form: ToolCallForm | undefined;
   #learned: { native: boolean; titled: DocumentFrame; untitled: DocumentFrame } | undefined;
 
   /** @param specialTokens bos_token, eos_token and so on, as templates take them */
@@ -35,10 +38,14 @@ export class ChatRendering {
   }
 
   /** @throws BlockstitchError `invalid_request` with what the template says */
-  render(messages: readonly ChatMessage[], titles: readonly (string | undefined)[]): RenderedChat {
+  render(
+    messages: readonly ChatMessage[],
+    titles: readonly (string | undefined)[],
+    options: TemplateOptions = {},
+  ): RenderedChat {
     const markers = new TemplateMarkers(this.#control);
     const { native } = this.#learn();
-    const { stretches, order } = this.#marked(markers, messages, titles, native);
+    const { stretches, order } = this.#marked(markers, { messages, titles, native, options });
     if (titles.some((_, index) => !order.includes(index))) {
       const reason = 'The chat template leaves documents out of these messages.';
       throw new BlockstitchError('invalid_request', { reason }, { param: 'documents' });
@@ -70,7 +77,8 @@ export class ChatRendering {
   #probe(title: string | undefined, native: boolean): DocumentFrame | undefined {
     const markers = new TemplateMarkers(this.#control);
     try {
-      const { stretches, order } = this.#marked(markers, PROBE, [title, title, title], native);
+      const asked = { messages: PROBE, titles: [title, title, title], native, options: {} };
+      const { stretches, order } = this.#marked(markers, asked);
       if (order.join() !== '0,1,2') return undefined;
       return learnFrame(stretches.map((stretch) => markers.withoutTitles(stretch)));
     } catch {
@@ -78,41 +86,81 @@ export class ChatRendering {
     }
   }
 
-  #marked(
-    markers: TemplateMarkers,
-    messages: readonly ChatMessage[],
-    titles: readonly (string | undefined)[],
-    native: boolean,
-  ): { stretches: string[]; order: number[] } {
-    const documents = titles.map((title, index) => ({
+  #toolCallForm(messages: readonly ChatMessage[]): ToolCallForm {
+    if (!this.#template || !messages.some((message) => message.tool_calls !== undefined)) return USUAL_FORM;
+    this.#form ??= learnToolCallForm(this.#template, this.#specialTokens);
+    return this.#form;
+  }
+
+  #marked(markers: TemplateMarkers, asked: Asked): { stretches: string[]; order: number[] } {
+    const documents = asked.titles.map((title, index) => ({
       ...(title ? { title: markers.title(index) } : {}),
       text: markers.document(index),
     }));
     const placed = documents.map(({ title, text }) => `${title === undefined ? '' : `Title: ${title}\n`}${text}\n\n`);
-    const extra = native && documents.length > 0 ? { documents } : {};
-    return markers.split(this.#renderText(markers, messages, native ? '' : placed.join(''), extra));
+    const shown = asked.native && documents.length > 0 ? documents : null;
+    const rendered = this.#renderText(markers, asked, asked.native ? '' : placed.join(''), shown);
+    return markers.split(asked.options.continueFinalMessage ? cutBehindEnd(rendered, markers) : rendered);
   }
 
-  /** @param before goes in front of the first user message (else of the last message) */
+  /**
+   * @param before goes in front of the first user message (else of the last message)
+   * @param documents for the template's own variable; null if it has none
+   */
   #renderText(
     markers: TemplateMarkers,
-    messages: readonly ChatMessage[],
+    { messages, options }: Asked,
     before: string,
-    extra: Partial<TemplateContext>,
+    documents: { title?: string; text: string }[] | null,
   ): string {
     if (!this.#template) {
       const reason = 'This model has no chat template; use /v1/completions.';
       throw new BlockstitchError('invalid_request', { reason }, { param: 'messages' });
     }
+    const { tools, templateKwargs = {}, continueFinalMessage = false } = options;
+    const disarm = (text: string) => markers.disarm(text);
     const firstUser = messages.findIndex((message) => message.role === 'user');
     const at = firstUser >= 0 ? firstUser : messages.length - 1;
-    const disarmed = messages.map((message, index) => ({
-      ...message,
-      content: (index === at ? before : '') + markers.disarm(message.content),
-      ...(message.name === undefined ? {} : { name: markers.disarm(message.name) }),
-    }));
-    return this.#template.render({ ...this.#specialTokens, messages: disarmed, add_generation_prompt: true, ...extra });
+    const form = this.#toolCallForm(messages);
+    const shown = messages.map((message, index) => {
+      const disarmed = { ...mapStrings(inForm(message, form), disarm), role: message.role };
+      const end = continueFinalMessage && index === messages.length - 1 ? markers.end : '';
+      if ((index !== at || before === '') && end === '') return disarmed;
+      return { ...disarmed, content: `${index === at ? before : ''}${disarmed.content ?? ''}${end}` };
+    });
+    return this.#template.render({
+      ...this.#specialTokens,
+      ...mapStrings(templateKwargs, disarm),
+      messages: shown,
+      tools: tools === undefined || tools.length === 0 ? null : mapStrings(tools, disarm),
+      documents,
+      add_generation_prompt: options.addGenerationPrompt ?? !continueFinalMessage,
+    });
   }
+}
+
+/** What one rendering is asked for. */
+interface Asked {
+  messages: readonly ChatMessage[];
+  titles: readonly (string | undefined)[];
+  /** Whether the template places documents itself. */
+  native: boolean;
+  options: TemplateOptions;
+}
+
+/**
+ * The prompt up to the end of its last message, as `transformers` cuts it (chat_template_utils.py): where the template
+ * has trimmed the message, white space at the cut goes too.
+ */
+function cutBehindEnd(rendered: string, markers: TemplateMarkers): string {
+  const mark = markers.end.trimEnd();
+  const at = rendered.lastIndexOf(mark);
+  if (at < 0) {
+    const reason = 'continue_final_message cannot be kept: the chat template leaves the end of the last message out.';
+    throw new BlockstitchError('invalid_request', { reason }, { param: 'continue_final_message' });
+  }
+  const kept = rendered.slice(0, at);
+  return rendered.startsWith(markers.end, at) ? kept : kept.trimEnd();
 }
 
 /** @returns the stretches without the documents' frames, or undefined if a frame differs from the learned one */

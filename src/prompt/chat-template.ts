@@ -4,10 +4,13 @@
  */
 import { Template } from '@huggingface/jinja';
 import { BlockstitchError } from '../errors.js';
+import { replaceStripCalls, STRIP_FUNCTIONS } from './strip-calls.js';
 
 export interface TemplateContext {
-  messages: readonly { role: string; content: string; name?: string }[];
-  documents?: readonly { title?: string; text: string }[];
+  messages: readonly { role: string; content?: string | null; [field: string]: unknown }[];
+  /** Null for none, as transformers has it. */
+  documents: readonly { title?: string; text: string }[] | null;
+  tools: readonly unknown[] | null;
   add_generation_prompt: boolean;
   /** bos_token, eos_token and so on. */
   [name: string]: unknown;
@@ -26,6 +29,7 @@ export class ChatTemplate {
     this.namesDocuments = /\bdocuments\b/.test(source);
     try {
       this.#template = new Template(source);
+      replaceStripCalls(this.#template.parsed);
     } catch (error) {
       const reason = `its chat template does not parse: ${messageOf(error)}`;
       throw new BlockstitchError('checkpoint_invalid', { path: checkpointDir, reason }, { cause: error });
@@ -36,7 +40,7 @@ export class ChatTemplate {
   render(context: TemplateContext): string {
     let rendered: string;
     try {
-      rendered = this.#template.render({ ...context });
+      rendered = this.#template.render({ ...STRIP_FUNCTIONS, ...context });
     } catch (error) {
       // The template's own raise_exception ends here too: its message says what is wrong with the conversation.
       const reason = `The chat template cannot take these messages: ${messageOf(error)}`;

@@ -12,20 +12,26 @@ import { ChatTemplate } from './chat-template.js';
 import { concatenate, DocumentBlocks, type PromptContext, type PromptDocument } from './document-blocks.js';
 import { EMPTY_FRAME } from './document-frame.js';
 import type { AttentionMode, PlanBlock, PromptPlan } from './prompt-plan.js';
+import { checkTemplateOptions, type TemplateOptions } from './template-data.js';
 import { controlPattern } from './template-markers.js';
 
 export interface PromptBuilderOptions {
   textService: TextService;
   /**
-   * Every prompt begins with these ids. If the template's text begins with them too (or the first few), they are taken
-   * off.
+   * Every prompt under block attention begins with these ids. If the template's text begins with them too (or the
+   * first few), they are taken off.
    */
   sinkTokenIds: Int32Array;
+  /**
+   * Whether prompts under full attention begin with the sinks too, as they must where sinks were learned. Default:
+   * false; their tokens are then those of `transformers`.
+   */
+  sinksUnderFull?: boolean;
 }
 
 export type { PromptContext };
 
-export interface ChatInput extends PromptContext {
+export interface ChatInput extends PromptContext, TemplateOptions {
   /** OpenAI's messages; checked here. */
   messages: unknown;
   documents?: readonly PromptDocument[];
@@ -46,6 +52,7 @@ const MIN_HEADER_TOKENS = 16;
 
 export class PromptBuilder {
   readonly sinkTokenIds: Int32Array;
+  readonly #sinksUnderFull: boolean;
   readonly #text: TextService;
   readonly #rendering: ChatRendering;
   readonly #documents: DocumentBlocks;
@@ -57,6 +64,7 @@ export class PromptBuilder {
     const template = chatTemplate === undefined ? undefined : new ChatTemplate(chatTemplate, checkpointDir);
     this.#text = options.textService;
     this.sinkTokenIds = options.sinkTokenIds;
+    this.#sinksUnderFull = options.sinksUnderFull ?? false;
     this.#rendering = new ChatRendering(template, specialTokens(config), control);
     this.#documents = new DocumentBlocks(options.textService, control);
   }
@@ -67,23 +75,25 @@ export class PromptBuilder {
    */
   async chat(input: ChatInput): Promise<PromptPlan> {
     const messages = readMessages(input.messages);
+    checkTemplateOptions(input);
     const documents = input.documents ?? [];
     const attention = input.attention ?? 'block';
     const titles = documents.map((document) => document.title);
-    const { stretches, order, frames } = this.#rendering.render(messages, titles);
+    const { stretches, order, frames } = this.#rendering.render(messages, titles, input);
     const encoded = await this.#encodeStretches(stretches, input.signal);
     const final = encoded.pop() ?? new Int32Array();
     if (documents.length === 0) return this.#withoutDocuments(messages, final, attention);
     const ofDocuments = await Promise.all(
       documents.map((document, index) => this.#documents.blocks(document, frames[index] ?? EMPTY_FRAME, index, input)),
     );
+    const sinks = this.#sinks(attention);
     const blocks: PlanBlock[] = [];
     for (const [at, stretch] of encoded.entries()) {
-      const tokenIds = at === 0 ? this.#withoutSinks(stretch) : stretch;
+      const tokenIds = at === 0 ? withoutSinks(stretch, sinks) : stretch;
       if (tokenIds.length > 0) blocks.push({ tokenIds, kind: 'template' });
       blocks.push(...(ofDocuments[order[at] ?? -1] ?? []));
     }
-    return this.#plan(attention, blocks, final, 'messages');
+    return this.#plan(attention, sinks, blocks, final, 'messages');
   }
 
   /** @throws BlockstitchError `empty_input`, `text_not_encodable`, `invalid_request` for ids outside the vocabulary */
@@ -98,8 +108,15 @@ export class PromptBuilder {
       if (tokenIds.length > 0) blocks.push({ tokenIds, kind: 'document', source });
     }
     const prompt = await this.#readPrompt(input.prompt, input.signal);
-    const final = blocks.length === 0 ? this.#withoutSinks(prompt) : prompt;
-    return this.#plan(input.attention ?? 'block', blocks, final, 'prompt');
+    const attention = input.attention ?? 'block';
+    if (attention === 'full' && !this.#sinksUnderFull) {
+      // Text gets the ids that the tokenizer puts in front; ids are taken as they are.
+      const isText = typeof input.prompt === 'string' || blocks.length > 0;
+      const prefix = Int32Array.from(isText ? this.#text.tokenizer.promptPrefix : []);
+      return this.#plan(attention, prefix, blocks, prompt, 'prompt');
+    }
+    const final = blocks.length === 0 ? withoutSinks(prompt, this.sinkTokenIds) : prompt;
+    return this.#plan(attention, this.sinkTokenIds, blocks, final, 'prompt');
   }
 
   /** The blocks that `chat` makes of one document wherever it stands: what ingestion must cache. */
@@ -116,17 +133,18 @@ export class PromptBuilder {
     prompt: Int32Array,
     attention: AttentionMode,
   ): Promise<PromptPlan> {
-    const ids = this.#withoutSinks(prompt);
+    const sinks = this.#sinks(attention);
+    const ids = withoutSinks(prompt, sinks);
     const cut = await this.#headerLength(ids, messages);
     const blocks: PlanBlock[] = cut > 0 ? [{ tokenIds: ids.slice(0, cut), kind: 'template' }] : [];
-    return this.#plan(attention, blocks, ids.slice(cut), 'messages');
+    return this.#plan(attention, sinks, blocks, ids.slice(cut), 'messages');
   }
 
   /** @returns tokens up to the control token that ends the system message; 0 for no header */
   async #headerLength(ids: Int32Array, messages: readonly ChatMessage[]): Promise<number> {
     const [first] = messages;
     if (first?.role !== 'system' || messages.length < 2) return 0;
-    const tokens = await this.#text.count(first.content);
+    const tokens = await this.#text.count(first.content ?? '');
     if (tokens < MIN_HEADER_TOKENS) return 0;
     const end = ids.findIndex((id, at) => at >= tokens && this.#text.tokenizer.controlIds.has(id));
     return Math.max(end, 0);
@@ -154,17 +172,18 @@ export class PromptBuilder {
     );
   }
 
-  /**
-   * The sinks stand at the front already. Where the text begins with them too, they are taken off. A template does not
-   * know learned sinks, so its text may begin with the first few only (BOS).
-   */
-  #withoutSinks(ids: Int32Array): Int32Array {
-    let same = 0;
-    while (same < this.sinkTokenIds.length && ids[same] === this.sinkTokenIds[same]) same += 1;
-    return ids.slice(same);
+  /** A sink that is no more than BOS stands in front under full attention only if the template writes it. */
+  #sinks(attention: AttentionMode): Int32Array {
+    return attention === 'full' && !this.#sinksUnderFull ? new Int32Array(0) : this.sinkTokenIds;
   }
 
-  #plan(attention: AttentionMode, blocks: PlanBlock[], finalTokenIds: Int32Array, param: string): PromptPlan {
+  #plan(
+    attention: AttentionMode,
+    sinkTokenIds: Int32Array,
+    blocks: PlanBlock[],
+    finalTokenIds: Int32Array,
+    param: string,
+  ): PromptPlan {
     if (finalTokenIds.length === 0) {
       throw new BlockstitchError(
         'empty_input',
@@ -172,8 +191,18 @@ export class PromptBuilder {
         { param },
       );
     }
-    return { attention, sinkTokenIds: this.sinkTokenIds, blocks, finalTokenIds };
+    return { attention, sinkTokenIds, blocks, finalTokenIds };
   }
+}
+
+/**
+ * The sinks stand at the front already. Where the text begins with them too, they are taken off. A template does not
+ * know learned sinks, so its text may begin with the first few only (BOS).
+ */
+function withoutSinks(ids: Int32Array, sinks: Int32Array): Int32Array {
+  let same = 0;
+  while (same < sinks.length && ids[same] === sinks[same]) same += 1;
+  return ids.slice(same);
 }
 
 /** Special tokens by the names that templates use, from tokenizer_config.json. */

@@ -30,6 +30,11 @@ export class TemplateMarkers {
     return `${this.#nonce}t${index}x`;
   }
 
+  /** Behind the last message, if the prompt shall end there. The space tells whether a template trims messages. */
+  get end(): string {
+    return `${this.#nonce}ex `;
+  }
+
   /** The text with a cut inside each control token's spelling, which then stays text. */
   disarm(text: string): string {
     return cutControl(text, this.#control).join(`${this.#nonce}cx`);

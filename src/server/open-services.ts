@@ -31,6 +31,7 @@ import { createTextService, outsideNotices, type TextService } from '../text/tex
 import { parseDevice } from '../units.js';
 import type { ServerMetrics } from './metrics/server-metrics.js';
 import type { Services, TextServices } from './services.js';
+import { resolveSpecialTokens } from './special-tokens.js';
 
 export interface StartProgress {
   doing: string;
@@ -77,7 +78,7 @@ export async function openServices(
       const found = loadCuda(gpus);
       for (const number of gpus) logger?.info({ gpu: number, ...found[number] }, 'GPU');
     }
-    const model = await importModel({
+    const imported = await importModel({
       checkpointDir: config.model,
       weights: config.weights,
       activations: importedActivations(config),
@@ -87,16 +88,18 @@ export async function openServices(
       onProgress: ({ phase, doneBytes, totalBytes }) =>
         onProgress?.({ doing: `importing the model (${phase})`, done: doneBytes, total: totalBytes }),
     });
-    const requantized = requantizationNotice(model);
+    const requantized = requantizationNotice(imported);
     if (requantized !== undefined) options.onNotice?.(requantized);
     onProgress?.({ doing: 'loading the tokenizer', done: 0, total: 1 });
     const text = await createTextService({
       checkpointDir: config.model,
-      vocabSize: model.config.vocabSize,
+      vocabSize: imported.config.vocabSize,
       maxQueue: config.maxQueue,
     });
-    for (const line of outsideNotices(text, model.config.vocabSize)) options.onNotice?.(line);
     closers.push(() => text.close());
+    const { eosTokenIds, sinkTokenIds, sinksUnderFull, notices } = resolveSpecialTokens(imported, text);
+    for (const line of [...outsideNotices(text, imported.config.vocabSize), ...notices]) options.onNotice?.(line);
+    const model: ImportedModel = { ...imported, config: { ...imported.config, eosTokenIds } };
     const stores = await openStores(config, options.onNotice);
     const { layers, kvHeads, headDim } = model.config;
     const shape: BlockShape = { fingerprint: model.fingerprint, layers, kvHeads, headDim, dtype: config.kvDtype };
@@ -134,7 +137,7 @@ export async function openServices(
     }
     const engine = engines.length === 1 ? (engines[0] as Engine) : new EngineGroup(engines);
     const segment = createSegmentation(text, config, options.onNotice);
-    const prompts = new PromptBuilder({ textService: text, sinkTokenIds: sinksOf(model) });
+    const prompts = new PromptBuilder({ textService: text, sinkTokenIds, sinksUnderFull });
     const documents = new Documents(stores.shelves, {
       limits: { ...config, contextTokens: model.config.maxPositions },
       engine,
@@ -166,12 +169,6 @@ export async function openServices(
     await closeAll();
     throw error;
   }
-}
-
-/** The checkpoint's sinks; else the BOS token; else none. */
-export function sinksOf({ config }: ImportedModel): Int32Array {
-  if (config.blockAttention) return Int32Array.from(config.blockAttention.sinkTokenIds);
-  return config.bosTokenId === undefined ? new Int32Array(0) : Int32Array.of(config.bosTokenId);
 }
 
 interface OpenStores {

@@ -7,9 +7,11 @@ import type { Config } from '../config.js';
 import type { Documents } from '../documents/documents.js';
 import type { Engine } from '../engine/engine.js';
 import type { ImportedModel } from '../model/imported-model.js';
+import type { ChatMessage } from '../prompt/chat-messages.js';
 import type { PromptDocument } from '../prompt/document-blocks.js';
 import type { PromptContext } from '../prompt/prompt-builder.js';
 import type { AttentionMode, PlanBlock, PromptPlan } from '../prompt/prompt-plan.js';
+import type { TemplateOptions } from '../prompt/template-data.js';
 import type { Segment, SegmentContext, SegmentOptions } from '../segment/segmenter.js';
 import type { ServerMetrics } from './metrics/server-metrics.js';
 
@@ -33,11 +35,6 @@ export interface StopMatching {
   flush(): string;
 }
 
-export interface ChatMessage {
-  role: string;
-  content: string;
-}
-
 export interface PromptServices {
   readonly sinkTokenIds: Int32Array;
   chat(
@@ -45,7 +42,8 @@ export interface PromptServices {
       messages: readonly ChatMessage[];
       documents: readonly PromptDocument[];
       attention: AttentionMode;
-    } & PromptContext,
+    } & PromptContext &
+      TemplateOptions,
   ): Promise<PromptPlan>;
   /** `blocks` become cached blocks, `prompt` the final block. */
   completion(

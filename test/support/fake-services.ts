@@ -83,7 +83,7 @@ const prompts: PromptServices = {
   documentBlocks,
   async chat({ messages, documents, attention }) {
     const blocks = (await Promise.all(documents.map((document) => documentBlocks(document)))).flat();
-    const header = messages.filter(({ role }) => role === 'system').map(({ content }) => content);
+    const header = messages.filter(({ role }) => role === 'system').map(({ content }) => content ?? '');
     const template: PlanBlock[] = header.map((content) => ({ tokenIds: ids(content), kind: 'template' }));
     const question = messages.at(-1)?.content ?? '';
     const sinkTokenIds = prompts.sinkTokenIds;

@@ -1,20 +1,15 @@
 /** `blockstitch doctor`: checks everything that the server needs, one line each, and says how to get a missing part. */
-import { existsSync } from 'node:fs';
 import { access, constants, statfs } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { askRedis, connectRedis } from '../../cache/connect-redis.js';
 import { LmdbFiles } from '../../cache/lmdb-files.js';
 import type { Config } from '../../config.js';
 import { BlockstitchError } from '../../errors.js';
-import { isGgufPath } from '../../gguf/gguf-file.js';
 import { loadAddon } from '../../kernels/load-addon.js';
 import { makeDirectory } from '../../make-directory.js';
-import { openCheckpoint } from '../../model/checkpoint.js';
-import { storedTypes } from '../../model/import-model.js';
 import { requantizationNotice } from '../../model/imported-model.js';
-import { readTokenizerDefinition } from '../../text/read-tokenizer.js';
 import { formatBytes } from '../../units.js';
+import { checkCheckpoint } from '../checkpoint-check.js';
 import { addSettings, MODEL_SETTINGS, readSettings } from '../setting-options.js';
 import { openTerminal } from '../terminal.js';
 
@@ -49,19 +44,12 @@ const CHECKS: readonly Check[] = [
   {
     name: 'model',
     async run({ model, weights }) {
-      if (await isGgufPath(model)) {
-        const { config, entries } = await openCheckpoint(resolve(model));
-        await readTokenizerDefinition(model);
-        const { family, layers, maxPositions } = config.model;
-        const types = storedTypes(entries);
-        const notice = requantizationNotice({ weights, storedTypes: types });
-        const facts = `${family}, ${layers} layers, ${maxPositions} positions, ${types.join(', ')}`;
-        return `${model}: ${facts}${notice === undefined ? '' : `; ${notice}`}`;
-      }
-      for (const file of ['config.json', 'tokenizer.json']) {
-        if (!existsSync(join(model, file))) throw new Error(`${model} has no ${file}: see blockstitch pull`);
-      }
-      return model;
+      const { config, storedTypes, notices } = await checkCheckpoint(model);
+      const { family, layers, maxPositions } = config;
+      const requantized = requantizationNotice({ weights, storedTypes });
+      const facts = `${model}: ${family}, ${layers} layers, ${maxPositions} positions, ${storedTypes.join(', ')}`;
+      const lines = [...notices, ...(requantized === undefined ? [] : [requantized])];
+      return [facts, ...lines.map((line) => `     note: ${line}`)].join('\n');
     },
   },
   {

@@ -17,10 +17,14 @@ export function addImport(program: Command): void {
     const config = readSettings(command, directory === undefined ? {} : { model: directory });
     const terminal = openTerminal({ colours: !flags.json });
     const { importModel } = await import('../../model/import-model.js');
+    const { checkCheckpoint } = await import('../checkpoint-check.js');
     const bar = terminal.progress('importing');
     const started = performance.now();
     let cached = false;
     try {
+      // What serve would refuse, import refuses, before hours of work.
+      const { notices } = await checkCheckpoint(config.model);
+      for (const line of notices) terminal.note(`note: ${line}`);
       const model = await importModel({
         checkpointDir: config.model,
         weights: config.weights,

@@ -8,7 +8,8 @@ type Body = Record<string, unknown>;
 
 /** Each returns true for a value that this server cannot honour. */
 const UNSUPPORTED: Record<string, (value: unknown, body: Body) => boolean> = {
-  tools: (value) => !Array.isArray(value) || value.length > 0,
+  // Without a choice to call them, tools are only shown to the model.
+  tools: (value, { tool_choice }) => !Array.isArray(value) || (value.length > 0 && tool_choice !== 'none'),
   tool_choice: (value) => value !== 'none' && value !== 'auto',
   functions: (value) => !Array.isArray(value) || value.length > 0,
   function_call: (value) => value !== 'none' && value !== 'auto',

@@ -3,7 +3,9 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyRequest } from 'fastify';
 import { scopeDigest } from '../../cache/block-key.js';
 import { BlockstitchError } from '../../errors.js';
+import { type ChatMessage, readMessages } from '../../prompt/chat-messages.js';
 import { promptTokens } from '../../prompt/prompt-plan.js';
+import type { TemplateOptions } from '../../prompt/template-data.js';
 import { type ServerEvent, sendEventStream } from '../event-stream.js';
 import type { TokenEntry } from '../generation/choice-stream.js';
 import { Choices } from '../generation/choices.js';
@@ -13,16 +15,10 @@ import { choiceCount, samplingParams, stopStrings } from '../generation/sampling
 import { segmentOptions } from '../generation/segment-options.js';
 import { refuseUnsupportedFields } from '../generation/unsupported-fields.js';
 import type { Lifecycle } from '../lifecycle.js';
-import {
-  ChatAnswerSchema,
-  type ChatBody,
-  ChatBodySchema,
-  ChatChunkSchema,
-  type MessageBody,
-} from '../schemas/chat-schema.js';
+import { ChatAnswerSchema, type ChatBody, ChatBodySchema, ChatChunkSchema } from '../schemas/chat-schema.js';
 import { errorResponses } from '../schemas/error-schema.js';
 import { jsonOrEvents } from '../schemas/response-forms.js';
-import type { ChatMessage, Services } from '../services.js';
+import type { Services } from '../services.js';
 
 const schema = {
   operationId: 'createChatCompletion',
@@ -93,12 +89,10 @@ async function startChat(
   }
   const count = choiceCount(body, services.config);
   const stops = stopStrings(body, services.config);
-  const messages = body.messages.map(plainMessage);
-  checkPromptSize(
-    messages.map(({ content }) => content),
-    'messages',
-    services.config,
-  );
+  const messages = readMessages(body.messages);
+  refuseEmptyQuestions(messages);
+  const template = templateOptions(body);
+  checkPromptSize(shownTexts(messages, template), 'messages', services.config);
   const documents = await services.documents.inputs({
     scope,
     documents: body.documents ?? [],
@@ -110,6 +104,7 @@ async function startChat(
     messages,
     documents,
     attention: attentionMode(services, body),
+    ...template,
     tenant: scopeDigest(scope),
     signal: clientSignal,
   });
@@ -135,13 +130,32 @@ function newTokenLimit(body: ChatBody): { field: string; value: number } | undef
   return body.max_tokens === undefined ? undefined : { field: 'max_tokens', value: body.max_tokens };
 }
 
-function plainMessage({ role, content }: MessageBody, index: number): ChatMessage {
-  const text = Array.isArray(content) ? content.map((part) => part.text).join('') : (content ?? '');
-  if (role === 'user' && !/\S/.test(text)) {
-    const param = `messages[${index}].content`;
-    throw new BlockstitchError('empty_input', { what: param }, { param });
-  }
-  return { role: role === 'developer' ? 'system' : role, content: text };
+function refuseEmptyQuestions(messages: readonly ChatMessage[]): void {
+  const empty = messages.findIndex(({ role, content }) => role === 'user' && !/\S/.test(content ?? ''));
+  if (empty < 0) return;
+  const param = `messages[${empty}].content`;
+  throw new BlockstitchError('empty_input', { what: param }, { param });
+}
+
+/** What the body says to the chat template beside the messages. */
+function templateOptions(body: ChatBody): TemplateOptions {
+  const { tools, chat_template_kwargs, add_generation_prompt, continue_final_message } = body;
+  return {
+    ...(tools === undefined ? {} : { tools }),
+    ...(chat_template_kwargs === undefined ? {} : { templateKwargs: chat_template_kwargs }),
+    ...(add_generation_prompt === undefined ? {} : { addGenerationPrompt: add_generation_prompt }),
+    ...(continue_final_message === undefined ? {} : { continueFinalMessage: continue_final_message }),
+  };
+}
+
+/** Texts that may end up in the prompt. */
+function shownTexts(messages: readonly ChatMessage[], { tools, templateKwargs }: TemplateOptions): string[] {
+  const texts = messages.flatMap(({ content, tool_calls, reasoning_content }) => [
+    content ?? '',
+    reasoning_content ?? '',
+    tool_calls === undefined ? '' : JSON.stringify(tool_calls),
+  ]);
+  return [...texts, ...[tools, templateKwargs].flatMap((each) => (each === undefined ? [] : JSON.stringify(each)))];
 }
 
 async function* chatChunks(

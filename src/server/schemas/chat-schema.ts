@@ -4,18 +4,41 @@ import { MAX_ID_BYTES } from '../../documents/document-limits.js';
 import { oneOf, SegmentationSchema, samplingProperties, tokenCount } from './sampling-schema.js';
 import { FinishReasonSchema, ReportSchema, UsageSchema } from './usage-schema.js';
 
-const TextPartSchema = Type.Object({ type: Type.Literal('text'), text: Type.String() });
+const TextPartSchema = Type.Object({
+  type: oneOf(['text', 'refusal']),
+  text: Type.Optional(Type.String()),
+  refusal: Type.Optional(Type.String({ description: 'Of a part of type `refusal`.' })),
+});
+
+const ToolCallSchema = Type.Object({
+  id: Type.Optional(Type.String()),
+  type: Type.Optional(Type.Literal('function')),
+  function: Type.Object({
+    name: Type.String(),
+    arguments: Type.Optional(
+      Type.Union([Type.String(), Type.Record(Type.String(), Type.Unknown())], {
+        description: 'JSON. The chat template gets the object.',
+      }),
+    ),
+  }),
+});
 
 const MessageSchema = Type.Object({
   role: oneOf(['system', 'developer', 'user', 'assistant', 'tool'], {
     description: '`developer` is treated as `system`.',
   }),
-  content: Type.Union([Type.String(), Type.Array(TextPartSchema), Type.Null()], {
-    description: 'Text, or text parts, which are joined.',
-  }),
-  name: Type.Optional(Type.String({ description: 'Accepted and ignored.' })),
+  content: Type.Optional(
+    Type.Union([Type.String(), Type.Array(TextPartSchema), Type.Null()], {
+      description: 'Text, or text parts, which are joined by line breaks. An assistant may send none.',
+    }),
+  ),
+  name: Type.Optional(Type.String({ description: 'Shown to the chat template.' })),
+  tool_calls: Type.Optional(
+    Type.Array(ToolCallSchema, { description: 'What the assistant called earlier; shown to the chat template.' }),
+  ),
+  tool_call_id: Type.Optional(Type.String({ description: 'Which call a `tool` message answers.' })),
+  reasoning_content: Type.Optional(Type.String({ description: 'Reasoning of an earlier answer, for the template.' })),
 });
-export type MessageBody = Static<typeof MessageSchema>;
 
 /** Either `id` or `text`; the route says which is missing. */
 export const DocumentInputSchema = Type.Object(
@@ -39,6 +62,26 @@ export const ChatBodySchema = Type.Object({
     Type.Array(DocumentInputSchema, { description: 'In the order in which they are stitched.' }),
   ),
   segmentation: Type.Optional(SegmentationSchema),
+  tools: Type.Optional(
+    Type.Array(Type.Record(Type.String(), Type.Unknown()), {
+      maxItems: 1024,
+      description: 'Definitions that the chat template shows; only with `tool_choice: "none"`.',
+    }),
+  ),
+  chat_template_kwargs: Type.Optional(
+    Type.Record(Type.String(), Type.Unknown(), {
+      description: 'Variables of the chat template, such as `{"enable_thinking": false}`.',
+    }),
+  ),
+  add_generation_prompt: Type.Optional(
+    Type.Boolean({
+      description:
+        'Whether the prompt ends with the header of an answer. Default: true, unless the last message is continued.',
+    }),
+  ),
+  continue_final_message: Type.Optional(
+    Type.Boolean({ description: 'The answer continues the last message instead of starting a new one.' }),
+  ),
   max_completion_tokens: tokenCount("OpenAI's newer name of `max_tokens`; wins over it."),
   logprobs: Type.Optional(Type.Boolean({ description: 'Report the log-probability of each token.' })),
   top_logprobs: Type.Optional(Type.Integer({ minimum: 0, maximum: 20, description: 'Needs `logprobs: true`.' })),

@@ -116,7 +116,7 @@ describe('a config.json of impossible values is refused', () => {
   });
 
   test('a directory in its place, or none', async () => {
-    await refused('no readable config.json');
+    await refused('it has no config.json');
     mkdirSync(join(directory, 'config.json'));
     await refused('cannot be read');
     await expect(read(join(root, 'nowhere'))).rejects.toThrow('no such directory');
