@@ -161,7 +161,7 @@ describe('blockstitch doctor', () => {
   test('fails and says what to do if something is missing', async () => {
     const { code, stdout } = await run('doctor', '--model', home, '--redis-url', 'redis://127.0.0.1:9');
     expect(code).toBe(1);
-    expect(stdout).toMatch(/^FAIL model: .* has no config\.json: see blockstitch pull/m);
+    expect(stdout).toMatch(/^FAIL model: .* it has no config\.json .*Point --model at/m);
     expect(stdout).toMatch(/^FAIL store: Redis (cannot be reached|does not answer).*: check REDIS_URL/m);
     expect(stdout).toMatch(/^ok +Node/m);
   });
