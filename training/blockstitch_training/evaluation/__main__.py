@@ -139,7 +139,8 @@ def _add_llama_cpp(command: argparse.ArgumentParser) -> None:
     command.add_argument("--weights", default="native")
     command.add_argument("--kv-dtype", default="float32")
     command.add_argument("--threads", type=int, default=2, help="threads of llama.cpp")
-    command.add_argument("--float32", type=Path, help="write the model here with weights in float32, and compare with that file")
+    command.add_argument("--float32", type=Path, help="write the model here with weights in float32, and give both engines that file")
+    command.add_argument("--itself", action="store_true", help="compare llama.cpp over --gguf with llama.cpp over --float32, without the server")
     command.add_argument("--out", type=Path, help="rows as JSON")
 
 
@@ -227,7 +228,7 @@ def _llama_cpp(options: argparse.Namespace) -> None:
     from dataclasses import replace
 
     from .asked_prompts import read_rag
-    from .llama_peer import compare, summary, write_float32
+    from .llama_peer import compare, compare_with_itself, summary, write_float32
 
     asked = [
         replace(each, documents=each.documents[: options.documents], titles=each.titles[: options.documents])
@@ -237,7 +238,10 @@ def _llama_cpp(options: argparse.Namespace) -> None:
     if options.float32:
         write_float32(options.gguf, options.float32)
         gguf = options.float32
-    rows = compare(gguf, asked, options.tokens, options.weights, options.kv_dtype, options.threads)
+    if options.itself:
+        rows = compare_with_itself(options.gguf, gguf, asked, options.tokens, options.threads)
+    else:
+        rows = compare(gguf, asked, options.tokens, options.weights, options.kv_dtype, options.threads)
     print(summary(rows))
     if options.out:
         options.out.write_text(json.dumps(rows, indent=2) + "\n")

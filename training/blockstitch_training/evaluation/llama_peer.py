@@ -107,6 +107,18 @@ def compare(gguf: Path, asked: Sequence[Asked], tokens: int, weights: str, kv_dt
     return rows
 
 
+def compare_with_itself(gguf: Path, float32: Path, asked: Sequence[Asked], tokens: int, threads: int) -> list[dict[str, object]]:
+    """llama.cpp over the file ("here") and over the same weights in float32 ("there"): what its 8-bit activations alone change."""
+    prompts = prompt_ids(gguf, asked)
+    context = max(len(ids) for ids in prompts) + tokens + 8
+    rounded, exact = LlamaCpp(gguf, context, threads), LlamaCpp(float32, context, threads)
+    rows = []
+    for number, ids in enumerate(prompts):
+        rows.append({"prompt": number, "prompt_tokens": len(ids), **parting(rounded.greedy(ids, tokens), exact.greedy(ids, tokens))})
+        print(row_line(rows[-1]), flush=True)
+    return rows
+
+
 def parting(ours: Sequence[Choice], theirs: Sequence[Choice]) -> dict[str, object]:
     # An end-of-text token is reported by one engine and not by the other: only one list may be longer.
     for place, (own, their) in enumerate(zip(ours, theirs, strict=False)):
