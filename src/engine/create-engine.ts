@@ -5,6 +5,7 @@
  */
 import type { BlockCache } from '../cache/block-cache.js';
 import { blockKey } from '../cache/block-key.js';
+import type { GrammarService } from '../grammar/grammar-service.js';
 import { loadAddon } from '../kernels/load-addon.js';
 import type { KvDtype } from '../kernels/native-addon.js';
 import type { ImportedModel } from '../model/imported-model.js';
@@ -31,6 +32,8 @@ export interface EngineOptions {
   /** Logs worker starts and ends; silent by default. */
   logger?: EngineLogger;
   policy?: Partial<SchedulerPolicy>;
+  /** Where grammars of requests are followed; absent: there are none. */
+  grammars?: Pick<GrammarService, 'addEngine'>;
   /** Requests that may wait. */
   maxQueue?: number;
   /** Token slots per page, a positive multiple of 16. */
@@ -108,6 +111,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
         },
         () => pool.make(),
       ),
+      ...(options.grammars === undefined ? {} : { grammars: options.grammars }),
       logger: options.logger ?? SILENT,
       destroyPool,
     });

@@ -10,6 +10,7 @@
  * Rooms: wire/ (what crosses between the threads), host/, worker/, and the pure schedule/, repair/ and sampling/.
  */
 import type { BlockKey, CacheScope, CacheTier } from '../cache/tiers.js';
+import type { GrammarId } from '../grammar/mask-link.js';
 import type { PlanBlock, PromptPlan } from '../prompt/prompt-plan.js';
 
 export interface SamplingParams {
@@ -67,6 +68,8 @@ export interface GenerateRequest {
   /** Under block attention: the share of cached tokens that is computed again in context. 1 is full attention. */
   repair?: RepairOptions;
   sampling: SamplingParams;
+  /** Number of the grammar that the answer follows; it is held for as long as the request runs. */
+  grammar?: GrammarId;
   /** Requests of one scope share blocks; default: the common scope. */
   scope?: CacheScope;
   /** The request is given up this many milliseconds after its submission (finish reason `deadline`). */

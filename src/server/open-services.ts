@@ -20,6 +20,7 @@ import { createEngine } from '../engine/create-engine.js';
 import type { Engine } from '../engine/engine.js';
 import { EngineGroup } from '../engine/engine-group.js';
 import { BlockstitchError } from '../errors.js';
+import { GrammarService } from '../grammar/grammar-service.js';
 import { loadAddon } from '../kernels/load-addon.js';
 import { loadCuda } from '../kernels/load-cuda.js';
 import { importModel } from '../model/import-model.js';
@@ -118,6 +119,12 @@ export async function openServices(
     metrics.brand = cache.brand;
     signal?.throwIfAborted();
     onProgress?.({ doing: 'loading the graph', done: 0, total: 1 });
+    const grammars = new GrammarService({
+      checkpoint: config.model,
+      vocabSize: model.config.vocabSize,
+      stopTokenIds: model.config.eosTokenIds,
+    });
+    closers.push(() => grammars.close());
     const engines: Engine[] = [];
     for (const gpu of gpus.length === 0 ? [undefined] : gpus) {
       const engine = await createEngine({
@@ -129,6 +136,7 @@ export async function openServices(
         threads: config.threads || usableCpus(),
         policy: { maxBatchTokens: config.maxBatchTokens, maxRunning: config.maxRunning },
         maxQueue: config.maxQueue,
+        grammars,
         ...(logger ? { logger } : {}),
       });
       closers.push(() => engine.close(graceMs));
@@ -159,6 +167,7 @@ export async function openServices(
       prompts,
       segment,
       documents,
+      grammars,
       metrics,
       close: async (grace = 0) => {
         graceMs = grace;

@@ -6,6 +6,7 @@ import type { BlockCache } from '../cache/block-cache.js';
 import type { Config } from '../config.js';
 import type { Documents } from '../documents/documents.js';
 import type { Engine } from '../engine/engine.js';
+import type { GrammarService } from '../grammar/grammar-service.js';
 import type { ImportedModel } from '../model/imported-model.js';
 import type { ChatMessage } from '../prompt/chat-messages.js';
 import type { PromptDocument } from '../prompt/document-blocks.js';
@@ -70,6 +71,8 @@ export interface Services {
   /** Options absent from `options` come from the configuration. */
   segment(text: string, options: SegmentOptions, context?: SegmentContext): Promise<Segment[]>;
   documents: Documents;
+  /** Makes grammars of what answers must look like. */
+  grammars: Pick<GrammarService, 'compile'>;
   metrics: ServerMetrics;
   /** Ends engine and stores: running requests get `graceMs`. */
   close(graceMs?: number): Promise<void>;

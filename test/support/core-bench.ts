@@ -5,7 +5,7 @@ import type { EngineNews, RequestEvent } from '../../src/engine/wire/messages.js
 import { SharedCounters } from '../../src/engine/wire/shared-counters.js';
 import type { BlockSpec, Handle, RequestSpec, SinkSpec } from '../../src/engine/wire/specs.js';
 import type { SchedulerPolicy } from '../../src/engine/wire/worker-setup.js';
-import { EngineCore } from '../../src/engine/worker/engine-core.js';
+import { type CoreOptions, EngineCore } from '../../src/engine/worker/engine-core.js';
 import { PaperModel } from './paper-model.js';
 
 export const SAMPLING: SamplingParams = { ...GREEDY, maxTokens: 8 };
@@ -60,6 +60,7 @@ export interface BenchOptions {
   pageTokens?: number;
   rowMultiple?: number;
   policy?: Partial<SchedulerPolicy>;
+  masks?: NonNullable<CoreOptions['masks']>;
 }
 
 /** Counts on a clock that only moves when told to. */
@@ -99,6 +100,7 @@ export class CoreBench {
       vocabSize: this.model.vocabSize,
       probeLayout: { poolId: 2, pages: PROBE_PAGES, pageTokens, rowMultiple: options.rowMultiple ?? 1 },
       layout: { poolId: 1, scratchPage: this.pages, rowMultiple: options.rowMultiple ?? 1 },
+      ...(options.masks === undefined ? {} : { masks: options.masks }),
       policy: { ...POLICY, ...options.policy },
       counters: this.counters,
       now: () => this.nowMs,

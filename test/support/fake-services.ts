@@ -135,6 +135,7 @@ export async function fakeApp(settings: Partial<Record<SettingName, string | num
     prompts,
     segment: segmentParagraphs,
     documents,
+    grammars: { compile: async () => ({ id: 1, release: () => undefined }) },
     metrics,
     close: async () => engine.close(),
   };

@@ -110,7 +110,8 @@ class PaperWorker {
   /** Takes what was posted until now, and runs a step. @returns whether anything ran */
   async turn(): Promise<boolean> {
     if (!this.alive) return false;
-    for (const command of this.inbox.splice(0)) if (command.type !== 'close') this.core.handle(command);
+    for (const command of this.inbox.splice(0))
+      if (command.type !== 'close' && command.type !== 'grammars') this.core.handle(command);
     const ran = await this.core.turn();
     this.outbox.push(this.core.takeNews());
     return ran;

@@ -34,7 +34,7 @@ export function adjustedRow(
     const count = generated.filter((each) => each === id).length;
     adjusted[id] = (adjusted[id] as number) - sampling.frequencyPenalty * count - sampling.presencePenalty;
   }
-  for (const [id, bias] of sampling.logitBias ?? []) adjusted[id] = (adjusted[id] as number) + bias;
+  for (const [id, bias] of sampling.logitBias ?? []) adjusted[id] = (adjusted[id] as number) + Math.fround(bias);
   return adjusted;
 }
 

@@ -8,9 +8,11 @@
  * compute a block that other replicas wait for; mirror = the host's copy of what the pool has.
  */
 import { randomInt } from 'node:crypto';
+import type { MessagePort } from 'node:worker_threads';
 import type { BlockCache } from '../../cache/block-cache.js';
 import type { CacheScope } from '../../cache/tiers.js';
 import { BlockstitchError } from '../../errors.js';
+import type { GrammarService } from '../../grammar/grammar-service.js';
 import type { NativeAddon } from '../../kernels/native-addon.js';
 import { type PlanBlock, type PromptPlan, promptTokens } from '../../prompt/prompt-plan.js';
 import type {
@@ -56,6 +58,8 @@ export interface HostOptions {
   counters: SharedCounters;
   blockKey: Engine['blockKey'];
   startWorker: StartWorker;
+  /** Where grammars of requests are followed; absent: there are none. */
+  grammars?: Pick<GrammarService, 'addEngine'>;
   logger: EngineLogger;
   /** Frees the pool when nothing uses it. */
   destroyPool: () => void;
@@ -72,6 +76,7 @@ export class EngineHost implements Engine {
   readonly #life: WorkerLife;
   readonly #mirror: PoolMirror;
   readonly #leaveCache: () => void;
+  #leaveGrammars: () => void = () => undefined;
   readonly #streams = new Map<Handle, RequestStream>();
   readonly #jobs = new Map<Handle, IngestJob>();
   /** Traffic of the running worker. */
@@ -214,6 +219,7 @@ export class EngineHost implements Engine {
     // Waits for the saves of computed blocks, while the worker is still there to free their pages.
     await this.#traffic?.settle();
     await this.#traffic?.close();
+    this.#leaveGrammars();
     await this.#life.close();
     this.#mirror.clear();
     this.#leaveCache();
@@ -267,12 +273,16 @@ export class EngineHost implements Engine {
       post: (command) => link.post(command),
       prefillMs: (tokens) => speed.estimateMs(tokens),
     });
+    this.#leaveGrammars();
+    const connect = (port: MessagePort) => link.post({ type: 'grammars', port }, [port]);
+    this.#leaveGrammars = this.#options.grammars?.addEngine(connect) ?? (() => undefined);
   }
 
   /** Fails all requests and ingestions, and waits for page copies: the next worker gets the same pool, empty. */
   async #workerLost(error: Error): Promise<void> {
     const traffic = this.#traffic;
     this.#traffic = undefined;
+    this.#leaveGrammars();
     this.#mirror.clear();
     this.#options.counters.clearGauges();
     this.#failAll(() => new BlockstitchError('engine_failed', { reason: error.message }, { cause: error }));

@@ -17,7 +17,7 @@ const NO_TOKENS = new Int32Array();
  */
 export function buildRequestSpec(
   handle: Handle,
-  { plan, repair, sampling, scope, deadlineMs }: GenerateRequest,
+  { plan, repair, sampling, grammar, scope, deadlineMs }: GenerateRequest,
   blockKey: Engine['blockKey'],
   submittedMs: number,
   anySeed: number,
@@ -39,6 +39,7 @@ export function buildRequestSpec(
       : finalTokenIds,
     ...(repaired ? { repair } : {}),
     sampling,
+    ...(grammar === undefined ? {} : { grammar }),
     seed: (sampling.seed ?? anySeed) >>> 0,
     submittedMs,
     ...(deadlineMs === undefined ? {} : { deadlineMs: submittedMs + deadlineMs }),

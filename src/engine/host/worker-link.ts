@@ -2,14 +2,15 @@
  * The line to the engine's worker thread: starts it, waits until it is ready, passes messages, reports its end.
  * Knows threads. The host and the worker know what the messages mean.
  */
-import { Worker } from 'node:worker_threads';
+import { type TransferListItem, Worker } from 'node:worker_threads';
 import type { EngineCommand, EngineNews } from '../wire/messages.js';
 import type { WorkerLoaded, WorkerPool, WorkerReady, WorkerSetup } from '../wire/worker-setup.js';
 
 export interface WorkerLink {
   /** Rows of a step are padded to a multiple of this. Undefined: results depend on the batch. */
   readonly rowMultiple: number | undefined;
-  post(command: EngineCommand): void;
+  /** @param transfer what goes over to the worker with the command */
+  post(command: EngineCommand, transfer?: readonly TransferListItem[]): void;
   /** Ends the worker after its step, however long that takes. Resolves when the thread is gone. */
   close(): Promise<void>;
 }
@@ -64,7 +65,7 @@ export function workerStarter(setup: WorkerSetup, makePool: () => WorkerPool): S
         ready = true;
         resolve({
           rowMultiple: message.rowMultiple,
-          post: (command) => worker.postMessage(command),
+          post: (command, transfer = []) => worker.postMessage(command, transfer),
           close: async () => {
             closing = true;
             worker.postMessage({ type: 'close' } satisfies EngineCommand);

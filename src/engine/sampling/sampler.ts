@@ -16,6 +16,7 @@ import type { SamplingParams, TokenLogprob } from '../engine.js';
 import { bestTokens, drawFromBest, type LogitRow } from './best-tokens.js';
 import { drawsInGraph, type GraphDraw } from './graph-draws.js';
 import { LogitAdjustments } from './logit-adjustments.js';
+import { maskRow } from './token-mask.js';
 import { uniform } from './token-random.js';
 import { WholeRow } from './whole-row.js';
 
@@ -38,12 +39,19 @@ export interface LogitsNeeded {
   fullRow: boolean;
 }
 
-/** @param graphDraws whether the graph can draw a token itself */
-export function logitsNeeded(sampling: SamplingParams, graphDraws = false): LogitsNeeded {
+export interface SamplerOptions {
+  /** Whether the graph can draw a token itself. */
+  graphDraws?: boolean;
+  /** Whether each choice comes with the tokens that are allowed. */
+  constrained?: boolean;
+}
+
+export function logitsNeeded(sampling: SamplingParams, options: SamplerOptions = {}): LogitsNeeded {
   const { temperature, topK } = sampling;
   const adjusted = LogitAdjustments.wanted(sampling);
   const reported = Math.max(1, sampling.topLogprobs ?? 0);
-  if (graphDraws && drawsInGraph(sampling)) return { topK: reported, fullRow: false };
+  if (options.constrained) return { topK: reported, fullRow: true };
+  if (options.graphDraws && drawsInGraph(sampling)) return { topK: reported, fullRow: false };
   const limited = temperature > 0 && topK > 0 && topK <= MAX_TOP_K;
   let best = adjusted ? ADJUSTED_TOP_K : temperature > 0 ? SAMPLING_TOP_K : 1;
   if (limited) best = adjusted ? Math.max(best, topK) : topK;
@@ -69,12 +77,16 @@ export class Sampler {
   /**
    * @param seed uint32
    * @param promptTokenIds stretches of the prompt, for a repetition penalty
-   * @param graphDraws whether the graph can draw a token itself
    */
-  constructor(sampling: SamplingParams, seed: number, promptTokenIds: readonly Int32Array[], graphDraws = false) {
+  constructor(
+    sampling: SamplingParams,
+    seed: number,
+    promptTokenIds: readonly Int32Array[],
+    options: SamplerOptions = {},
+  ) {
     this.#sampling = sampling;
-    this.needed = logitsNeeded(sampling, graphDraws);
-    this.#byGraph = graphDraws && drawsInGraph(sampling);
+    this.needed = logitsNeeded(sampling, options);
+    this.#byGraph = options.graphDraws === true && !options.constrained && drawsInGraph(sampling);
     this.#seed = seed;
     this.#adjustments = LogitAdjustments.wanted(sampling) ? new LogitAdjustments(sampling, promptTokenIds) : undefined;
   }
@@ -90,11 +102,12 @@ export class Sampler {
 
   /**
    * Chooses the next token and takes note of it.
-   * @throws RangeError when the logits are not finite
+   * @param allowed int32 [ceil(vocab / 32)], one bit per token; absent: all are allowed
+   * @throws RangeError when the logits are not finite, or no token is allowed
    */
-  next(row: LogitRow): SampledToken {
+  next(row: LogitRow, allowed?: Int32Array): SampledToken {
     if (!Number.isFinite(row.best.values[0])) throw new RangeError('the model gave logits that are not finite');
-    const tokenId = this.#choose(row);
+    const tokenId = allowed === undefined ? this.#choose(row) : this.#chooseAmong(row, allowed);
     this.#drawn++;
     this.#adjustments?.accept(tokenId);
     return this.#report(row, tokenId);
@@ -118,13 +131,27 @@ export class Sampler {
     return wholeRow.draw(full, best, this.#sampling, u);
   }
 
+  #chooseAmong(row: LogitRow, allowed: Int32Array): number {
+    const masked = this.#copiedRow(row);
+    maskRow(masked, allowed);
+    const tokenId = wholeRow.argmax(masked);
+    const best = masked[tokenId] as number;
+    if (best === Number.NEGATIVE_INFINITY) throw new RangeError('no token is allowed to come next');
+    if (this.#sampling.temperature === 0) return tokenId;
+    return wholeRow.draw(masked, best, this.#sampling, uniform(this.#seed, this.#drawn));
+  }
+
   /** The row after adjustments, float32 [vocab], valid until the next call. */
-  #wholeRow({ full }: LogitRow): Float32Array {
+  #wholeRow(row: LogitRow): Float32Array {
+    if (row.full === undefined) throw new TypeError('the choice needs the whole row');
+    return this.#adjustments === undefined ? row.full : this.#copiedRow(row);
+  }
+
+  #copiedRow({ full }: LogitRow): Float32Array {
     if (full === undefined) throw new TypeError('the choice needs the whole row');
-    if (this.#adjustments === undefined) return full;
     if (adjustedRow.length !== full.length) adjustedRow = new Float32Array(full.length);
     adjustedRow.set(full);
-    this.#adjustments.adjustRow(adjustedRow);
+    this.#adjustments?.adjustRow(adjustedRow);
     return adjustedRow;
   }
 

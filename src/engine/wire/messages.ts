@@ -2,6 +2,7 @@
  * The messages between the HTTP thread and the worker. Plain data that can be cloned; typed arrays own their buffers.
  * Knows shapes only.
  */
+import type { MessagePort } from 'node:worker_threads';
 import type { BlockKey, BlockSelection, CacheTier, LowerTier } from '../../cache/tiers.js';
 import type { ErrorCode } from '../../errors.js';
 import type { GenerateEvent } from '../engine.js';
@@ -18,7 +19,12 @@ export type EngineCommand =
   | { type: 'copied'; stay: number }
   /** The answer has the same `call` and comes after every order that was given before. */
   | { type: 'forget'; call: number; selection: BlockSelection; tiers: ReadonlySet<CacheTier> }
+  /** The line to a (new) grammar thread. It goes with the message. */
+  | { type: 'grammars'; port: MessagePort }
   | { type: 'close' };
+
+/** Commands about requests and blocks. */
+export type CoreCommand = Exclude<EngineCommand, { type: 'close' | 'grammars' }>;
 
 /** An order to fill a block's pages, or to copy them out. */
 export interface PageTransfer {

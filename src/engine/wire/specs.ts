@@ -7,6 +7,7 @@
  * request computes for itself (final block and answer).
  */
 import type { BlockKey } from '../../cache/tiers.js';
+import type { GrammarId } from '../../grammar/mask-link.js';
 import type { AttentionMode, PlanBlock } from '../../prompt/prompt-plan.js';
 import type { RepairOptions, SamplingParams } from '../engine.js';
 
@@ -38,6 +39,8 @@ export interface RequestSpec {
   /** Under block attention only, 0 < share < 1: the cached tokens that are computed again in context. */
   repair?: RepairOptions;
   sampling: SamplingParams;
+  /** The grammar that the answer follows. */
+  grammar?: GrammarId;
   /** Seed of the request's random numbers, uint32. */
   seed: number;
   submittedMs: number;

@@ -7,6 +7,7 @@
  * graph.
  */
 
+import type { MaskLink } from '../../grammar/mask-link.js';
 import type { ProbeLayout, ProbeStep } from '../repair/prompt-probe.js';
 import type { LogitRow } from '../sampling/best-tokens.js';
 import { Sampler } from '../sampling/sampler.js';
@@ -14,7 +15,7 @@ import { BlockTable } from '../schedule/block-table.js';
 import { PagePool } from '../schedule/page-pool.js';
 import { Scheduler, type StepPlan } from '../schedule/scheduler.js';
 import type { Sequence } from '../schedule/sequence.js';
-import { type EngineCommand, type EngineNews, noNews, type RequestEvent } from '../wire/messages.js';
+import { type CoreCommand, type EngineNews, noNews, type RequestEvent } from '../wire/messages.js';
 import type { SharedCounters } from '../wire/shared-counters.js';
 import type { Handle, RequestSpec } from '../wire/specs.js';
 import type { SchedulerPolicy } from '../wire/worker-setup.js';
@@ -38,11 +39,16 @@ export interface CoreOptions {
   layout: BatchLayout;
   /** Layout of the probe's pool; absent for models that have no probe. */
   probeLayout?: ProbeLayout;
+  /** Which tokens the requests' grammars allow; absent: no request has a grammar. */
+  masks?: Pick<MaskLink, 'open' | 'next' | 'accept' | 'close'>;
   policy: SchedulerPolicy;
   counters: SharedCounters;
   /** The clock of the requests' times, in milliseconds. */
   now: () => number;
 }
+
+/** A step waits so long at most for the masks of all its requests. */
+const MASK_WAIT_MS = 2;
 
 export class EngineCore {
   readonly #options: CoreOptions;
@@ -67,11 +73,13 @@ export class EngineCore {
     return this.#scheduler.nextDeadlineMs;
   }
 
-  handle(command: Exclude<EngineCommand, { type: 'close' }>): void {
+  handle(command: CoreCommand): void {
     switch (command.type) {
       case 'submit': {
         const sequence = this.#scheduler.submit(command.request);
-        this.#samplers.set(sequence, samplerOf(command.request, this.#options.runner.draws));
+        const { request } = command;
+        this.#samplers.set(sequence, samplerOf(request, this.#options.runner.draws));
+        if (request.grammar !== undefined) this.#options.masks?.open(request.handle, request.grammar);
         break;
       }
       case 'cancel': {
@@ -148,7 +156,11 @@ export class EngineCore {
     const endMs = now();
     const sampled = this.#scheduler.advance(plan);
     this.#takeSchedulerNews();
-    for (const [index, sequence] of sampled.entries()) this.#sample(sequence, output, index, endMs);
+    const waitUntilMs = endMs + MASK_WAIT_MS;
+    for (const [index, sequence] of sampled.entries()) {
+      const allowed = this.#allowed(sequence, waitUntilMs);
+      if (allowed !== 'later') this.#sample(sequence, output, index, endMs, allowed);
+    }
     const blockRows = plan.entries.reduce((rows, entry) => rows + (entry.block === undefined ? 0 : entry.rows), 0);
     counters.add('blockTokens', blockRows);
     counters.add('blockMs', ((endMs - startMs) * blockRows) / plan.rows);
@@ -169,14 +181,39 @@ export class EngineCore {
     counters.add('runMs', now() - startMs);
   }
 
-  #sample(sequence: Sequence, output: ModelOutput, index: number, nowMs: number): void {
+  /**
+   * The tokens that may come next; undefined: all. `later`: the grammar thread does not know yet, or the request has
+   * ended. In the first case the sequence's last row runs again in the next step.
+   */
+  #allowed(sequence: Sequence, waitUntilMs: number): Int32Array | undefined | 'later' {
+    const { masks, now } = this.#options;
+    const { handle, grammar } = sequence.spec;
+    if (grammar === undefined) return undefined;
+    const next = masks?.next(handle, Math.max(0, waitUntilMs - now())) ?? 'failed';
+    if (typeof next === 'object') return next.allowed;
+    if (next === 'waiting') sequence.computed -= 1;
+    else if (next === 'failed') this.#finish(sequence, failure(new Error('the grammar thread has ended')));
+    else {
+      this.#reportPrefill(sequence, now());
+      this.#finish(sequence, { type: 'finish', reason: 'stop', generatedTokens: sequence.generated });
+    }
+    return 'later';
+  }
+
+  #sample(
+    sequence: Sequence,
+    output: ModelOutput,
+    index: number,
+    nowMs: number,
+    allowed: Int32Array | undefined,
+  ): void {
     this.#reportPrefill(sequence, nowMs);
     const { spec } = sequence;
     let sampled: ReturnType<Sampler['next']>;
     try {
       const sampler = this.#samplers.get(sequence);
       if (sampler === undefined) throw new Error(`request ${spec.handle} has no sampler`);
-      sampled = sampler.next(rowOf(output, index, sampler, this.#options.vocabSize));
+      sampled = sampler.next(rowOf(output, index, sampler, this.#options.vocabSize), allowed);
     } catch (error) {
       this.#finish(sequence, failure(error));
       return;
@@ -194,6 +231,7 @@ export class EngineCore {
       return;
     }
     sequence.tokens.push(tokenId);
+    if (allowed !== undefined) this.#options.masks?.accept(spec.handle, tokenId);
     this.#say(spec.handle, { type: 'token', ...sampled });
     if (sequence.generated >= spec.sampling.maxTokens) {
       this.#finish(sequence, { type: 'finish', reason: 'length', generatedTokens: sequence.generated });
@@ -240,6 +278,7 @@ export class EngineCore {
   #finish(sequence: Sequence, event: RequestEvent): void {
     this.#scheduler.finish(sequence);
     this.#samplers.delete(sequence);
+    if (sequence.spec.grammar !== undefined) this.#options.masks?.close(sequence.spec.handle);
     this.#say(sequence.spec.handle, event);
   }
 
@@ -284,7 +323,7 @@ function samplerOf(spec: RequestSpec, graphDraws: boolean): Sampler {
     if (spec.sinks !== undefined) prompt.push(spec.sinks.tokenIds);
     for (const block of spec.blocks) prompt.push(block.tokenIds);
   }
-  return new Sampler(spec.sampling, spec.seed, prompt, graphDraws);
+  return new Sampler(spec.sampling, spec.seed, prompt, { graphDraws, constrained: spec.grammar !== undefined });
 }
 
 /** One row of the outputs, cut to what its request needs: a batch may have fetched more for others. */

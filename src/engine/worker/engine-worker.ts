@@ -3,6 +3,7 @@
  * Knows the loop and its messages. `engine-core.ts` knows what a step does.
  */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { MaskLink } from '../../grammar/mask-link.js';
 import { loadAddon } from '../../kernels/load-addon.js';
 import { type EngineCommand, hasNews } from '../wire/messages.js';
 import { SharedCounters } from '../wire/shared-counters.js';
@@ -24,6 +25,7 @@ async function main(): Promise<void> {
   const pool = setup.pool ?? (await askForPool(port));
   const rowMultiple = await measureRowMultiple(runner, pool.id, pool.pages, 0);
   const contextProbe = new ContextProbe(setup.model, setup.threads, addon, pool.id);
+  const masks = new MaskLink(setup.model.config.vocabSize);
   const { pageTokens, probe } = setup;
   const core = new EngineCore({
     runner: { draws: runner.draws, run: (step) => runner.run(step), probe: (step) => contextProbe.run(step) },
@@ -32,6 +34,7 @@ async function main(): Promise<void> {
     vocabSize: setup.model.config.vocabSize,
     layout: { poolId: pool.id, scratchPage: pool.pages, rowMultiple: rowMultiple ?? 1 },
     ...(probe === undefined ? {} : { probeLayout: { ...probe, pageTokens, rowMultiple: rowMultiple ?? 1 } }),
+    masks,
     policy: setup.policy,
     counters: new SharedCounters(setup.counters),
     now,
@@ -51,12 +54,14 @@ async function main(): Promise<void> {
     inbox = [];
     for (const command of commands) {
       if (command.type === 'close') {
+        masks.end();
         await runner.release();
         await contextProbe.release();
         port.close();
         return;
       }
-      core.handle(command);
+      if (command.type === 'grammars') masks.connect(command.port);
+      else core.handle(command);
     }
     const ran = await core.turn();
     const news = core.takeNews();

@@ -4,6 +4,7 @@
  */
 import type { CacheScope } from '../../cache/tiers.js';
 import type { RepairOptions, SamplingParams } from '../../engine/engine.js';
+import type { GrammarId } from '../../grammar/mask-link.js';
 import { type PromptPlan, promptTokens } from '../../prompt/prompt-plan.js';
 import type { Prefilled, RequestObserver } from '../metrics/server-metrics.js';
 import type { Report, Usage } from '../schemas/usage-schema.js';
@@ -21,6 +22,8 @@ export interface Generation {
   /** With whom blocks are shared. */
   scope: CacheScope;
   repair?: RepairOptions;
+  /** The grammar that each choice follows. */
+  grammar?: GrammarId;
 }
 
 export interface CollectedChoice {
@@ -107,7 +110,7 @@ export class Choices {
   }
 
   private choice(index: number, signal: AbortSignal): AsyncGenerator<ChoiceEvent> {
-    const { label, plan, sampling, stops, count, scope, repair } = this.generation;
+    const { label, plan, sampling, stops, count, scope, repair, grammar } = this.generation;
     const { deadlineMs } = this.services.config;
     const observer = this.services.metrics.request();
     this.observers.push(observer);
@@ -118,6 +121,7 @@ export class Choices {
       sampling: sampling.seed === undefined ? sampling : { ...sampling, seed: (sampling.seed >>> 0) + index },
       scope,
       ...(repair === undefined ? {} : { repair }),
+      ...(grammar === undefined ? {} : { grammar }),
       ...(deadlineMs === 0 ? {} : { deadlineMs }),
     };
     return streamChoice(this.services, request, stops, signal, observer);

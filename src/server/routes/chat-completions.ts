@@ -1,6 +1,6 @@
 /** POST /v1/chat/completions: messages and documents in, an answer or a stream of chunks out. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { scopeDigest } from '../../cache/block-key.js';
 import { BlockstitchError } from '../../errors.js';
 import { type ChatMessage, readMessages } from '../../prompt/chat-messages.js';
@@ -11,6 +11,7 @@ import type { TokenEntry } from '../generation/choice-stream.js';
 import { Choices } from '../generation/choices.js';
 import { checkPromptSize } from '../generation/prompt-limits.js';
 import { attentionMode, checkModel, repairOptions, streamError, unixSeconds } from '../generation/request-basics.js';
+import { heldGrammar } from '../generation/requested-structure.js';
 import { choiceCount, samplingParams, stopStrings } from '../generation/sampling-params.js';
 import { segmentOptions } from '../generation/segment-options.js';
 import { refuseUnsupportedFields } from '../generation/unsupported-fields.js';
@@ -50,7 +51,7 @@ export const chatCompletions: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }
     const ended = new Promise<void>((resolve) => {
       reply.raw.once('close', resolve);
     });
-    const choices = await startChat(services, body, request, ended);
+    const choices = await startChat(services, body, request, reply, ended);
     const head = { id: `chatcmpl-${request.id}`, created: unixSeconds(), model: services.model.name };
     if (body.stream) {
       const chunks = chatChunks(choices, head, body, request.clientSignal);
@@ -76,6 +77,7 @@ async function startChat(
   services: Services,
   body: ChatBody,
   { id, clientSignal, scope }: Pick<FastifyRequest, 'id' | 'clientSignal' | 'scope'>,
+  reply: FastifyReply,
   ended: Promise<void>,
 ): Promise<Choices> {
   refuseUnsupportedFields(body);
@@ -120,7 +122,8 @@ async function startChat(
     services.model,
     services.config,
   );
-  return new Choices(services, { label: id, plan, sampling, stops, count, scope, ...repairOptions(body) });
+  const grammar = await heldGrammar(services, body, reply);
+  return new Choices(services, { label: id, plan, sampling, stops, count, scope, ...repairOptions(body), ...grammar });
 }
 
 function newTokenLimit(body: ChatBody): { field: string; value: number } | undefined {

@@ -1,6 +1,6 @@
 /** POST /v1/completions: a plain prompt, with or without cached blocks in front of it. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { scopeDigest } from '../../cache/block-key.js';
 import { checkDocumentCount, checkDocumentText } from '../../documents/document-limits.js';
 import { BlockstitchError } from '../../errors.js';
@@ -10,6 +10,7 @@ import type { TokenEntry } from '../generation/choice-stream.js';
 import { Choices } from '../generation/choices.js';
 import { checkPromptSize } from '../generation/prompt-limits.js';
 import { attentionMode, checkModel, repairOptions, streamError, unixSeconds } from '../generation/request-basics.js';
+import { heldGrammar } from '../generation/requested-structure.js';
 import { choiceCount, samplingParams, stopStrings } from '../generation/sampling-params.js';
 import { refuseUnsupportedFields } from '../generation/unsupported-fields.js';
 import type { Lifecycle } from '../lifecycle.js';
@@ -38,7 +39,7 @@ export const completions: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }> = 
   app.post('/v1/completions', { schema }, async (request, reply) => {
     const services = lifecycle.services();
     const { body } = request;
-    const choices = await startCompletion(services, body, request);
+    const choices = await startCompletion(services, body, request, reply);
     const head = { id: `cmpl-${request.id}`, created: unixSeconds(), model: services.model.name };
     if (body.stream) {
       const chunks = completionChunks(choices, head, body, request.clientSignal);
@@ -64,6 +65,7 @@ async function startCompletion(
   services: Services,
   body: CompletionBody,
   { id, clientSignal, scope }: Pick<FastifyRequest, 'id' | 'clientSignal' | 'scope'>,
+  reply: FastifyReply,
 ): Promise<Choices> {
   refuseUnsupportedFields(body);
   checkModel(services, body.model);
@@ -88,7 +90,8 @@ async function startCompletion(
     services.model,
     services.config,
   );
-  return new Choices(services, { label: id, plan, sampling, stops, count, scope, ...repairOptions(body) });
+  const grammar = await heldGrammar(services, body, reply);
+  return new Choices(services, { label: id, plan, sampling, stops, count, scope, ...repairOptions(body), ...grammar });
 }
 
 /** @throws BlockstitchError `empty_input`, `payload_too_large`, `invalid_request` */

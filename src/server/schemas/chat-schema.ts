@@ -85,7 +85,6 @@ export const ChatBodySchema = Type.Object({
   max_completion_tokens: tokenCount("OpenAI's newer name of `max_tokens`; wins over it."),
   logprobs: Type.Optional(Type.Boolean({ description: 'Report the log-probability of each token.' })),
   top_logprobs: Type.Optional(Type.Integer({ minimum: 0, maximum: 20, description: 'Needs `logprobs: true`.' })),
-  response_format: Type.Optional(Type.Object({ type: Type.String({ description: 'Only `text`.' }) })),
 });
 export type ChatBody = Static<typeof ChatBodySchema>;
 

@@ -72,6 +72,38 @@ export const CacheSaltSchema = Type.String({
   description: 'Separates tenants: blocks cached under one salt are never used under another.',
 });
 
+const JsonSchema = Type.Record(Type.String(), Type.Unknown());
+const SchemaOrText = Type.Union([JsonSchema, Type.String()], { description: 'A JSON Schema, or its text.' });
+const Choices = Type.Array(Type.String(), { minItems: 1, maxItems: 1024, description: 'The answer is one of these.' });
+
+const ResponseFormatSchema = Type.Object(
+  {
+    type: oneOf(['text', 'json_object', 'json_schema']),
+    json_schema: Type.Optional(
+      Type.Object({
+        name: Type.Optional(Type.String()),
+        description: Type.Optional(Type.String()),
+        schema: Type.Optional(JsonSchema),
+        strict: Type.Optional(
+          Type.Union([Type.Boolean(), Type.Null()], { description: 'The schema is enforced in either case.' }),
+        ),
+      }),
+    ),
+  },
+  { description: 'What the answer looks like: every token is chosen among those that fit.' },
+);
+
+const StructuredOutputsSchema = Type.Object(
+  {
+    json: Type.Optional(SchemaOrText),
+    regex: Type.Optional(Type.String({ description: 'The whole answer matches it.' })),
+    choice: Type.Optional(Choices),
+    grammar: Type.Optional(Type.String({ description: 'EBNF; the first rule is `root`.' })),
+    json_object: Type.Optional(Type.Boolean({ description: 'Any JSON object.' })),
+  },
+  { description: "vLLM's form of `response_format`: one of the fields." },
+);
+
 export const samplingProperties = {
   model: Type.Optional(Type.String({ description: 'The served model; any other name is 404.' })),
   attention: Type.Optional(AttentionSchema),
@@ -125,6 +157,12 @@ export const samplingProperties = {
       description: 'Choices to return; the server allows so many: `--max-choices`.',
     }),
   ),
+  response_format: Type.Optional(ResponseFormatSchema),
+  structured_outputs: Type.Optional(StructuredOutputsSchema),
+  guided_json: Type.Optional(SchemaOrText),
+  guided_regex: Type.Optional(Type.String({ description: 'As `structured_outputs.regex`.' })),
+  guided_choice: Type.Optional(Choices),
+  guided_grammar: Type.Optional(Type.String({ description: 'As `structured_outputs.grammar`.' })),
   stream: Type.Optional(Type.Boolean({ description: 'Server-sent events instead of one answer.' })),
   stream_options: Type.Optional(
     Type.Object({

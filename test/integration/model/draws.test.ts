@@ -56,7 +56,7 @@ test.each(CASES)('with %o are those of the definition, beside rows without a dra
   const drawn = new Set<number>();
   for (let seed = 0; seed < 20; seed++) {
     const generated = [17, 9, 9];
-    const sampler = new Sampler(sampling, seed, [PROMPT], true);
+    const sampler = new Sampler(sampling, seed, [PROMPT], { graphDraws: true });
     const adjustments = new LogitAdjustments(sampling, [PROMPT]);
     for (const id of generated) {
       sampler.next({
@@ -85,7 +85,7 @@ test.each(CASES)('with %o are those of the definition, beside rows without a dra
 });
 
 test('are refused where the inputs do not fit together, and the next step runs', async () => {
-  const draw = new Sampler({ ...GREEDY, temperature: 1, repetitionPenalty: 2 }, 1, [PROMPT], true)
+  const draw = new Sampler({ ...GREEDY, temperature: 1, repetitionPenalty: 2 }, 1, [PROMPT], { graphDraws: true })
     .graphDraw as GraphDraw;
   const pages = () => ({ pages: model.pages(1), position: 0, past: 0 });
   const run = (change: (draws: ReturnType<typeof encodeDraws>) => void) => {

@@ -132,9 +132,7 @@ describe('POST /v1/chat/completions', () => {
 
   it.each([
     ['tools', { tools: [{ type: 'function', function: { name: 'f' } }] }],
-    ['response_format', { response_format: { type: 'json_object' } }],
     ['functions', { functions: [{ name: 'f' }] }],
-    ['guided_json', { guided_json: {} }],
   ])('refuses %s, which would change what the answer means', async (param, field) => {
     const { response, body } = await chat({ ...question, ...field });
     expect(response.statusCode).toBe(400);

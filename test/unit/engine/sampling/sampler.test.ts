@@ -167,7 +167,7 @@ describe('the next token', () => {
 
   it('is the one that the graph drew, where the graph draws', () => {
     const asked = { ...GREEDY, temperature: 0.7, topLogprobs: 1, repetitionPenalty: 1.1, frequencyPenalty: 0.5 };
-    const sampler = new Sampler(asked, 3, [Int32Array.of(4, 5, 4)], true);
+    const sampler = new Sampler(asked, 3, [Int32Array.of(4, 5, 4)], { graphDraws: true });
     expect(sampler.needed).toEqual({ topK: 1, fullRow: false });
     const best = { values: Float32Array.of(9), ids: Int32Array.of(2) };
     const row = { best, logSumExp: 9.5, full: undefined, vocabSize: 300 };
@@ -187,7 +187,7 @@ describe('the next token', () => {
   it.each([{ topP: 0.9 }, { topK: 5 }, { minP: 0.1 }, { temperature: 0 }])(
     'is not left to the graph with %o',
     (limits) => {
-      const sampler = new Sampler({ ...GREEDY, temperature: 0.7, ...limits }, 1, [], true);
+      const sampler = new Sampler({ ...GREEDY, temperature: 0.7, ...limits }, 1, [], { graphDraws: true });
       expect(sampler.graphDraw).toBeUndefined();
       expect(sampler.needed).toEqual(logitsNeeded({ ...GREEDY, temperature: 0.7, ...limits }));
     },

@@ -1,0 +1,105 @@
+/**
+ * A thread that does one task at a time and is thrown away when a task takes too long, or fails in a way after which
+ * nothing can be relied on. It starts with the first task, and again with the next one after its end.
+ * Knows threads and time, not tasks. Its thread runs JavaScript and WebAssembly only, which can be ended at any moment.
+ */
+import type { TransferListItem, Worker } from 'node:worker_threads';
+
+/** Why a thread was given up. */
+export class ThreadLost extends Error {}
+
+export class DeadlineThread<Task, Answer> {
+  readonly #start: () => Worker;
+  readonly #onLost: () => void;
+  #worker: Worker | undefined;
+  #ready: Promise<Worker> | undefined;
+  #last: Promise<unknown> = Promise.resolve();
+  #closed = false;
+
+  /**
+   * @param start  starts a thread that posts `{ ready: true }`, and then one answer for each task
+   * @param onLost called when a thread has ended that was ready
+   */
+  constructor(start: () => Worker, onLost: () => void = () => {}) {
+    this.#start = start;
+    this.#onLost = onLost;
+  }
+
+  /**
+   * Runs a task after those before it.
+   * @param spoils whether the thread is not to be used again after this answer
+   * @throws ThreadLost if the thread ends before it answers, or takes longer than `timeoutMs`
+   */
+  run(task: Task, timeoutMs: number, spoils: (answer: Answer) => boolean = () => false): Promise<Answer> {
+    const answer = this.#last.then(async () => {
+      const worker = await this.#started();
+      const value = await this.#answer<Answer>(worker, timeoutMs, () => worker.postMessage(task));
+      if (spoils(value)) await worker.terminate();
+      return value;
+    });
+    this.#last = answer.catch(() => undefined);
+    return answer;
+  }
+
+  /** Sends what has no answer, in order with the tasks. @returns false if no thread runs */
+  tell(message: unknown, transfer: TransferListItem[] = []): boolean {
+    this.#worker?.postMessage(message, transfer);
+    return this.#worker !== undefined;
+  }
+
+  /** Ends the thread; the next task starts another one. */
+  async discard(): Promise<void> {
+    await this.#worker?.terminate();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.discard();
+  }
+
+  #started(): Promise<Worker> {
+    if (this.#closed) throw new ThreadLost('it is closed');
+    this.#ready ??= this.#begin().catch((error) => {
+      this.#ready = undefined;
+      throw error;
+    });
+    return this.#ready;
+  }
+
+  async #begin(): Promise<Worker> {
+    const worker = this.#start();
+    // A server that ends does not wait for it.
+    worker.unref();
+    await this.#answer(worker, START_MS, () => {});
+    this.#worker = worker;
+    worker.once('exit', () => {
+      if (this.#worker !== worker) return;
+      this.#worker = undefined;
+      this.#ready = undefined;
+      this.#onLost();
+    });
+    return worker;
+  }
+
+  #answer<Value>(worker: Worker, timeoutMs: number, begin: () => void): Promise<Value> {
+    return new Promise<Value>((resolve, reject) => {
+      const end = (settle: () => void) => {
+        clearTimeout(timer);
+        worker.off('message', onMessage).off('error', onError).off('exit', onExit);
+        settle();
+      };
+      const onMessage = (value: Value) => end(() => resolve(value));
+      const onError = (error: Error) => end(() => reject(new ThreadLost(error.message, { cause: error })));
+      const onExit = () => end(() => reject(new ThreadLost('it ended')));
+      const timer = setTimeout(() => {
+        void worker.terminate();
+        end(() => reject(new ThreadLost(`it took longer than ${timeoutMs / 1000} s`)));
+      }, timeoutMs);
+      worker.on('message', onMessage).on('error', onError).on('exit', onExit);
+      begin();
+    });
+  }
+}
+
+/** A vocabulary of 150,000 tokens takes a second; a busy machine more. */
+const START_MS = 120_000;

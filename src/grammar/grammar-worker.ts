@@ -1,0 +1,102 @@
+/**
+ * The thread that knows grammars: compiles them over the vocabulary, and follows each request's text through its
+ * grammar. Grammars come as EBNF that `structure-worker.ts` has made, so they are well formed.
+ * Knows tokens as bytes. The engine's worker samples, see `mask-link.ts`.
+ */
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { readTokenizerDefinition } from '../text/read-tokenizer.js';
+import { Tokenizer } from '../text/tokenizer.js';
+import { loadXGrammar, type XGrammar } from './load-xgrammar.js';
+import type { GrammarId, MatchCommand } from './mask-link.js';
+import { MASK_STATE, MaskMemory } from './mask-memory.js';
+
+export interface GrammarWorkerSetup {
+  /** Directory or GGUF file with the tokenizer. */
+  checkpoint: string;
+  /** Width of a row of logits. */
+  vocabSize: number;
+  /** Tokens that end a text. */
+  stopTokenIds: readonly number[];
+}
+
+export type GrammarCommand =
+  | { type: 'compile'; id: GrammarId; ebnf: string }
+  | { type: 'drop'; id: GrammarId }
+  /** A line to an engine's worker. */
+  | { type: 'connect'; port: MessagePort };
+
+export type GrammarAnswer = { ready: true } | { id: GrammarId; error?: string };
+
+type Compiled = Awaited<
+  ReturnType<Awaited<ReturnType<XGrammar['GrammarCompiler']['createGrammarCompiler']>>['compileGrammar']>
+>;
+type Matcher = Awaited<ReturnType<XGrammar['GrammarMatcher']['createGrammarMatcher']>>;
+
+if (parentPort !== null) void main(parentPort);
+
+async function main(host: MessagePort): Promise<void> {
+  const xgrammar = loadXGrammar();
+  const { checkpoint, vocabSize, stopTokenIds } = workerData as GrammarWorkerSetup;
+  const tokenizer = new Tokenizer(await readTokenizerDefinition(checkpoint));
+  // Tokens without text are never allowed but at the end.
+  const bytesOf = (id: number) => (tokenizer.controlIds.has(id) ? new Uint8Array() : tokenizer.tokenBytes(id));
+  // The binding hands the vocabulary on to C++ strings, which take bytes too.
+  const vocabulary = Array.from({ length: vocabSize }, (_, id) => bytesOf(id)) as unknown as string[];
+  const info = await xgrammar.TokenizerInfo.createTokenizerInfo(vocabulary, 'raw', false, vocabSize, [...stopTokenIds]);
+  // The host remembers compiled grammars and says which to drop.
+  const compiler = await xgrammar.GrammarCompiler.createGrammarCompiler(info, false);
+  const grammars = new Map<GrammarId, Compiled>();
+  host.on('message', async (command: GrammarCommand) => {
+    if (command.type === 'connect') serve(xgrammar, grammars, command.port);
+    else if (command.type === 'drop') {
+      grammars.get(command.id)?.dispose();
+      grammars.delete(command.id);
+    } else {
+      const { id, ebnf } = command;
+      try {
+        grammars.set(id, await compiler.compileGrammar(ebnf));
+        host.postMessage({ id } satisfies GrammarAnswer);
+      } catch (error) {
+        host.postMessage({ id, error: String(error) } satisfies GrammarAnswer);
+      }
+    }
+  });
+  host.postMessage({ ready: true } satisfies GrammarAnswer);
+}
+
+/** Follows the requests of one engine. */
+function serve(xgrammar: XGrammar, grammars: ReadonlyMap<GrammarId, Compiled>, port: MessagePort): void {
+  const requests = new Map<number, { matcher: Matcher; memory: MaskMemory }>();
+  /** Commands of one engine are carried out in order, although opening a matcher is asynchronous. */
+  let last: Promise<void> = Promise.resolve();
+  const carryOut = async (command: MatchCommand): Promise<void> => {
+    if (command.type === 'open') {
+      const memory = new MaskMemory(command.memory);
+      const grammar = grammars.get(command.grammar);
+      if (grammar === undefined) return memory.set(MASK_STATE.failed);
+      const request = { matcher: await xgrammar.GrammarMatcher.createGrammarMatcher(grammar), memory };
+      requests.set(command.request, request);
+      return write(request.matcher, memory);
+    }
+    const request = requests.get(command.request);
+    if (request === undefined) return;
+    if (command.type === 'close') {
+      requests.delete(command.request);
+      request.matcher.dispose();
+    } else if (request.matcher.acceptToken(command.token)) await write(request.matcher, request.memory);
+    else request.memory.set(MASK_STATE.failed);
+  };
+  port.on('message', (command: MatchCommand) => {
+    last = last.then(() => carryOut(command)).catch(() => requests.get(command.request)?.memory.set(MASK_STATE.failed));
+  });
+  port.once('close', () => {
+    for (const { matcher } of requests.values()) matcher.dispose();
+    requests.clear();
+  });
+}
+
+async function write(matcher: Matcher, memory: MaskMemory): Promise<void> {
+  if (matcher.isTerminated()) return memory.set(MASK_STATE.ended);
+  memory.mask.set(await matcher.getNextTokenBitmask());
+  memory.set(MASK_STATE.ready);
+}

@@ -1,0 +1,55 @@
+/**
+ * Turns what a client asks for into EBNF, in a thread of its own: what the client sends may be wrong or endless, and
+ * xgrammar ends its WebAssembly at an error. The host throws this thread away then.
+ * Knows texts only; `grammar-worker.ts` knows tokens.
+ */
+import { parentPort } from 'node:worker_threads';
+import { loadXGrammar, type XGrammar } from './load-xgrammar.js';
+import type { OutputStructure } from './output-structure.js';
+
+export type StructureAnswer = { ready: true } | { ebnf: string } | { error: string };
+
+if (parentPort !== null) {
+  const host = parentPort;
+  const xgrammar = loadXGrammar();
+  // xgrammar says what is wrong on the console before it ends itself.
+  let said = '';
+  console.error = (line: unknown) => {
+    said ||= String(line);
+  };
+  host.on('message', async (structure: OutputStructure) => {
+    try {
+      host.postMessage({ ebnf: (await grammarOf(xgrammar, structure)).toString() } satisfies StructureAnswer);
+    } catch (error) {
+      const words = /\] [^:]*:\d+: (.*)/s.exec(said)?.[1] ?? said;
+      host.postMessage({ error: (words.trim() || String(error)).replace(/\.$/, '') } satisfies StructureAnswer);
+    }
+  });
+  host.postMessage({ ready: true } satisfies StructureAnswer);
+}
+
+function grammarOf({ Grammar }: XGrammar, structure: OutputStructure) {
+  switch (structure.kind) {
+    case 'json_schema':
+      // JSON on one line, with a blank after commas and colons: where blanks are free, small models write them without end.
+      return Grammar.fromJSONSchema(structure.schema, false, undefined, undefined, true);
+    case 'regex':
+      return Grammar.fromStructuralTag({
+        type: 'structural_tag',
+        format: { type: 'regex', pattern: structure.pattern },
+      });
+    case 'choice':
+      return Grammar.fromEBNF(`root ::= ${structure.choices.map(quoted).join(' | ')}`);
+    case 'grammar':
+      return Grammar.fromEBNF(structure.ebnf);
+  }
+}
+
+/** A string of EBNF: everything but letters and digits as its code point. */
+function quoted(text: string): string {
+  const characters = Array.from(text, (character) => {
+    if (/[A-Za-z0-9 ]/.test(character)) return character;
+    return `\\U${(character.codePointAt(0) as number).toString(16).padStart(8, '0')}`;
+  });
+  return `"${characters.join('')}"`;
+}

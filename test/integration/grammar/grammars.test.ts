@@ -1,0 +1,245 @@
+/** Grammars over a real vocabulary, without a model: whatever tokens are drawn among those allowed, the text fits. */
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { GrammarService } from '../../../src/grammar/grammar-service.js';
+import { enforceableSchema } from '../../../src/grammar/json-schema.js';
+import { MaskLink } from '../../../src/grammar/mask-link.js';
+import { JSON_OBJECT, type OutputStructure } from '../../../src/grammar/output-structure.js';
+import { readTokenizerDefinition } from '../../../src/text/read-tokenizer.js';
+import { Tokenizer } from '../../../src/text/tokenizer.js';
+import { directoryOf } from '../../support/tokenizer-fixtures.js';
+
+const WAIT_MS = 60_000;
+const MOST_TOKENS = 600;
+/** Texts that end strings, lists and objects: a walk must come to an end. */
+const CLOSING = ['"', '}', ']', '"}', '"]', '}}'];
+
+let tokenizer: Tokenizer;
+let service: GrammarService;
+let link: MaskLink;
+let stop: number;
+let requests = 0;
+/** Tokens of whole characters. Parts of characters may be joined to what is no character; models do not do that. */
+let whole: number[];
+
+beforeAll(async () => {
+  const checkpoint = directoryOf('qwen2');
+  tokenizer = new Tokenizer(await readTokenizerDefinition(checkpoint));
+  whole = Array.from({ length: tokenizer.vocabSize }, (_, id) => id).filter(
+    (id) => !tokenizer.decode([id]).includes('\ufffd'),
+  );
+  stop = tokenizer.tokenId('<|im_end|>') as number;
+  service = new GrammarService({ checkpoint, vocabSize: tokenizer.vocabSize, stopTokenIds: [stop] });
+  link = new MaskLink(tokenizer.vocabSize);
+  service.addEngine((port) => {
+    port.unref();
+    link.connect(port);
+  });
+});
+afterAll(async () => {
+  link.end();
+  await service.close();
+});
+
+const compile = (structure: OutputStructure) => service.compile(structure, 'structured_outputs');
+
+function isAllowed(allowed: Int32Array, id: number): boolean {
+  return (((allowed[id >> 5] as number) >>> (id & 31)) & 1) === 1;
+}
+
+/** A text of tokens drawn among those allowed; `random` gives 0 to 1. */
+async function walk(structure: OutputStructure, random: () => number): Promise<string> {
+  const { id, release } = await compile(structure);
+  const request = ++requests;
+  link.open(request, id);
+  const closing = CLOSING.map((text) => tokenizer.tokenId(text)).filter((each) => each !== undefined);
+  const ids: number[] = [];
+  try {
+    for (let count = 0; count < MOST_TOKENS; count++) {
+      const next = link.next(request, WAIT_MS);
+      if (next === 'ended') break;
+      if (typeof next !== 'object') throw new Error(`the grammar thread says ${next}`);
+      const { allowed } = next;
+      if (isAllowed(allowed, stop) && random() < 0.7) break;
+      const ends = closing.filter((each) => isAllowed(allowed, each));
+      const all = whole.filter((each) => each !== stop && isAllowed(allowed, each));
+      const among = ends.length > 0 && random() < 0.4 ? ends : all;
+      const token = among[Math.floor(random() * among.length)] as number;
+      if (token === undefined) break;
+      ids.push(token);
+      link.accept(request, token);
+    }
+  } finally {
+    link.close(request);
+    release();
+  }
+  return tokenizer.decode(ids);
+}
+
+/** Whether a text fits: its tokens are allowed one after another, and the end after them. */
+async function accepts(structure: OutputStructure, text: string): Promise<boolean> {
+  const { id, release } = await compile(structure);
+  const request = ++requests;
+  link.open(request, id);
+  try {
+    for (const token of [...tokenizer.encode(text), stop]) {
+      const next = link.next(request, WAIT_MS);
+      if (typeof next !== 'object' || !isAllowed(next.allowed, token)) return false;
+      if (token !== stop) link.accept(request, token);
+    }
+    return true;
+  } finally {
+    link.close(request);
+    release();
+  }
+}
+
+const schemaOf = (schema: object): OutputStructure => ({
+  kind: 'json_schema',
+  schema: JSON.stringify(enforceableSchema(schema, 'schema')),
+});
+
+const leaf = fc.oneof(
+  fc.constant({ type: 'boolean' }),
+  fc.constant({ type: 'null' }),
+  fc.constant({ type: 'number' }),
+  fc.constant({ type: ['integer', 'null'] }),
+  fc.record({ type: fc.constant('string'), minLength: fc.nat(2), maxLength: fc.integer({ min: 2, max: 8 }) }),
+  fc.constantFrom('[a-z]{2,5}', 'A\\d+', '(x|yz)').map((pattern) => ({ type: 'string', pattern: `^${pattern}$` })),
+  fc
+    .tuple(fc.integer({ min: -50, max: 50 }), fc.nat(200))
+    .map(([minimum, more]) => ({ type: 'integer', minimum, maximum: minimum + more })),
+  fc.constantFrom({ enum: ['red', 'gr"een', 7, null] }, { const: { a: [1, 'é'] } }),
+);
+const { schema: drawnSchema } = fc.letrec<{ schema: object }>((tie) => ({
+  schema: fc.oneof(
+    { depthSize: 'small', withCrossShrink: true },
+    leaf,
+    fc.record({
+      type: fc.constant('array'),
+      items: tie('schema'),
+      minItems: fc.nat(1),
+      maxItems: fc.integer({ min: 1, max: 3 }),
+    }),
+    fc.array(tie('schema'), { minLength: 1, maxLength: 3 }).map((anyOf) => ({ anyOf })),
+    fc
+      .dictionary(fc.constantFrom('name', 'age', 'the place', 'ü'), tie('schema'), { minKeys: 1 })
+      .chain((properties) =>
+        fc
+          .subarray(Object.keys(properties))
+          .map((required) => ({ type: 'object', properties, required, additionalProperties: false })),
+      ),
+  ),
+}));
+
+describe('a text of allowed tokens', () => {
+  test('fits its schema, whatever is drawn', async () => {
+    const ajv = new Ajv2020({ strict: false });
+    let walked = 0;
+    await fc.assert(
+      fc.asyncProperty(drawnSchema, fc.integer(), async (schema, seed) => {
+        let state = seed >>> 0;
+        const random = () => {
+          state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+          return state / 2 ** 32;
+        };
+        const text = await walk(schemaOf(schema), random);
+        let value: unknown;
+        try {
+          value = JSON.parse(text);
+        } catch {
+          // A walk that was cut off; few are.
+          return;
+        }
+        walked++;
+        expect(ajv.validate(schema, value), `${text} against ${JSON.stringify(schema)}`).toBe(true);
+      }),
+      { numRuns: 60 },
+    );
+    expect(walked).toBeGreaterThan(40);
+  }, 300_000);
+
+  test('fits an expression, a choice, a grammar', async () => {
+    expect(await walk({ kind: 'regex', pattern: '(yes|no), [a-z]{3}' }, Math.random)).toMatch(/^(yes|no), [a-z]{3}$/);
+    const choices = ['red wine', 'green "tea"\\', '☕\n', '-'];
+    expect(choices).toContain(await walk({ kind: 'choice', choices }, Math.random));
+    expect(await walk({ kind: 'grammar', ebnf: 'root ::= "a" digits\ndigits ::= [0-9]{3}' }, Math.random)).toMatch(
+      /^a\d{3}$/,
+    );
+    expect(typeof JSON.parse(await walk(JSON_OBJECT, () => 0.35))).toBe('object');
+  }, 300_000);
+
+  test('may be each choice, and nothing else', async () => {
+    const choices = ['red wine', 'green "tea"\\', '☕\n', '-'];
+    for (const choice of choices) expect(await accepts({ kind: 'choice', choices }, choice)).toBe(true);
+    for (const other of ['red', 'red wine ', 'tea', ''])
+      expect(await accepts({ kind: 'choice', choices }, other)).toBe(false);
+  });
+
+  test('never holds a control token, even inside a string', async () => {
+    const structure = schemaOf({ type: 'string' });
+    const { id, release } = await compile(structure);
+    link.open(++requests, id);
+    const next = link.next(requests, WAIT_MS);
+    link.accept(requests, tokenizer.tokenId('"') as number);
+    const inside = link.next(requests, WAIT_MS);
+    if (typeof next !== 'object' || typeof inside !== 'object') throw new Error('no mask');
+    const control = [...tokenizer.controlIds];
+    expect(control.length).toBeGreaterThan(1);
+    expect(control.filter((each) => isAllowed(inside.allowed, each))).toEqual([]);
+    link.close(requests);
+    release();
+  });
+});
+
+describe('a structure', () => {
+  test.each<[string, OutputStructure, RegExp]>([
+    ['an expression with a lookahead', { kind: 'regex', pattern: 'a(?=b)' }, /Lookahead is not supported/],
+    ['a grammar with an unknown rule', { kind: 'grammar', ebnf: 'root ::= "a" b' }, /Rule "b" is not defined/],
+    ['a grammar without a root', { kind: 'grammar', ebnf: 'top ::= "a"' }, /root/],
+    ['a type that is none', { kind: 'json_schema', schema: '{"type":"frog"}' }, /Unsupported type "frog"/],
+  ])('is refused with the reason: %s', async (_, structure, words) => {
+    await expect(compile(structure)).rejects.toMatchObject({
+      code: 'invalid_request',
+      param: 'structured_outputs',
+      message: expect.stringMatching(words),
+    });
+    // Those that wait behind it are not hurt.
+    const [refused, taken] = await Promise.allSettled([
+      compile(structure),
+      compile({ kind: 'regex', pattern: `x{${++requests}}` }),
+    ]);
+    expect([refused.status, taken.status]).toEqual(['rejected', 'fulfilled']);
+  });
+
+  test('is compiled once for all who ask, and anew after it was refused', async () => {
+    const structure: OutputStructure = { kind: 'regex', pattern: 'once[0-9]' };
+    const [one, two] = await Promise.all([compile(structure), compile(structure)]);
+    expect(two.id).toBe(one.id);
+    one.release();
+    two.release();
+    expect((await compile(structure)).id).toBe(one.id);
+  });
+});
+
+test('requests whose grammar thread is lost fail, and the next ones get another thread', async () => {
+  const own = new GrammarService({
+    checkpoint: directoryOf('qwen2'),
+    vocabSize: tokenizer.vocabSize,
+    stopTokenIds: [stop],
+  });
+  const engine = new MaskLink(tokenizer.vocabSize);
+  own.addEngine((port) => engine.connect(port));
+  const structure: OutputStructure = { kind: 'regex', pattern: '[a-z]+' };
+  const first = await own.compile(structure, 'p');
+  engine.open(1, first.id);
+  expect(typeof engine.next(1, WAIT_MS)).toBe('object');
+  await own.restart();
+  const second = await own.compile(structure, 'p');
+  expect(engine.next(1, 0)).toBe('failed');
+  engine.open(2, second.id);
+  expect(typeof engine.next(2, WAIT_MS)).toBe('object');
+  engine.end();
+  await own.close();
+}, 120_000);

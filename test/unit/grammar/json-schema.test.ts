@@ -1,0 +1,96 @@
+/** Which schemas can be enforced, and what is said of the others. */
+import { describe, expect, test } from 'vitest';
+import { enforceableSchema } from '../../../src/grammar/json-schema.js';
+
+const made = (schema: unknown) => enforceableSchema(schema, 'response_format');
+const refusal = (schema: unknown): string => {
+  try {
+    made(schema);
+  } catch (error) {
+    expect(error).toMatchObject({ code: 'invalid_request', param: 'response_format' });
+    return (error as Error).message;
+  }
+  return 'it was taken';
+};
+
+describe('a schema', () => {
+  test('is taken with what restricts values, without what only describes them', () => {
+    const schema = {
+      $schema: 'https://json-schema.org/draft/2020-12/schema',
+      title: 'Person',
+      type: 'object',
+      properties: {
+        name: { type: 'string', description: 'Who', default: 'x', maxLength: 9 },
+        age: { type: 'integer', minimum: 0 },
+      },
+      required: ['name'],
+      additionalProperties: false,
+    };
+    expect(made(schema)).toEqual({
+      type: 'object',
+      properties: { name: { type: 'string', maxLength: 9 }, age: { type: 'integer', minimum: 0 } },
+      required: ['name'],
+      additionalProperties: false,
+    });
+  });
+
+  test('may leave an object or an array open', () => {
+    expect(made({ type: 'object' })).toEqual({ type: 'object', additionalProperties: true });
+    expect(made({ type: 'array' })).toEqual({ type: 'array', items: {} });
+    expect(made({ type: ['array', 'null'], items: true })).toEqual({ type: ['array', 'null'], items: {} });
+    expect(made({ type: 'object', properties: { a: {} } })).toEqual({ type: 'object', properties: { a: {} } });
+  });
+
+  test('may refer to its own parts', () => {
+    const node = { type: 'object', properties: { next: { $ref: '#/$defs/a~1b' } } };
+    expect(made({ $ref: '#/$defs/a~1b', $defs: { 'a/b': node } })).toEqual({
+      $ref: '#/$defs/a~1b',
+      $defs: { 'a/b': node },
+    });
+    expect(refusal({ $ref: 'https://example.com/x' })).toMatch(/\/\$ref must point into this schema/);
+    expect(refusal({ $ref: '#/$defs/x' })).toMatch(/points to nothing: #\/\$defs\/x/);
+  });
+
+  test.each([
+    ['not', { type: 'object', properties: { a: { not: {} } } }, '/properties/a/not is not supported'],
+    ['if', { if: {} }, '/if is not supported'],
+    ['uniqueItems', { type: 'array', uniqueItems: true }, '/uniqueItems is not supported'],
+    ['multipleOf', { type: 'integer', multipleOf: 3 }, '/multipleOf is not supported'],
+    ['a bound of numbers', { type: 'number', minimum: 0.5 }, '/minimum is supported for the type integer only'],
+    ['a bound with a fraction', { type: 'integer', maximum: 0.5 }, '/maximum must be a whole number'],
+    ['several allOf', { allOf: [{}, {}] }, '/allOf has more than one schema'],
+    [
+      'oneOf that overlaps',
+      { oneOf: [{ type: 'integer' }, { type: 'number' }] },
+      '/oneOf has alternatives that may fit',
+    ],
+    ['false', { type: 'array', items: false }, '/items is false'],
+    ['an empty enum', { enum: [] }, '/enum is empty'],
+    ['a bad pattern', { type: 'string', pattern: '(' }, '/pattern is not a regular expression'],
+    ['a count beyond all', { type: 'string', maxLength: 1e9 }, '/maxLength must be a whole number from 0 to 10000'],
+    ['a number', 7, 'it must be an object'],
+    ['anyOf that is no list', { anyOf: {} }, '/anyOf must be a list'],
+  ])('is refused by name for %s', (_, schema, words) => {
+    expect(refusal(schema)).toContain(words);
+  });
+
+  test('may say what is neutral', () => {
+    expect(made({ type: 'array', items: {}, uniqueItems: false })).toEqual({ type: 'array', items: {} });
+  });
+
+  test('may have oneOf where no value fits two: types, constants, and what tells variants apart', () => {
+    const variant = (kind: string) => ({ type: 'object', properties: { kind: { const: kind } }, required: ['kind'] });
+    expect(refusal({ oneOf: [{ type: 'string' }, { type: 'null' }, { type: 'array', items: {} }] })).toBe(
+      'it was taken',
+    );
+    expect(refusal({ oneOf: [{ const: 1 }, { enum: [2, 3] }] })).toBe('it was taken');
+    expect(refusal({ oneOf: [{ $ref: '#/$defs/a' }, variant('b')], $defs: { a: variant('a') } })).toBe('it was taken');
+    expect(refusal({ oneOf: [variant('a'), variant('a')] })).toContain('/oneOf');
+  });
+
+  test('that is endlessly deep is refused', () => {
+    let schema: object = {};
+    for (let depth = 0; depth < 100; depth++) schema = { type: 'array', items: schema };
+    expect(refusal(schema)).toMatch(/lies deeper than 64 levels/);
+  });
+});
