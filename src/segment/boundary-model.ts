@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { BlockstitchError } from '../errors.js';
 import { type Pace, unhurried } from '../text/pace.js';
+import { canonicalText } from './canonical-text.js';
 import { slidingCohesion, type UnitBags } from './lexical-cohesion.js';
 import { splitUnits, type TextUnit } from './text-units.js';
 import { FEATURE_VERSION, FEATURES, type UnitFeatures, unitFeatures } from './unit-features.js';
@@ -25,11 +26,19 @@ interface ModelCard {
   level_characters: number[];
 }
 
+/** A part of a text between two seams, or the whole text. The network saw nothing outside it. */
 export interface BoundaryStrengths {
+  /** Canonical form of the part (canonical-text.ts). */
+  text: string;
+  /** Place in the whole original text, for a place in `text`. */
+  originalOf(offset: number): number;
+  /** Of `text`. */
   units: TextUnit[];
-  /** Log-odds that a boundary of at least this level stands behind the unit. [units, levels] */
+  /** Log-odds that a boundary of at least this level stands behind the unit; the seam is the last. [units, levels + 1] */
   levels: Float32Array;
   bags: UnitBags;
+  /** Log-odds of the seam at its end, if there is one. */
+  endStrength?: number;
 }
 
 /** Units whose strengths one run gives. */
@@ -41,6 +50,8 @@ const COHESION_SHARE = 0.35;
 /** The network alone judges narrower windows. Eight times as many units get the full weight. */
 const LEAST_COHESION_UNITS = 5;
 const SAMPLE_UNITS = 512;
+/** Log-odds from which a seam between passages of a prompt parts the text. */
+const SEAM_STRENGTH = 0;
 /** A boundary of this strength is believed in. Chosen on SemanticSeg's development split. */
 export const BELIEVED_STRENGTH = -2;
 
@@ -80,12 +91,43 @@ export class BoundaryModel {
     }
   }
 
-  /** @param pace told of the units as they go through the network */
-  async strengths(text: string, pace: Pace = unhurried): Promise<BoundaryStrengths> {
+  /**
+   * Strengths of the whole text; or, if it is a prompt that holds retrieved passages, of each passage by itself, so that
+   * a passage is cut alike wherever it stands.
+   *
+   * @param pace told of the units as they go through the network
+   */
+  async strengths(text: string, pace: Pace = unhurried): Promise<BoundaryStrengths[]> {
+    const canonical = canonicalText(text);
+    const whole = await this.#strengthsOf(canonical.text, canonical.originalOf, pace);
+    const seams = this.#seams(whole);
+    if (seams.length === 0) return [whole];
+    const parts: BoundaryStrengths[] = [];
+    let start = 0;
+    for (const { end, endStrength } of [...seams, { end: canonical.text.length, endStrength: undefined }]) {
+      const from = start;
+      const originalOf = (offset: number) => canonical.originalOf(from + offset);
+      const part = await this.#strengthsOf(canonical.text.slice(start, end), originalOf, pace);
+      parts.push(endStrength === undefined ? part : { ...part, endStrength });
+      start = end;
+    }
+    return parts;
+  }
+
+  /** Where seams stand in the text, with their log-odds. */
+  #seams({ units, levels }: BoundaryStrengths): { end: number; endStrength: number }[] {
+    const count = this.#card.level_characters.length + 1;
+    return units.slice(0, -1).flatMap(({ end }, unit) => {
+      const endStrength = levels[unit * count + count - 1] as number;
+      return endStrength > SEAM_STRENGTH ? [{ end, endStrength }] : [];
+    });
+  }
+
+  async #strengthsOf(text: string, originalOf: (offset: number) => number, pace: Pace): Promise<BoundaryStrengths> {
     const units = splitUnits(text);
     pace(units.length);
     const features = unitFeatures(text, units, this.#vocabulary);
-    const levelCount = this.#card.level_characters.length;
+    const levelCount = this.#card.level_characters.length + 1;
     const levels = new Float32Array(units.length * levelCount);
     const context = this.#card.context_units;
     for (let start = 0; start < units.length; start += WINDOW) {
@@ -96,7 +138,7 @@ export class BoundaryModel {
       const part = await this.#run(features, from, to);
       levels.set(part.subarray((start - from) * levelCount, (stop - from) * levelCount), start * levelCount);
     }
-    return { units, levels, bags: features.bags };
+    return { text, originalOf, units, levels, bags: features.bags };
   }
 
   /**
@@ -111,10 +153,11 @@ export class BoundaryModel {
     const width = blockUnits(units, characters) * COHESION_SHARE;
     const share = COHESION_WEIGHT * Math.max(0, Math.min(1, Math.log2(width / LEAST_COHESION_UNITS) / 3));
     const cosines = share > 0 ? smoothed(slidingCohesion(bags, Math.round(width))) : undefined;
+    const levelCount = weights.length + 1;
     return Float64Array.from(units, (_, unit) => {
       let strength = 0;
       for (let level = 0; level < weights.length; level += 1) {
-        strength += (weights[level] as number) * (levels[unit * weights.length + level] as number);
+        strength += (weights[level] as number) * (levels[unit * levelCount + level] as number);
       }
       return strength - share * (cosines?.[unit] ?? 0);
     });

@@ -12,37 +12,63 @@ import type { SpanTokens, TextSpan } from './span-tokens.js';
 /** Strength of a boundary inside a unit: only the maximum forces one there. */
 const INSIDE_UNIT = -12;
 
+/** A stretch of a text that is cut by itself: nothing outside it moves its boundaries. */
+export interface CutPart {
+  /** In order, one behind another. */
+  units: readonly TextSpan[];
+  /** Of the boundary behind each unit, as log-odds, for blocks of about so many tokens. [units] */
+  strengthsOf(targetTokens: number): ArrayLike<number>;
+  /** What a unit counts for where lengths are weighed, in tokens; undefined: its tokens. */
+  lengthOf?: (unit: number) => number | undefined;
+  /** Strength of the boundary at its end, as log-odds, if another part follows. */
+  endStrength?: number;
+}
+
 /**
- * @param units in order, covering the text
- * @param strengthsOf of the boundary behind each unit, as log-odds, for blocks of about so many tokens [units]
+ * @param parts in order, covering the text; a boundary stands between two parts, whatever the lengths
  * @param believed strength from which a boundary is believed in, if strengths mean the same in every text (ScoredUnits)
  */
 export function cutByStrengths(
   spanTokens: SpanTokens,
-  units: readonly TextSpan[],
-  strengthsOf: (targetTokens: number) => ArrayLike<number>,
+  parts: readonly CutPart[],
   limits: SegmentLimits,
   believed?: number,
 ): Segment[] {
-  const { ends, tokens, units: owners } = fittingUnits(spanTokens, units, limits.maxTokens);
+  const spans = parts.flatMap((part) => spansOf(spanTokens, part, limits, believed));
+  return exactSegments(spanTokens, spans, limits.maxTokens);
+}
+
+function spansOf(
+  spanTokens: SpanTokens,
+  { units, strengthsOf, lengthOf, endStrength }: CutPart,
+  limits: SegmentLimits,
+  believed: number | undefined,
+): (TextSpan & { boundaryScore: number })[] {
+  const { granularity, maxTokens } = limits;
+  const { ends, tokens, lengths, units: owners } = fittingUnits(spanTokens, units, maxTokens, lengthOf);
   const strengthsAt = (targetTokens: number) => {
     const strengths = strengthsOf(targetTokens);
     return Float64Array.from(owners, (unit) => (unit < 0 ? INSIDE_UNIT : (strengths[unit] as number)));
   };
-  const scored = { tokens, strengthsAt, pace: spanTokens.pace, ...(believed === undefined ? {} : { believed }) };
-  const { granularity, maxTokens } = limits;
+  const scored = {
+    tokens,
+    strengthsAt,
+    pace: spanTokens.pace,
+    ...(lengthOf ? { lengths } : {}),
+    ...(believed === undefined ? {} : { believed }),
+  };
   const chosen =
     granularity === undefined
       ? selectBoundaries(scored, limits)
       : selectNested(scored, limits, granularity, finestTarget(maxTokens), coarsestTarget(maxTokens));
   const scores = strengthsAt(limits.targetTokens);
-  let start = 0;
-  const spans = chosen.map((piece) => {
-    const span = { start, end: ends[piece] as number, boundaryScore: 1 / (1 + Math.exp(-(scores[piece] as number))) };
+  let start = units[0]?.start ?? 0;
+  return chosen.map((piece, at) => {
+    const strength = at === chosen.length - 1 && endStrength !== undefined ? endStrength : (scores[piece] as number);
+    const span = { start, end: ends[piece] as number, boundaryScore: 1 / (1 + Math.exp(-strength)) };
     start = span.end;
     return span;
   });
-  return exactSegments(spanTokens, spans, maxTokens);
 }
 
 /** Scores of any range as log-odds of unit spread, so that lengths weigh equally against them. */

@@ -21,7 +21,7 @@ export const cutTextTiling: Cut = (tokens, limits) => {
   const width = Math.max(2, Math.round((limits.targetTokens * TOKEN_CHARACTERS * units.length) / (2 * text.length)));
   const scores = smooth(slidingCohesion(bagsOf(text, units), width));
   const strengths = standardized(depths(scores));
-  return cutByStrengths(tokens, units, () => strengths, limits);
+  return cutByStrengths(tokens, [{ units, strengthsOf: () => strengths }], limits);
 };
 
 function bagsOf(text: string, units: readonly TextUnit[]) {

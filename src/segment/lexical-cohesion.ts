@@ -57,3 +57,37 @@ export function slidingCohesion(bags: UnitBags, width: number): Float64Array {
   }
   return cosines;
 }
+
+/**
+ * How much of what stands near a boundary on one side comes from the other side, or goes on there: names, numbers and
+ * rare words that are carried over.
+ *
+ * @param near units whose words are asked for @param far units on the other side in which they are looked for
+ * @param ahead true: words ahead of the boundary that stood before it; false: words before it that come again behind
+ * @returns share of their weight in 0..1 at the boundary behind each unit, 0 if there are none. [units]
+ */
+export function carriedWords(bags: UnitBags, near: number, far: number, ahead: boolean): Float64Array {
+  const { offsets, words, weights } = bags;
+  const units = offsets.length - 1;
+  const shares = new Float64Array(units);
+  const seen = new Int32Array(weights.length).fill(ahead ? -far - 1 : units + far);
+  const step = ahead ? 1 : -1;
+  // At the boundary behind unit `at`, the last unit on the far side is `at` (ahead) or `at + 1`.
+  for (let at = ahead ? 0 : units - 2; at >= 0 && at < units; at += step) {
+    const edge = ahead ? at : at + 1;
+    for (let word = offsets[edge] as number; word < (offsets[edge + 1] as number); word += 1) {
+      seen[words[word] as number] = edge;
+    }
+    const first = ahead ? at + 1 : Math.max(0, at + 1 - near);
+    const stop = ahead ? Math.min(units, at + 1 + near) : at + 1;
+    let all = 0;
+    let known = 0;
+    for (let word = offsets[first] as number; word < (offsets[stop] as number); word += 1) {
+      const weight = weights[words[word] as number] as number;
+      all += weight;
+      if (Math.abs((seen[words[word] as number] as number) - edge) < far) known += weight;
+    }
+    shares[at] = all > 0 ? known / all : 0;
+  }
+  return shares;
+}

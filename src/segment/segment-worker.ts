@@ -8,6 +8,7 @@ import { moved, tokenizerOf } from '../text/text-worker.js';
 import { BELIEVED_STRENGTH, BoundaryModel, type BoundaryStrengths } from './boundary-model.js';
 import { cutByStrengths } from './cut-by-strengths.js';
 import { embeddingStrengths } from './cut-embedding.js';
+import { cutPart } from './cut-part.js';
 import { CUTS, type CutName } from './cuts.js';
 import { openOnnxEncoder } from './onnx-encoder.js';
 import { type PackedSegments, packed } from './packed-segments.js';
@@ -37,9 +38,6 @@ export interface EmbeddingTask extends SegmentTask {
   encoderDir: string;
 }
 
-/** So much of the text is read to learn how long its tokens are. */
-const SAMPLE_CHARACTERS = 4096;
-
 /** Strengths of longer texts are not kept. */
 const MOST_KEPT_CHARACTERS = 1 << 20;
 
@@ -53,7 +51,7 @@ interface Kept<Strengths> {
 
 const models = new Map<string, Promise<BoundaryModel>>();
 const encoders = new Map<string, Promise<SentenceEncoder>>();
-let semantic: Kept<BoundaryStrengths> | undefined;
+let semantic: Kept<BoundaryStrengths[]> | undefined;
 let embedding: Kept<Awaited<ReturnType<typeof embeddingStrengths>>> | undefined;
 
 export async function segment(task: CutTask): Promise<PackedSegments> {
@@ -67,9 +65,8 @@ export async function segmentSemantic(task: SemanticTask): Promise<PackedSegment
   semantic = await keptOf(task, modelDir, semantic, () => model.strengths(text, tokens.pace));
   const { strengths } = semantic;
   if (text.length > MOST_KEPT_CHARACTERS) semantic = undefined;
-  const characters = charactersPerToken(tokens);
-  const strengthsOf = (targetTokens: number) => model.forTarget(strengths, targetTokens * characters);
-  return moved(packed(cutByStrengths(tokens, strengths.units, strengthsOf, limits, BELIEVED_STRENGTH)));
+  const parts = strengths.map((part) => cutPart(part, tokens, (each, length) => model.forTarget(each, length)));
+  return moved(packed(cutByStrengths(tokens, parts, limits, BELIEVED_STRENGTH)));
 }
 
 export async function segmentEmbedding(task: EmbeddingTask): Promise<PackedSegments> {
@@ -79,7 +76,7 @@ export async function segmentEmbedding(task: EmbeddingTask): Promise<PackedSegme
   embedding = await keptOf(task, encoderDir, embedding, () => embeddingStrengths(text, encoder, tokens.pace));
   const { units, strengths } = embedding.strengths;
   if (text.length > MOST_KEPT_CHARACTERS) embedding = undefined;
-  return moved(packed(cutByStrengths(tokens, units, () => strengths, limits)));
+  return moved(packed(cutByStrengths(tokens, [{ units, strengthsOf: () => strengths }], limits)));
 }
 
 async function keptOf<Strengths>(
@@ -90,12 +87,6 @@ async function keptOf<Strengths>(
 ): Promise<Kept<Strengths>> {
   if (last?.text === text && last.directory === directory && last.tenant === tenant) return last;
   return { text, directory, tenant, strengths: await make() };
-}
-
-/** Looks at the beginning of the text, so text added at its end changes nothing. */
-function charactersPerToken(tokens: SpanTokens): number {
-  const end = Math.min(SAMPLE_CHARACTERS, tokens.text.length);
-  return end / Math.max(1, tokens.count({ start: 0, end }));
 }
 
 async function spanTokens({ checkpointDir, text, stop }: SegmentTask): Promise<SpanTokens> {

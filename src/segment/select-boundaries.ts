@@ -13,6 +13,8 @@ import { leastTokens, type SegmentLimits } from './segment-limits.js';
 export interface ScoredUnits {
   /** Tokens of each unit, each within the maximum. [units] */
   tokens: ArrayLike<number>;
+  /** What lengths are weighed by, whole numbers, if not by the tokens themselves. The maximum always means tokens. [units] */
+  lengths?: ArrayLike<number>;
   /** Strength of the boundary behind each unit, as log-odds, for blocks of about this many tokens. [units] */
   strengthsAt(targetTokens: number): ArrayLike<number>;
   /**
@@ -82,29 +84,33 @@ export function selectNested(
 /** @param candidates units that may end a block, ascending, the last unit among them */
 function selectAmong(
   candidates: ArrayLike<number>,
-  { tokens, strengthsAt, believed, pace = unhurried }: ScoredUnits,
+  { tokens, lengths = tokens, strengthsAt, believed, pace = unhurried }: ScoredUnits,
   limits: SegmentLimits,
   target: number,
 ): number[] {
   const count = candidates.length;
   const strengths = strengthsAt(target);
-  // Tokens up to each candidate's end, and its strength. [count + 1], [count]
+  // Length and tokens up to each candidate's end, and its strength. [count + 1], [count + 1], [count]
   const sums = new Float64Array(count + 1);
+  const tokenSums = lengths === tokens ? sums : new Float64Array(count + 1);
   const scores = new Float64Array(count);
   let unit = 0;
   for (let at = 0; at < count; at += 1) {
     const end = candidates[at] as number;
     let sum = sums[at] as number;
+    let tokenSum = tokenSums[at] as number;
     while (unit <= end) {
-      sum += tokens[unit] as number;
+      sum += lengths[unit] as number;
+      tokenSum += tokens[unit] as number;
       unit += 1;
     }
     sums[at + 1] = sum;
+    tokenSums[at + 1] = tokenSum;
     const strength = strengths[end] as number;
     scores[at] = Math.max(-HIGHEST_STRENGTH, Math.min(HIGHEST_STRENGTH, strength));
   }
   pace(unit);
-  const search = new StretchSearch(sums, scores, limits, target, believed, pace);
+  const search = new StretchSearch(sums, tokenSums, scores, limits, target, believed, pace);
   const chosen: number[] = [];
   let first = 0;
   while (first < count) {
@@ -125,6 +131,8 @@ function selectAmong(
 /** Best cuts of one stretch at the price per boundary that gives the wanted number of blocks. */
 class StretchSearch {
   readonly #sums: Float64Array;
+  readonly #tokenSums: Float64Array;
+  readonly #maxTokens: number;
   readonly #scores: Float64Array;
   readonly #reach: number;
   readonly #target: number;
@@ -132,14 +140,16 @@ class StretchSearch {
   readonly #pace: Pace;
   /** Cost of each length in tokens. [reach + 1] */
   readonly #costs: Float64Array;
-  /** Places to cut in this stretch: candidates, tokens before each and behind the last, best worth up to each. */
+  /** Places to cut in this stretch: candidates, lengths and tokens before each and behind the last, best worth up to each. */
   #places: Int32Array = new Int32Array();
+  #lengths: Float64Array = new Float64Array();
   #tokens: Float64Array = new Float64Array();
   #value: Float64Array = new Float64Array();
   #from: Int32Array = new Int32Array();
 
   constructor(
     sums: Float64Array,
+    tokenSums: Float64Array,
     scores: Float64Array,
     { minTokens, maxTokens }: SegmentLimits,
     target: number,
@@ -147,6 +157,8 @@ class StretchSearch {
     pace: Pace,
   ) {
     this.#sums = sums;
+    this.#tokenSums = tokenSums;
+    this.#maxTokens = maxTokens;
     this.#scores = scores;
     this.#target = target;
     this.#believed = believed;
@@ -195,27 +207,29 @@ class StretchSearch {
     const sums = this.#sums;
     const places = placesToCut(sums, this.#scores, first, stop);
     this.#places = places;
-    this.#tokens = new Float64Array(places.length + 1);
-    this.#tokens[0] = sums[first] as number;
-    for (let at = 0; at < places.length; at += 1) this.#tokens[at + 1] = sums[(places[at] as number) + 1] as number;
+    this.#lengths = sumsAt(sums, first, places);
+    this.#tokens = this.#tokenSums === sums ? this.#lengths : sumsAt(this.#tokenSums, first, places);
     this.#value = new Float64Array(places.length + 1);
     this.#from = new Int32Array(places.length + 1);
   }
 
   #run(price: number): void {
     const places = this.#places;
+    const lengths = this.#lengths;
     const tokens = this.#tokens;
+    const maxTokens = this.#maxTokens;
     const value = this.#value;
     const costs = this.#costs;
     const reach = this.#reach;
     for (let end = 0; end < places.length; end += 1) {
-      const sum = tokens[end + 1] as number;
+      const sum = lengths[end + 1] as number;
+      const most = (tokens[end + 1] as number) - maxTokens;
       let best = Number.NEGATIVE_INFINITY;
       let from = end;
       let start = end;
       for (; start >= 0; start -= 1) {
-        const length = sum - (tokens[start] as number);
-        if (length > reach && start < end) break;
+        const length = sum - (lengths[start] as number);
+        if ((length > reach || (tokens[start] as number) < most) && start < end) break;
         const worth = (value[start] as number) - (length > reach ? 0 : (costs[length] as number));
         if (worth > best) {
           best = worth;
@@ -239,6 +253,14 @@ class StretchSearch {
     for (let at = this.#places.length; at > 0; at = this.#from[at] as number) ends.push(this.#places[at - 1] as number);
     return ends.reverse();
   }
+}
+
+/** Sums before the first place and behind each. [places + 1] */
+function sumsAt(sums: Float64Array, first: number, places: Int32Array): Float64Array {
+  const found = new Float64Array(places.length + 1);
+  found[0] = sums[first] as number;
+  for (let at = 0; at < places.length; at += 1) found[at + 1] = sums[(places[at] as number) + 1] as number;
+  return found;
 }
 
 /**

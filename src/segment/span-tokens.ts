@@ -37,6 +37,11 @@ export class SpanTokens {
     return this.#tokenizer.count(this.text.slice(start, end), { pace: this.pace });
   }
 
+  /** Tokens of a text that is not a span of this one, such as what a span says without its markup. */
+  countText(text: string): number {
+    return this.#tokenizer.count(text, { pace: this.pace });
+  }
+
   /** Ids of a span on its own. */
   encode({ start, end }: TextSpan): Int32Array {
     return this.#tokenizer.encode(this.text.slice(start, end), { pace: this.pace });

@@ -4,19 +4,23 @@
  * This is the only implementation: training reads the same numbers through write-features.ts. Everything is local to a
  * unit and its neighbours. Any change here needs a new FEATURE_VERSION and a newly trained model.
  */
-import { slidingCohesion, type UnitBags } from './lexical-cohesion.js';
+import { carriedWords, slidingCohesion, type UnitBags } from './lexical-cohesion.js';
 import { type SpeakerLabel, speakerBags, speakerLabels } from './speaker-labels.js';
 import type { TextUnit } from './text-units.js';
 import { visitWords } from './text-words.js';
 import type { WordVocabulary } from './word-vocabulary.js';
 
-export const FEATURE_VERSION = 2;
+export const FEATURE_VERSION = 3;
 /** Units on each side of the windows in which shared words are looked for. */
 const COHESION_WIDTHS = [2, 6, 16, 48] as const;
 /** The same for who speaks. */
 const SPEAKER_WIDTHS = [8, 24, 72] as const;
+/** Units on the near and the far side of a boundary, for words that are carried over it. */
+const CARRIED = { near: 2, far: 24 } as const;
 const PLAIN_FEATURES = 40;
-export const FEATURES = PLAIN_FEATURES + COHESION_WIDTHS.length + SPEAKER_WIDTHS.length;
+const WINDOW_FEATURES = COHESION_WIDTHS.length + SPEAKER_WIDTHS.length;
+/** The last three: cosine of the units on both sides alone, and the words carried over, seen from both sides. */
+export const FEATURES = PLAIN_FEATURES + WINDOW_FEATURES + 3;
 /** Words read of one unit at most. */
 const MOST_WORDS = 96;
 /** Below this rarity a word says nothing about the topic. */
@@ -57,6 +61,16 @@ export function unitFeatures(text: string, units: readonly TextUnit[], vocabular
     const cosines = slidingCohesion(window.bags, window.width);
     for (let index = 0; index < units.length; index += 1) {
       values[index * FEATURES + PLAIN_FEATURES + column] = cosines[index] as number;
+    }
+  }
+  const carried = [
+    slidingCohesion(bags, 1),
+    carriedWords(bags, CARRIED.near, CARRIED.far, true),
+    carriedWords(bags, CARRIED.near, CARRIED.far, false),
+  ];
+  for (const [column, shares] of carried.entries()) {
+    for (let index = 0; index < units.length; index += 1) {
+      values[index * FEATURES + PLAIN_FEATURES + WINDOW_FEATURES + column] = shares[index] as number;
     }
   }
   return { rows, offsets, values, bags };

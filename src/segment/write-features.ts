@@ -10,6 +10,7 @@
  */
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import { canonicalText } from './canonical-text.js';
 import { splitUnits } from './text-units.js';
 import { hashOf, visitWords } from './text-words.js';
 import { FEATURES, unitFeatures } from './unit-features.js';
@@ -22,10 +23,11 @@ interface Row {
 }
 
 function record(row: Row, vocabulary: WordVocabulary): Buffer {
-  const units = splitUnits(row.text);
-  const { rows, offsets, values } = unitFeatures(row.text, units, vocabulary);
+  const canonical = canonicalText(row.text);
+  const units = splitUnits(canonical.text);
+  const { rows, offsets, values } = unitFeatures(canonical.text, units, vocabulary);
   const labels = new Int32Array(units.length);
-  const atEnd = new Map(units.map((unit, index) => [unit.end, index]));
+  const atEnd = new Map(units.map((unit, index) => [canonical.originalOf(unit.end), index]));
   let inside = 0;
   for (const [index, boundary] of (row.boundaries ?? []).entries()) {
     const unit = atEnd.get(boundary);
@@ -33,7 +35,7 @@ function record(row: Row, vocabulary: WordVocabulary): Buffer {
     else labels[unit] = row.levels?.[index] ?? 1;
   }
   const header = Int32Array.of(units.length, rows.length, FEATURES, inside);
-  const starts = Int32Array.from(units, (unit) => unit.start);
+  const starts = Int32Array.from(units, (unit) => canonical.originalOf(unit.start));
   return Buffer.concat(
     [header, offsets, rows, labels, starts, values].map((part) =>
       Buffer.from(part.buffer, part.byteOffset, part.byteLength),
@@ -53,7 +55,7 @@ async function countWords(): Promise<void> {
   const counts = new Map<number, { word: string; units: number; last: number }>();
   let number = 0;
   for await (const line of createInterface({ input: process.stdin })) {
-    const { text } = JSON.parse(line) as Row;
+    const { text } = canonicalText((JSON.parse(line) as Row).text);
     for (const unit of splitUnits(text)) {
       number += 1;
       const seen = number;

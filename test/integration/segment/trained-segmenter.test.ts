@@ -8,6 +8,7 @@ import type { Segment, Segmenter, SegmentOptions } from '../../../src/segment/se
 import { createTextService, type TextService } from '../../../src/text/text-service.js';
 import { longestBlock } from '../../support/loop-blocking.js';
 import { directoryOf } from '../../support/tokenizer-fixtures.js';
+import { NOTATIONS, type TalkTurn } from '../../support/transcript-notations.js';
 
 const MODEL_DIR = `${PACKAGE_DIR}models/segmenter`;
 let service: TextService;
@@ -154,6 +155,82 @@ describe('the trained segmenter', () => {
     }
   });
 });
+
+/** What is said of several things, by two people in turn. */
+function talk(changes: number): TalkTurn[] {
+  return twoThings(changes)
+    .text.trimEnd()
+    .split('\n')
+    .map((text, at) => ({ speaker: at % 2 === 0 ? 'Alice Smith' : 'Bob Jones', text: text.trim() }));
+}
+
+describe('equal talk', () => {
+  const options = { targetTokens: 80, maxTokens: 2048 };
+
+  it('is cut before the same turns in every notation', async () => {
+    const turns = talk(12);
+    let first: number[] | undefined;
+    for (const [name, write] of Object.entries(NOTATIONS)) {
+      const { text, starts } = write(turns);
+      const found = (await cut(text, options)).slice(1).map(({ start }) => starts.indexOf(start));
+      expect(found, name).not.toContain(-1);
+      expect(found.length, name).toBeGreaterThan(6);
+      first ??= found;
+      expect(found, name).toEqual(first);
+    }
+  });
+
+  it('is cut alike with line ends of Windows, a byte order mark, and tags around its paragraphs', async () => {
+    const { text } = twoThings(12);
+    const lines = text.trimEnd().split('\n');
+    const forms = {
+      plain: lines.map((line) => `${line}\n`),
+      windows: lines.map((line) => `${line}\r\n`),
+      'byte order mark': lines.map((line, at) => `${at === 0 ? '\uFEFF' : ''}${line}\n`),
+      tags: lines.map((line) => `<div class="x">${line.replace(/(\w+)/, '<b>$1</b>')}</div>\n`),
+      emphasis: lines.map((line) => `${line.replace(/(\w+)/, '**$1**')}\n`),
+    };
+    let first: number[] | undefined;
+    for (const [name, form] of Object.entries(forms)) {
+      const ends: number[] = [];
+      for (const line of form) ends.push((ends.at(-1) ?? 0) + line.length);
+      const found = (await cut(form.join(''), options)).map(({ end }) => ends.indexOf(end));
+      first ??= found;
+      expect(found, name).toEqual(first);
+    }
+  });
+
+  it('is cut nearly alike where its paragraphs are wrapped at a margin', async () => {
+    const paragraphs = twoThings(40)
+      .text.trimEnd()
+      .split('\n')
+      .reduce<string[]>((some, line, at) => {
+        if (at % 3 === 0) some.push(line.trim());
+        else some[some.length - 1] += ` ${line.trim()}`;
+        return some;
+      }, []);
+    const words = (text: string) => text.split(/\s+/).filter(Boolean).length;
+    const cutWords = async (text: string) =>
+      (await cut(text, { targetTokens: 100 })).slice(0, -1).map(({ end }) => words(text.slice(0, end)));
+    const plain = await cutWords(paragraphs.join('\n\n'));
+    for (const width of [60, 72, 90]) {
+      const wrapped = await cutWords(paragraphs.map((paragraph) => wrap(paragraph, width)).join('\n\n'));
+      const same = plain.filter((at) => wrapped.includes(at)).length;
+      expect(same / plain.length, String(width)).toBeGreaterThan(0.9);
+      expect(same / wrapped.length, String(width)).toBeGreaterThan(0.9);
+    }
+  });
+});
+
+function wrap(paragraph: string, width: number): string {
+  const lines = [''];
+  for (const word of paragraph.split(' ')) {
+    const last = lines.at(-1) as string;
+    if (last !== '' && last.length + 1 + word.length > width) lines.push(word);
+    else lines[lines.length - 1] = last === '' ? word : `${last} ${word}`;
+  }
+  return lines.join('\n');
+}
 
 describe('the default segmenter', () => {
   const defaults = {

@@ -31,7 +31,7 @@ type AnyCut = (tokens: SpanTokens, limits: ReturnType<typeof readLimits>) => Seg
 const byStrengths: AnyCut = (tokens, limits) => {
   const units = splitUnits(tokens.text);
   const strengths = standardized(Float64Array.from(units, (_, at) => Math.sin(at * 12.9898) * 3));
-  return cutByStrengths(tokens, units, () => strengths, limits, -2);
+  return cutByStrengths(tokens, [{ units, strengthsOf: () => strengths }], limits, -2);
 };
 
 const CUTTERS: [string, AnyCut][] = [

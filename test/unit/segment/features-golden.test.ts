@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { PACKAGE_DIR } from '../../../src/config.js';
+import { canonicalText } from '../../../src/segment/canonical-text.js';
 import { splitUnits } from '../../../src/segment/text-units.js';
 import { FEATURE_VERSION, FEATURES, unitFeatures } from '../../../src/segment/unit-features.js';
 import { WordVocabulary } from '../../../src/segment/word-vocabulary.js';
@@ -25,9 +26,10 @@ const vocabulary = WordVocabulary.read(`${PACKAGE_DIR}models/segmenter/words.bin
 
 describe('features', () => {
   it.each(Object.entries(golden))('of %s are those of training', (_, { text, starts, offsets, rows, values }) => {
-    const units = splitUnits(text);
-    const found = unitFeatures(text, units, vocabulary);
-    expect(units.map(({ start }) => start)).toEqual(starts);
+    const canonical = canonicalText(text);
+    const units = splitUnits(canonical.text);
+    const found = unitFeatures(canonical.text, units, vocabulary);
+    expect(units.map(({ start }) => canonical.originalOf(start))).toEqual(starts);
     expect([...found.offsets]).toEqual(offsets);
     expect([...found.rows]).toEqual(rows);
     for (const [unit, row] of values.entries()) {

@@ -4,6 +4,7 @@
     python -m blockstitch_training.evaluation ablations    --out DIR --size tiny
     python -m blockstitch_training.evaluation repair-curve --model CHECKPOINT --out ../docs/results/repair
     python -m blockstitch_training.evaluation segmenters   --set NAME=FILE --out FOLDER
+    python -m blockstitch_training.evaluation passages     --set FILE --out FOLDER
     python -m blockstitch_training.evaluation answers      --url http://127.0.0.1:8080 --tokens 60
     python -m blockstitch_training.evaluation encoder      --encoder DIR --out DIR
     python -m blockstitch_training.evaluation llama-cpp    --gguf FILE --rag ROWS.jsonl
@@ -36,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
     _add_ablations(commands.add_parser("ablations", help="train and score every choice of the components, and write the table"))
     _add_repair_curve(commands.add_parser("repair-curve", help="plot quality and time against the share that is repaired"))
     _add_segmenters(commands.add_parser("segmenters", help="compare segmenters on labelled documents"))
+    _add_passages(commands.add_parser("passages", help="tell whether passages of prompts are cut alike wherever they stand"))
     _add_answers(commands.add_parser("answers", help="ask a running server questions over texts cut by each segmenter"))
     _add_encoder(commands.add_parser("encoder", help="write a sentence encoder for the `embedding` segmenter"))
     _add_llama_cpp(commands.add_parser("llama-cpp", help="compare greedy tokens of a GGUF file with those of llama.cpp"))
@@ -112,6 +114,16 @@ def _add_segmenters(command: argparse.ArgumentParser) -> None:
     command.add_argument("--beside", type=Path, help=beside)
     command.add_argument("--repository", type=Path, default=REPOSITORY)
     command.add_argument("--argument", dest="arguments", action="append", default=[], help="passed on to the segment command, such as --argument=--model=DIR")
+
+
+def _add_passages(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(run=_passages)
+    command.add_argument("--set", dest="prompts", type=Path, required=True, help="kept-out prompts of `semanticseg talk`")
+    command.add_argument("--out", type=Path, required=True, help="folder for passages.json and passages.md")
+    command.add_argument("--segmenter", default="semantic")
+    command.add_argument("--target", type=int, help="target length in tokens; the server's default unless given")
+    command.add_argument("--repository", type=Path, default=REPOSITORY)
+    command.add_argument("--argument", dest="arguments", action="append", default=[], help="passed on to the segment command")
 
 
 def _add_answers(command: argparse.ArgumentParser) -> None:
@@ -211,6 +223,17 @@ def _segmenters(options: argparse.Namespace) -> None:
     asked = _given(options, SegmenterComparison)
     found = compare(asked, progress=lambda text: print(text, file=sys.stderr, flush=True))
     print(write_comparison(found, asked, options.out))
+
+
+def _passages(options: argparse.Namespace) -> None:
+    from .passage_stability import measure, table
+
+    asked = {} if options.target is None else {"target_tokens": options.target}
+    found = measure(options.prompts, options.repository, options.segmenter, asked, options.arguments)
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "passages.json").write_text(json.dumps(found.rows(), indent=1) + "\n")
+    (options.out / "passages.md").write_text(table(found))
+    print(table(found))
 
 
 def _answers(options: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
     python -m blockstitch_training.segmenter prepare    --shards SEMANTICSEG --work DIR [--settings TOML] [--teacher ENCODER]
     python -m blockstitch_training.segmenter draw-table --work DIR
     python -m blockstitch_training.segmenter train      --work DIR --out FILE --minutes 30
+    python -m blockstitch_training.segmenter recover    --model models/segmenter --out FILE
     python -m blockstitch_training.segmenter average    A.pt B.pt --out FILE
     python -m blockstitch_training.segmenter export     --checkpoint FILE --work DIR --out models/segmenter
 """
@@ -26,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
     prepare.add_argument("--work", type=Path, required=True, help="directory that everything is written to")
     prepare.add_argument("--teacher", type=Path, help="a sentence encoder in Hugging Face form")
     prepare.add_argument("--per-category", type=int, default=400, help="training documents")
+    prepare.add_argument("--talk", type=Path, help="folder that `semanticseg talk` wrote")
     prepare.add_argument("--small-talk", type=int, default=3000, help="invented chats")
     prepare.add_argument("--settings", type=Path, help="settings of SemanticSeg's build, such as semanticseg/debian.toml; with them long meetings are composed too")
     prepare.add_argument("--long-meetings", type=int, default=1800)
@@ -51,6 +53,10 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--rate", type=float, default=1.0, help="factor on the usual learning rate")
     train.add_argument("--show", type=float, default=90, help="seconds between reports")
     train.add_argument("--bfloat16", action=argparse.BooleanOptionalAction, default=True)
+    recover = commands.add_parser("recover", help="make a checkpoint of exported files, to go on from")
+    recover.set_defaults(run=_recover)
+    recover.add_argument("--model", type=Path, required=True, help="directory that `export` wrote")
+    recover.add_argument("--out", type=Path, required=True)
     average = commands.add_parser("average", help="take the mean of the weights of checkpoints")
     average.set_defaults(run=_average)
     average.add_argument("checkpoints", nargs="+", type=Path)
@@ -81,6 +87,12 @@ def _train(options: argparse.Namespace) -> None:
     given = TrainingOptions(**{each.name: getattr(options, each.name) for each in fields(TrainingOptions)})
     print(json.dumps({each.name: str(getattr(given, each.name)) for each in fields(given)}))
     train(given)
+
+
+def _recover(options: argparse.Namespace) -> None:
+    from .exported_weights import recover
+
+    recover(options.model, options.out)
 
 
 def _average(options: argparse.Namespace) -> None:

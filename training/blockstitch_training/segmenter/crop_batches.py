@@ -16,7 +16,10 @@ from .feature_stream import UnitDocument, unpack
 from .network import Crops, WordTable
 
 #: Lines of text alone say least about conversations and meetings, so these count more.
-WEIGHTS = {"small-talk": 1.5, "conversations": 2.0, "meetings": 3.0, "long-meetings": 3.5, "social": 1.5, "lectures": 1.5}
+WEIGHTS = {
+    "small-talk": 1.5, "conversations": 2.0, "meetings": 3.0, "long-meetings": 3.5, "social": 1.5, "lectures": 1.5,
+    "sgd": 3.0, "tiage": 2.0, "qmsum": 3.0, "stuffed": 3.0,
+}  # fmt: skip
 #: Weight of documents from an earlier build of SemanticSeg, under names "v1-...".
 EARLIER_WEIGHT = 0.35
 

@@ -9,19 +9,19 @@ import torch
 
 from .crop_batches import collate, crop
 from .feature_stream import UnitDocument
-from .network import SegmenterNetwork
+from .network import LEVELS, SegmenterNetwork
 
 LONGEST = 1600
 
 
 @torch.no_grad()
 def logits_of(network: SegmenterNetwork, document: UnitDocument) -> np.ndarray:
-    """Log-odds [units, 4]. Documents are cut to LONGEST units."""
+    """Log-odds [units, 5]. Documents are cut to LONGEST units."""
     part = crop(document, 0, min(document.units, LONGEST))
     return network(collate([part]))[0].float().numpy()
 
 
-def top_f1(network: SegmenterNetwork, documents: list[UnitDocument], mix: tuple[float, ...] = (1, 1, 1, 1), level: int = 1, slack: int = 0) -> float:
+def top_f1(network: SegmenterNetwork, documents: list[UnitDocument], mix: tuple[float, ...] = (1,) * LEVELS, level: int = 1, slack: int = 0) -> float:
     """Micro F1 of boundaries of at least `level`, as many as there are, at the highest mix of log-odds."""
     network.eval()
     hits = total = 0

@@ -1,5 +1,5 @@
 """The segmenter's network: words -> unit vectors -> similarity of the windows around each boundary -> dilated
-convolutions over units -> for each boundary the log-odds that its level is at least 1, 2, 3, 4.
+convolutions over units -> for each boundary the log-odds that its level is at least 1, 2, 3, 4, 5 (5: a seam between passages of a prompt).
 
 It has two word tables. `table` says what a word is about. It begins as a teacher's vectors of words, table_distillation.py draws it to
 the teacher's sentence vectors, and then it is kept, so that means of it can be computed once for all training. `cues` says how a word is
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-LEVELS = 4
+LEVELS = 5
 FIRST_WORDS, LAST_WORDS = 5, 3
 EDGE_SIZE = 64
 
@@ -127,7 +127,7 @@ class SegmenterNetwork(nn.Module):
         self.dropout = nn.Dropout(c.dropout)
 
     def forward(self, crops: Crops) -> Tensor:
-        """Log-odds [B, U, 4] of a boundary of at least each level behind each unit."""
+        """Log-odds [B, U, 5] of a boundary of at least each level behind each unit."""
         c = self.config
         batch, units = crops.values.shape[0], crops.values.shape[1]
         index = torch.arange(units, device=crops.values.device)
@@ -183,7 +183,7 @@ class SegmenterNetwork(nn.Module):
 
 
 def level_loss(logits: Tensor, labels: Tensor, units: Tensor) -> Tensor:
-    """Binary cross-entropy of "at least level k" for k = 1..4, over all boundaries but the last of each crop."""
+    """Binary cross-entropy of "at least level k" for k = 1..5, over all boundaries but the last of each crop."""
     count = labels.shape[1]
     inner = torch.arange(count)[None, :] < units[:, None] - 1
     wanted = torch.stack([(labels >= level) for level in range(1, LEVELS + 1)], -1).to(logits.dtype)

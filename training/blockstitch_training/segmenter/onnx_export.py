@@ -19,7 +19,7 @@ from .network import Crops, SegmenterNetwork, WordTable
 from .segmenter_checkpoint import load_network
 
 #: Must equal FEATURE_VERSION of src/segment/unit-features.ts.
-FEATURE_VERSION = 2
+FEATURE_VERSION = 3
 OPSET = 18
 LEAST_HALVED = 512
 #: UTF-16 units of a block at which the boundaries of each level alone count (segmenter.json, read by boundary-model.ts).

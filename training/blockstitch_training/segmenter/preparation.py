@@ -40,6 +40,7 @@ class Preparation:
     work: Path  # directory that everything is written to
     teacher: Path | None  # a sentence encoder in Hugging Face form
     per_category: int  # training documents
+    talk: Path | None  # what the command `semanticseg talk` wrote
     small_talk: int  # invented chats
     settings: Path | None  # of the build; with it long meetings are composed too
     long_meetings: int
@@ -56,6 +57,10 @@ def shard_rows(shards: Path, split: str, category: str, most: int) -> list[dict]
                     return rows
                 rows.append(json.loads(line))
     return rows
+
+
+def talk_names(talk: Path | None) -> list[str]:
+    return sorted({path.name.rsplit("-", 1)[0] for path in (talk / "train").glob("*.jsonl")}) if talk else []
 
 
 def joined_row(row: dict) -> dict | None:
@@ -123,6 +128,10 @@ def prepare(options: Preparation) -> None:
     train = {category: shard_rows(options.shards, "train", category, options.per_category) for category in categories}
     train = {category: rows for category, rows in train.items() if rows}
     train["small-talk"] = small_talk_rows(options.small_talk, rng)
+    sources = {category: options.shards for category in train}
+    for name in talk_names(options.talk):
+        train[name] = shard_rows(options.talk, "train", name, 1 << 30)
+        sources[name] = options.talk
     if "vocabulary" in stages:
         texts = ("\n".join(row["segments"]) for rows in train.values() for row in rows)
         vocabulary = build_vocabulary(texts, WORDS, frequency_words())
@@ -132,7 +141,7 @@ def prepare(options: Preparation) -> None:
     if "features" in stages:
         for category, rows in train.items():
             count = pack(read_documents(training_rows(rows, rng), words_path), options.work / f"train-{category}.npz")
-            held_out = shard_rows(options.shards, "dev", category, DEV_DOCUMENTS)
+            held_out = shard_rows(sources[category], "dev", category, DEV_DOCUMENTS)
             dev = pack(read_documents((document_row(r["segments"], r["levels"]) for r in held_out), words_path), options.work / f"dev-{category}.npz")
             print(f"{category}: {count} training, {dev} dev documents", flush=True)
         if options.settings:

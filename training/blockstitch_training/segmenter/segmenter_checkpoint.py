@@ -8,8 +8,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .network import NetworkConfig, SegmenterNetwork
+from .network import LEVELS, NetworkConfig, SegmenterNetwork
 from .sentence_teacher import principal_axes
+
+#: Log-odds by which a level that the checkpoint did not know is rarer than the one below.
+RARER = 3.0
 
 
 def new_network(work: Path, features: int, config: NetworkConfig | None = None) -> SegmenterNetwork:
@@ -30,7 +33,8 @@ def new_network(work: Path, features: int, config: NetworkConfig | None = None) 
 
 
 def go_on_from(network: SegmenterNetwork, checkpoint: Path, new_table: bool = False) -> None:
-    """Takes over the weights of a checkpoint. It may have seen fewer features; the others then count nothing at first.
+    """Takes over the weights of a checkpoint. It may have seen fewer features; the others then count nothing at first. It may know fewer
+    levels; the greater ones then begin as its greatest, but rarer.
 
     new_table: keeps the network's own word table and topic projection, where table_distillation.py has drawn them since.
     """
@@ -44,6 +48,9 @@ def go_on_from(network: SegmenterNetwork, checkpoint: Path, new_table: bool = Fa
         inlet = weights["inlet.weight"]
         behind = 2 * len(c.scales)
         weights["inlet.weight"] = torch.cat([inlet[:, :-behind], inlet.new_zeros(len(inlet), added), inlet[:, -behind:]], 1)
+    while len(weights["levels.weight"]) < LEVELS:
+        weights["levels.weight"] = torch.cat([weights["levels.weight"], weights["levels.weight"][-1:]])
+        weights["levels.bias"] = torch.cat([weights["levels.bias"], weights["levels.bias"][-1:] - RARER])
     network.load_state_dict(weights)
 
 
@@ -56,5 +63,6 @@ def load_network(path: Path) -> SegmenterNetwork:
     saved = torch.load(path)
     config = {name: tuple(value) if isinstance(value, list) else value for name, value in saved["config"].items()}
     network = SegmenterNetwork(NetworkConfig(**config))
+    network.levels = torch.nn.Linear(network.config.hidden, len(saved["weights"]["levels.bias"]))
     network.load_state_dict(saved["weights"])
     return network.eval()

@@ -2,6 +2,7 @@
 
     python -m blockstitch_training.semanticseg build  --config semanticseg/debian.toml --out OUT --folder NAME=PATH
     python -m blockstitch_training.semanticseg card   --config semanticseg/debian.toml --out OUT
+    python -m blockstitch_training.semanticseg talk   --config semanticseg/debian.toml --shards OUT --data ../../shared/data --out OUT-TALK
     python -m blockstitch_training.semanticseg sample --shards OUT/test --out semanticseg/sample
     python -m blockstitch_training.semanticseg label  --input FILE --out FILE --endpoint URL --model NAME --category NAME
 """
@@ -21,6 +22,7 @@ from .card import write_card
 from .document import CATEGORIES
 from .label_endpoint import Endpoint, label_file
 from .sample import write_sample
+from .talk_sets import TalkPlan, write_talk_sets
 
 
 def parser() -> argparse.ArgumentParser:
@@ -37,6 +39,12 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument("--instances", type=int, help="in place of the file's number")
         command.add_argument("--seed", type=int, help="in place of the file's seed")
         command.add_argument("--folder", action="append", default=[], metavar="NAME=PATH", help="what {NAME} stands for in the file's patterns")
+    talk = commands.add_parser("talk", help="write task dialogues, labelled talk and stuffed prompts, which stand beside a build")
+    talk.set_defaults(run=_talk)
+    talk.add_argument("--config", type=Path, required=True, help="of the build")
+    talk.add_argument("--shards", type=Path, required=True, help="a build, for its pool")
+    talk.add_argument("--data", type=Path, required=True, help="folder with segmentation/*.jsonl and rag/*.jsonl")
+    talk.add_argument("--out", type=Path, required=True)
     sample = commands.add_parser("sample", help="copy a few short rows of each category")
     sample.set_defaults(run=_sample)
     sample.add_argument("--shards", type=Path, required=True)
@@ -69,6 +77,12 @@ def _build(options: argparse.Namespace) -> int:
 
 def _card(options: argparse.Namespace) -> int:
     print(write_card(options.out, _settings(options)))
+    return 0
+
+
+def _talk(options: argparse.Namespace) -> int:
+    plan = TalkPlan(options.data, options.shards, options.out)
+    print(write_talk_sets(plan, load_settings(options.config), lambda line: print(line, file=sys.stderr)))
     return 0
 
 

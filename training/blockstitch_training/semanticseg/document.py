@@ -31,6 +31,8 @@ CATEGORIES = (
     "social",
 )
 FINEST, SECTION, CHAPTER, DOCUMENT = 1, 2, 3, 4
+# Between the retrieved passages of a prompt. Only stuffed_prompts.py gives it.
+SEAM = 5
 BYTES_PER_TOKEN = 4.0
 # A line of dashes and the like, as it parts sections in print.
 _RULE = re.compile(r"\s*[-=~_*#.+]{4,}\s*")

@@ -201,3 +201,42 @@ def test_checkpoints_of_one_shape_have_a_mean(tmp_path: Path) -> None:
     assert torch.load(tmp_path / "mean.pt")["weights"]["w"].tolist() == [2.5, 2.5]
     with pytest.raises(ValueError, match="different networks"):
         average([tmp_path / "a.pt", tmp_path / "c.pt"], tmp_path / "none.pt")
+
+
+def test_exported_files_come_back_as_a_checkpoint_that_scores_alike(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    onnx = pytest.importorskip("onnx")
+    from onnx.reference import ReferenceEvaluator
+
+    from blockstitch_training.segmenter.exported_weights import recover
+    from blockstitch_training.segmenter.network import Crops
+    from blockstitch_training.segmenter.segmenter_checkpoint import load_network
+
+    model = ROOT / "models" / "segmenter"
+    recover(model, tmp_path / "shipped.pt")
+    network = load_network(tmp_path / "shipped.pt")
+    drawn = np.random.default_rng(0)
+    offsets = np.arange(0, 121, 10).astype(np.int32)
+    rows = drawn.integers(0, network.config.rows, 120).astype(np.int32)
+    values = drawn.normal(size=(12, network.config.features)).astype(np.float32)
+    (wanted,) = ReferenceEvaluator(onnx.load(model / "segmenter.onnx")).run(None, {"rows": rows, "offsets": offsets, "features": values})
+    bounds = torch.from_numpy(offsets).long()
+    with torch.no_grad():
+        found = network(Crops(torch.from_numpy(rows).long(), bounds[:-1], bounds[1:], None, torch.from_numpy(values)[None], torch.tensor([12])))[0]
+    np.testing.assert_allclose(found.numpy(), wanted, atol=1e-3)
+
+
+def test_training_goes_on_from_a_checkpoint_that_knew_fewer_levels(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    from blockstitch_training.segmenter.network import LEVELS, NetworkConfig, SegmenterNetwork
+    from blockstitch_training.segmenter.segmenter_checkpoint import RARER, go_on_from, save
+
+    config = NetworkConfig(rows=20, features=4, hidden=16, scales=(1, 2), dilations=(1, 2))
+    old = SegmenterNetwork(config)
+    old.levels = torch.nn.Linear(config.hidden, LEVELS - 1)
+    save(old, tmp_path / "old.pt")
+    new = SegmenterNetwork(config)
+    go_on_from(new, tmp_path / "old.pt")
+    torch.testing.assert_close(new.levels.weight[:-1], old.levels.weight)
+    torch.testing.assert_close(new.levels.weight[-1], old.levels.weight[-1])
+    assert float((new.levels.bias[-1] - old.levels.bias[-1]).detach()) == pytest.approx(-RARER)
