@@ -11,6 +11,7 @@ import { BlockstitchError } from '../errors.js';
 import { type Pace, unhurried } from '../text/pace.js';
 import { canonicalText } from './canonical-text.js';
 import { slidingCohesion, type UnitBags } from './lexical-cohesion.js';
+import { promptSeams } from './prompt-seams.js';
 import { splitUnits, type TextUnit } from './text-units.js';
 import { FEATURE_VERSION, FEATURES, type UnitFeatures, unitFeatures } from './unit-features.js';
 import { WordVocabulary } from './word-vocabulary.js';
@@ -50,8 +51,6 @@ const COHESION_SHARE = 0.35;
 /** The network alone judges narrower windows. Eight times as many units get the full weight. */
 const LEAST_COHESION_UNITS = 5;
 const SAMPLE_UNITS = 512;
-/** Log-odds from which a seam between passages of a prompt parts the text. */
-const SEAM_STRENGTH = 0;
 /** A boundary of this strength is believed in. Chosen on SemanticSeg's development split. */
 export const BELIEVED_STRENGTH = -2;
 
@@ -115,12 +114,13 @@ export class BoundaryModel {
   }
 
   /** Where seams stand in the text, with their log-odds. */
-  #seams({ units, levels }: BoundaryStrengths): { end: number; endStrength: number }[] {
+  #seams({ text, units, levels }: BoundaryStrengths): { end: number; endStrength: number }[] {
     const count = this.#card.level_characters.length + 1;
-    return units.slice(0, -1).flatMap(({ end }, unit) => {
-      const endStrength = levels[unit * count + count - 1] as number;
-      return endStrength > SEAM_STRENGTH ? [{ end, endStrength }] : [];
-    });
+    const logits = Float64Array.from(units, (_, unit) => levels[unit * count + count - 1] as number);
+    return promptSeams(text, units, logits).map(({ unit, strength }) => ({
+      end: (units[unit] as TextUnit).end,
+      endStrength: strength,
+    }));
   }
 
   async #strengthsOf(text: string, originalOf: (offset: number) => number, pace: Pace): Promise<BoundaryStrengths> {

@@ -32,6 +32,10 @@ function text(count: number, seed: number): ScoredUnits {
 }
 
 function lengths({ tokens }: ScoredUnits, ends: readonly number[]): number[] {
+  return lengthsOf(tokens, ends);
+}
+
+function lengthsOf(tokens: ArrayLike<number>, ends: readonly number[]): number[] {
   let first = 0;
   return ends.map((end) => {
     let sum = 0;
@@ -52,6 +56,23 @@ describe('boundaries that are chosen', () => {
         expect(Math.max(...lengths(some, ends))).toBeLessThanOrEqual(maxTokens);
       }),
       { numRuns: 200 },
+    );
+  });
+
+  it('follow lengths that are not the tokens, and keep the maximum in tokens', () => {
+    fc.assert(
+      fc.property(units, fc.integer({ min: 120, max: 400 }), (some, maxTokens) => {
+        const counts = Array.from(some.tokens);
+        const lengths = counts.map((tokens) => Math.ceil(tokens / 2));
+        const limits = readLimits({ maxTokens, targetTokens: 40 });
+        const ends = selectBoundaries({ ...some, lengths }, limits);
+        expect(Math.max(...lengthsOf(counts, ends))).toBeLessThanOrEqual(maxTokens);
+        // Where the maximum does not bind, the choice is that of a text with these lengths for tokens.
+        const alone = selectBoundaries({ ...some, tokens: lengths }, { ...limits, maxTokens: 1 << 20 });
+        const roomy = selectBoundaries({ ...some, lengths }, { ...limits, maxTokens: 1 << 20 });
+        expect(roomy).toEqual(alone);
+      }),
+      { numRuns: 100 },
     );
   });
 

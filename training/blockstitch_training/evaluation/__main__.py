@@ -6,6 +6,7 @@
     python -m blockstitch_training.evaluation segmenters   --set NAME=FILE --out FOLDER
     python -m blockstitch_training.evaluation passages     --set FILE --out FOLDER
     python -m blockstitch_training.evaluation answers      --url http://127.0.0.1:8080 --tokens 60
+    python -m blockstitch_training.evaluation granularity  --url http://127.0.0.1:8080 --data FILE ... --out FOLDER
     python -m blockstitch_training.evaluation encoder      --encoder DIR --out DIR
     python -m blockstitch_training.evaluation llama-cpp    --gguf FILE --rag ROWS.jsonl
     python -m blockstitch_training.evaluation stores       --model FILE --rag ROWS.jsonl --redis-url redis://127.0.0.1:6379
@@ -22,6 +23,9 @@ from pathlib import Path
 
 from ..demo.question_sets import CONTINUED, SORTS, generated
 from .ablation_plan import SHIPPED_TEACHER, SIZES, planned
+from .granularity import REPAIRS, GranularityPlan
+from .granularity import SEGMENTERS as GRANULARITY_SEGMENTERS
+from .granularity import TARGETS as GRANULARITY_TARGETS
 from .segmented_answers import SEGMENTERS as ASKED_SEGMENTERS
 from .segmented_answers import table_lines
 from .segmenter_comparison import REPOSITORY, SEGMENTERS, TARGETS, SegmenterComparison, compare, write_comparison
@@ -39,6 +43,7 @@ def parser() -> argparse.ArgumentParser:
     _add_segmenters(commands.add_parser("segmenters", help="compare segmenters on labelled documents"))
     _add_passages(commands.add_parser("passages", help="tell whether passages of prompts are cut alike wherever they stand"))
     _add_answers(commands.add_parser("answers", help="ask a running server questions over texts cut by each segmenter"))
+    _add_granularity(commands.add_parser("granularity", help="tell what the length of blocks does to a running server's answers"))
     _add_encoder(commands.add_parser("encoder", help="write a sentence encoder for the `embedding` segmenter"))
     _add_llama_cpp(commands.add_parser("llama-cpp", help="compare greedy tokens of a GGUF file with those of llama.cpp"))
     _add_stores(commands.add_parser("stores", help="compare greedy answers through LMDB and Redis"))
@@ -133,6 +138,18 @@ def _add_answers(command: argparse.ArgumentParser) -> None:
     command.add_argument("--tokens", type=float, default=60, help="mean block length, the same for every segmenter")
     command.add_argument("--subjects", type=int, default=9, help="subjects of one text")
     command.add_argument("--segmenters", type=_words, default=list(ASKED_SEGMENTERS))
+
+
+def _add_granularity(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(run=_granularity)
+    command.add_argument("--url", default="http://127.0.0.1:8080", help="of a running `blockstitch serve`")
+    command.add_argument("--data", type=Path, nargs="+", required=True, help="JSONL rows with question, answers, documents")
+    command.add_argument("--rows", type=int, default=100, help="questions of each file")
+    command.add_argument("--segmenters", type=_words, default=list(GRANULARITY_SEGMENTERS))
+    command.add_argument("--targets", type=_numbers, default=list(GRANULARITY_TARGETS))
+    command.add_argument("--repairs", type=lambda text: [float(each) for each in text.split(",")], default=list(REPAIRS), help="shares of repair")
+    command.add_argument("--new-tokens", type=int, default=32)
+    command.add_argument("--out", type=Path, required=True, help="folder for the answers, the table and the plots; a second call goes on")
 
 
 def _add_encoder(command: argparse.ArgumentParser) -> None:
@@ -239,6 +256,13 @@ def _passages(options: argparse.Namespace) -> None:
 def _answers(options: argparse.Namespace) -> None:
     for line in table_lines(options.url, options.questions, options.subjects, options.tokens, options.segmenters):
         print(line, flush=True)
+
+
+def _granularity(options: argparse.Namespace) -> None:
+    from .granularity import answers, write_granularity
+
+    plan = _given(options, GranularityPlan)
+    print(write_granularity(answers(plan, progress=lambda line: print(line, file=sys.stderr)), plan.out))
 
 
 def _encoder(options: argparse.Namespace) -> None:

@@ -1,0 +1,128 @@
+/**
+ * Which boundaries are seams: where a RAG framework joined retrieved passages, or a passage and the rest of a prompt.
+ * The network gives log-odds for each boundary alone. A framework marks all its passages in the same way, so here the
+ * boundaries with the same mark are judged together: one that looks doubtful alone is a seam if its like are.
+ */
+import type { TextUnit } from './text-units.js';
+
+/** Log-odds from which a boundary is believed to be a seam. */
+const BELIEVED = 0;
+/** Between marked passages another boundary has to be this sure. */
+const BESIDE_MARKS = 3;
+/** A text is a prompt if it has so many seams: one passage between a preamble and a question has two. */
+const LEAST_SEAMS = 2;
+const LEAST_MARKS = 3;
+/** No boundary counts for more than this in the mean of its mark. */
+const SUREST = 6;
+const LONGEST_TAIL = 24;
+/** A line that closes a passage: "END", "</doc>", a rule. It belongs to what stands before it. */
+const CLOSER = /^(?:[^\p{L}\p{N}]*(?:end|close|stop)(?![\p{L}\p{N}])|<\/|[^\p{L}\p{N}]+$)/iu;
+/** Signs, a word, signs and a number, as they stand at the head of a passage: "Document [3](", "[3] ", "Source: ". */
+const HEAD = /^[^\p{L}\p{N}\n]{0,12}(?:\p{L}[\p{L}_-]{0,23})?[^\p{L}\p{N}\n]{0,3}(?:\p{N}{1,3}[^\p{L}\p{N}\n]{0,3})?/u;
+
+export interface Seam {
+  /** The boundary behind this unit. */
+  unit: number;
+  /** Log-odds, its own or the mean of its mark. */
+  strength: number;
+}
+
+/**
+ * @param single log-odds of a seam behind each unit [units]
+ * @returns seams in order; none behind the last unit
+ */
+export function promptSeams(text: string, units: readonly TextUnit[], single: ArrayLike<number>): Seam[] {
+  const logits = behindClosers(text, units, single);
+  const believed: number[] = [];
+  for (let unit = 0; unit + 1 < units.length; unit += 1) {
+    if ((logits[unit] as number) > BELIEVED) believed.push(unit);
+  }
+  if (believed.length < LEAST_SEAMS) return [];
+  const { seams: marked, rivals } = markedSeams(text, units, logits);
+  const first = Math.min(...marked.keys());
+  const last = Math.max(...marked.keys());
+  for (const unit of believed) {
+    const strength = logits[unit] as number;
+    const isBetween = unit > first && unit < last;
+    if (marked.has(unit) || rivals.has(unit)) continue;
+    if (!isBetween || strength > BESIDE_MARKS) marked.set(unit, strength);
+  }
+  return [...marked].map(([unit, strength]) => ({ unit, strength })).sort((a, b) => a.unit - b.unit);
+}
+
+/** Log-odds with those before a closing line moved behind it, where the same line closes several passages. [units] */
+function behindClosers(text: string, units: readonly TextUnit[], single: ArrayLike<number>): Float64Array {
+  const closers = new Map<string, number[]>();
+  for (let unit = 1; unit < units.length; unit += 1) {
+    const { contentStart, contentEnd, opensLine } = units[unit] as TextUnit;
+    if (!opensLine || contentEnd - contentStart > LONGEST_TAIL) continue;
+    const line = text.slice(contentStart, contentEnd);
+    if (!CLOSER.test(line)) continue;
+    const known = closers.get(masked(line));
+    if (known) known.push(unit);
+    else closers.set(masked(line), [unit]);
+  }
+  const logits = Float64Array.from(single);
+  for (const same of closers.values()) {
+    if (same.length < LEAST_MARKS) continue;
+    for (const unit of same) {
+      logits[unit] = Math.max(logits[unit] as number, logits[unit - 1] as number);
+      logits[unit - 1] = -SUREST;
+    }
+  }
+  return logits;
+}
+
+/** @returns boundaries whose mark is that of seams, with their log-odds; and those with another mark of the same frame */
+function markedSeams(
+  text: string,
+  units: readonly TextUnit[],
+  logits: ArrayLike<number>,
+): { seams: Map<number, number>; rivals: Set<number> } {
+  const places = new Map<string, number[]>();
+  for (let unit = 0; unit + 1 < units.length; unit += 1) {
+    for (const mark of marksAt(text, units[unit] as TextUnit, units[unit + 1] as TextUnit)) {
+      const known = places.get(mark);
+      if (known) known.push(unit);
+      else places.set(mark, [unit]);
+    }
+  }
+  const likely = [...places.values()]
+    .filter((same) => same.length >= LEAST_MARKS)
+    .map((same) => ({ same, mean: meanOf(same, logits) }))
+    .filter(({ mean }) => mean > BELIEVED)
+    .sort((a, b) => b.mean - a.mean);
+  const seams = new Map<number, number>();
+  const rivals = new Set<number>();
+  for (const { same, mean } of likely) {
+    // Two lines of one frame have marks of their own: the surer one stands for the frame.
+    const near = same.filter((unit) => !seams.has(unit) && isNear(unit, seams));
+    if (near.length > same.length / 2) for (const unit of near) rivals.add(unit);
+    else for (const unit of same) if (!near.includes(unit)) seams.set(unit, Math.max(mean, logits[unit] as number));
+  }
+  return { seams, rivals };
+}
+
+function meanOf(units: readonly number[], logits: ArrayLike<number>): number {
+  const sum = units.reduce((all, unit) => all + Math.max(-SUREST, Math.min(SUREST, logits[unit] as number)), 0);
+  return sum / units.length;
+}
+
+function isNear(unit: number, seams: ReadonlyMap<number, number>): boolean {
+  return seams.has(unit - 1) || seams.has(unit) || seams.has(unit + 1);
+}
+
+/** What stands at the head of the unit behind the boundary, and what stands alone on the line before it. */
+function marksAt(text: string, before: TextUnit, behind: TextUnit): string[] {
+  if (!behind.opensLine) return [];
+  const head = HEAD.exec(text.slice(behind.contentStart, Math.min(behind.contentEnd, behind.contentStart + 48)));
+  const marks = head?.[0] ? [`head ${masked(head[0])}`] : [];
+  if (before.opensLine && before.contentEnd - before.contentStart <= LONGEST_TAIL) {
+    marks.push(`tail ${masked(text.slice(before.contentStart, before.contentEnd))}`);
+  }
+  return marks;
+}
+
+function masked(mark: string): string {
+  return mark.replace(/\p{N}+/gu, '0');
+}
