@@ -52,7 +52,7 @@ const COHESION_SHARE = 0.35;
 const LEAST_COHESION_UNITS = 5;
 const SAMPLE_UNITS = 512;
 /** A boundary of this strength is believed in. Chosen on SemanticSeg's development split. */
-export const BELIEVED_STRENGTH = -2;
+export const BELIEVED_STRENGTH = -1;
 
 export class BoundaryModel {
   readonly #card: ModelCard;

