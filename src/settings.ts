@@ -37,6 +37,12 @@ export const SETTINGS = {
     join(PACKAGE_DIR, 'models', 'demo'),
     'checkpoint: a Hugging Face directory, a GGUF file, or a name that blockstitch pull knows (smollm2)',
   ),
+  adapter: text(
+    '--adapter',
+    'BLOCKSTITCH_ADAPTER',
+    '',
+    'directory of a PEFT LoRA adapter that is merged into the model at import (docs/operations.md); none if empty',
+  ),
   servedName: text(
     '--served-name',
     'BLOCKSTITCH_SERVED_NAME',

@@ -20,10 +20,11 @@ export interface CheckedCheckpoint {
 
 /**
  * @param path a Hugging Face directory or a GGUF file
+ * @param adapter directory of an adapter; empty for none
  * @throws BlockstitchError `checkpoint_invalid` with file and reason
  */
-export async function checkCheckpoint(path: string): Promise<CheckedCheckpoint> {
-  const { config, entries } = await openCheckpoint(resolve(path));
+export async function checkCheckpoint(path: string, adapter: string): Promise<CheckedCheckpoint> {
+  const { config, entries } = await openCheckpoint(resolve(path), adapter === '' ? undefined : resolve(adapter));
   const { vocabSize } = config.model;
   const text = await createTextService({ checkpointDir: path, vocabSize });
   try {

@@ -8,6 +8,7 @@ import { resolveModel } from './named-models.js';
 /** Settings of the model and the engine: every command that computes takes them. */
 export const MODEL_SETTINGS = [
   'model',
+  'adapter',
   'weights',
   'device',
   'activations',

@@ -102,7 +102,8 @@ export function checkpointConfig(
   const windows = readWindows(fields, rules, layers);
   const vocabSize = fields.integer('vocab_size', 1, 1 << 24);
   const bosTokenId = fields.optionalInteger('bos_token_id', 0, vocabSize - 1);
-  const blockAttention = readBlockAttention(fields, vocabSize);
+  const section = fields.section('block_attention');
+  const blockAttention = section && readBlockAttention(section, vocabSize);
   const positions = scaledPositions(rope, maxPositions);
   if (positions > MAX_POSITIONS) {
     fields.fail(`its context of ${positions} positions is unsupported (up to ${MAX_POSITIONS})`);
@@ -194,9 +195,11 @@ function readWindows(fields: FieldReader, rules: FamilyRules, layers: number): n
   });
 }
 
-function readBlockAttention(fields: FieldReader, vocabSize: number): ModelConfig['blockAttention'] {
-  const section = fields.section('block_attention');
-  if (section === undefined) return undefined;
+/** The `block_attention` section of a config.json, or of an adapter. */
+export function readBlockAttention(
+  section: FieldReader,
+  vocabSize: number,
+): NonNullable<ModelConfig['blockAttention']> {
   const mode = section.record.mode ?? 'block';
   if (mode !== 'block' && mode !== 'full') section.fail(`its block_attention.mode ${shownValue(mode)} is unknown`);
   return { mode: mode as 'block' | 'full', sinkTokenIds: section.tokenIds('sink_token_ids', vocabSize) };

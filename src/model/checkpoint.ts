@@ -3,6 +3,7 @@
  * its tensors lie. All else is the same for both.
  */
 import { isGgufPath, readGgufHeader } from '../gguf/gguf-file.js';
+import { applyAdapter } from './adapter/apply-adapter.js';
 import { type CheckpointConfig, checkpointConfig, readCheckpointConfig } from './checkpoint-config.js';
 import { type CheckpointTensors, readCheckpointTensors } from './checkpoint-tensors.js';
 import { type DecoderEntries, findDecoderWeights } from './decoder-weights.js';
@@ -19,10 +20,12 @@ export interface Checkpoint {
 
 /**
  * @param path absolute path of the directory or the GGUF file
+ * @param adapterDir absolute path of an adapter that is merged into it
  * @throws BlockstitchError `checkpoint_invalid` naming file, field or tensor
  */
-export async function openCheckpoint(path: string): Promise<Checkpoint> {
-  const { config, tensors } = (await isGgufPath(path)) ? await openGguf(path) : await openDirectory(path);
+export async function openCheckpoint(path: string, adapterDir?: string): Promise<Checkpoint> {
+  const base = (await isGgufPath(path)) ? await openGguf(path) : await openDirectory(path);
+  const { config, tensors } = adapterDir === undefined ? base : await applyAdapter(base, adapterDir);
   return { config, tensors, entries: findDecoderWeights(path, config.model, tensors) };
 }
 

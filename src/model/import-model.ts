@@ -48,6 +48,8 @@ export interface ImportProgress {
 export interface ImportOptions {
   /** Hugging Face directory (config.json, safetensors, tokenizer files) or GGUF file. */
   checkpointDir: string;
+  /** PEFT adapter that is merged into it (`adapter/apply-adapter.ts`). Part of the fingerprint. */
+  adapterDir?: string;
   weights: WeightFormat;
   /** Type of hidden states: float32 (default) on a CPU, 16-bit on a GPU. `checkpoint`: the type of its weights. */
   activations?: ActivationType | 'checkpoint';
@@ -71,7 +73,8 @@ export async function importModel(options: ImportOptions): Promise<ImportedModel
   if (!FORMATS.includes(options.weights)) throw new TypeError(`weights must be one of ${FORMATS.join(', ')}`);
   const checkpointDir = resolve(options.checkpointDir);
   const cacheDir = resolve(options.cacheDir);
-  const checkpoint = await openCheckpoint(checkpointDir);
+  const adapterDir = options.adapterDir === undefined ? undefined : resolve(options.adapterDir);
+  const checkpoint = await openCheckpoint(checkpointDir, adapterDir);
   const { config, tensors, entries } = checkpoint;
   const { signal, onProgress } = options;
   const activations = activationsOf(options.activations ?? 'float32', entries);

@@ -3,6 +3,7 @@
  * files also have blocks of small integers that share a scale (`gguf/block-formats.ts` decodes them).
  */
 import { GGUF_BLOCKS, type GgufTensorType } from '../gguf/gguf-types.js';
+import type { WeightPatch } from './adapter/weight-patch.js';
 
 export type FloatDtype = 'F32' | 'F16' | 'BF16';
 export type BlockDtype = Exclude<GgufTensorType, FloatDtype>;
@@ -21,6 +22,8 @@ export interface TensorEntry {
   bytes: number;
   /** Rows lie in the order of pairs within each head of so many rows (`gguf/row-order.ts`). Absent: in plain order. */
   pairedHead?: number;
+  /** What an adapter changes in it. `shape` is that of the result, `bytes` are the stored ones. */
+  patch?: WeightPatch;
 }
 
 export function isFloat(dtype: StoredDtype): dtype is FloatDtype {

@@ -84,15 +84,15 @@ export class WeightPlan {
   /** True if these layers are better kept as one, because their rows are written anew anyway. */
   fuses(weights: readonly TensorEntry[]): boolean {
     if (this.#format === 'int8' || this.#format === 'int4') return true;
-    const blocks = weights.filter(({ dtype }) => !isFloat(dtype));
+    const blocks = weights.filter(({ dtype, patch }) => !isFloat(dtype) && patch === undefined);
     if (this.#format === 'native' && blocks.length > 0) return sharedRuns(weights) !== undefined;
     if (this.#keepsStored) return false;
     return !weights.every((weight) => this.#staysAsFloat32(weight));
   }
 
-  /** A matrix for look-ups by row. It keeps the checkpoint's own element type; blocks become float32. */
+  /** A matrix for look-ups by row. It keeps the checkpoint's own element type; blocks, and what an adapter changes, become float32. */
   table(name: string, entry: TensorEntry): ExternalTensor {
-    if (!isFloat(entry.dtype)) {
+    if (!isFloat(entry.dtype) || entry.patch !== undefined) {
       const widened = this.#reserveFloat32(name, [entry]);
       this.#widened.set(entry, widened);
       return widened;
@@ -192,13 +192,13 @@ function inPlace(name: string, type: OnnxType, entry: TensorEntry, location: str
 }
 
 /** Whether a tensor of floats can be used where it lies. */
-function isInPlace({ dtype, offset, pairedHead }: TensorEntry): boolean {
-  return pairedHead === undefined && offset % storedBytes(dtype, 1) === 0;
+function isInPlace({ dtype, offset, pairedHead, patch }: TensorEntry): boolean {
+  return pairedHead === undefined && patch === undefined && offset % storedBytes(dtype, 1) === 0;
 }
 
-/** The runs of all these weights if they are alike; undefined if they differ or if one is of floats. */
+/** The runs of all these weights if they are alike; undefined if they differ, or if one is of floats or changed. */
 function sharedRuns(weights: readonly TensorEntry[]): RunShape | undefined {
-  const shapes = weights.map(({ dtype }) => (isFloat(dtype) ? undefined : RUN_SHAPES[dtype]));
+  const shapes = weights.map(({ dtype, patch }) => (isFloat(dtype) || patch ? undefined : RUN_SHAPES[dtype]));
   const [first] = shapes;
   const alike = shapes.every(
     (shape) => shape?.run === first?.run && shape?.bits === first?.bits && shape?.hasOffset === first?.hasOffset,

@@ -186,14 +186,20 @@ class TaskWriter {
 
   /** The tensor widened to float32, about `elements` at a time, whole rows; the array is reused. */
   async *#floats(source: TensorEntry, elements: number): AsyncGenerator<Float32Array> {
-    const { dtype } = source;
+    const { dtype, patch } = source;
+    const columns = source.shape[1] ?? 1;
     const floats = new Float32Array(slabWeights(source, elements));
+    let row = 0;
     for await (const bytes of this.#slabs(source, elements)) {
       const slab = floats.subarray(0, storedWeights(dtype, bytes.byteLength));
       if (isFloat(dtype)) widen(dtype, bytes, slab);
       else decodeBlocks(dtype, bytes, slab);
+      patch?.apply(slab, row);
+      row += slab.length / columns;
       yield slab;
     }
+    const appended = patch?.appended();
+    if (appended && appended.length > 0) yield appended;
   }
 
   /** The tensor's bytes, about `elements` weights at a time, rows in plain order; the array is reused. */
@@ -225,9 +231,10 @@ class TaskWriter {
   }
 }
 
-/** Weights of a slab: about `elements`, and whole heads if the rows of a head change places. */
-function slabWeights({ shape, pairedHead }: TensorEntry, elements: number): number {
-  const unit = pairedHead === undefined ? 1 : pairedHead * (shape[1] ?? 1);
+/** Weights of a slab: about `elements`; whole rows if an adapter changes them, whole heads if their rows change places. */
+function slabWeights({ shape, pairedHead, patch }: TensorEntry, elements: number): number {
+  const columns = shape[1] ?? 1;
+  const unit = pairedHead === undefined ? (patch === undefined ? 1 : columns) : pairedHead * columns;
   return Math.max(1, Math.floor(elements / unit)) * unit;
 }
 

@@ -81,6 +81,7 @@ export async function openServices(
     }
     const imported = await importModel({
       checkpointDir: config.model,
+      ...(config.adapter === '' ? {} : { adapterDir: config.adapter }),
       weights: config.weights,
       activations: importedActivations(config),
       cacheDir: config.importCacheDir,

@@ -64,10 +64,11 @@ export class StepModel {
     checkpointDir: string,
     kvDtype: KvDtype = 'float32',
     weights: WeightFormat = 'fp32',
+    adapterDir?: string,
   ): Promise<StepModel> {
     const addon = loadAddon();
     const cacheDir = await mkdtemp(join(tmpdir(), 'blockstitch-step-model-'));
-    const model = await importModel({ checkpointDir, weights, cacheDir });
+    const model = await importModel({ checkpointDir, weights, cacheDir, ...(adapterDir ? { adapterDir } : {}) });
     const { layers, kvHeads, headDim } = model.config;
     const pool = new KvPool(addon, { pages: 256, pageTokens: 16, layers, kvHeads, headDim, dtype: kvDtype });
     return new StepModel(model, pool, await ModelRunner.create(model, 2), cacheDir);

@@ -43,11 +43,11 @@ const CHECKS: readonly Check[] = [
   },
   {
     name: 'model',
-    async run({ model, weights }) {
-      const { config, storedTypes, notices } = await checkCheckpoint(model);
+    async run({ model, adapter, weights }) {
+      const { config, storedTypes, notices } = await checkCheckpoint(model, adapter);
       const { family, layers, maxPositions } = config;
       const requantized = requantizationNotice({ weights, storedTypes });
-      const facts = `${model}: ${family}, ${layers} layers, ${maxPositions} positions, ${storedTypes.join(', ')}`;
+      const facts = `${model}${adapter === '' ? '' : ` with ${adapter}`}: ${family}, ${layers} layers, ${maxPositions} positions, ${storedTypes.join(', ')}`;
       const lines = [...notices, ...(requantized === undefined ? [] : [requantized])];
       return [facts, ...lines.map((line) => `     note: ${line}`)].join('\n');
     },

@@ -12,7 +12,7 @@ export function addImport(program: Command): void {
     .description('convert a checkpoint (Hugging Face directory or GGUF file) and keep the result in the import cache')
     .argument('[checkpoint]', 'directory, GGUF file or name; --model if absent')
     .option('--json', 'print the result as JSON', false);
-  addSettings(command, ['model', 'weights', 'device', 'activations', 'importCacheDir', 'modelCacheDir']);
+  addSettings(command, ['model', 'adapter', 'weights', 'device', 'activations', 'importCacheDir', 'modelCacheDir']);
   command.action(async (directory: string | undefined, flags: { json: boolean }) => {
     const config = readSettings(command, directory === undefined ? {} : { model: directory });
     const terminal = openTerminal({ colours: !flags.json });
@@ -23,10 +23,11 @@ export function addImport(program: Command): void {
     let cached = false;
     try {
       // What serve would refuse, import refuses, before hours of work.
-      const { notices } = await checkCheckpoint(config.model);
+      const { notices } = await checkCheckpoint(config.model, config.adapter);
       for (const line of notices) terminal.note(`note: ${line}`);
       const model = await importModel({
         checkpointDir: config.model,
+        ...(config.adapter === '' ? {} : { adapterDir: config.adapter }),
         weights: config.weights,
         activations: importedActivations(config),
         cacheDir: config.importCacheDir,
