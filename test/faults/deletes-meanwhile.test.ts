@@ -77,7 +77,7 @@ const nameOf = (hash: string) => `blockstitch:block:{${hash}}:0`;
 
 /** The store has all of them, as Redis itself says. */
 async function saved(hashes: readonly string[]): Promise<void> {
-  await expect.poll(() => client.exists(...hashes.map(nameOf)), { timeout: 30_000 }).toBe(hashes.length);
+  await expect.poll(() => client.exists(...hashes.map(nameOf)), { timeout: 120_000 }).toBe(hashes.length);
 }
 
 async function inNoTier(hashes: readonly string[]): Promise<void> {
@@ -125,7 +125,7 @@ test('while it is saved, and the store takes its time', async () => {
   proxy.hold('calls');
   const asked = ask(text);
   // Locks and looks first; then the values themselves.
-  await proxy.held('calls', 20_000);
+  await proxy.held('calls', 120_000);
   const deleting = dropped();
   proxy.release('calls');
   await deleting;
@@ -140,7 +140,7 @@ test.each(['one block', 'every block'])('of %s while it is loaded, and its value
   expect((await call('DELETE', '/v1/cache?tiers=pool,host')).status).toBe(200);
   proxy.hold('answers');
   const asked = ask(text);
-  await proxy.held('answers', 20_000);
+  await proxy.held('answers', 120_000);
   const gone = which === 'one block' ? hashes.slice(0, 1) : hashes;
   const deleting = which === 'one block' ? call('DELETE', `/v1/blocks/${gone[0]}`) : dropped();
   proxy.release('answers');
@@ -157,7 +157,7 @@ test('while the load that a request gave up is still under way: its value comes 
   proxy.hold('answers');
   // Answered although nothing comes from the store: the request computes.
   expect(logprobs(await ask(text))).toEqual(expected);
-  await proxy.held('answers', 20_000);
+  await proxy.held('answers', 120_000);
   const deleting = dropped();
   // The values come when the tiers of this process are empty already, and the store is not.
   const cache = server.services.cache as BlockCache;

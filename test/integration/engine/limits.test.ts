@@ -71,7 +71,7 @@ async function ask(engine: Engine, { blocks = [], sampling, deadlineMs, onEvent 
 
 /** Resolves once no request holds a page. */
 const free = (engine: Engine) =>
-  expect.poll(async () => engine.statistics().pool.activePages, { timeout: 10_000 }).toBe(0);
+  expect.poll(async () => engine.statistics().pool.activePages, { timeout: 120_000 }).toBe(0);
 
 describe('a full queue', () => {
   test('refuses the next request at once, and takes one again when there is room', async () => {
@@ -151,7 +151,7 @@ describe('a worker that dies', () => {
             () => 'up',
             (error) => error.code,
           ),
-        { timeout: 30_000 },
+        { timeout: 120_000 },
       )
       .toBe('up');
     let origins: string[] = [];
@@ -174,7 +174,7 @@ describe('a worker that dies', () => {
     const outcomes = await Promise.allSettled([ingesting, ask(engine, POISON)]);
     expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
     const again = () => engine.ingest(blocks, { sinkTokenIds: SINKS }).then((reports) => reports.length);
-    await expect.poll(() => again().catch(() => 0), { timeout: 30_000 }).toBe(12);
+    await expect.poll(() => again().catch(() => 0), { timeout: 120_000 }).toBe(12);
     await free(engine);
   });
 

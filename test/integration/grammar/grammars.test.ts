@@ -242,4 +242,4 @@ test('requests whose grammar thread is lost fail, and the next ones get another 
   expect(typeof engine.next(2, WAIT_MS)).toBe('object');
   engine.end();
   await own.close();
-}, 120_000);
+});

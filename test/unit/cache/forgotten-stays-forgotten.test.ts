@@ -231,7 +231,7 @@ test('nothing forgotten is found, nothing acknowledged is lost, pages and holds 
           const { freePages, cachedPages } = engine.host.statistics().pool;
           return freePages + cachedPages;
         };
-        await expect.poll(unheld, { timeout: 20_000, interval: 5 }).toBe(PAGES);
+        await expect.poll(unheld, { timeout: 120_000, interval: 5 }).toBe(PAGES);
         expect(engine.worker.core.idle).toBe(true);
         const other = new BlockCache({ shape: SHAPE, store: engine.lmdb, hostBytes: 0 });
         for (const [name, key] of keys.entries()) {

@@ -88,7 +88,7 @@ test('every sound store passes, whatever was written to it and deleted, closed o
     }),
     { numRuns: 100 },
   );
-}, 120_000);
+});
 
 test('any page of a tree that was overwritten is named, and any length that cuts one off', async () => {
   const whole = await store();
