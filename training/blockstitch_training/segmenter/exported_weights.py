@@ -6,6 +6,7 @@ transpose it, so matrices are found by their shapes and their order.
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ from .segmenter_checkpoint import save
 
 def recover(model: Path, out: Path) -> None:
     """Writes the checkpoint of `model`/segmenter.onnx. The log-odds keep the factor of its calibration.
+
+    Beside it, where they are missing, come words.bin and table.pt, which `train` reads from its directory.
 
     @raises ValueError where the file does not hold the network of network.py
     """
@@ -55,3 +58,7 @@ def recover(model: Path, out: Path) -> None:
         weights[name] = torch.from_numpy(np.ascontiguousarray(found)).view(tensor.shape)
     network.load_state_dict(weights)
     save(network, out)
+    if not (table := out.parent / "table.pt").exists():
+        torch.save({"table": network.table.state_dict(), "topic": network.topic.state_dict()}, table)
+    if not (words := out.parent / "words.bin").exists():
+        shutil.copy(model / "words.bin", words)

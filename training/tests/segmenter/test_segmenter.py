@@ -215,6 +215,8 @@ def test_exported_files_come_back_as_a_checkpoint_that_scores_alike(tmp_path: Pa
     model = ROOT / "models" / "segmenter"
     recover(model, tmp_path / "shipped.pt")
     network = load_network(tmp_path / "shipped.pt")
+    assert (tmp_path / "words.bin").read_bytes() == (model / "words.bin").read_bytes()
+    assert torch.load(tmp_path / "table.pt")["topic"]["weight"].shape == network.topic.weight.shape
     drawn = np.random.default_rng(0)
     offsets = np.arange(0, 121, 10).astype(np.int32)
     rows = drawn.integers(0, network.config.rows, 120).astype(np.int32)
