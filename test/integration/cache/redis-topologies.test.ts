@@ -84,7 +84,9 @@ describe('Sentinel', () => {
     expect(await (client as Redis).wait(1, 10_000)).toBe(1);
     // The Sentinel learns of the replica from the master, and must know it before the master dies.
     const watcher = new Redis(sentinel.url);
-    await expect.poll(() => watcher.call('SENTINEL', 'replicas', sentinel.master), { timeout: 120_000 }).toHaveLength(1);
+    await expect
+      .poll(() => watcher.call('SENTINEL', 'replicas', sentinel.master), { timeout: 120_000 })
+      .toHaveLength(1);
     watcher.disconnect();
     await master.stop();
     const found = async () => (await store.get(['kept']).catch(() => []))[0]?.byteLength;
