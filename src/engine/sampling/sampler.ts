@@ -16,7 +16,7 @@ import type { SamplingParams, TokenLogprob } from '../engine.js';
 import { bestTokens, drawFromBest, type LogitRow } from './best-tokens.js';
 import { drawsInGraph, type GraphDraw } from './graph-draws.js';
 import { LogitAdjustments } from './logit-adjustments.js';
-import { maskRow } from './token-mask.js';
+import { isAllowed, maskRow } from './token-mask.js';
 import { uniform } from './token-random.js';
 import { WholeRow } from './whole-row.js';
 
@@ -132,6 +132,10 @@ export class Sampler {
   }
 
   #chooseAmong(row: LogitRow, allowed: Int32Array): number {
+    const greatest = row.best.ids[0] as number;
+    const isPlain = this.#sampling.temperature === 0 && this.#adjustments === undefined;
+    // Most often the model wants what its grammar allows.
+    if (isPlain && isAllowed(allowed, greatest)) return greatest;
     const masked = this.#copiedRow(row);
     maskRow(masked, allowed);
     const tokenId = wholeRow.argmax(masked);

@@ -23,3 +23,7 @@ export function maskRow(row: Float32Array, allowed: Int32Array): void {
     }
   }
 }
+
+export function isAllowed(allowed: Int32Array, tokenId: number): boolean {
+  return (((allowed[tokenId >> 5] as number) >>> (tokenId & 31)) & 1) === 1;
+}
