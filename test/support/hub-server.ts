@@ -22,6 +22,8 @@ export interface HubServer {
   served: { path: string; range: string | undefined }[];
   /** By file name. */
   faults: Map<string, HubFault>;
+  /** Paths that are listed besides the directory's files. */
+  alsoListed: string[];
   /** Asked for where set. */
   token: string | undefined;
   close(): Promise<void>;
@@ -29,7 +31,7 @@ export interface HubServer {
 
 /** @param repository `owner/name`; files larger than 10 KiB are in LFS, as the hub has it */
 export async function startHub(repository: string, directory: string): Promise<HubServer> {
-  const hub: Omit<HubServer, 'url' | 'close'> = { served: [], faults: new Map(), token: undefined };
+  const hub: Omit<HubServer, 'url' | 'close'> = { served: [], faults: new Map(), alsoListed: [], token: undefined };
   const server = createServer((request, response) => answer(request, response, repository, directory, hub));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -60,6 +62,7 @@ function answer(
     const files = readdirSync(directory, { withFileTypes: true }).filter((entry) => entry.isFile());
     const entries = [
       { type: 'directory', path: 'onnx', size: 0, oid: '0'.repeat(40) },
+      ...hub.alsoListed.map((path) => ({ type: 'file', path, size: 5, oid: '2'.repeat(40) })),
       ...files.map(({ name }) => entryOf(directory, name, hub.faults.get(name) ?? {})),
     ];
     response.setHeader('content-type', 'application/json');

@@ -77,6 +77,21 @@ describe('blockstitch pull', () => {
     expect(readFileSync(join(target, WEIGHTS))).toEqual(weights);
   });
 
+  test('takes no path of the listing that leads out of the directory', async () => {
+    hub.alsoListed = [
+      'model/../../out.safetensors',
+      '../model.safetensors',
+      'model\\..\\out.safetensors',
+      '/etc/model.safetensors',
+    ];
+    hub.served.length = 0;
+    const { code, stdout } = await pull();
+    const { files } = JSON.parse(stdout) as { files: string[] };
+    expect([code, files.filter((file) => /[/\\]/.test(file))]).toEqual([0, []]);
+    expect(hub.served.map(({ path }) => path).filter((path) => /[/\\]/.test(path))).toEqual([]);
+    hub.alsoListed = [];
+  });
+
   test('goes on where the connection was cut, again and again', async () => {
     hub.faults.set(WEIGHTS, { cutAfterBytes: 20_000, cuts: 2 });
     const { code } = await pull();
