@@ -15,6 +15,8 @@ export class DeadlineThread<Task, Answer> {
   #ready: Promise<Worker> | undefined;
   #last: Promise<unknown> = Promise.resolve();
   #closed = false;
+  /** Threads that were given up for another reason than the task that they had. */
+  readonly #discarded = new WeakSet<Worker>();
 
   /**
    * @param start  starts a thread that posts `{ ready: true }`, and then one answer for each task
@@ -31,14 +33,22 @@ export class DeadlineThread<Task, Answer> {
    * @throws ThreadLost if the thread ends before it answers, or takes longer than `timeoutMs`
    */
   run(task: Task, timeoutMs: number, spoils: (answer: Answer) => boolean = () => false): Promise<Answer> {
-    const answer = this.#last.then(async () => {
-      const worker = await this.#started();
-      const value = await this.#answer<Answer>(worker, timeoutMs, () => worker.postMessage(task));
-      if (spoils(value)) await worker.terminate();
-      return value;
-    });
+    const answer = this.#last.then(() => this.#attempt(task, timeoutMs, spoils));
     this.#last = answer.catch(() => undefined);
     return answer;
+  }
+
+  async #attempt(task: Task, timeoutMs: number, spoils: (answer: Answer) => boolean): Promise<Answer> {
+    const worker = await this.#started();
+    let value: Answer;
+    try {
+      value = await this.#answer<Answer>(worker, timeoutMs, () => worker.postMessage(task));
+    } catch (error) {
+      if (this.#discarded.has(worker)) return this.#attempt(task, timeoutMs, spoils);
+      throw error;
+    }
+    if (spoils(value)) await worker.terminate();
+    return value;
   }
 
   /** Sends what has no answer, in order with the tasks. @returns false if no thread runs */
@@ -47,9 +57,13 @@ export class DeadlineThread<Task, Answer> {
     return this.#worker !== undefined;
   }
 
-  /** Ends the thread; the next task starts another one. */
+  /** Ends the thread; its task and the next ones get another one. */
   async discard(): Promise<void> {
-    await this.#worker?.terminate();
+    const worker = this.#worker;
+    if (worker === undefined) return;
+    this.#discarded.add(worker);
+    this.#forget(worker);
+    await worker.terminate();
   }
 
   async close(): Promise<void> {
@@ -72,13 +86,15 @@ export class DeadlineThread<Task, Answer> {
     worker.unref();
     await this.#answer(worker, START_MS, () => {});
     this.#worker = worker;
-    worker.once('exit', () => {
-      if (this.#worker !== worker) return;
-      this.#worker = undefined;
-      this.#ready = undefined;
-      this.#onLost();
-    });
+    worker.once('exit', () => this.#forget(worker));
     return worker;
+  }
+
+  #forget(worker: Worker): void {
+    if (this.#worker !== worker) return;
+    this.#worker = undefined;
+    this.#ready = undefined;
+    this.#onLost();
   }
 
   #answer<Value>(worker: Worker, timeoutMs: number, begin: () => void): Promise<Value> {

@@ -14,7 +14,7 @@ import { LRUCache } from 'lru-cache';
 import { BlockstitchError } from '../errors.js';
 import { workerFile } from '../text/worker-file.js';
 import { DeadlineThread, ThreadLost } from './deadline-thread.js';
-import type { GrammarAnswer, GrammarCommand, GrammarWorkerSetup } from './grammar-worker.js';
+import type { GrammarAnswer, GrammarCommand, GrammarWorkerData, GrammarWorkerSetup } from './grammar-worker.js';
 import type { GrammarId } from './mask-link.js';
 import { type OutputStructure, structureKey } from './output-structure.js';
 import type { StructureAnswer } from './structure-worker.js';
@@ -31,6 +31,8 @@ const KEPT_GRAMMARS = 128;
 const MAX_WAITING = 64;
 const STRUCTURE_MS = 10_000;
 const COMPILE_MS = 30_000;
+/** A mask that takes longer than this, and twice this at most, ends its thread: it holds up every request. */
+const STALL_MS = 10_000;
 /** Characters of EBNF. A schema of forty fields takes 5,000. */
 const MAX_EBNF = 1 << 20;
 
@@ -51,12 +53,25 @@ export class GrammarService {
   #nextId: GrammarId = 1;
   #waiting = 0;
   #connected = false;
+  readonly #watch: NodeJS.Timeout;
 
-  constructor(setup: GrammarWorkerSetup) {
+  /** @param stallMs after how long without an end of a command the thread is given up */
+  constructor(setup: GrammarWorkerSetup, { stallMs = STALL_MS } = {}) {
     const start = (file: string, workerData: unknown) => () =>
       new Worker(new URL(workerFile(file, import.meta.url)), { workerData });
     this.#structures = new DeadlineThread(start('./structure-worker.js', undefined));
-    this.#grammars = new DeadlineThread(start('./grammar-worker.js', setup), () => this.#lost());
+    const turns = new Int32Array(new SharedArrayBuffer(4));
+    const data: GrammarWorkerData = { ...setup, turns };
+    this.#grammars = new DeadlineThread(start('./grammar-worker.js', data), () => {
+      Atomics.store(turns, 0, 0);
+      this.#lost();
+    });
+    let before = 0;
+    this.#watch = setInterval(() => {
+      const now = Atomics.load(turns, 0);
+      if (now % 2 !== 0 && now === before) void this.#grammars.discard();
+      before = now;
+    }, stallMs).unref();
     this.#kept = new LRUCache({
       max: KEPT_GRAMMARS,
       dispose: (kept) => {
@@ -106,6 +121,7 @@ export class GrammarService {
   }
 
   async close(): Promise<void> {
+    clearInterval(this.#watch);
     await Promise.all([this.#structures.close(), this.#grammars.close()]);
   }
 

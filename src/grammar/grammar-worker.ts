@@ -19,6 +19,12 @@ export interface GrammarWorkerSetup {
   stopTokenIds: readonly number[];
 }
 
+/** With what the service adds for itself. */
+export interface GrammarWorkerData extends GrammarWorkerSetup {
+  /** int32 [1]: commands of engines that were begun and ended; odd while one is carried out. */
+  turns: Int32Array;
+}
+
 export type GrammarCommand =
   | { type: 'compile'; id: GrammarId; ebnf: string }
   | { type: 'drop'; id: GrammarId }
@@ -36,7 +42,7 @@ if (parentPort !== null) void main(parentPort);
 
 async function main(host: MessagePort): Promise<void> {
   const xgrammar = loadXGrammar();
-  const { checkpoint, vocabSize, stopTokenIds } = workerData as GrammarWorkerSetup;
+  const { checkpoint, vocabSize, stopTokenIds, turns } = workerData as GrammarWorkerData;
   const tokenizer = new Tokenizer(await readTokenizerDefinition(checkpoint));
   // Tokens without text are never allowed but at the end.
   const bytesOf = (id: number) => (tokenizer.controlIds.has(id) ? new Uint8Array() : tokenizer.tokenBytes(id));
@@ -47,25 +53,42 @@ async function main(host: MessagePort): Promise<void> {
   const compiler = await xgrammar.GrammarCompiler.createGrammarCompiler(info, false);
   const grammars = new Map<GrammarId, Compiled>();
   host.on('message', async (command: GrammarCommand) => {
-    if (command.type === 'connect') serve(xgrammar, grammars, command.port);
+    if (command.type === 'connect') serve(xgrammar, grammars, command.port, turns);
     else if (command.type === 'drop') {
       grammars.get(command.id)?.dispose();
       grammars.delete(command.id);
     } else {
       const { id, ebnf } = command;
       try {
-        grammars.set(id, await compiler.compileGrammar(ebnf));
+        const grammar = await compiler.compileGrammar(ebnf);
+        if (!(await allowsText(xgrammar, grammar))) throw new Error('no text fits it');
+        grammars.set(id, grammar);
         host.postMessage({ id } satisfies GrammarAnswer);
       } catch (error) {
-        host.postMessage({ id, error: String(error) } satisfies GrammarAnswer);
+        host.postMessage({ id, error: error instanceof Error ? error.message : String(error) } satisfies GrammarAnswer);
       }
     }
   });
   host.postMessage({ ready: true } satisfies GrammarAnswer);
 }
 
+/** Whether a first token is allowed. Its mask is made here, where there is a deadline: it may be the slowest. */
+async function allowsText(xgrammar: XGrammar, grammar: Compiled): Promise<boolean> {
+  const matcher = await xgrammar.GrammarMatcher.createGrammarMatcher(grammar);
+  try {
+    return (await matcher.getNextTokenBitmask()).some((word) => word !== 0);
+  } finally {
+    matcher.dispose();
+  }
+}
+
 /** Follows the requests of one engine. */
-function serve(xgrammar: XGrammar, grammars: ReadonlyMap<GrammarId, Compiled>, port: MessagePort): void {
+function serve(
+  xgrammar: XGrammar,
+  grammars: ReadonlyMap<GrammarId, Compiled>,
+  port: MessagePort,
+  turns: Int32Array,
+): void {
   const requests = new Map<number, { matcher: Matcher; memory: MaskMemory }>();
   /** Commands of one engine are carried out in order, although opening a matcher is asynchronous. */
   let last: Promise<void> = Promise.resolve();
@@ -87,7 +110,17 @@ function serve(xgrammar: XGrammar, grammars: ReadonlyMap<GrammarId, Compiled>, p
     else request.memory.set(MASK_STATE.failed);
   };
   port.on('message', (command: MatchCommand) => {
-    last = last.then(() => carryOut(command)).catch(() => requests.get(command.request)?.memory.set(MASK_STATE.failed));
+    last = last.then(async () => {
+      Atomics.add(turns, 0, 1);
+      try {
+        await carryOut(command);
+      } catch {
+        const memory = command.type === 'open' ? new MaskMemory(command.memory) : requests.get(command.request)?.memory;
+        memory?.set(MASK_STATE.failed);
+      } finally {
+        Atomics.add(turns, 0, 1);
+      }
+    });
   });
   port.once('close', () => {
     for (const { matcher } of requests.values()) matcher.dispose();

@@ -30,7 +30,13 @@ export class MaskLink {
   connect(port: MessagePort): void {
     this.#port?.close();
     this.#port = port;
-    for (const memory of this.#requests.values()) memory.set(MASK_STATE.failed);
+    this.#failAll();
+    // The thread has ended: nobody would ever write these masks.
+    port.once('close', () => {
+      if (this.#port !== port) return;
+      this.#port = undefined;
+      this.#failAll();
+    });
   }
 
   /** @param request the engine's number of the request */
@@ -70,6 +76,10 @@ export class MaskLink {
   /** Ends the line, so that it does not keep the thread alive. */
   end(): void {
     this.#port?.close();
+  }
+
+  #failAll(): void {
+    for (const memory of this.#requests.values()) memory.set(MASK_STATE.failed);
   }
 
   #post(command: MatchCommand): void {

@@ -37,7 +37,11 @@ export class MaskMemory {
 
   /** Blocks the thread until the state is no longer `waiting`, or for so long. @returns the state */
   wait(timeoutMs: number): number {
-    if (timeoutMs > 0) Atomics.wait(this.#words, STATE, MASK_STATE.waiting, timeoutMs);
+    const endMs = performance.now() + timeoutMs;
+    for (let leftMs = timeoutMs; leftMs > 0 && this.state === MASK_STATE.waiting; leftMs = endMs - performance.now()) {
+      // May end early: the notice of the mask before may come after its state was read.
+      Atomics.wait(this.#words, STATE, MASK_STATE.waiting, leftMs);
+    }
     return this.state;
   }
 }
