@@ -5,9 +5,8 @@
  * too. Objects with `properties` have no others, unless `additionalProperties` says so. Knows JSON Schema 2020-12.
  */
 import { BlockstitchError } from '../errors.js';
-
-type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
-type JsonObject = { readonly [name: string]: Json };
+import { PatternNotEnforceable, patternOfJsonText } from './json-pattern.js';
+import { isObject, type Json, type JsonObject, settled } from './schema-keywords.js';
 
 /** Keywords that restrict values in ways that are not enforced. */
 const UNSUPPORTED = new Set([
@@ -99,7 +98,9 @@ class Walk {
     if (depth > MAX_DEPTH) throw this.#refused(at, `lies deeper than ${MAX_DEPTH} levels`);
     this.#checkKeywords(schema, at);
     const made: Record<string, Json> = {};
-    for (const [name, value] of Object.entries(schema)) {
+    const { keywords, refusal } = settled(schema, KEPT);
+    if (refusal !== undefined) throw this.#refused(`${at}${refusal.at}`, refusal.what);
+    for (const [name, value] of Object.entries(keywords)) {
       if (name === '$defs' || name === 'definitions') made[name] = this.#map(value, `${at}/${name}`, depth);
       else if (name === '$ref') made[name] = this.#reference(value, `${at}/$ref`);
       else if (KEPT.has(name)) made[name] = this.#keyword(name, value, `${at}/${name}`, depth);
@@ -112,8 +113,9 @@ class Walk {
       case 'properties':
         return this.#map(value, at, depth);
       case 'patternProperties':
-        for (const pattern of Object.keys(this.#object(value, at))) this.#checkPattern(pattern, at);
-        return this.#map(value, at, depth);
+        return Object.fromEntries(
+          Object.entries(this.#map(value, at, depth)).map(([pattern, each]) => [this.#pattern(pattern, at), each]),
+        );
       case 'items':
         return this.schema(value, at, depth + 1);
       case 'additionalProperties':
@@ -128,8 +130,7 @@ class Walk {
         if (this.#array(value, at).length > 1) throw this.#refused(at, 'has more than one schema: join them in one');
         return this.#list(value, at, depth);
       case 'pattern':
-        this.#checkPattern(value, at);
-        return value;
+        return this.#pattern(value, at);
       case 'enum':
         if (this.#array(value, at).length === 0) throw this.#refused(at, 'is empty: no value would fit');
         return value;
@@ -185,7 +186,7 @@ class Walk {
   }
 
   #reference(value: Json, at: string): Json {
-    if (typeof value !== 'string' || !value.startsWith('#'))
+    if (typeof value !== 'string' || !/^#(\/|$)/.test(value))
       throw this.#refused(at, 'must point into this schema (#/...)');
     this.#target(value, at);
     return value;
@@ -194,19 +195,26 @@ class Walk {
   #target(reference: string, at: string): Json {
     let found: Json = this.#root;
     for (const part of reference.split('/').slice(1)) {
-      const name = decodeURIComponent(part).replaceAll('~1', '/').replaceAll('~0', '~');
+      const name = decoded(part)?.replaceAll('~1', '/').replaceAll('~0', '~') ?? '';
       if (!isObject(found) || !Object.hasOwn(found, name)) throw this.#refused(at, `points to nothing: ${reference}`);
       found = found[name] as Json;
     }
     return found;
   }
 
-  #checkPattern(pattern: Json, at: string): void {
+  /** A pattern of values, as one of JSON text. */
+  #pattern(pattern: Json, at: string): string {
     if (typeof pattern !== 'string') throw this.#refused(at, 'must be a string');
     try {
       new RegExp(pattern, 'u');
     } catch {
       throw this.#refused(at, 'is not a regular expression');
+    }
+    try {
+      return patternOfJsonText(pattern);
+    } catch (error) {
+      if (error instanceof PatternNotEnforceable) throw this.#refused(at, error.message);
+      throw error;
     }
   }
 
@@ -273,8 +281,13 @@ function areDisjoint(one: JsonObject, other: JsonObject, resolve: (schema: Json)
   return both.some((name) => apart(property(one, String(name)), property(other, String(name))));
 }
 
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+/** A part of a reference; undefined if its escapes are none. */
+function decoded(part: string): string | undefined {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return undefined;
+  }
 }
 
 function refused(param: string, at: string, what: string): BlockstitchError {

@@ -6,6 +6,7 @@
 import { parentPort } from 'node:worker_threads';
 import { loadXGrammar, type XGrammar } from './load-xgrammar.js';
 import type { OutputStructure } from './output-structure.js';
+import { withUtf8Classes } from './utf8-classes.js';
 
 export type StructureAnswer = { ready: true } | { ebnf: string } | { error: string };
 
@@ -19,7 +20,8 @@ if (parentPort !== null) {
   };
   host.on('message', async (structure: OutputStructure) => {
     try {
-      host.postMessage({ ebnf: (await grammarOf(xgrammar, structure)).toString() } satisfies StructureAnswer);
+      const ebnf = withUtf8Classes(withoutBareControls((await grammarOf(xgrammar, structure)).toString()));
+      host.postMessage({ ebnf } satisfies StructureAnswer);
     } catch (error) {
       const words = /\] [^:]*:\d+: (.*)/s.exec(said)?.[1] ?? said;
       host.postMessage({ error: (words.trim() || String(error)).replace(/\.$/, '') } satisfies StructureAnswer);
@@ -28,11 +30,19 @@ if (parentPort !== null) {
   host.postMessage({ ready: true } satisfies StructureAnswer);
 }
 
+/** An indent of -1: no line breaks. Without a value it is 2. */
+const ONE_LINE = -1;
+
+/** In strings with a length xgrammar allows control characters, which JSON does not. */
+function withoutBareControls(ebnf: string): string {
+  return ebnf.replaceAll(String.raw`[^\"\\\r\n]`, String.raw`[^\0-\x1f\"\\]`);
+}
+
 function grammarOf({ Grammar }: XGrammar, structure: OutputStructure) {
   switch (structure.kind) {
     case 'json_schema':
       // JSON on one line, with a blank after commas and colons: where blanks are free, small models write them without end.
-      return Grammar.fromJSONSchema(structure.schema, false, undefined, undefined, true);
+      return Grammar.fromJSONSchema(structure.schema, false, ONE_LINE, undefined, true);
     case 'regex':
       return Grammar.fromStructuralTag({
         type: 'structural_tag',

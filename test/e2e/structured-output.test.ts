@@ -118,6 +118,16 @@ describe('a structure is refused', () => {
     ['without its schema', { response_format: { type: 'json_schema' } }, 'response_format', /json_schema` is missing/],
     ['for text that is no JSON', { guided_json: '{' }, 'guided_json', /is not JSON/],
     ['for its size', { guided_regex: 'a'.repeat(5000) }, 'guided_regex', /more than 4096/],
+    [
+      'for a tag',
+      { structured_outputs: { structural_tag: '{}' } },
+      'structured_outputs.structural_tag',
+      /not supported/,
+    ],
+    ['for naming nothing', { structured_outputs: {} }, 'structured_outputs', /names nothing/],
+    ['for a choice with a NUL', { guided_choice: ['a\0b'] }, 'guided_choice', /NUL/],
+    ['for a schema that nothing fits', { guided_json: { $ref: '#' } }, 'guided_json', /no text fits/],
+    ['for a reference with a bad escape', { guided_json: { $ref: '#/%zz' } }, 'guided_json', /points to nothing/],
     ['for an empty choice', { guided_choice: [''] }, 'guided_choice', /holds an empty string/],
   ])('%s', async (_, fields, param, words) => {
     const { status, json } = await server.post('/v1/chat/completions', { ...question, ...fields });

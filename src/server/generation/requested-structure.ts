@@ -62,10 +62,16 @@ function* fromStructuredOutputs({ structured_outputs: outputs }: SamplingBody): 
   if (outputs === undefined) return;
   const { json, regex, choice, grammar, json_object: anyObject } = outputs;
   const at = (name: string) => `structured_outputs.${name}`;
+  if ('structural_tag' in outputs) throw invalid(at('structural_tag'), `\`${at('structural_tag')}\` is not supported.`);
   if (json !== undefined) yield ofSchema(json, at('json'));
   if (regex !== undefined) yield ofPattern(regex, at('regex'));
   if (choice !== undefined) yield ofChoices(choice, at('choice'));
   if (grammar !== undefined) yield ofGrammar(grammar, at('grammar'));
+  if ([json, regex, choice, grammar, anyObject].every((each) => each === undefined))
+    throw invalid(
+      'structured_outputs',
+      '`structured_outputs` names nothing: give one of json, regex, choice, grammar, json_object.',
+    );
   if (anyObject) yield { structure: JSON_OBJECT, param: at('json_object') };
 }
 
@@ -98,6 +104,7 @@ function ofPattern(pattern: string, param: string): Requested {
 
 function ofChoices(choices: readonly string[], param: string): Requested {
   if (choices.includes('')) throw invalid(param, `\`${param}\` holds an empty string.`);
+  if (choices.some((choice) => choice.includes('\0'))) throw invalid(param, `\`${param}\` holds a NUL character.`);
   checkLength(choices.join(), MAX_CHARACTERS, param);
   return { structure: { kind: 'choice', choices }, param };
 }

@@ -1,4 +1,5 @@
 /** Grammars over a real vocabulary, without a model: whatever tokens are drawn among those allowed, the text fits. */
+import { isIPv4 } from 'node:net';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -14,6 +15,12 @@ const WAIT_MS = 60_000;
 const MOST_TOKENS = 600;
 /** Texts that end strings, lists and objects: a walk must come to an end. */
 const CLOSING = ['"', '}', ']', '"}', '"]', '}}'];
+
+const FORMATS = {
+  ipv4: isIPv4,
+  uuid: /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i,
+  'json-pointer': /^(\/([^/~]|~[01])*)*$/,
+};
 
 let tokenizer: Tokenizer;
 let service: GrammarService;
@@ -46,6 +53,14 @@ const compile = (structure: OutputStructure) => service.compile(structure, 'stru
 
 function isAllowed(allowed: Int32Array, id: number): boolean {
   return (((allowed[id >> 5] as number) >>> (id & 31)) & 1) === 1;
+}
+
+function seeded(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
 }
 
 /** A text of tokens drawn among those allowed; `random` gives 0 to 1. */
@@ -106,7 +121,11 @@ const leaf = fc.oneof(
   fc.constant({ type: 'number' }),
   fc.constant({ type: ['integer', 'null'] }),
   fc.record({ type: fc.constant('string'), minLength: fc.nat(2), maxLength: fc.integer({ min: 2, max: 8 }) }),
-  fc.constantFrom('[a-z]{2,5}', 'A\\d+', '(x|yz)').map((pattern) => ({ type: 'string', pattern: `^${pattern}$` })),
+  fc.constantFrom('[a-z]{2,5}', 'A\\d+', '(x|yz)', '.{1,4}', '[^a]{2}', '\\S\\s', '"\\\\?').map((pattern) => ({
+    ...{ type: 'string', pattern: `^${pattern}$` },
+  })),
+  fc.constantFrom('ipv4', 'json-pointer', 'uuid').map((format) => ({ type: 'string', format })),
+  fc.constantFrom({ type: 'string', enum: ['a', 1] }, { minLength: 1, maxLength: 3 }, { required: ['a'] }),
   fc
     .tuple(fc.integer({ min: -50, max: 50 }), fc.nat(200))
     .map(([minimum, more]) => ({ type: 'integer', minimum, maximum: minimum + more })),
@@ -135,16 +154,11 @@ const { schema: drawnSchema } = fc.letrec<{ schema: object }>((tie) => ({
 
 describe('a text of allowed tokens', () => {
   test('fits its schema, whatever is drawn', async () => {
-    const ajv = new Ajv2020({ strict: false });
+    const ajv = new Ajv2020({ strict: false, formats: FORMATS });
     let walked = 0;
     await fc.assert(
       fc.asyncProperty(drawnSchema, fc.integer(), async (schema, seed) => {
-        let state = seed >>> 0;
-        const random = () => {
-          state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-          return state / 2 ** 32;
-        };
-        const text = await walk(schemaOf(schema), random);
+        const text = await walk(schemaOf(schema), seeded(seed));
         let value: unknown;
         try {
           value = JSON.parse(text);
@@ -167,8 +181,27 @@ describe('a text of allowed tokens', () => {
     expect(await walk({ kind: 'grammar', ebnf: 'root ::= "a" digits\ndigits ::= [0-9]{3}' }, Math.random)).toMatch(
       /^a\d{3}$/,
     );
-    expect(typeof JSON.parse(await walk(JSON_OBJECT, () => 0.35))).toBe('object');
+    expect(typeof JSON.parse(await walk(JSON_OBJECT, seeded(1)))).toBe('object');
   }, 300_000);
+
+  test('of characters beyond ASCII is of those and no others', async () => {
+    const expression: OutputStructure = { kind: 'regex', pattern: '[à-ÿ一-龥]{2}😀|[^é-ž]' };
+    for (const text of ['é一😀', '龥à😀', 'z', '一'])
+      expect([text, await accepts(expression, text)]).toEqual([text, true]);
+    for (const text of ['ab😀', 'é', 'ž', 'é一'])
+      expect([text, await accepts(expression, text)]).toEqual([text, false]);
+    const schema = schemaOf({ type: 'string', pattern: '^[é"]{2}$' });
+    expect(await accepts(schema, '"é\\""')).toBe(true);
+    expect(await accepts(schema, '"é""')).toBe(false);
+  });
+
+  test('of a schema stands on one line, without control characters', async () => {
+    const object = schemaOf({ properties: { a: { type: 'string', maxLength: 2 } }, required: ['a'] });
+    expect(await accepts(object, '{"a": "é"}')).toBe(true);
+    expect(await accepts(object, '{\n  "a": "é"\n}')).toBe(false);
+    expect(await accepts(object, '{"a": "\u0001"}')).toBe(false);
+    expect(await accepts(object, '{"a": "\t"}')).toBe(false);
+  });
 
   test('may be each choice, and nothing else', async () => {
     const choices = ['red wine', 'green "tea"\\', '☕\n', '-'];
@@ -199,6 +232,7 @@ describe('a structure', () => {
     ['a grammar with an unknown rule', { kind: 'grammar', ebnf: 'root ::= "a" b' }, /Rule "b" is not defined/],
     ['a grammar without a root', { kind: 'grammar', ebnf: 'top ::= "a"' }, /root/],
     ['a type that is none', { kind: 'json_schema', schema: '{"type":"frog"}' }, /Unsupported type "frog"/],
+    ['a grammar without an end', { kind: 'grammar', ebnf: 'root ::= root' }, /no text fits it/],
   ])('is refused with the reason: %s', async (_, structure, words) => {
     await expect(compile(structure)).rejects.toMatchObject({
       code: 'invalid_request',
@@ -236,9 +270,33 @@ test('requests whose grammar thread is lost fail, and the next ones get another 
   engine.open(1, first.id);
   expect(typeof engine.next(1, WAIT_MS)).toBe('object');
   await own.restart();
+  // Before anybody asks for another grammar.
+  while (engine.next(1, 0) !== 'failed') await new Promise(setImmediate);
+  engine.open(3, first.id);
+  expect(engine.next(3, 0)).toBe('failed');
   const second = await own.compile(structure, 'p');
   expect(engine.next(1, 0)).toBe('failed');
   engine.open(2, second.id);
+  expect(typeof engine.next(2, WAIT_MS)).toBe('object');
+  engine.end();
+  await own.close();
+});
+
+test('a mask without an end costs the requests of its thread, not the server', async () => {
+  const setup = { checkpoint: directoryOf('qwen2'), vocabSize: tokenizer.vocabSize, stopTokenIds: [stop] };
+  const own = new GrammarService(setup, { stallMs: 1000 });
+  const engine = new MaskLink(tokenizer.vocabSize);
+  own.addEngine((port) => engine.connect(port));
+  const rules = Array.from({ length: 2000 }, (_, index) => `r${index}`);
+  const ebnf = `root ::= "x" ${rules.join(' ')}\n${rules.map((rule) => `${rule} ::= "a"?`).join('\n')}`;
+  const slow = await own.compile({ kind: 'grammar', ebnf }, 'p');
+  engine.open(1, slow.id);
+  expect(typeof engine.next(1, WAIT_MS)).toBe('object');
+  engine.accept(1, tokenizer.tokenId('x') as number);
+  while (engine.next(1, 0) === 'waiting') await new Promise(setImmediate);
+  expect(engine.next(1, 0)).toBe('failed');
+  const next = await own.compile({ kind: 'regex', pattern: '[a-z]+' }, 'p');
+  engine.open(2, next.id);
   expect(typeof engine.next(2, WAIT_MS)).toBe('object');
   engine.end();
   await own.close();

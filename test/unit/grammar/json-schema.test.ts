@@ -74,6 +74,58 @@ describe('a schema', () => {
     expect(refusal(schema)).toContain(words);
   });
 
+  test.each([
+    ['two keywords for strings', { type: 'string', pattern: 'a', maxLength: 3 }, '/pattern stands beside minLength or'],
+    ['format beside pattern', { type: 'string', format: 'date', pattern: 'a' }, '/pattern stands beside format'],
+    [
+      'what stands beside anyOf',
+      { properties: { a: {} }, anyOf: [{ required: ['a'] }] },
+      '/anyOf stands beside properti',
+    ],
+    [
+      'what stands beside a reference',
+      { $ref: '#/$defs/a', maxLength: 2, $defs: { a: {} } },
+      '/$ref stands beside maxL',
+    ],
+    ['what stands beside enum', { enum: ['abc'], maxLength: 2 }, '/enum stands beside maxLength'],
+    ['a constant of another type', { type: 'string', const: 5 }, '/const holds no value of the type'],
+    [
+      'a name that may not be there',
+      { properties: {}, required: ['a'], additionalProperties: false },
+      '/required names "a"',
+    ],
+    ['names by two patterns', { patternProperties: { a: {}, b: {} } }, '/patternProperties is supported alone'],
+    ['keywords of two types', { maxLength: 3, items: {} }, '/type is missing'],
+    ['a type that is none', { type: 'frog' }, '/type must be one of'],
+    ['required names that are none', { required: [1] }, '/required must be a list of strings'],
+    ['a lookahead', { pattern: 'a(?=b)' }, '/pattern looks ahead or behind'],
+    ['an anchor inside', { pattern: '(^a|b)' }, '/pattern has ^ inside'],
+    ['an escape that is none', { $ref: '#/%zz' }, '/$ref points to nothing'],
+    ['an anchor for a reference', { $ref: '#foo' }, '/$ref must point into this schema'],
+  ])('is refused for what would be dropped: %s', (_, schema, words) => {
+    expect(refusal(schema)).toContain(words);
+  });
+
+  test('says what its keywords mean together', () => {
+    expect(made({ type: 'string', enum: ['a', 1] })).toEqual({ enum: ['a'] });
+    expect(made({ type: ['integer', 'null'], enum: [1, 1.5, null] })).toEqual({ enum: [1, null] });
+    expect(made({ minLength: 2 })).toEqual({ type: 'string', minLength: 2 });
+    expect(made({ maxItems: 2 })).toEqual({ type: 'array', maxItems: 2, items: {} });
+    expect(made({ type: 'object', anyOf: [{ type: 'object' }] })).toEqual({
+      anyOf: [{ type: 'object', additionalProperties: true }],
+    });
+    expect(made({ required: ['a'] })).toEqual({
+      ...{ type: 'object', required: ['a'], properties: { a: {} }, additionalProperties: true },
+    });
+    expect(made({ properties: {}, required: ['a'], additionalProperties: { type: 'null' } })).toMatchObject({
+      properties: { a: { type: 'null' } },
+    });
+    expect(made({ prefixItems: [{ type: 'null' }], items: false })).toEqual({
+      ...{ type: 'array', prefixItems: [{ type: 'null' }] },
+    });
+    expect(made({ type: 'string', format: 'colour' })).toEqual({ type: 'string' });
+  });
+
   test('may say what is neutral', () => {
     expect(made({ type: 'array', items: {}, uniqueItems: false })).toEqual({ type: 'array', items: {} });
   });
