@@ -8,6 +8,16 @@ import type { TransferListItem, Worker } from 'node:worker_threads';
 /** Why a thread was given up. */
 export class ThreadLost extends Error {}
 
+/** Nobody wants a task any more whose turn has come. */
+export class TaskUnwanted extends Error {}
+
+interface TaskOptions<Answer> {
+  /** Whether the thread is not to be used again after this answer. */
+  spoils?: (answer: Answer) => boolean;
+  /** Asked when the task's turn has come. */
+  isWanted?: () => boolean;
+}
+
 export class DeadlineThread<Task, Answer> {
   readonly #start: () => Worker;
   readonly #onLost: () => void;
@@ -29,25 +39,25 @@ export class DeadlineThread<Task, Answer> {
 
   /**
    * Runs a task after those before it.
-   * @param spoils whether the thread is not to be used again after this answer
-   * @throws ThreadLost if the thread ends before it answers, or takes longer than `timeoutMs`
+   * @throws ThreadLost if the thread ends before it answers, or takes longer than `timeoutMs`; TaskUnwanted
    */
-  run(task: Task, timeoutMs: number, spoils: (answer: Answer) => boolean = () => false): Promise<Answer> {
-    const answer = this.#last.then(() => this.#attempt(task, timeoutMs, spoils));
+  run(task: Task, timeoutMs: number, options: TaskOptions<Answer> = {}): Promise<Answer> {
+    const answer = this.#last.then(() => this.#attempt(task, timeoutMs, options));
     this.#last = answer.catch(() => undefined);
     return answer;
   }
 
-  async #attempt(task: Task, timeoutMs: number, spoils: (answer: Answer) => boolean): Promise<Answer> {
+  async #attempt(task: Task, timeoutMs: number, options: TaskOptions<Answer>): Promise<Answer> {
+    if (options.isWanted?.() === false) throw new TaskUnwanted();
     const worker = await this.#started();
     let value: Answer;
     try {
       value = await this.#answer<Answer>(worker, timeoutMs, () => worker.postMessage(task));
     } catch (error) {
-      if (this.#discarded.has(worker)) return this.#attempt(task, timeoutMs, spoils);
+      if (this.#discarded.has(worker)) return this.#attempt(task, timeoutMs, options);
       throw error;
     }
-    if (spoils(value)) await worker.terminate();
+    if (options.spoils?.(value) === true) await worker.terminate();
     return value;
   }
 

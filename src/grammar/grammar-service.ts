@@ -13,7 +13,7 @@ import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { LRUCache } from 'lru-cache';
 import { BlockstitchError } from '../errors.js';
 import { workerFile } from '../text/worker-file.js';
-import { DeadlineThread, ThreadLost } from './deadline-thread.js';
+import { DeadlineThread, TaskUnwanted, ThreadLost } from './deadline-thread.js';
 import type { GrammarAnswer, GrammarCommand, GrammarWorkerData, GrammarWorkerSetup } from './grammar-worker.js';
 import type { GrammarId } from './mask-link.js';
 import { type OutputStructure, structureKey } from './output-structure.js';
@@ -91,10 +91,12 @@ export class GrammarService {
   /**
    * Compiles a structure, or finds it compiled.
    *
-   * @param param the request's field, for errors
-   * @throws BlockstitchError `invalid_request` with what is wrong or not supported, `queue_full`, `engine_failed`
+   * @param param  the request's field, for errors
+   * @param signal the client's: what nobody waits for is not compiled
+   * @throws BlockstitchError `invalid_request` with what is wrong or not supported, `queue_full`, `client_closed`
    */
-  async compile(structure: OutputStructure, param: string): Promise<HeldGrammar> {
+  async compile(structure: OutputStructure, param: string, signal?: AbortSignal): Promise<HeldGrammar> {
+    signal?.throwIfAborted();
     const key = structureKey(structure);
     const known = this.#kept.get(key);
     const kept = known ?? this.#begin(key, structure, param);
@@ -106,12 +108,16 @@ export class GrammarService {
       kept.uses--;
       this.#dropUnused(kept);
     };
+    signal?.addEventListener('abort', release, { once: true });
     try {
       await kept.compiled;
+      signal?.throwIfAborted();
       return { id: kept.id, release };
     } catch (error) {
       release();
       throw error;
+    } finally {
+      signal?.removeEventListener('abort', release);
     }
   }
 
@@ -130,7 +136,11 @@ export class GrammarService {
       throw new BlockstitchError('queue_full', { waiting: this.#waiting, limit: MAX_WAITING });
     const id = this.#nextId++;
     this.#waiting++;
-    const compiled = this.#compile(id, structure, param).finally(() => {
+    const isWanted = () => {
+      if (kept.uses === 0 && this.#kept.peek(key) === kept) this.#kept.delete(key);
+      return kept.uses > 0;
+    };
+    const compiled = this.#compile(id, structure, param, isWanted).finally(() => {
       this.#waiting--;
     });
     const kept: Kept = { id, uses: 0, compiled, evicted: false };
@@ -141,28 +151,28 @@ export class GrammarService {
     return kept;
   }
 
-  async #compile(id: GrammarId, structure: OutputStructure, param: string): Promise<void> {
-    const ebnf = await this.#ebnfOf(structure, param);
+  async #compile(id: GrammarId, structure: OutputStructure, param: string, isWanted: () => boolean): Promise<void> {
+    const ebnf = await this.#ebnfOf(structure, param, isWanted);
     try {
-      const answer = await this.#grammars.run({ type: 'compile', id, ebnf }, COMPILE_MS);
+      const answer = await this.#grammars.run({ type: 'compile', id, ebnf }, COMPILE_MS, { isWanted });
       if (!this.#connected) {
         this.#connected = true;
         for (const connect of this.#engines) this.#connect(connect);
       }
       if ('error' in answer && answer.error !== undefined) throw new ThreadLost(answer.error);
     } catch (error) {
-      if (!(error instanceof ThreadLost)) throw error;
+      if (!(error instanceof ThreadLost)) throw unwanted(error);
       throw refused(param, `\`${param}\` cannot be compiled: ${error.message}.`, error);
     }
   }
 
-  async #ebnfOf(structure: OutputStructure, param: string): Promise<string> {
+  async #ebnfOf(structure: OutputStructure, param: string, isWanted: () => boolean): Promise<string> {
     let answer: StructureAnswer;
     try {
       // At an error its WebAssembly has ended itself.
-      answer = await this.#structures.run(structure, STRUCTURE_MS, (made) => 'error' in made);
+      answer = await this.#structures.run(structure, STRUCTURE_MS, { spoils: (made) => 'error' in made, isWanted });
     } catch (error) {
-      if (!(error instanceof ThreadLost)) throw error;
+      if (!(error instanceof ThreadLost)) throw unwanted(error);
       throw refused(param, `\`${param}\` cannot be read: ${error.message}.`, error);
     }
     if ('ebnf' in answer) {
@@ -187,6 +197,10 @@ export class GrammarService {
   #dropUnused({ id, uses, evicted }: Kept): void {
     if (evicted && uses === 0) this.#grammars.tell({ type: 'drop', id } satisfies GrammarCommand);
   }
+}
+
+function unwanted(error: unknown): unknown {
+  return error instanceof TaskUnwanted ? new BlockstitchError('client_closed', {}, { cause: error }) : error;
 }
 
 function refused(param: string, reason: string, cause?: unknown): BlockstitchError {

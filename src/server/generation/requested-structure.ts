@@ -29,10 +29,11 @@ export async function heldGrammar(
   { grammars }: Services,
   body: SamplingBody,
   reply: FastifyReply,
+  signal: AbortSignal,
 ): Promise<{ grammar?: GrammarId }> {
   const requested = requestedStructure(body);
   if (requested === undefined) return {};
-  const { id, release } = await grammars.compile(requested.structure, requested.param);
+  const { id, release } = await grammars.compile(requested.structure, requested.param, signal);
   if (reply.raw.closed) release();
   else reply.raw.once('close', release);
   return { grammar: id };

@@ -90,7 +90,7 @@ async function startCompletion(
     services.model,
     services.config,
   );
-  const grammar = await heldGrammar(services, body, reply);
+  const grammar = await heldGrammar(services, body, reply, clientSignal);
   return new Choices(services, { label: id, plan, sampling, stops, count, scope, ...repairOptions(body), ...grammar });
 }
 

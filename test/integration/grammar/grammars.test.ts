@@ -257,6 +257,23 @@ describe('a structure', () => {
   });
 });
 
+test('what nobody waits for any more is not compiled', async () => {
+  const own = new GrammarService({ checkpoint: directoryOf('qwen2'), vocabSize: 300, stopTokenIds: [] });
+  const regex = (pattern: string): OutputStructure => ({ kind: 'regex', pattern });
+  const clients = Array.from({ length: 20 }, () => new AbortController());
+  const first = own.compile(regex('a'), 'p');
+  const gone = clients.map(({ signal }, index) => own.compile(regex(`b{${index}}c`), 'p', signal));
+  const shared = own.compile(regex('b{3}c'), 'p');
+  for (const client of clients) client.abort(new Error('gone'));
+  expect((await Promise.allSettled(gone)).map(({ status }) => status)).toEqual(gone.map(() => 'rejected'));
+  const { id } = await first;
+  // Numbers are given in order: what was refused has one too, but is made anew for who asks again.
+  expect((await shared).id).toBe(id + 4);
+  expect((await own.compile(regex('b{5}c'), 'p')).id).toBeGreaterThan(id + 20);
+  await expect(own.compile(regex('d'), 'p', clients[0]?.signal)).rejects.toThrow('gone');
+  await own.close();
+});
+
 test('requests whose grammar thread is lost fail, and the next ones get another thread', async () => {
   const own = new GrammarService({
     checkpoint: directoryOf('qwen2'),
