@@ -51,6 +51,8 @@ const COHESION_SHARE = 0.35;
 /** The network alone judges narrower windows. Eight times as many units get the full weight. */
 const LEAST_COHESION_UNITS = 5;
 const SAMPLE_UNITS = 512;
+/** A heading belongs to what it heads, whatever the network says: log-odds of a boundary behind it. */
+const AFTER_HEADING = -40;
 /** A boundary of this strength is believed in. Chosen on SemanticSeg's development split. */
 export const BELIEVED_STRENGTH = -1;
 
@@ -154,7 +156,8 @@ export class BoundaryModel {
     const share = COHESION_WEIGHT * Math.max(0, Math.min(1, Math.log2(width / LEAST_COHESION_UNITS) / 3));
     const cosines = share > 0 ? smoothed(slidingCohesion(bags, Math.round(width))) : undefined;
     const levelCount = weights.length + 1;
-    return Float64Array.from(units, (_, unit) => {
+    return Float64Array.from(units, ({ kind }, unit) => {
+      if (kind === 'heading') return AFTER_HEADING;
       let strength = 0;
       for (let level = 0; level < weights.length; level += 1) {
         strength += (weights[level] as number) * (levels[unit * levelCount + level] as number);
