@@ -5,6 +5,9 @@
  */
 import type { TransferListItem, Worker } from 'node:worker_threads';
 
+/** A vocabulary of 150,000 tokens takes a second; a busy machine more. */
+const START_MS = 120_000;
+
 /** Why a thread was given up. */
 export class ThreadLost extends Error {}
 
@@ -126,6 +129,3 @@ export class DeadlineThread<Task, Answer> {
     });
   }
 }
-
-/** A vocabulary of 150,000 tokens takes a second; a busy machine more. */
-const START_MS = 120_000;

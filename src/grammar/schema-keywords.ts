@@ -37,20 +37,8 @@ export const FORMAT_PATTERNS: Readonly<Record<string, string>> = {
 };
 /** Formats that xgrammar enforces; any other is a remark. */
 const FORMATS = new Set([
-  ...[
-    'date',
-    'time',
-    'date-time',
-    'duration',
-    'hostname',
-    'ipv4',
-    'ipv6',
-    'uri',
-    'uri-reference',
-    'uri-template',
-    'uuid',
-  ],
   ...Object.keys(FORMAT_PATTERNS),
+  ...['date', 'time', 'date-time', 'duration', 'hostname', 'ipv6', 'uri', 'uri-reference', 'uri-template', 'uuid'],
 ]);
 
 /** @param restricting names of the keywords that restrict values */

@@ -23,10 +23,7 @@ const languages = JSON.parse(readFileSync(join(import.meta.dirname, '../../suppo
 const root = mkdtempSync(join(tmpdir(), 'blockstitch-real-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
-if (absent.length > 0) console.warn(`not compared with Python: ${absent.join(', ')} (run make tokenizers)`);
-test.skipIf(absent.length > 0)('every real tokenizer is there', () => {
-  expect(fetched).toEqual(REAL_TOKENIZERS);
-});
+for (const name of absent) test.skip(`${name} was not fetched, or there is no Python: run make tokenizers`);
 
 /** Every text, cut off at several places, doubled, and in a row with its neighbour. */
 function texts(): string[] {

@@ -1,46 +1,31 @@
 /** Hostile and unknown checkpoints: each refused with its reason. A good tiny one is written once and then spoiled. */
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { copyFileSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { readCheckpointConfig } from '../../../src/model/checkpoint-config.js';
 import { readCheckpointTensors } from '../../../src/model/checkpoint-tensors.js';
 import { findDecoderWeights } from '../../../src/model/decoder-weights.js';
-import { writeRandomCheckpoint } from '../../support/random-checkpoint.js';
+import { CheckpointCases } from '../../support/checkpoint-cases.js';
 
 const SHARDED = join(import.meta.dirname, '../../fixtures/checkpoints/llama-linear-sharded');
-const root = mkdtempSync(join(tmpdir(), 'blockstitch-checkpoint-'));
-const good = join(root, 'good');
-let directory = '';
-let drawn = 0;
-let config: Record<string, unknown>;
-
-beforeAll(async () => {
-  await writeRandomCheckpoint(good, 'tiny');
-  config = JSON.parse(readFileSync(join(good, 'config.json'), 'utf8')) as Record<string, unknown>;
-});
-beforeEach(() => {
-  directory = join(root, `case-${++drawn}`);
-  mkdirSync(directory);
-});
-afterAll(() => rmSync(root, { recursive: true, force: true }));
+const cases = new CheckpointCases('checkpoint');
 
 /** Reads a whole checkpoint as an import does, short of converting weights. */
-async function read(path = directory): Promise<void> {
+async function read(path = cases.directory): Promise<void> {
   const { model } = await readCheckpointConfig(path);
   findDecoderWeights(path, model, await readCheckpointTensors(path));
 }
 
 function write(name: string, content: string | Uint8Array | object): void {
   const bytes = typeof content === 'string' || content instanceof Uint8Array ? content : JSON.stringify(content);
-  writeFileSync(join(directory, name), bytes);
+  writeFileSync(join(cases.directory, name), bytes);
 }
 
 function copyGood(): void {
   for (const name of ['config.json', 'generation_config.json', 'model.safetensors']) {
-    copyFileSync(join(good, name), join(directory, name));
+    copyFileSync(join(cases.good, name), join(cases.directory, name));
   }
 }
 
@@ -48,7 +33,7 @@ const refused = (reason: string | RegExp) =>
   expect(read()).rejects.toMatchObject({ code: 'checkpoint_invalid', message: expect.stringMatching(reason) });
 
 test('the checkpoint that is spoiled below is good', async () => {
-  await read(good);
+  await read(cases.good);
   await read(SHARDED);
 });
 
@@ -68,7 +53,7 @@ describe('a config.json that asks for what is not known is refused by name', () 
     [{ block_attention: { mode: 'sideways' } }, 'block_attention.mode "sideways"'],
   ])('%j', async (change, reason) => {
     copyGood();
-    write('config.json', { ...config, ...change });
+    write('config.json', { ...cases.config, ...change });
     await refused(reason);
   });
 });
@@ -96,7 +81,7 @@ describe('a config.json of impossible values is refused', () => {
     ['block_attention', { sink_token_ids: [-1] }, 'sink_token_ids'],
   ])('%s %j', async (key, value, reason) => {
     copyGood();
-    write('config.json', { ...config, [key]: value });
+    write('config.json', { ...cases.config, [key]: value });
     await refused(reason);
   });
 
@@ -117,15 +102,15 @@ describe('a config.json of impossible values is refused', () => {
 
   test('a directory in its place, or none', async () => {
     await refused('it has no config.json');
-    mkdirSync(join(directory, 'config.json'));
+    mkdirSync(join(cases.directory, 'config.json'));
     await refused('cannot be read');
-    await expect(read(join(root, 'nowhere'))).rejects.toThrow('no such directory');
+    await expect(read(join(cases.root, 'nowhere'))).rejects.toThrow('no such directory');
   });
 
   test('whatever the values, it is read or refused', async () => {
     copyGood();
     const keys = [
-      ...Object.keys(config),
+      ...Object.keys(cases.config),
       'rope_scaling',
       'rope_parameters',
       'block_attention',
@@ -134,7 +119,7 @@ describe('a config.json of impossible values is refused', () => {
     ];
     await fc.assert(
       fc.asyncProperty(fc.dictionary(fc.constantFrom(...keys), fc.jsonValue({ maxDepth: 2 })), async (changes) => {
-        write('config.json', { ...config, ...changes });
+        write('config.json', { ...cases.config, ...changes });
         await read().catch((error: unknown) => expect(error).toMatchObject({ code: 'checkpoint_invalid' }));
       }),
       { numRuns: 300 },
@@ -145,33 +130,33 @@ describe('a config.json of impossible values is refused', () => {
 describe('weights that are not what config.json asks for are refused', () => {
   test('a file cut short, at any length', async () => {
     copyGood();
-    const size = readFileSync(join(good, 'model.safetensors')).byteLength;
+    const size = readFileSync(join(cases.good, 'model.safetensors')).byteLength;
     for (const length of [size - 1, size >> 1, 2_000, 100, 8, 7, 0]) {
-      copyFileSync(join(good, 'model.safetensors'), join(directory, 'model.safetensors'));
-      truncateSync(join(directory, 'model.safetensors'), length);
+      copyFileSync(join(cases.good, 'model.safetensors'), join(cases.directory, 'model.safetensors'));
+      truncateSync(join(cases.directory, 'model.safetensors'), length);
       await refused(/truncated|too few/);
     }
   });
 
   test('another shape, a missing tensor, an unknown one', async () => {
     copyGood();
-    write('config.json', { ...config, intermediate_size: 64 });
+    write('config.json', { ...cases.config, intermediate_size: 64 });
     await refused('mlp.gate_proj.weight is .*, the config asks for');
-    write('config.json', { ...config, num_hidden_layers: 3 });
+    write('config.json', { ...cases.config, num_hidden_layers: 3 });
     await refused('model.layers.2.input_layernorm.weight is missing');
-    write('config.json', { ...config, num_hidden_layers: 1 });
+    write('config.json', { ...cases.config, num_hidden_layers: 1 });
     await refused('model.layers.1.* has no place in a llama model');
-    write('config.json', { ...config, tie_word_embeddings: false });
+    write('config.json', { ...cases.config, tie_word_embeddings: false });
     await refused('lm_head.weight is missing');
   });
 
   test('no weights at all, a directory or a pipe in their place', async () => {
-    write('config.json', config);
+    write('config.json', cases.config);
     await refused('neither model.safetensors nor model.safetensors.index.json');
-    mkdirSync(join(directory, 'model.safetensors'));
+    mkdirSync(join(cases.directory, 'model.safetensors'));
     await refused('is not a file');
-    rmSync(join(directory, 'model.safetensors'), { recursive: true });
-    expect(spawnSync('mkfifo', [join(directory, 'model.safetensors')]).status).toBe(0);
+    rmSync(join(cases.directory, 'model.safetensors'), { recursive: true });
+    expect(spawnSync('mkfifo', [join(cases.directory, 'model.safetensors')]).status).toBe(0);
     await refused('is not a file');
   });
 });
@@ -183,19 +168,19 @@ describe('a sharded checkpoint', () => {
   const shards = [...new Set(Object.values(index.weight_map))];
   const copy = () => {
     for (const name of ['config.json', 'model.safetensors.index.json', ...shards]) {
-      copyFileSync(join(SHARDED, name), join(directory, name));
+      copyFileSync(join(SHARDED, name), join(cases.directory, name));
     }
   };
 
   test('with a missing shard names it', async () => {
     copy();
-    rmSync(join(directory, shards[2] as string));
+    rmSync(join(cases.directory, shards[2] as string));
     await refused(`${shards[2]}.*cannot be opened \\(ENOENT\\)`);
   });
 
   test('with two shards swapped says which tensor is in the wrong one', async () => {
     copy();
-    copyFileSync(join(SHARDED, shards[0] as string), join(directory, shards[1] as string));
+    copyFileSync(join(SHARDED, shards[0] as string), join(cases.directory, shards[1] as string));
     await refused('belongs in');
   });
 

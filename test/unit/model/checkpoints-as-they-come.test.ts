@@ -1,40 +1,25 @@
 /** Checkpoints as people have them: half downloaded, in other formats, with facts stated twice. Each says what to do. */
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { openCheckpoint } from '../../../src/model/checkpoint.js';
 import { readCheckpointConfig } from '../../../src/model/checkpoint-config.js';
 import { missingDirectoryReason } from '../../../src/model/checkpoint-hints.js';
 import { readRopeSettings } from '../../../src/model/rope.js';
 import { readTokenizerDefinition } from '../../../src/text/read-tokenizer.js';
-import { writeRandomCheckpoint } from '../../support/random-checkpoint.js';
+import { CheckpointCases } from '../../support/checkpoint-cases.js';
 import { directoryOf } from '../../support/tokenizer-fixtures.js';
 
-const root = mkdtempSync(join(tmpdir(), 'blockstitch-as-they-come-'));
-const good = join(root, 'good');
+const cases = new CheckpointCases('as-they-come');
 const POINTER = 'version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 988097824\n';
-let directory = '';
-let drawn = 0;
-let config: Record<string, unknown>;
-
-beforeAll(async () => {
-  await writeRandomCheckpoint(good, 'tiny');
-  config = JSON.parse(readFileSync(join(good, 'config.json'), 'utf8')) as Record<string, unknown>;
-});
-beforeEach(() => {
-  directory = join(root, `case-${++drawn}`);
-  mkdirSync(directory);
-});
-afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 const put = (name: string, content: string | object = 'x') =>
-  writeFileSync(join(directory, name), typeof content === 'string' ? content : JSON.stringify(content));
+  writeFileSync(join(cases.directory, name), typeof content === 'string' ? content : JSON.stringify(content));
 const putGood = (...names: string[]) => {
-  for (const name of names) copyFileSync(join(good, name), join(directory, name));
+  for (const name of names) copyFileSync(join(cases.good, name), join(cases.directory, name));
 };
 const refused = (words: string | RegExp) =>
-  expect(openCheckpoint(directory)).rejects.toMatchObject({
+  expect(openCheckpoint(cases.directory)).rejects.toMatchObject({
     code: 'checkpoint_invalid',
     message: expect.stringMatching(words),
   });
@@ -56,9 +41,9 @@ describe('a file that stands in for the real one is named as such', () => {
     put('model.safetensors.index.json', POINTER);
     await refused(/index\.json.*Git LFS pointer/);
     put('model.gguf', POINTER);
-    await expect(openCheckpoint(join(directory, 'model.gguf'))).rejects.toThrow(/Git LFS pointer/);
+    await expect(openCheckpoint(join(cases.directory, 'model.gguf'))).rejects.toThrow(/Git LFS pointer/);
     put('tokenizer.json', POINTER);
-    await expect(readTokenizerDefinition(directory)).rejects.toThrow(/tokenizer\.json.*Git LFS pointer/);
+    await expect(readTokenizerDefinition(cases.directory)).rejects.toThrow(/tokenizer\.json.*Git LFS pointer/);
   });
 });
 
@@ -101,12 +86,12 @@ describe('a path that is no checkpoint is named, with what to give', () => {
     await refused('no config.json \\(it is empty\\)');
     put('notes.txt');
     await refused('it holds notes.txt');
-    mkdirSync(join(directory, 'inner'));
-    symlinkSync(join(good, 'config.json'), join(directory, 'inner', 'config.json'));
+    mkdirSync(join(cases.directory, 'inner'));
+    symlinkSync(join(cases.good, 'config.json'), join(cases.directory, 'inner', 'config.json'));
     await refused(/inner\/ has one: --model .*inner/);
     put('params.json', {});
     await refused("its maker's own format");
-    mkdirSync(join(directory, 'snapshots', 'abc'), { recursive: true });
+    mkdirSync(join(cases.directory, 'snapshots', 'abc'), { recursive: true });
     await refused(/hub cache\. --model .*snapshots\/abc/);
     put('adapter_config.json', {});
     await refused(/--adapter/);
@@ -115,9 +100,11 @@ describe('a path that is no checkpoint is named, with what to give', () => {
   });
 
   test('a directory without tokenizer.json: what there is instead', async () => {
-    await expect(readTokenizerDefinition(directory)).rejects.toThrow(/tokenizer\.json.*no such file.*blockstitch pull/);
+    await expect(readTokenizerDefinition(cases.directory)).rejects.toThrow(
+      /tokenizer\.json.*no such file.*blockstitch pull/,
+    );
     put('tokenizer.model');
-    await expect(readTokenizerDefinition(directory)).rejects.toThrow(
+    await expect(readTokenizerDefinition(cases.directory)).rejects.toThrow(
       /only tokenizer\.model: make it with transformers/,
     );
   });
@@ -161,7 +148,7 @@ describe('a head that is the embedding', () => {
   test('is asked for by name if config.json does not say so', async () => {
     putGood('model.safetensors');
     for (const tied of [false, undefined]) {
-      put('config.json', { ...config, tie_word_embeddings: tied });
+      put('config.json', { ...cases.config, tie_word_embeddings: tied });
       await refused(/lm_head\.weight is missing: .*"tie_word_embeddings": true/);
     }
   });
@@ -170,7 +157,7 @@ describe('a head that is the embedding', () => {
     putGood('config.json');
     const embedding = 'model.embed_tokens.weight';
     const withHead = (change: (head: Buffer) => void) => {
-      const file = readFileSync(join(good, 'model.safetensors'));
+      const file = readFileSync(join(cases.good, 'model.safetensors'));
       const length = Number(file.readBigUInt64LE(0));
       const header = JSON.parse(file.subarray(8, 8 + length).toString()) as Record<string, { data_offsets: number[] }>;
       const data = file.subarray(8 + length);
@@ -182,13 +169,13 @@ describe('a head that is the embedding', () => {
       const padded = Buffer.from(text.padEnd(Math.ceil(text.length / 8) * 8));
       const prefix = Buffer.alloc(8);
       prefix.writeBigUInt64LE(BigInt(padded.byteLength));
-      writeFileSync(join(directory, 'model.safetensors'), Buffer.concat([prefix, padded, data, head]));
+      writeFileSync(join(cases.directory, 'model.safetensors'), Buffer.concat([prefix, padded, data, head]));
     };
     withHead(() => {});
-    const same = await openCheckpoint(directory);
+    const same = await openCheckpoint(cases.directory);
     expect([same.config.model.tiedEmbeddings, same.entries.head]).toEqual([true, same.entries.embedding]);
     withHead((head) => head.writeUInt8((head.readUInt8(1) + 1) % 256, 1));
-    const other = await openCheckpoint(directory);
+    const other = await openCheckpoint(cases.directory);
     expect([other.config.model.tiedEmbeddings, other.entries.head.name]).toEqual([false, 'lm_head.weight']);
   });
 });
@@ -205,21 +192,21 @@ describe('generation_config.json', () => {
   ])('%j means what a request means by it', async (fields, defaults) => {
     putGood('config.json');
     put('generation_config.json', fields);
-    expect((await readCheckpointConfig(directory)).generation).toEqual(defaults);
+    expect((await readCheckpointConfig(cases.directory)).generation).toEqual(defaults);
   });
 
   test('top_k -2 is refused', async () => {
     putGood('config.json');
     put('generation_config.json', { top_k: -2 });
-    await expect(readCheckpointConfig(directory)).rejects.toThrow(/top_k is -2/);
+    await expect(readCheckpointConfig(cases.directory)).rejects.toThrow(/top_k is -2/);
   });
 });
 
 test('special_tokens_map.json says what tokenizer_config.json does not', async () => {
-  for (const name of ['tokenizer.json']) copyFileSync(join(directoryOf('qwen2'), name), join(directory, name));
+  for (const name of ['tokenizer.json']) copyFileSync(join(directoryOf('qwen2'), name), join(cases.directory, name));
   put('special_tokens_map.json', { eos_token: { content: '<|im_end|>' }, bos_token: '<s>' });
   put('tokenizer_config.json', { bos_token: null });
-  expect((await readTokenizerDefinition(directory)).config).toEqual({
+  expect((await readTokenizerDefinition(cases.directory)).config).toEqual({
     eos_token: { content: '<|im_end|>' },
     bos_token: null,
   });
