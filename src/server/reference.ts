@@ -7,6 +7,7 @@ import { PACKAGE_DIR, SETTINGS, shownDefault } from '../config.js';
 import { ERRORS } from '../errors.js';
 import type { Setting } from '../setting-kinds.js';
 import { ServerMetrics } from './metrics/server-metrics.js';
+import { withoutReferences } from './openapi-components.js';
 
 /** The part of an OpenAPI document that is read here. */
 export interface ApiDocument {
@@ -83,7 +84,8 @@ async function metrics(): Promise<string> {
   return table(['metric', 'type', 'what it counts'], rows);
 }
 
-function routes({ paths }: ApiDocument): string {
+function routes(document: ApiDocument): string {
+  const { paths } = withoutReferences(document);
   const parts: string[] = [];
   for (const [path, methods] of Object.entries(paths)) {
     for (const [method, operation] of Object.entries(methods)) parts.push(route(method, path, operation));
@@ -99,7 +101,7 @@ function route(method: string, path: string, { summary, description, ...operatio
   );
   if (parameters.length > 0) parts.push(table(FIELD_HEAD, parameters));
   const body = operation.requestBody?.content['application/json']?.schema;
-  if (body) parts.push('Request:', table(FIELD_HEAD, fields(body)));
+  if (body) parts.push('Request:', table(FIELD_HEAD, fields(withoutNull(body))));
   for (const [status, { description: what, content = {} }] of Object.entries(operation.responses)) {
     if (Number(status) >= 400) continue;
     for (const [type, { schema }] of Object.entries(content)) {
@@ -113,6 +115,24 @@ function route(method: string, path: string, { summary, description, ...operatio
     parts.push(`Errors: ${refusals.map(([status, { description: codes }]) => `${status} ${codes}`).join('; ')}.`);
   }
   return parts.join('\n\n');
+}
+
+/** In a request, every field that may be absent may be null: the tables do not say it each time. */
+function withoutNull(schema: Schema): Schema {
+  const alternatives = schema.anyOf?.filter(({ type }) => type !== 'null').map(withoutNull);
+  const inside = (parts: Record<string, Schema> | undefined) =>
+    parts && Object.fromEntries(Object.entries(parts).map(([key, part]) => [key, withoutNull(part)]));
+  const { anyOf, ...rest } = schema;
+  const properties = inside(schema.properties);
+  return {
+    ...(alternatives?.length === 1 ? alternatives[0] : alternatives ? { anyOf: alternatives } : {}),
+    ...rest,
+    ...(properties ? { properties } : {}),
+    ...(schema.items ? { items: withoutNull(schema.items) } : {}),
+    ...(typeof schema.additionalProperties === 'object'
+      ? { additionalProperties: withoutNull(schema.additionalProperties) }
+      : {}),
+  };
 }
 
 const FIELD_HEAD = ['field', 'type', 'what it is'];

@@ -1,12 +1,13 @@
 /**
  * Validates requests against their TypeBox schemas, and describes what is wrong in bounded time: a list of a hundred
- * thousand wrong elements is described by one of them. Knows lists and findings; `validation-message.ts` has the words.
+ * thousand wrong elements is described by one of them. In a body, `null` means "not given". Knows lists and findings; `validation-message.ts` has the words.
  */
 import type { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox';
 import type { FastifySchemaCompiler } from 'fastify';
 import type { TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { Value } from 'typebox/value';
+import { nullDropper } from './null-fields.js';
 
 interface Finding {
   instancePath: string;
@@ -20,7 +21,9 @@ const DESCRIBED_ELEMENTS = 256;
 export const validatorCompiler: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
   const validator = Compile(schema);
   const check: Check = (value) => validator.Check(value);
+  const dropNulls = httpPart === 'body' ? nullDropper(schema) : undefined;
   return (given: unknown) => {
+    dropNulls?.(given);
     const value = httpPart === 'body' ? given : Value.Convert(schema, given);
     if (check(value)) return { value };
     return { error: describe(value, check, (part) => [...validator.Errors(part)]) } as unknown as ReturnType<

@@ -7,6 +7,7 @@ import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance } from 'fastify';
 import fp from 'fastify-plugin';
 import { API_VERSION } from '../api-version.js';
+import { withComponents } from '../openapi-components.js';
 import { ErrorSchema } from '../schemas/error-schema.js';
 
 const DOCS_POLICY = [
@@ -47,6 +48,9 @@ export const documentation = fp(
         },
         security: [{ apiKey: [] }],
       },
+      convertConstToEnum: false,
+      transformObject: (given) =>
+        'openapiObject' in given ? withComponents(given.openapiObject) : given.swaggerObject,
       refResolver: { buildLocalReference: (json, _base, _fragment, index) => String(json.$id ?? `schema-${index}`) },
     });
     await app.register(swaggerUi, {

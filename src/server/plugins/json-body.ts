@@ -23,7 +23,7 @@ export const jsonBody = fp(
         // Many clients name a content type in every request, even without content.
         if (bytes.length === 0 && request.method === 'DELETE') return undefined;
         const piece: Piece = bytes.length > LARGE_BYTES ? (work) => turns.run(work) : (work) => work();
-        return withoutNulls(await read(bytes, piece));
+        return read(bytes, piece);
       },
     );
     done();
@@ -101,12 +101,6 @@ function loneSurrogate(what: string, param: string): BlockstitchError {
 
 function hasPrototype(value: unknown): boolean {
   return typeof value === 'object' && value !== null && Object.hasOwn(value, 'prototype');
-}
-
-/** Clients send `null` for "not given": nulls at the top are dropped before validation. */
-function withoutNulls(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
-  return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== null));
 }
 
 /** What V8 says of malformed JSON, without the piece of the body that it quotes: this goes to the log. */

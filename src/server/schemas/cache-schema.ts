@@ -1,41 +1,51 @@
 /** /v1/blocks, /v1/cache, /v1/models, /health and /ready on the wire. */
 import { Type } from '@fastify/type-provider-typebox';
-import { oneOf } from './sampling-schema.js';
+import { mapOf, named, oneOf } from './named.js';
+import { AttentionModeSchema } from './sampling-schema.js';
 
-const TierNameSchema = oneOf(['pool', 'host', 'lmdb', 'redis']);
+const TierNameSchema = named('TierName', oneOf(['pool', 'host', 'lmdb', 'redis']));
 
 export const BlockHashSchema = Type.Object({
   hash: Type.String({ pattern: '^[0-9a-f]{64}$', description: 'Lower-case hex SHA-256.' }),
 });
 
-export const BlockSchema = Type.Object({
-  hash: Type.String(),
-  object: Type.Literal('block'),
-  tiers: Type.Array(TierNameSchema, { description: 'Nearest first.' }),
-  tokens: Type.Union([Type.Integer(), Type.Null()]),
-  bytes: Type.Union([Type.Integer(), Type.Null()]),
-});
+export const BlockSchema = named(
+  'Block',
+  Type.Object({
+    hash: Type.String(),
+    object: Type.Literal('block'),
+    tiers: Type.Array(TierNameSchema, { description: 'Nearest first.' }),
+    tokens: Type.Union([Type.Integer(), Type.Null()]),
+    bytes: Type.Union([Type.Integer(), Type.Null()]),
+  }),
+);
 
-export const BlockDeletedSchema = Type.Object({
-  hash: Type.String(),
-  object: Type.Literal('block.deleted'),
-  deleted: Type.Boolean(),
-});
+export const BlockDeletedSchema = named(
+  'BlockDeleted',
+  Type.Object({
+    hash: Type.String(),
+    object: Type.Literal('block.deleted'),
+    deleted: Type.Boolean(),
+  }),
+);
 
-const TierSchema = Type.Object({
-  tier: TierNameSchema,
-  entries: Type.Integer({ description: 'Blocks in it.' }),
-  bytes: Type.Integer({ description: 'Their size.' }),
-  hits: Type.Integer({ description: 'Look-ups that found a block.' }),
-  misses: Type.Integer({ description: 'Look-ups that did not.' }),
-  corrupt: Type.Integer({ description: 'Values that failed a check.' }),
-  loaded_bytes: Type.Integer({ description: 'Read from it.' }),
-  load_seconds: Type.Number({ description: 'Spent reading.' }),
-});
+const TierSchema = named(
+  'TierStatistics',
+  Type.Object({
+    tier: TierNameSchema,
+    entries: Type.Integer({ description: 'Blocks in it.' }),
+    bytes: Type.Integer({ description: 'Their size.' }),
+    hits: Type.Integer({ description: 'Look-ups that found a block.' }),
+    misses: Type.Integer({ description: 'Look-ups that did not.' }),
+    corrupt: Type.Integer({ description: 'Values that failed a check.' }),
+    loaded_bytes: Type.Integer({ description: 'Read from it.' }),
+    load_seconds: Type.Number({ description: 'Spent reading.' }),
+  }),
+);
 
-export const CacheSchema = Type.Object({
-  object: Type.Literal('cache'),
-  pool: Type.Object({
+const PoolSchema = named(
+  'PoolStatistics',
+  Type.Object({
     pages: Type.Integer(),
     free_pages: Type.Integer(),
     cached_pages: Type.Integer({ description: 'Pages that hold cached blocks.' }),
@@ -44,14 +54,28 @@ export const CacheSchema = Type.Object({
     page_bytes: Type.Integer(),
     cached_blocks: Type.Integer(),
   }),
-  tiers: Type.Array(TierSchema),
-  store: Type.Union([
-    Type.Object({ tier: TierNameSchema, breaker: oneOf(['closed', 'open', 'half-open']), failures: Type.Integer() }),
-    Type.Null(),
-  ]),
-  queried_tokens: Type.Integer({ description: 'Prompt tokens that were looked up.' }),
-  hit_tokens: Type.Record(Type.String(), Type.Integer(), { description: 'By tier.' }),
-});
+);
+
+const StoreSchema = named(
+  'StoreStatistics',
+  Type.Object({
+    tier: TierNameSchema,
+    breaker: named('BreakerState', oneOf(['closed', 'open', 'half-open'])),
+    failures: Type.Integer(),
+  }),
+);
+
+export const CacheSchema = named(
+  'CacheStatistics',
+  Type.Object({
+    object: Type.Literal('cache'),
+    pool: PoolSchema,
+    tiers: Type.Array(TierSchema),
+    store: Type.Union([StoreSchema, Type.Null()]),
+    queried_tokens: Type.Integer({ description: 'Prompt tokens that were looked up.' }),
+    hit_tokens: mapOf(Type.Integer(), { description: 'By tier.' }),
+  }),
+);
 
 /** Closed: a misspelt parameter must not empty every tier. */
 export const FlushQuerySchema = Type.Object(
@@ -65,24 +89,36 @@ export const FlushQuerySchema = Type.Object(
   },
   { additionalProperties: false },
 );
-export const FlushedSchema = Type.Object({ object: Type.Literal('cache.flushed'), blocks: Type.Integer() });
+export const FlushedSchema = named(
+  'CacheFlushed',
+  Type.Object({ object: Type.Literal('cache.flushed'), blocks: Type.Integer() }),
+);
 
-export const ModelSchema = Type.Object({
-  id: Type.String(),
-  object: Type.Literal('model'),
-  created: Type.Integer(),
-  owned_by: Type.String(),
-  max_model_len: Type.Integer({ description: 'Context, tokens.' }),
-  blockstitch: Type.Object({
-    family: Type.String(),
-    weights: Type.String(),
-    fingerprint: Type.String(),
-    attention: oneOf(['block', 'full']),
-    kv_dtype: Type.String(),
-    sink_token_ids: Type.Array(Type.Integer()),
+export const ModelSchema = named(
+  'Model',
+  Type.Object({
+    id: Type.String(),
+    object: Type.Literal('model'),
+    created: Type.Integer(),
+    owned_by: Type.String(),
+    max_model_len: Type.Integer({ description: 'Context, tokens.' }),
+    blockstitch: named(
+      'ModelDetails',
+      Type.Object({
+        family: Type.String(),
+        weights: Type.String(),
+        fingerprint: Type.String(),
+        attention: AttentionModeSchema,
+        kv_dtype: Type.String(),
+        sink_token_ids: Type.Array(Type.Integer()),
+      }),
+    ),
   }),
-});
-export const ModelListSchema = Type.Object({ object: Type.Literal('list'), data: Type.Array(ModelSchema) });
+);
+export const ModelListSchema = named(
+  'ModelList',
+  Type.Object({ object: Type.Literal('list'), data: Type.Array(ModelSchema) }),
+);
 
-export const HealthSchema = Type.Object({ status: Type.Literal('ok') });
-export const ReadySchema = Type.Object({ status: Type.Literal('ready'), model: Type.String() });
+export const HealthSchema = named('Health', Type.Object({ status: Type.Literal('ok') }));
+export const ReadySchema = named('Ready', Type.Object({ status: Type.Literal('ready'), model: Type.String() }));

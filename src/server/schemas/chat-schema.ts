@@ -1,142 +1,191 @@
 /** /v1/chat/completions on the wire: OpenAI's request and answers, with `documents` and the `blockstitch` report. */
 import { type Static, Type } from '@fastify/type-provider-typebox';
 import { MAX_ID_BYTES } from '../../documents/document-limits.js';
-import { oneOf, SegmentationSchema, samplingProperties, tokenCount } from './sampling-schema.js';
+import { anyObject, named, oneOf } from './named.js';
+import { SegmentationSchema, samplingProperties, tokenCount } from './sampling-schema.js';
 import { FinishReasonSchema, ReportSchema, UsageSchema } from './usage-schema.js';
 
-const TextPartSchema = Type.Object({
-  type: oneOf(['text', 'refusal']),
-  text: Type.Optional(Type.String()),
-  refusal: Type.Optional(Type.String({ description: 'Of a part of type `refusal`.' })),
-});
+const TextPartSchema = named(
+  'TextPart',
+  Type.Object({
+    type: named('TextPartType', oneOf(['text', 'refusal'])),
+    text: Type.Optional(Type.String()),
+    refusal: Type.Optional(Type.String({ description: 'Of a part of type `refusal`.' })),
+  }),
+);
 
-const ToolCallSchema = Type.Object({
-  id: Type.Optional(Type.String()),
-  type: Type.Optional(Type.Literal('function')),
-  function: Type.Object({
-    name: Type.String(),
-    arguments: Type.Optional(
-      Type.Union([Type.String(), Type.Record(Type.String(), Type.Unknown())], {
-        description: 'JSON. The chat template gets the object.',
+const ToolCallSchema = named(
+  'ToolCall',
+  Type.Object({
+    id: Type.Optional(Type.String()),
+    type: Type.Optional(Type.Literal('function')),
+    function: named(
+      'ToolCallFunction',
+      Type.Object({
+        name: Type.String(),
+        arguments: Type.Optional(
+          Type.Union([Type.String(), anyObject()], {
+            description: 'JSON. The chat template gets the object.',
+          }),
+        ),
       }),
     ),
   }),
-});
+);
 
-const MessageSchema = Type.Object({
-  role: oneOf(['system', 'developer', 'user', 'assistant', 'tool'], {
-    description: '`developer` is treated as `system`.',
+const MessageSchema = named(
+  'ChatMessage',
+  Type.Object({
+    role: named(
+      'ChatRole',
+      oneOf(['system', 'developer', 'user', 'assistant', 'tool'], {
+        description: '`developer` is treated as `system`.',
+      }),
+    ),
+    content: Type.Optional(
+      Type.Union([Type.String(), Type.Array(TextPartSchema), Type.Null()], {
+        description: 'Text, or text parts, which are joined by line breaks. An assistant may send none.',
+      }),
+    ),
+    name: Type.Optional(Type.String({ description: 'Shown to the chat template.' })),
+    tool_calls: Type.Optional(
+      Type.Array(ToolCallSchema, { description: 'What the assistant called earlier; shown to the chat template.' }),
+    ),
+    tool_call_id: Type.Optional(Type.String({ description: 'Which call a `tool` message answers.' })),
+    reasoning_content: Type.Optional(Type.String({ description: 'Reasoning of an earlier answer, for the template.' })),
   }),
-  content: Type.Optional(
-    Type.Union([Type.String(), Type.Array(TextPartSchema), Type.Null()], {
-      description: 'Text, or text parts, which are joined by line breaks. An assistant may send none.',
-    }),
-  ),
-  name: Type.Optional(Type.String({ description: 'Shown to the chat template.' })),
-  tool_calls: Type.Optional(
-    Type.Array(ToolCallSchema, { description: 'What the assistant called earlier; shown to the chat template.' }),
-  ),
-  tool_call_id: Type.Optional(Type.String({ description: 'Which call a `tool` message answers.' })),
-  reasoning_content: Type.Optional(Type.String({ description: 'Reasoning of an earlier answer, for the template.' })),
-});
+);
 
 /** Either `id` or `text`; the route says which is missing. */
-export const DocumentInputSchema = Type.Object(
-  {
-    id: Type.Optional(
-      Type.String({ minLength: 1, maxLength: MAX_ID_BYTES, description: 'A document of /v1/documents.' }),
-    ),
-    title: Type.Optional(
-      Type.String({ maxLength: 1024, description: 'Placed before the text, as part of its first block.' }),
-    ),
-    text: Type.Optional(Type.String({ description: 'The document itself.' })),
-  },
-  { description: 'Either the id of an ingested document, or a text.' },
+export const DocumentInputSchema = named(
+  'DocumentInput',
+  Type.Object(
+    {
+      id: Type.Optional(
+        Type.String({ minLength: 1, maxLength: MAX_ID_BYTES, description: 'A document of /v1/documents.' }),
+      ),
+      title: Type.Optional(
+        Type.String({ maxLength: 1024, description: 'Placed before the text, as part of its first block.' }),
+      ),
+      text: Type.Optional(Type.String({ description: 'The document itself.' })),
+    },
+    { description: 'Either the id of an ingested document, or a text.' },
+  ),
 );
 export type DocumentInput = Static<typeof DocumentInputSchema>;
 
-export const ChatBodySchema = Type.Object({
-  ...samplingProperties,
-  messages: Type.Array(MessageSchema, { minItems: 1, maxItems: 4096 }),
-  documents: Type.Optional(
-    Type.Array(DocumentInputSchema, { description: 'In the order in which they are stitched.' }),
-  ),
-  segmentation: Type.Optional(SegmentationSchema),
-  tools: Type.Optional(
-    Type.Array(Type.Record(Type.String(), Type.Unknown()), {
-      maxItems: 1024,
-      description: 'Definitions that the chat template shows; only with `tool_choice: "none"`.',
-    }),
-  ),
-  chat_template_kwargs: Type.Optional(
-    Type.Record(Type.String(), Type.Unknown(), {
-      description: 'Variables of the chat template, such as `{"enable_thinking": false}`.',
-    }),
-  ),
-  add_generation_prompt: Type.Optional(
-    Type.Boolean({
-      description:
-        'Whether the prompt ends with the header of an answer. Default: true, unless the last message is continued.',
-    }),
-  ),
-  continue_final_message: Type.Optional(
-    Type.Boolean({ description: 'The answer continues the last message instead of starting a new one.' }),
-  ),
-  max_completion_tokens: tokenCount("OpenAI's newer name of `max_tokens`; wins over it."),
-  logprobs: Type.Optional(Type.Boolean({ description: 'Report the log-probability of each token.' })),
-  top_logprobs: Type.Optional(Type.Integer({ minimum: 0, maximum: 20, description: 'Needs `logprobs: true`.' })),
-});
+export const ChatBodySchema = named(
+  'ChatCompletionRequest',
+  Type.Object({
+    ...samplingProperties,
+    messages: Type.Array(MessageSchema, { minItems: 1, maxItems: 4096 }),
+    documents: Type.Optional(
+      Type.Array(DocumentInputSchema, { description: 'In the order in which they are stitched.' }),
+    ),
+    segmentation: Type.Optional(SegmentationSchema),
+    tools: Type.Optional(
+      Type.Array(anyObject(), {
+        maxItems: 1024,
+        description: 'Definitions that the chat template shows; only with `tool_choice: "none"`.',
+      }),
+    ),
+    chat_template_kwargs: Type.Optional(
+      anyObject({
+        description: 'Variables of the chat template, such as `{"enable_thinking": false}`.',
+      }),
+    ),
+    add_generation_prompt: Type.Optional(
+      Type.Boolean({
+        description:
+          'Whether the prompt ends with the header of an answer. Default: true, unless the last message is continued.',
+      }),
+    ),
+    continue_final_message: Type.Optional(
+      Type.Boolean({ description: 'The answer continues the last message instead of starting a new one.' }),
+    ),
+    max_completion_tokens: tokenCount("OpenAI's newer name of `max_tokens`; wins over it."),
+    logprobs: Type.Optional(Type.Boolean({ description: 'Report the log-probability of each token.' })),
+    top_logprobs: Type.Optional(Type.Integer({ minimum: 0, maximum: 20, description: 'Needs `logprobs: true`.' })),
+  }),
+);
 export type ChatBody = Static<typeof ChatBodySchema>;
 
-const TokenLogprobSchema = Type.Object({
-  token: Type.String({ description: 'As text.' }),
-  logprob: Type.Number({ description: 'Natural logarithm.' }),
-  bytes: Type.Array(Type.Integer(), { description: 'Its UTF-8 bytes, which may be part of a character.' }),
-});
-export const LogprobsSchema = Type.Object({
-  content: Type.Array(Type.Object({ ...TokenLogprobSchema.properties, top_logprobs: Type.Array(TokenLogprobSchema) })),
-  refusal: Type.Null(),
-});
+const TopLogprobSchema = named(
+  'TopLogprob',
+  Type.Object({
+    token: Type.String({ description: 'As text.' }),
+    logprob: Type.Number({ description: 'Natural logarithm.' }),
+    bytes: Type.Array(Type.Integer(), { description: 'Its UTF-8 bytes, which may be part of a character.' }),
+  }),
+);
+const TokenLogprobSchema = named(
+  'TokenLogprob',
+  Type.Object({ ...TopLogprobSchema.properties, top_logprobs: Type.Array(TopLogprobSchema) }),
+);
+export const LogprobsSchema = named(
+  'ChatLogprobs',
+  Type.Object({
+    content: Type.Array(TokenLogprobSchema),
+    refusal: Type.Null(),
+  }),
+);
 
-export const ChatAnswerSchema = Type.Object({
-  id: Type.String(),
-  object: Type.Literal('chat.completion'),
-  created: Type.Integer(),
-  model: Type.String(),
-  choices: Type.Array(
-    Type.Object({
-      index: Type.Integer(),
-      message: Type.Object({ role: Type.Literal('assistant'), content: Type.String(), refusal: Type.Null() }),
-      logprobs: Type.Union([LogprobsSchema, Type.Null()]),
-      finish_reason: FinishReasonSchema,
-    }),
-  ),
-  usage: UsageSchema,
-  blockstitch: ReportSchema,
-});
+const AssistantMessageSchema = named(
+  'AssistantMessage',
+  Type.Object({ role: Type.Literal('assistant'), content: Type.String(), refusal: Type.Null() }),
+);
 
-export const ChatChunkSchema = Type.Object(
-  {
+export const ChatAnswerSchema = named(
+  'ChatCompletion',
+  Type.Object({
     id: Type.String(),
-    object: Type.Literal('chat.completion.chunk'),
+    object: Type.Literal('chat.completion'),
     created: Type.Integer(),
     model: Type.String(),
     choices: Type.Array(
-      Type.Object({
-        index: Type.Integer(),
-        delta: Type.Object({
-          role: Type.Optional(Type.Literal('assistant')),
-          content: Type.Optional(Type.String()),
+      named(
+        'ChatChoice',
+        Type.Object({
+          index: Type.Integer(),
+          message: AssistantMessageSchema,
+          logprobs: Type.Union([LogprobsSchema, Type.Null()]),
+          finish_reason: FinishReasonSchema,
         }),
-        logprobs: Type.Union([LogprobsSchema, Type.Null()]),
-        finish_reason: Type.Union([FinishReasonSchema, Type.Null()]),
-      }),
+      ),
     ),
-    usage: Type.Optional(UsageSchema),
-    blockstitch: Type.Optional(ReportSchema),
-  },
-  {
-    description:
-      'One `data:` line each, then `data: [DONE]`. The last chunk of the last choice carries `blockstitch`; with `stream_options.include_usage` a chunk with empty `choices` and `usage` follows.',
-  },
+    usage: UsageSchema,
+    blockstitch: ReportSchema,
+  }),
+);
+
+const ChatChunkChoiceSchema = named(
+  'ChatChunkChoice',
+  Type.Object({
+    index: Type.Integer(),
+    delta: named(
+      'ChatDelta',
+      Type.Object({ role: Type.Optional(Type.Literal('assistant')), content: Type.Optional(Type.String()) }),
+    ),
+    logprobs: Type.Union([LogprobsSchema, Type.Null()]),
+    finish_reason: Type.Union([FinishReasonSchema, Type.Null()]),
+  }),
+);
+
+export const ChatChunkSchema = named(
+  'ChatCompletionChunk',
+  Type.Object(
+    {
+      id: Type.String(),
+      object: Type.Literal('chat.completion.chunk'),
+      created: Type.Integer(),
+      model: Type.String(),
+      choices: Type.Array(ChatChunkChoiceSchema),
+      usage: Type.Optional(Type.Union([UsageSchema, Type.Null()])),
+      blockstitch: Type.Optional(ReportSchema),
+    },
+    {
+      description:
+        'One `data:` line each, then `data: [DONE]`. The last chunk of the last choice carries `blockstitch`; with `stream_options.include_usage` a chunk with empty `choices` and `usage` follows.',
+    },
+  ),
 );

@@ -1,16 +1,20 @@
 /** The error body on the wire and, for OpenAPI, the error responses of a route, both derived from src/errors.ts. */
 import { type TSchema, Type } from '@fastify/type-provider-typebox';
 import { ERRORS, type ErrorCode } from '../../errors.js';
+import { named } from './named.js';
 
 export const ErrorSchema = Type.Object(
   {
-    error: Type.Object({
-      message: Type.String(),
-      type: Type.String({ description: 'Class of the error, as OpenAI names it.' }),
-      param: Type.Union([Type.String(), Type.Null()], { description: 'The field that is wrong, if there is one.' }),
-      code: Type.String({ description: 'A code of the error table: match on this.' }),
-      remedy: Type.String({ description: 'What to do about it.' }),
-    }),
+    error: named(
+      'ErrorDetail',
+      Type.Object({
+        message: Type.String(),
+        type: Type.String({ description: 'Class of the error, as OpenAI names it.' }),
+        param: Type.Union([Type.String(), Type.Null()], { description: 'The field that is wrong, if there is one.' }),
+        code: Type.String({ description: 'A code of the error table: match on this.' }),
+        remedy: Type.String({ description: 'What to do about it.' }),
+      }),
+    ),
   },
   { $id: 'Error', description: 'Every error has this shape.' },
 );

@@ -2,11 +2,7 @@
 import { type Static, Type } from '@fastify/type-provider-typebox';
 import { DEFAULT_REPAIR_CHOICE, REPAIR_CHOICES } from '../../engine/engine.js';
 import { MOST_BLOCK_TOKENS } from '../../segment/segment-limits.js';
-
-/** A string that is one of `values`, as JSON Schema's `enum`. */
-export function oneOf<const V extends string>(values: readonly V[], options: object = {}) {
-  return Type.Unsafe<V>({ type: 'string', enum: [...values], ...options });
-}
+import { anyObject, mapOf, named, oneOf } from './named.js';
 
 const blockTokens = (description: string) =>
   Type.Optional(Type.Integer({ minimum: 1, maximum: MOST_BLOCK_TOKENS, description }));
@@ -24,45 +20,68 @@ export const tokenCount = (description: string) =>
   Type.Optional(Type.Integer({ minimum: 1, maximum: MOST_COUNT, description }));
 
 const share = { minimum: 0, maximum: 1 };
-const RepairSchema = Type.Union(
-  [
-    Type.Number(share),
-    Type.Object({
-      share: Type.Number(share),
-      by: Type.Optional(
+const RepairSchema = named(
+  'Repair',
+  Type.Object({
+    share: Type.Number(share),
+    by: Type.Optional(
+      named(
+        'RepairChoice',
         oneOf(REPAIR_CHOICES, {
           description: `Which tokens, by pages of 16; \`${DEFAULT_REPAIR_CHOICE}\` if absent.`,
         }),
       ),
-    }),
-  ],
-  {
-    description:
-      'For checkpoints not trained for block attention: the share of the cached tokens that is computed again in context. 0 = none, 1 = `full` exactly.',
-  },
+    ),
+  }),
 );
 
-export const AttentionSchema = Type.Union(
-  [oneOf(['block', 'full']), Type.Object({ mode: oneOf(['block', 'full']), repair: Type.Optional(RepairSchema) })],
-  {
+export const AttentionModeSchema = named(
+  'AttentionMode',
+  oneOf(['block', 'full'], {
+    description: '`block` stitches cached blocks; `full` is ordinary causal attention over the same tokens.',
+  }),
+);
+
+const AttentionOptionsSchema = named(
+  'AttentionOptions',
+  Type.Object({
+    mode: AttentionModeSchema,
+    repair: Type.Optional(
+      Type.Union([Type.Number(share), RepairSchema], {
+        description:
+          'For checkpoints not trained for block attention: the share of the cached tokens that is computed again in context. 0 = none, 1 = `full` exactly.',
+      }),
+    ),
+  }),
+);
+
+export const AttentionSchema = named(
+  'Attention',
+  Type.Union([AttentionModeSchema, AttentionOptionsSchema], {
     description:
       "`block` stitches cached blocks; `full` is ordinary causal attention over the same tokens. If absent, the checkpoint's own mode.",
-  },
+  }),
 );
 
-export const SegmentationSchema = Type.Object(
-  {
-    segmenter: Type.Optional(
-      oneOf(['auto', 'structural', 'fixed', 'paragraphs', 'recursive', 'texttiling', 'embedding', 'semantic']),
-    ),
-    target_tokens: blockTokens('Wanted mean length of a block.'),
-    min_tokens: blockTokens('No block is shorter than this if the text allows.'),
-    max_tokens: blockTokens('Hard maximum of a block.'),
-    granularity: Type.Optional(
-      Type.Number({ minimum: 0, maximum: 1, description: '0 = finest, 1 = coarsest; instead of `target_tokens`.' }),
-    ),
-  },
-  { description: 'How documents are cut into blocks.' },
+export const SegmentationSchema = named(
+  'Segmentation',
+  Type.Object(
+    {
+      segmenter: Type.Optional(
+        named(
+          'Segmenter',
+          oneOf(['auto', 'structural', 'fixed', 'paragraphs', 'recursive', 'texttiling', 'embedding', 'semantic']),
+        ),
+      ),
+      target_tokens: blockTokens('Wanted mean length of a block.'),
+      min_tokens: blockTokens('No block is shorter than this if the text allows.'),
+      max_tokens: blockTokens('Hard maximum of a block.'),
+      granularity: Type.Optional(
+        Type.Number({ minimum: 0, maximum: 1, description: '0 = finest, 1 = coarsest; instead of `target_tokens`.' }),
+      ),
+    },
+    { description: 'How documents are cut into blocks.' },
+  ),
 );
 export type SegmentationBody = Static<typeof SegmentationSchema>;
 
@@ -72,36 +91,56 @@ export const CacheSaltSchema = Type.String({
   description: 'Separates tenants: blocks cached under one salt are never used under another.',
 });
 
-const JsonSchema = Type.Record(Type.String(), Type.Unknown());
-const SchemaOrText = Type.Union([JsonSchema, Type.String()], { description: 'A JSON Schema, or its text.' });
-const Choices = Type.Array(Type.String(), { minItems: 1, maxItems: 1024, description: 'The answer is one of these.' });
-
-const ResponseFormatSchema = Type.Object(
-  {
-    type: oneOf(['text', 'json_object', 'json_schema']),
-    json_schema: Type.Optional(
-      Type.Object({
-        name: Type.Optional(Type.String()),
-        description: Type.Optional(Type.String()),
-        schema: Type.Optional(JsonSchema),
-        strict: Type.Optional(
-          Type.Union([Type.Boolean(), Type.Null()], { description: 'The schema is enforced in either case.' }),
-        ),
-      }),
-    ),
-  },
-  { description: 'What the answer looks like: every token is chosen among those that fit.' },
+const JsonSchema = named('JsonSchema', anyObject({ description: 'A JSON Schema.' }));
+const SchemaOrText = named(
+  'JsonSchemaOrText',
+  Type.Union([JsonSchema, Type.String()], { description: 'A JSON Schema, or its text.' }),
+);
+const Choices = named(
+  'AnswerChoices',
+  Type.Array(Type.String(), { minItems: 1, maxItems: 1024, description: 'The answer is one of these.' }),
 );
 
-const StructuredOutputsSchema = Type.Object(
-  {
-    json: Type.Optional(SchemaOrText),
-    regex: Type.Optional(Type.String({ description: 'The whole answer matches it.' })),
-    choice: Type.Optional(Choices),
-    grammar: Type.Optional(Type.String({ description: 'EBNF; the first rule is `root`.' })),
-    json_object: Type.Optional(Type.Boolean({ description: 'Any JSON object.' })),
-  },
-  { description: "vLLM's form of `response_format`: one of the fields." },
+const ResponseFormatSchema = named(
+  'ResponseFormat',
+  Type.Object(
+    {
+      type: named('ResponseFormatType', oneOf(['text', 'json_object', 'json_schema'])),
+      json_schema: Type.Optional(
+        named(
+          'JsonSchemaFormat',
+          Type.Object({
+            name: Type.Optional(Type.String()),
+            description: Type.Optional(Type.String()),
+            schema: Type.Optional(JsonSchema),
+            strict: Type.Optional(Type.Boolean({ description: 'The schema is enforced in either case.' })),
+          }),
+        ),
+      ),
+    },
+    { description: 'What the answer looks like: every token is chosen among those that fit.' },
+  ),
+);
+
+const StructuredOutputsSchema = named(
+  'StructuredOutputs',
+  Type.Object(
+    {
+      json: Type.Optional(SchemaOrText),
+      regex: Type.Optional(Type.String({ description: 'The whole answer matches it.' })),
+      choice: Type.Optional(Choices),
+      grammar: Type.Optional(Type.String({ description: 'EBNF; the first rule is `root`.' })),
+      json_object: Type.Optional(Type.Boolean({ description: 'Any JSON object.' })),
+    },
+    { description: "vLLM's form of `response_format`: one of the fields." },
+  ),
+);
+
+const StreamOptionsSchema = named(
+  'StreamOptions',
+  Type.Object({
+    include_usage: Type.Optional(Type.Boolean({ description: 'A last chunk with `usage` and no choices.' })),
+  }),
 );
 
 export const samplingProperties = {
@@ -146,9 +185,12 @@ export const samplingProperties = {
   ),
   ignore_eos: Type.Optional(Type.Boolean({ description: 'Go on past end-of-text tokens, up to `max_tokens`.' })),
   logit_bias: Type.Optional(
-    Type.Record(Type.String(), Type.Number({ minimum: -100, maximum: 100 }), {
-      description: 'Added to the logit of each token id before sampling; at most 1024 ids.',
-    }),
+    named(
+      'LogitBias',
+      mapOf(Type.Number({ minimum: -100, maximum: 100 }), {
+        description: 'Added to the logit of each token id before sampling; at most 1024 ids.',
+      }),
+    ),
   ),
   n: Type.Optional(
     Type.Integer({
@@ -164,11 +206,7 @@ export const samplingProperties = {
   guided_choice: Type.Optional(Choices),
   guided_grammar: Type.Optional(Type.String({ description: 'As `structured_outputs.grammar`.' })),
   stream: Type.Optional(Type.Boolean({ description: 'Server-sent events instead of one answer.' })),
-  stream_options: Type.Optional(
-    Type.Object({
-      include_usage: Type.Optional(Type.Boolean({ description: 'A last chunk with `usage` and no choices.' })),
-    }),
-  ),
+  stream_options: Type.Optional(StreamOptionsSchema),
   user: Type.Optional(Type.String({ description: 'Accepted and ignored.' })),
 };
 

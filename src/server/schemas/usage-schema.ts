@@ -1,43 +1,70 @@
 /** The cost of an answer: OpenAI's usage, and the `blockstitch` extension with blocks and timings. */
 import { type Static, Type } from '@fastify/type-provider-typebox';
-import { oneOf } from './sampling-schema.js';
+import { named, oneOf, usedAs } from './named.js';
+import { AttentionModeSchema } from './sampling-schema.js';
 
-export const UsageSchema = Type.Object({
-  prompt_tokens: Type.Integer({ description: 'All of the prompt, cached or not; once, however many choices.' }),
-  completion_tokens: Type.Integer({ description: 'Generated tokens of all choices.' }),
-  total_tokens: Type.Integer(),
-  prompt_tokens_details: Type.Object({
-    cached_tokens: Type.Integer({
-      description: 'Prompt tokens that were not prefilled for this request; repaired tokens were.',
-    }),
+export const UsageSchema = named(
+  'Usage',
+  Type.Object({
+    prompt_tokens: Type.Integer({ description: 'All of the prompt, cached or not; once, however many choices.' }),
+    completion_tokens: Type.Integer({ description: 'Generated tokens of all choices.' }),
+    total_tokens: Type.Integer(),
+    prompt_tokens_details: named(
+      'PromptTokensDetails',
+      Type.Object({
+        cached_tokens: Type.Integer({
+          description: 'Prompt tokens that were not prefilled for this request; repaired tokens were.',
+        }),
+      }),
+    ),
   }),
-});
+);
 export type Usage = Static<typeof UsageSchema>;
 
-export const BlockReportSchema = Type.Object({
-  hash: Type.String({ description: 'The block key: GET /v1/blocks/{hash}.' }),
-  tokens: Type.Integer({ description: 'Its length.' }),
-  origin: oneOf(['pool', 'host', 'lmdb', 'redis', 'computed'], {
-    description: 'Where it was found; `computed` = a miss.',
+export const BlockOriginSchema = named(
+  'BlockOrigin',
+  oneOf(['pool', 'host', 'lmdb', 'redis', 'computed'], {
+    description: 'Where a block was found; `computed` = a miss.',
   }),
-  kind: oneOf(['template', 'document'], { description: 'Text of the chat template, or of a document.' }),
-  repaired_tokens: Type.Integer({
-    description: 'Tokens of it that were computed again in context (`attention.repair`).',
-  }),
-});
+);
 
-export const ReportSchema = Type.Object({
-  attention: oneOf(['block', 'full'], { description: 'What the answer was computed with.' }),
-  blocks: Type.Array(BlockReportSchema, { description: 'In prompt order.' }),
-  timings: Type.Object({
-    queue_ms: Type.Number({ description: 'Waiting in the queue.' }),
-    prefill_ms: Type.Number({ description: 'Loading and computing until the first token.' }),
-    ttft_ms: Type.Number({ description: 'From the parsed request to the first token.' }),
-    total_ms: Type.Number({ description: 'From the parsed request to the last token.' }),
+export const BlockReportSchema = named(
+  'BlockReport',
+  Type.Object({
+    hash: Type.String({ description: 'The block key: GET /v1/blocks/{hash}.' }),
+    tokens: Type.Integer({ description: 'Its length.' }),
+    origin: BlockOriginSchema,
+    kind: named(
+      'BlockKind',
+      oneOf(['template', 'document'], { description: 'Text of the chat template, or of a document.' }),
+    ),
+    repaired_tokens: Type.Integer({
+      description: 'Tokens of it that were computed again in context (`attention.repair`).',
+    }),
   }),
-});
+);
+
+export const ReportSchema = named(
+  'Report',
+  Type.Object({
+    attention: usedAs(AttentionModeSchema, 'What the answer was computed with.'),
+    blocks: Type.Array(BlockReportSchema, { description: 'In prompt order.' }),
+    timings: named(
+      'Timings',
+      Type.Object({
+        queue_ms: Type.Number({ description: 'Waiting in the queue.' }),
+        prefill_ms: Type.Number({ description: 'Loading and computing until the first token.' }),
+        ttft_ms: Type.Number({ description: 'From the parsed request to the first token.' }),
+        total_ms: Type.Number({ description: 'From the parsed request to the last token.' }),
+      }),
+    ),
+  }),
+);
 export type Report = Static<typeof ReportSchema>;
 
-export const FinishReasonSchema = oneOf(['stop', 'length'], {
-  description: '`stop`: the model, a stop string or a stop token ended it; `length`: max_tokens did.',
-});
+export const FinishReasonSchema = named(
+  'FinishReason',
+  oneOf(['stop', 'length'], {
+    description: '`stop`: the model, a stop string or a stop token ended it; `length`: max_tokens did.',
+  }),
+);
