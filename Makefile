@@ -74,9 +74,10 @@ test: build redis $(STAMP)/venv tokenizers ## Run every test: lint, types, unit,
 	@$(MAKE) --no-print-directory cuda-test
 	cd training && .venv/bin/python -m pytest -q tests
 
-lint: $(STAMP)/npm ## Check format, lint rules (imports between rooms, no circles) and types
+lint: $(STAMP)/npm ## Check format, lint rules (imports between rooms, no circles), types and the OpenAPI document
 	npx biome check .
 	npx tsc --noEmit -p tsconfig.json
+	REDOCLY_SUPPRESS_UPDATE_NOTICE=true npx redocly lint openapi/openapi.json
 
 # Another release of Node beside the one installed, as an npm package. The native parts are the same: they use Node-API.
 NODE ?= 26

@@ -31,6 +31,8 @@ interface Schema {
   required?: string[];
   items?: Schema;
   anyOf?: Schema[];
+  /** Of the JSON in a text. */
+  contentSchema?: Schema;
   minimum?: number;
   maximum?: number;
   exclusiveMinimum?: number;
@@ -106,8 +108,11 @@ function route(method: string, path: string, { summary, description, ...operatio
     if (Number(status) >= 400) continue;
     for (const [type, { schema }] of Object.entries(content)) {
       parts.push(`${status}, \`${type}\`: ${what}`);
-      const rows = fields(schema);
-      if (rows.length > 0) parts.push(table(FIELD_HEAD, rows));
+      for (const form of schema.anyOf ?? [schema]) {
+        const rows = fields(form);
+        if (form !== schema) parts.push(`An event. ${form.description ?? ''}`);
+        if (rows.length > 0) parts.push(table(FIELD_HEAD, rows));
+      }
     }
   }
   const refusals = Object.entries(operation.responses).filter(([status]) => Number(status) >= 400);
@@ -150,6 +155,7 @@ function fields(schema: Schema, path = ''): string[][] {
 
 function nested(field: Schema, path: string): string[][] {
   if (field.properties) return fields(field, path);
+  if (field.contentSchema) return fields(field.contentSchema, path);
   if (field.items) return nested(field.items, `${path}[]`);
   return (field.anyOf ?? []).flatMap((alternative) => nested(alternative, path));
 }
@@ -159,6 +165,7 @@ function row(name: string, schema: Schema, required: boolean, description: strin
 }
 
 function typeOf(schema: Schema): string {
+  if (schema.contentSchema) return `JSON of ${typeOf(schema.contentSchema)}`;
   if (schema.enum) return schema.enum.map((value) => `\`${value}\``).join(' or ');
   if (schema.const !== undefined) return `\`${JSON.stringify(schema.const)}\``;
   if (schema.anyOf) return [...new Set(schema.anyOf.map(typeOf))].join(' or ');

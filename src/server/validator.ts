@@ -6,7 +6,6 @@ import type { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox';
 import type { FastifySchemaCompiler } from 'fastify';
 import type { TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
-import { Value } from 'typebox/value';
 import { nullDropper } from './null-fields.js';
 
 interface Finding {
@@ -24,13 +23,32 @@ export const validatorCompiler: FastifySchemaCompiler<TSchema> = ({ schema, http
   const dropNulls = httpPart === 'body' ? nullDropper(schema) : undefined;
   return (given: unknown) => {
     dropNulls?.(given);
-    const value = httpPart === 'body' ? given : Value.Convert(schema, given);
+    const value = httpPart === 'body' ? given : readTexts(schema, given);
     if (check(value)) return { value };
     return { error: describe(value, check, (part) => [...validator.Errors(part)]) } as unknown as ReturnType<
       ReturnType<typeof TypeBoxValidatorCompiler>
     >;
   };
 };
+
+/** Parameters and headers are text. Only text that is a number or a truth value is taken for one: `true` is not 1. */
+function readTexts(schema: TSchema, given: unknown): unknown {
+  const { properties = {} } = schema as { properties?: Record<string, { type?: string }> };
+  if (!isContainer(given)) return given;
+  return Object.fromEntries(
+    Object.entries(given).map(([name, text]) => [name, readText(properties[name]?.type, text)]),
+  );
+}
+
+function readText(type: string | undefined, text: unknown): unknown {
+  if (typeof text !== 'string') return text;
+  if ((type === 'integer' || type === 'number') && NUMBER.test(text)) return Number(text);
+  if (type === 'boolean' && (text === 'true' || text === 'false')) return text === 'true';
+  return text;
+}
+
+/** As JSON writes them. */
+const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
 
 function describe<F extends Finding>(value: unknown, check: Check, errorsOf: (part: unknown) => F[]): F[] {
   const start = firstElements(value, DESCRIBED_ELEMENTS);

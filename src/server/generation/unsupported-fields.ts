@@ -5,9 +5,10 @@
 import { BlockstitchError } from '../../errors.js';
 
 type Body = Record<string, unknown>;
+type Kind = 'chat' | 'completion';
 
 /** Each returns true for a value that this server cannot honour. */
-const UNSUPPORTED: Record<string, (value: unknown, body: Body) => boolean> = {
+const UNSUPPORTED: Record<string, (value: unknown, body: Body, kind: Kind) => boolean> = {
   // Without a choice to call them, tools are only shown to the model.
   tools: (value, { tool_choice }) => !Array.isArray(value) || (value.length > 0 && tool_choice !== 'none'),
   tool_choice: (value) => value !== 'none' && value !== 'auto',
@@ -24,13 +25,37 @@ const UNSUPPORTED: Record<string, (value: unknown, body: Body) => boolean> = {
   prompt_logprobs: (value) => value !== 0 && value !== false,
   use_beam_search: (value) => value !== false,
   length_penalty: (value) => value !== 1,
+  // vLLM's.
+  max_completion_tokens: (_value, _body, kind) => kind === 'completion',
+  include_stop_str_in_output: (value) => value !== false,
+  skip_special_tokens: (value) => value !== true,
+  add_special_tokens: (value, _body, kind) => value !== (kind === 'completion'),
+  bad_words: (value) => !Array.isArray(value) || value.length > 0,
+  allowed_token_ids: () => true,
+  truncate_prompt_tokens: () => true,
+  return_tokens_as_token_ids: (value) => value !== false,
+  chat_template: () => true,
+  guided_whitespace_pattern: () => true,
+  logits_processors: (value) => !Array.isArray(value) || value.length > 0,
+  // llama.cpp's and TGI's.
+  grammar: () => true,
+  json_schema: () => true,
+  regex: () => true,
+  n_predict: () => true,
+  max_new_tokens: () => true,
+  repeat_penalty: (value) => value !== 1,
+  typical_p: (value) => value !== 1,
+  top_a: (value) => value !== 0,
+  mirostat: (value) => value !== 0,
+  dry_multiplier: (value) => value !== 0,
+  xtc_probability: (value) => value !== 0,
 };
 
 /** @throws BlockstitchError `invalid_request` naming the first field that cannot be honoured */
-export function refuseUnsupportedFields(body: Body): void {
+export function refuseUnsupportedFields(body: Body, kind: Kind): void {
   for (const [field, asksForMore] of Object.entries(UNSUPPORTED)) {
     const value = body[field];
-    if (value !== undefined && value !== null && asksForMore(value, body)) {
+    if (value !== undefined && value !== null && asksForMore(value, body, kind)) {
       throw new BlockstitchError(
         'invalid_request',
         { reason: `\`${field}\` is not supported by this server.` },

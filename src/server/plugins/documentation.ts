@@ -8,7 +8,8 @@ import type { FastifyInstance } from 'fastify';
 import fp from 'fastify-plugin';
 import { API_VERSION } from '../api-version.js';
 import { withComponents } from '../openapi-components.js';
-import { ErrorSchema } from '../schemas/error-schema.js';
+import { responsesFor } from '../schemas/error-schema.js';
+import { anyObject } from '../schemas/named.js';
 
 const DOCS_POLICY = [
   "default-src 'none'",
@@ -23,7 +24,6 @@ const DOCS_POLICY = [
 
 export const documentation = fp(
   async (app: FastifyInstance) => {
-    app.addSchema(ErrorSchema);
     await app.register(swagger, {
       openapi: {
         openapi: '3.1.0',
@@ -34,6 +34,10 @@ export const documentation = fp(
             'Answers over documents without prefilling the same passage twice. OpenAI-compatible: any OpenAI client works, with `documents` as an extra body field.',
           license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
         },
+        servers: [
+          { url: '/', description: 'The server that gave this document.' },
+          { url: 'http://127.0.0.1:8080', description: '`make serve`.' },
+        ],
         tags: [
           { name: 'generate', description: 'Answers and completions' },
           { name: 'documents', description: 'Ingest documents, see how they are cut' },
@@ -65,14 +69,19 @@ export const documentation = fp(
         logLevel: 'warn',
         schema: {
           operationId: 'getOpenApi',
+          servers: [
+            { url: '/', description: 'The server that gave this document.' },
+            { url: 'http://127.0.0.1:8080', description: '`make serve`.' },
+          ],
           tags: ['operations'],
           summary: 'This document',
           security: [],
           response: {
             200: {
               description: 'OpenAPI 3.1.',
-              content: { 'application/json': { schema: { type: 'object', additionalProperties: true } } },
+              content: { 'application/json': { schema: anyObject(), example: { openapi: '3.1.0' } } },
             },
+            ...responsesFor(['invalid_request']),
           },
         },
       },

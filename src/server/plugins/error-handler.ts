@@ -26,7 +26,8 @@ export const errorHandler = fp<ErrorHandlerOptions>(
     const routes = new Map<string, RoutePattern>();
     app.addHook('onRoute', (route) => rememberRoute(routes, route));
     app.setErrorHandler((thrown: FastifyError, request, reply) => {
-      const error = translate(thrown, request, options);
+      // Its method or its body may be refused before anybody asks whether there is a route.
+      const error = request.is404 ? missingRoute(request, reply, routes) : translate(thrown, request, options);
       options.onError?.(error);
       logError(error, thrown, request);
       return sendError(reply, error);

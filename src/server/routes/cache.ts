@@ -14,6 +14,7 @@ import {
   FlushQuerySchema,
 } from '../schemas/cache-schema.js';
 import { errorResponses } from '../schemas/error-schema.js';
+import * as examples from '../schemas/examples.js';
 import { json } from '../schemas/response-forms.js';
 import { tiersNamed, type WireTier, wireOrigin } from '../wire-tiers.js';
 
@@ -24,20 +25,26 @@ const blockSchema = {
   tags,
   summary: 'Which tiers hold a block',
   params: BlockHashSchema,
-  response: { 200: json(BlockSchema, 'The block.'), ...errorResponses([], ['block_not_found', 'store_failed']) },
+  response: {
+    200: json(BlockSchema, 'The block.', examples.block),
+    ...errorResponses([], ['block_not_found', 'store_failed']),
+  },
 };
 const deleteBlockSchema = {
   ...blockSchema,
   operationId: 'deleteBlock',
   summary: 'Drop a block from every tier',
   description: 'A block that a running request uses leaves when that request ends.',
-  response: { ...blockSchema.response, 200: json(BlockDeletedSchema, 'Dropped.') },
+  response: { ...blockSchema.response, 200: json(BlockDeletedSchema, 'Dropped.', examples.blockDeleted) },
 };
 const cacheSchema = {
   operationId: 'getCache',
   tags,
   summary: 'Pool and tiers in numbers',
-  response: { 200: json(CacheSchema, 'Counters since the start.'), ...errorResponses([], ['engine_failed']) },
+  response: {
+    200: json(CacheSchema, 'Counters since the start.', examples.cacheStatistics),
+    ...errorResponses([], ['engine_failed']),
+  },
 };
 const flushSchema = {
   operationId: 'flushCache',
@@ -45,7 +52,10 @@ const flushSchema = {
   summary: 'Drop every cached block of the caller, from all tiers or some',
   description: 'With API keys: the blocks of that key. Without: every block.',
   querystring: FlushQuerySchema,
-  response: { 200: json(FlushedSchema, 'How many were dropped.'), ...errorResponses([], ['store_failed']) },
+  response: {
+    200: json(FlushedSchema, 'How many were dropped.', examples.cacheFlushed),
+    ...errorResponses([], ['store_failed']),
+  },
 };
 
 export const cache: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }> = async (app, { lifecycle }) => {

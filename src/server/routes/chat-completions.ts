@@ -16,18 +16,24 @@ import { choiceCount, samplingParams, stopStrings } from '../generation/sampling
 import { segmentOptions } from '../generation/segment-options.js';
 import { refuseUnsupportedFields } from '../generation/unsupported-fields.js';
 import type { Lifecycle } from '../lifecycle.js';
-import { ChatAnswerSchema, type ChatBody, ChatBodySchema, ChatChunkSchema } from '../schemas/chat-schema.js';
+import { ChatAnswerSchema, type ChatBody, ChatBodySchema } from '../schemas/chat-schema.js';
 import { errorResponses } from '../schemas/error-schema.js';
-import { jsonOrEvents } from '../schemas/response-forms.js';
+import { ChatEventSchema } from '../schemas/event-schema.js';
+import * as examples from '../schemas/examples.js';
+import { body, jsonOrEvents } from '../schemas/response-forms.js';
 import type { Services } from '../services.js';
 
 const schema = {
   operationId: 'createChatCompletion',
   tags: ['generate'],
   summary: 'Answer a conversation over documents',
-  body: ChatBodySchema,
+  body: body(ChatBodySchema, examples.chatRequest),
   response: {
-    200: jsonOrEvents(ChatAnswerSchema, ChatChunkSchema, 'The answer, or with `stream: true` its chunks.'),
+    200: jsonOrEvents(
+      { schema: ChatAnswerSchema, example: examples.chatCompletion },
+      { schema: ChatEventSchema, example: examples.chatEvent },
+      'The answer, or with `stream: true` its chunks.',
+    ),
     ...errorResponses(
       ['body', 'engine'],
       [
@@ -80,7 +86,7 @@ async function startChat(
   reply: FastifyReply,
   ended: Promise<void>,
 ): Promise<Choices> {
-  refuseUnsupportedFields(body);
+  refuseUnsupportedFields(body, 'chat');
   checkModel(services, body.model);
   if (body.top_logprobs !== undefined && !body.logprobs) {
     throw new BlockstitchError(

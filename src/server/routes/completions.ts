@@ -14,23 +14,24 @@ import { heldGrammar } from '../generation/requested-structure.js';
 import { choiceCount, samplingParams, stopStrings } from '../generation/sampling-params.js';
 import { refuseUnsupportedFields } from '../generation/unsupported-fields.js';
 import type { Lifecycle } from '../lifecycle.js';
-import {
-  CompletionAnswerSchema,
-  type CompletionBody,
-  CompletionBodySchema,
-  CompletionChunkSchema,
-} from '../schemas/completion-schema.js';
+import { CompletionAnswerSchema, type CompletionBody, CompletionBodySchema } from '../schemas/completion-schema.js';
 import { errorResponses } from '../schemas/error-schema.js';
-import { jsonOrEvents } from '../schemas/response-forms.js';
+import { CompletionEventSchema } from '../schemas/event-schema.js';
+import * as examples from '../schemas/examples.js';
+import { body, jsonOrEvents } from '../schemas/response-forms.js';
 import type { Services } from '../services.js';
 
 const schema = {
   operationId: 'createCompletion',
   tags: ['generate'],
   summary: 'Continue a prompt behind cached blocks',
-  body: CompletionBodySchema,
+  body: body(CompletionBodySchema, examples.completionRequest),
   response: {
-    200: jsonOrEvents(CompletionAnswerSchema, CompletionChunkSchema, 'The text, or with `stream: true` its chunks.'),
+    200: jsonOrEvents(
+      { schema: CompletionAnswerSchema, example: examples.completion },
+      { schema: CompletionEventSchema, example: examples.completionEvent },
+      'The text, or with `stream: true` its chunks.',
+    ),
     ...errorResponses(['body', 'engine'], ['empty_input', 'context_exceeded', 'model_not_found', 'client_closed']),
   },
 };
@@ -67,7 +68,7 @@ async function startCompletion(
   { id, clientSignal, scope }: Pick<FastifyRequest, 'id' | 'clientSignal' | 'scope'>,
   reply: FastifyReply,
 ): Promise<Choices> {
-  refuseUnsupportedFields(body);
+  refuseUnsupportedFields(body, 'completion');
   checkModel(services, body.model);
   const count = choiceCount(body, services.config);
   const stops = stopStrings(body, services.config);

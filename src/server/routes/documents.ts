@@ -18,22 +18,29 @@ import {
   SaltQuerySchema,
 } from '../schemas/document-schema.js';
 import { errorResponses } from '../schemas/error-schema.js';
-import { json } from '../schemas/response-forms.js';
+import * as examples from '../schemas/examples.js';
+import { body, json } from '../schemas/response-forms.js';
 import { wireOrigin } from '../wire-tiers.js';
 import { wireJob } from './jobs.js';
 
 const DEFAULT_PAGE = 20;
 const params = Type.Object({ id: Type.String({ minLength: 1, maxLength: MAX_ID_BYTES }) });
 const tags = ['documents'];
+const location = { Location: { type: 'string', description: 'Path of the job.' } };
 
 const ingestSchema = {
   operationId: 'createDocument',
   tags,
   summary: 'Cut a document into blocks, compute and store their KV',
-  body: IngestBodySchema,
+  body: body(IngestBodySchema, examples.documentRequest),
   response: {
-    200: json(DocumentSchema, 'Every block is cached and stored.'),
-    202: json(JobSchema, 'With `background: true`: the job that does it. It goes on after a restart of the server.'),
+    200: json(DocumentSchema, 'Every block is cached and stored.', examples.document),
+    202: json(
+      JobSchema,
+      'With `background: true`: the job that does it. It goes on after a restart of the server.',
+      examples.job,
+      location,
+    ),
     ...errorResponses(
       ['body', 'engine'],
       ['empty_input', 'segmentation_invalid', 'deleted_meanwhile', 'store_failed', 'client_closed'],
@@ -46,7 +53,7 @@ const listSchema = {
   summary: 'List documents',
   querystring: ListQuerySchema,
   response: {
-    200: json(DocumentListSchema, 'One page, without texts and blocks.'),
+    200: json(DocumentListSchema, 'One page, without texts and blocks.', examples.documentList),
     ...errorResponses([], ['store_failed']),
   },
 };
@@ -57,7 +64,7 @@ const getSchema = {
   params,
   querystring: SaltQuerySchema,
   response: {
-    200: json(DocumentSchema, 'The document.'),
+    200: json(DocumentSchema, 'The document.', examples.document),
     ...errorResponses([], ['document_not_found', 'document_damaged', 'store_failed']),
   },
 };
@@ -72,7 +79,11 @@ const deleteSchema = {
   params,
   querystring: SaltQuerySchema,
   response: {
-    200: json(DeletedSchema, 'The document is gone, and so are its blocks in this server and in the store.'),
+    200: json(
+      DeletedSchema,
+      'The document is gone, and so are its blocks in this server and in the store.',
+      examples.documentDeleted,
+    ),
     ...errorResponses([], ['document_not_found', 'store_failed', 'client_closed']),
   },
 };

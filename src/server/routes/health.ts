@@ -6,7 +6,8 @@ import type { Lifecycle } from '../lifecycle.js';
 import type { ServerMetrics } from '../metrics/server-metrics.js';
 import { errorBody } from '../plugins/error-handler.js';
 import { HealthSchema, ReadySchema } from '../schemas/cache-schema.js';
-import { responsesFor } from '../schemas/error-schema.js';
+import { ErrorSchema, errorExample, responsesFor } from '../schemas/error-schema.js';
+import * as examples from '../schemas/examples.js';
 import { json } from '../schemas/response-forms.js';
 
 const tags = ['operations'];
@@ -17,11 +18,9 @@ const healthSchema = {
   description: 'Also 200 while the model loads and while the engine restarts: the process helps itself then.',
   security: [],
   response: {
-    200: json(HealthSchema, 'It does.'),
-    503: Type.Unsafe({
-      description: 'The engine is down and stays down: code `engine_failed`',
-      content: { 'application/json': { schema: { $ref: 'Error#' } } },
-    }),
+    200: json(HealthSchema, 'It does.', examples.health),
+    400: responsesFor(['invalid_request'])[400],
+    503: json(ErrorSchema, 'The engine is down and stays down: code `engine_failed`', errorExample('engine_failed')),
   },
 };
 const readySchema = {
@@ -29,7 +28,10 @@ const readySchema = {
   tags,
   summary: 'The model is loaded, the engine runs and requests are taken',
   security: [],
-  response: { 200: json(ReadySchema, 'Ready.'), ...responsesFor(['not_ready', 'shutting_down']) },
+  response: {
+    200: json(ReadySchema, 'Ready.', examples.ready),
+    ...responsesFor(['invalid_request', 'not_ready', 'shutting_down']),
+  },
 };
 const metricsSchema = {
   operationId: 'getMetrics',
@@ -37,8 +39,16 @@ const metricsSchema = {
   summary: 'Metrics in the format of Prometheus',
   security: [],
   response: {
-    200: Type.Unsafe({ description: 'All metrics.', content: { 'text/plain': { schema: { type: 'string' } } } }),
-    ...responsesFor(['engine_failed', 'internal_error']),
+    200: Type.Unsafe({
+      description: 'All metrics.',
+      content: {
+        'text/plain': {
+          schema: { type: 'string' },
+          example: '# HELP blockstitch:num_requests_running Requests that are being answered\n',
+        },
+      },
+    }),
+    ...responsesFor(['invalid_request', 'engine_failed', 'internal_error']),
   },
 };
 

@@ -8,6 +8,8 @@ import { streamError } from '../generation/request-basics.js';
 import type { Lifecycle } from '../lifecycle.js';
 import { JobSchema } from '../schemas/document-schema.js';
 import { errorResponses } from '../schemas/error-schema.js';
+import { JobEventSchema } from '../schemas/event-schema.js';
+import * as examples from '../schemas/examples.js';
 import { events, json } from '../schemas/response-forms.js';
 
 const params = Type.Object({ id: Type.String({ minLength: 1, maxLength: 256 }) });
@@ -19,7 +21,7 @@ const getSchema = {
   tags,
   summary: 'State of a background ingestion',
   params,
-  response: { 200: json(JobSchema, 'The job.'), ...jobErrors },
+  response: { 200: json(JobSchema, 'The job.', examples.job), ...jobErrors },
 };
 const eventsSchema = {
   operationId: 'watchJob',
@@ -27,7 +29,10 @@ const eventsSchema = {
   summary: 'Progress of a background ingestion as server-sent events',
   description: 'Events named `progress`, then one named `done`, `failed` or `cancelled`; each holds the job.',
   params,
-  response: { 200: events(JobSchema, 'One event per change.'), ...jobErrors },
+  response: {
+    200: events({ schema: JobEventSchema, example: examples.jobEvent }, 'One event per change.'),
+    ...jobErrors,
+  },
 };
 const cancelSchema = {
   operationId: 'cancelJob',
@@ -35,7 +40,10 @@ const cancelSchema = {
   summary: 'Cancel a background ingestion',
   description: 'Answers with the state in which the job ended. A job that had ended before stays as it is.',
   params,
-  response: { 200: json(JobSchema, 'The job, which has ended.'), ...jobErrors },
+  response: {
+    200: json(JobSchema, 'The job, which has ended.', { ...examples.job, status: 'cancelled' }),
+    ...jobErrors,
+  },
 };
 
 export const jobs: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }> = async (app, { lifecycle }) => {

@@ -6,6 +6,7 @@ import { unixSeconds } from '../generation/request-basics.js';
 import type { Lifecycle } from '../lifecycle.js';
 import { ModelListSchema, ModelSchema } from '../schemas/cache-schema.js';
 import { errorResponses } from '../schemas/error-schema.js';
+import * as examples from '../schemas/examples.js';
 import { json } from '../schemas/response-forms.js';
 import type { Services } from '../services.js';
 
@@ -14,14 +15,14 @@ const listSchema = {
   operationId: 'listModels',
   tags,
   summary: 'The served model, as a list of one',
-  response: { 200: json(ModelListSchema, 'The list.'), ...errorResponses([]) },
+  response: { 200: json(ModelListSchema, 'The list.', examples.modelList), ...errorResponses([]) },
 };
 const getSchema = {
   operationId: 'getModel',
   tags,
   summary: 'The served model',
   params: Type.Object({ model: Type.String({ minLength: 1, maxLength: 256 }) }),
-  response: { 200: json(ModelSchema, 'The model.'), ...errorResponses([], ['model_not_found']) },
+  response: { 200: json(ModelSchema, 'The model.', examples.model), ...errorResponses([], ['model_not_found']) },
 };
 
 export const models: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }> = async (app, { lifecycle }) => {

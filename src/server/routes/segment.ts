@@ -6,15 +6,16 @@ import { segmentOptions } from '../generation/segment-options.js';
 import type { Lifecycle } from '../lifecycle.js';
 import { SegmentAnswerSchema, SegmentBodySchema } from '../schemas/document-schema.js';
 import { errorResponses } from '../schemas/error-schema.js';
-import { json } from '../schemas/response-forms.js';
+import * as examples from '../schemas/examples.js';
+import { body, json } from '../schemas/response-forms.js';
 
 const schema = {
   operationId: 'segmentText',
   tags: ['documents'],
   summary: 'Cut a text into blocks',
-  body: SegmentBodySchema,
+  body: body(SegmentBodySchema, examples.segmentRequest),
   response: {
-    200: json(SegmentAnswerSchema, 'Blocks with offsets, token counts and boundary scores.'),
+    200: json(SegmentAnswerSchema, 'Blocks with offsets, token counts and boundary scores.', examples.segmentList),
     ...errorResponses(['body'], ['empty_input', 'segmentation_invalid', 'queue_full', 'client_closed']),
   },
 };

@@ -3,20 +3,23 @@ import { type TSchema, Type } from '@fastify/type-provider-typebox';
 import { ERRORS, type ErrorCode } from '../../errors.js';
 import { named } from './named.js';
 
-export const ErrorSchema = Type.Object(
-  {
-    error: named(
-      'ErrorDetail',
-      Type.Object({
-        message: Type.String(),
-        type: Type.String({ description: 'Class of the error, as OpenAI names it.' }),
-        param: Type.Union([Type.String(), Type.Null()], { description: 'The field that is wrong, if there is one.' }),
-        code: Type.String({ description: 'A code of the error table: match on this.' }),
-        remedy: Type.String({ description: 'What to do about it.' }),
-      }),
-    ),
-  },
-  { $id: 'Error', description: 'Every error has this shape.' },
+export const ErrorSchema = named(
+  'Error',
+  Type.Object(
+    {
+      error: named(
+        'ErrorDetail',
+        Type.Object({
+          message: Type.String(),
+          type: Type.String({ description: 'Class of the error, as OpenAI names it.' }),
+          param: Type.Union([Type.String(), Type.Null()], { description: 'The field that is wrong, if there is one.' }),
+          code: Type.String({ description: 'A code of the error table: match on this.' }),
+          remedy: Type.String({ description: 'What to do about it.' }),
+        }),
+      ),
+    },
+    { description: 'Every error has this shape.' },
+  ),
 );
 
 /** Errors that any route under /v1 can answer with. */
@@ -42,6 +45,12 @@ const BODY_ERRORS: ErrorCode[] = [
 /** Errors of routes that run the engine. */
 const ENGINE_ERRORS: ErrorCode[] = ['queue_full', 'engine_failed', 'pool_too_small', 'deadline_exceeded'];
 
+/** Statuses that come with Retry-After for some of their codes. */
+const RETRIED = new Set([429, 503]);
+const retryAfter = {
+  'Retry-After': { type: 'integer', minimum: 0, description: 'Seconds after which to try again.' },
+};
+
 type ErrorGroup = 'body' | 'engine';
 
 /**
@@ -62,17 +71,28 @@ export function errorResponses(
 
 /** As `errorResponses`, for exactly the codes given (routes outside /v1). */
 export function responsesFor(codes: readonly ErrorCode[]): Record<number, TSchema> {
-  const byStatus = new Map<number, ErrorCode[]>();
+  const byStatus = new Map<number, [ErrorCode, ...ErrorCode[]]>();
   for (const code of codes) {
     const { status } = ERRORS[code];
-    byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
+    // Nobody is there to read the answer.
+    if (code === 'client_closed') continue;
+    const sharing = byStatus.get(status);
+    byStatus.set(status, sharing ? [...sharing, code] : [code]);
   }
   const responses: Record<number, TSchema> = {};
   for (const [status, sharing] of [...byStatus].sort(([a], [b]) => a - b)) {
     responses[status] = Type.Unsafe({
       description: sharing.map((code) => `\`${code}\``).join(', '),
-      content: { 'application/json': { schema: { $ref: 'Error#' } } },
+      content: { 'application/json': { schema: ErrorSchema, example: errorExample(sharing[0]) } },
+      ...(RETRIED.has(status) ? { headers: retryAfter } : {}),
     });
   }
   return responses;
+}
+
+/** What an error looks like; what fills its message is left out. */
+export function errorExample(code: ErrorCode) {
+  const { type, message, remedy } = ERRORS[code];
+  const filled = (template: string) => template.replace(/\{\w+\}/g, '...');
+  return { error: { message: filled(message), type, param: null, code, remedy: filled(remedy) } };
 }

@@ -16,9 +16,12 @@ export function named<S extends TSchema>(name: string, schema: S): S {
 
 /** A named schema with a description of its own for one place. */
 export function usedAs<S extends TSchema>(schema: S, description: string): S {
-  // TypeBox keeps the kind of a schema in properties that a spread would lose.
-  const copy = Object.create(Object.getPrototypeOf(schema), Object.getOwnPropertyDescriptors(schema)) as S;
-  return Object.assign(copy, { [USED_AS]: description });
+  return Object.assign(copyOf(schema), { [USED_AS]: description });
+}
+
+/** TypeBox keeps the kind of a schema in properties that a spread would lose. */
+export function copyOf<S extends TSchema>(schema: S): S {
+  return Object.create(Object.getPrototypeOf(schema), Object.getOwnPropertyDescriptors(schema)) as S;
 }
 
 /** An object with any keys, also keys with line breaks (a TypeBox record takes none of those). */

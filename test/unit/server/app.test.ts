@@ -206,6 +206,17 @@ describe('what every response carries', () => {
   });
 });
 
+describe('a method that a path does not have', () => {
+  it.each(['QUERY', 'PUT', 'DELETE', 'PATCH', 'OPTIONS'])('%s is 405 with the methods that it has', async (method) => {
+    const { app } = await fakeApp();
+    for (const headers of [{}, { 'content-type': 'text/plain' }, { 'content-type': 'no type' }]) {
+      const response = await app.inject({ method: method as 'PUT', url: '/health', headers, payload: '{' });
+      expect([response.statusCode, response.headers.allow]).toEqual([405, 'GET, HEAD']);
+    }
+    expect((await app.inject({ method: method as 'PUT', url: '/nowhere' })).statusCode).toBe(404);
+  });
+});
+
 describe('/metrics', () => {
   it("has vLLM's names, the tiers, and errors by code", async () => {
     const { app } = await fakeApp();
@@ -252,6 +263,7 @@ describe('the OpenAPI document', () => {
       'native_unavailable',
       'store_damaged',
       'route_not_found',
+      'client_closed',
       'method_not_allowed',
     ];
     expect(

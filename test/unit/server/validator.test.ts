@@ -60,4 +60,13 @@ describe('the validator', () => {
     expect(described({ ids: [...Array(100_000).fill(1), 'x'] }).param).toBe('ids[100000]');
     expect(process.cpuUsage(started).user / 1000).toBeLessThan(500);
   });
+
+  it('reads a number in a query as JSON writes it, and nothing else', () => {
+    const schema = Type.Object({ limit: Type.Optional(Type.Integer({ minimum: 1 })) });
+    const query = validatorCompiler({ schema, method: 'GET', url: '/', httpPart: 'querystring' }) as typeof validate;
+    expect(query({ limit: '12', other: 'true' })).toEqual({ value: { limit: 12, other: 'true' } });
+    for (const limit of ['true', '', ' 3', '0x10', '1.5', '0', ['1', '2'], 'null']) {
+      expect(query({ limit }).error, String(limit)).toBeDefined();
+    }
+  });
 });
