@@ -39,6 +39,10 @@ export function loadConfig(
     const reason = `${JSON.stringify(loaded.trustProxy)} is not a list of addresses such as 10.0.0.0/8,127.0.0.1`;
     throw invalid('trustProxy', reason);
   }
+  if (allowedOrigins(loaded) === undefined) {
+    const reason = `${JSON.stringify(loaded.corsOrigins)} is not a list of origins such as https://app.example,http://localhost:3000`;
+    throw invalid('corsOrigins', reason);
+  }
   return loaded.apiKeysFile === '' ? loaded : { ...loaded, apiKeys: [...loaded.apiKeys, ...readKeys(loaded)] };
 }
 
@@ -103,6 +107,17 @@ export function trustedProxies({ trustProxy }: Pick<Config, 'trustProxy'>): fals
   if (trustProxy === '') return false;
   const addresses = trustProxy.split(',').map((address) => address.trim());
   return addresses.every(isNetwork) ? addresses : undefined;
+}
+
+/** The origins whose pages may call the API; undefined if the setting is not a list of origins. */
+export function allowedOrigins({ corsOrigins }: Pick<Config, 'corsOrigins'>): string[] | undefined {
+  if (corsOrigins === '') return [];
+  const origins = corsOrigins.split(',').map((origin) => origin.trim());
+  return origins.every((origin) => origin === '*' || isOrigin(origin)) ? origins : undefined;
+}
+
+function isOrigin(given: string): boolean {
+  return URL.canParse(given) && new URL(given).origin === given;
 }
 
 function isNetwork(given: string): boolean {

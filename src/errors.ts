@@ -113,6 +113,13 @@ export const ERRORS = {
     message: '{method} is not allowed on {path}.',
     remedy: 'GET /openapi.json lists the methods of each route.',
   },
+  cors_not_allowed: {
+    status: 405,
+    type: 'invalid_request_error',
+    retryable: false,
+    message: 'Pages of the origin {origin} may not call this server.',
+    remedy: 'Start the server with --cors-origins and this origin.',
+  },
   deleted_meanwhile: {
     status: 409,
     type: 'invalid_request_error',

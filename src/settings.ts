@@ -270,6 +270,12 @@ export const SETTINGS = {
     'wrong keys per minute',
     'wrong API keys from one address a minute; 0 sets no limit',
   ),
+  corsOrigins: text(
+    '--cors-origins',
+    'BLOCKSTITCH_CORS_ORIGINS',
+    '',
+    'origins whose pages may call the API from a browser, such as https://app.example, separated by commas; * for all',
+  ),
   trustProxy: text(
     '--trust-proxy',
     'BLOCKSTITCH_TRUST_PROXY',

@@ -25,6 +25,8 @@ export interface DocumentInput {
 
 /** A document on its way into a prompt. */
 export interface CutDocument {
+  /** Its place in the request, which counts the blank documents that were left out. */
+  place: number;
   id?: string;
   title?: string;
   text: string;
@@ -41,6 +43,8 @@ export interface InputsRequest {
   /** Resolves when the request has ended, however. */
   ended?: Promise<void>;
 }
+
+type CutContext = SegmentContext & { index: number; param: string };
 
 interface CutInput {
   document: CutDocument;
@@ -61,26 +65,25 @@ export async function cutInputs(parts: InputsParts, request: InputsRequest): Pro
   const { limits } = parts;
   const { documents: inputs, signal } = request;
   checkDocumentCount(inputs.length, 'documents', limits);
-  inputs.forEach((input, index) => {
-    checkForm(input, `documents[${index}]`, limits);
-  });
+  const sent = withoutBlanks(inputs);
+  for (const { input, index } of sent) checkForm(input, `documents[${index}]`, limits);
   const documents: CutDocument[] = [];
   const place = new QueuePlace();
   const ended = new AbortController();
   const tenant = scopeDigest(request.scope);
   const context = { tenant, signal: AbortSignal.any([signal, ended.signal]), place };
   let tokens = 0;
-  const cut = (input: DocumentInput, index: number) => {
+  const cut = ({ input, index }: Placed) => {
     const path = `documents[${index}]`;
     return input.text === undefined
-      ? registeredDocument(parts, request, input, { ...context, param: `${path}.id` })
-      : sentDocument(parts, request, input, input.text, { ...context, param: `${path}.text` });
+      ? registeredDocument(parts, request, input, { ...context, index, param: `${path}.id` })
+      : sentDocument(parts, request, input, input.text, { ...context, index, param: `${path}.text` });
   };
   try {
-    for await (const { document, tokens: added } of inOrder(inputs, cut, SIDE_BY_SIDE)) {
+    for await (const { document, tokens: added } of inOrder(sent, cut, SIDE_BY_SIDE)) {
       documents.push(document);
       tokens += added;
-      if (tokens > limits.contextTokens) throw overContext(tokens, limits.contextTokens, documents.length - 1);
+      if (tokens > limits.contextTokens) throw overContext(tokens, limits.contextTokens, document.place);
       signal.throwIfAborted();
     }
     return documents;
@@ -109,13 +112,13 @@ export async function registered(
 /** Works on `atOnce` items at the same time. @returns results in the order of the items */
 async function* inOrder<Item, Result>(
   items: readonly Item[],
-  work: (item: Item, index: number) => Promise<Result>,
+  work: (item: Item) => Promise<Result>,
   atOnce: number,
 ): AsyncGenerator<Result> {
   const begun: Promise<Result>[] = [];
   for (let at = 0; at < items.length; at += 1) {
     for (let next = begun.length; next < Math.min(items.length, at + atOnce); next += 1) {
-      const result = work(items[next] as Item, next);
+      const result = work(items[next] as Item);
       // Its turn comes later, or never.
       result.catch(() => undefined);
       begun.push(result);
@@ -124,13 +127,25 @@ async function* inOrder<Item, Result>(
   }
 }
 
+interface Placed {
+  input: DocumentInput;
+  index: number;
+}
+
+/** Retrieval now and then returns a blank text. It is left out, unless there is nothing else. */
+function withoutBlanks(inputs: readonly DocumentInput[]): Placed[] {
+  const placed = inputs.map((input, index) => ({ input, index }));
+  const filled = placed.filter(({ input }) => input.id !== undefined || /\S/.test(input.text ?? '.'));
+  return filled.length > 0 ? filled : placed;
+}
+
 function checkForm(input: DocumentInput, path: string, limits: SharedParts['limits']): void {
   if ((input.id === undefined) === (input.text === undefined)) {
-    throw new BlockstitchError(
-      'invalid_request',
-      { reason: `\`${path}\` must have either \`id\` or \`text\`.` },
-      { param: path },
-    );
+    const reason =
+      input.id === undefined
+        ? `\`${path}\` has neither \`id\` nor \`text\`.`
+        : `\`${path}\` has both \`id\` and \`text\`: send \`id\` alone for a document of /v1/documents, or \`text\` alone.`;
+    throw new BlockstitchError('invalid_request', { reason }, { param: path });
   }
   if (input.text !== undefined) checkDocumentText(input.text, `${path}.text`, limits);
 }
@@ -140,23 +155,26 @@ async function sentDocument(
   { segmentation = {} }: InputsRequest,
   { title }: DocumentInput,
   text: string,
-  context: SegmentContext,
+  { index, ...context }: CutContext,
 ): Promise<CutInput> {
   const segments = await segment(text, segmentation, context);
-  return { document: { ...(title === undefined ? {} : { title }), text, segments }, tokens: tokensOf(segments) };
+  return {
+    document: { place: index, ...(title === undefined ? {} : { title }), text, segments },
+    tokens: tokensOf(segments),
+  };
 }
 
 async function registeredDocument(
   { registry, segment, cuts }: InputsParts,
   { scope, segmentation, ended }: InputsRequest,
   { id = '' }: DocumentInput,
-  context: SegmentContext & { param: string },
+  { index, ...context }: CutContext,
 ): Promise<CutInput> {
   const use = cuts.begin(scope, id, ended);
   const found = await registered(registry, scope, id, context.param);
   const { text, title, segments: own } = found.record;
   const segments = segmentation === undefined ? own : await segment(text, segmentation, context);
-  const document = { id, ...(title === undefined ? {} : { title }), text, segments };
+  const document = { place: index, id, ...(title === undefined ? {} : { title }), text, segments };
   cuts.note(use, found, document, segmentation === undefined ? '' : JSON.stringify(segmentation));
   return { document, tokens: tokensOf(segments) };
 }

@@ -23,6 +23,8 @@ export interface DocumentSegment {
 
 export interface PromptDocument {
   id?: string;
+  /** Its place among the request's documents, for reports and errors, if that is not its place in the list. */
+  place?: number;
   title?: string;
   text: string;
   /** Spans that cover the text in order. Without them the text is one block. */
@@ -71,17 +73,18 @@ export class DocumentBlocks {
     index: number,
     context: PromptContext,
   ): Promise<PlanBlock[]> {
-    const param = `documents[${index}].text`;
+    const place = document.place ?? index;
+    const param = `documents[${place}].text`;
     if (document.text.trim() === '') throw new BlockstitchError('empty_input', { what: param }, { param });
     const segments = document.segments ?? [{ start: 0, end: document.text.length }];
-    assertCover(segments, document.text.length, `documents[${index}].segments`);
+    assertCover(segments, document.text.length, `documents[${place}].segments`);
     const ids = await this.#tokenize(document, segments, frame, param, context);
     const blocks: PlanBlock[] = [];
     for (const [at, segment] of segments.entries()) {
       const tokenIds = ids[at];
       // White space alone may have no tokens: nothing to cache then.
       if (tokenIds === undefined || tokenIds.length === 0) continue;
-      const source = { documentIndex: index, start: segment.start, end: segment.end };
+      const source = { documentIndex: place, start: segment.start, end: segment.end };
       blocks.push({
         tokenIds,
         kind: 'document',

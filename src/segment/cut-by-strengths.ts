@@ -2,7 +2,7 @@
  * From the strengths of the boundaries between units to blocks. All segmenters that score boundaries share this.
  * Only this file knows how granularities are spread over target lengths.
  */
-import { exactSegments } from './exact-segments.js';
+import { exactSegments, type ScoredSpan } from './exact-segments.js';
 import { fittingUnits } from './fitting-units.js';
 import { coarsestTarget, finestTarget, type SegmentLimits } from './segment-limits.js';
 import type { Segment } from './segmenter.js';
@@ -43,7 +43,7 @@ function spansOf(
   { units, strengthsOf, lengthOf, endStrength }: CutPart,
   limits: SegmentLimits,
   believed: number | undefined,
-): (TextSpan & { boundaryScore: number })[] {
+): ScoredSpan[] {
   const { granularity, maxTokens } = limits;
   const { ends, tokens, lengths, units: owners } = fittingUnits(spanTokens, units, maxTokens, lengthOf);
   const strengthsAt = (targetTokens: number) => {
@@ -64,10 +64,11 @@ function spansOf(
   const scores = strengthsAt(limits.targetTokens);
   let start = units[0]?.start ?? 0;
   return chosen.map((piece, at) => {
-    const strength = at === chosen.length - 1 && endStrength !== undefined ? endStrength : (scores[piece] as number);
+    const seamStrength = at === chosen.length - 1 ? endStrength : undefined;
+    const strength = seamStrength ?? (scores[piece] as number);
     const span = { start, end: ends[piece] as number, boundaryScore: 1 / (1 + Math.exp(-strength)) };
     start = span.end;
-    return span;
+    return seamStrength === undefined ? span : { ...span, seam: true };
   });
 }
 

@@ -39,6 +39,8 @@ export interface Segment {
   tokenIds?: Int32Array;
   /** Strength of the boundary at `end`, 0..1 (1 at the end of the text). */
   boundaryScore: number;
+  /** Present if two passages of a prompt were joined at `end`, or a passage and the rest of the prompt. */
+  seam?: true;
 }
 
 export interface SegmentContext extends RunOptions {

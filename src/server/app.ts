@@ -10,13 +10,14 @@
  */
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify';
-import { type Config, trustedProxies } from '../config.js';
+import { allowedOrigins, type Config, trustedProxies } from '../config.js';
 import { MAX_ID_BYTES } from '../documents/document-limits.js';
 import type { Lifecycle } from './lifecycle.js';
 import { loggingRequests } from './logged-request.js';
 import type { ServerMetrics } from './metrics/server-metrics.js';
 import { apiKeys } from './plugins/api-keys.js';
 import { clientLimits } from './plugins/client-limits.js';
+import { crossOrigin } from './plugins/cors.js';
 import { documentation } from './plugins/documentation.js';
 import { answerBrokenHttp, answerFrameworkError, errorHandler } from './plugins/error-handler.js';
 import { httpMetrics } from './plugins/http-metrics.js';
@@ -65,6 +66,7 @@ export async function buildApp({ config, lifecycle, metrics, logger = false }: A
   await app.register(requestIds);
   await app.register(httpMetrics, { metrics });
   await app.register(securityHeaders);
+  await app.register(crossOrigin, { origins: allowedOrigins(config) ?? [] });
   await app.register(jsonBody);
   await app.register(documentation);
 

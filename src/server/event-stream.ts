@@ -21,18 +21,21 @@ export interface ServerEvent {
  * Sends `events` as they come. When the client goes, `return` of the iterable is called.
  *
  * @param describeError makes the last event of a stream that fails after its headers have gone out
+ * @param headers what the headers say, asked when the first event is there or they can wait no longer
  * @throws what the iterable throws before that
  */
 export async function sendEventStream(
   reply: FastifyReply,
   events: AsyncIterable<ServerEvent>,
   describeError: (error: unknown) => ServerEvent,
+  headers: () => Record<string, number> = () => ({}),
 ): Promise<FastifyReply> {
   const iterator = events[Symbol.asyncIterator]();
   const first = iterator.next();
   await within(first, HEADERS_MS);
   return reply
     .code(200)
+    .headers(headers())
     .header('content-type', 'text/event-stream; charset=utf-8')
     .header('cache-control', 'no-cache, no-transform')
     .header('x-accel-buffering', 'no')

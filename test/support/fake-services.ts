@@ -74,7 +74,7 @@ const documentBlocks: PromptServices['documentBlocks'] = async (document) =>
     ({ start, end }, index): PlanBlock => ({
       tokenIds: ids((index === 0 && document.title ? `${document.title}\n` : '') + document.text.slice(start, end)),
       kind: 'document',
-      source: { documentIndex: 0, start, end },
+      source: { documentIndex: document.place ?? 0, start, end },
     }),
   );
 

@@ -63,8 +63,8 @@ export function addSegment(program: Command): void {
   });
 }
 
-function withoutIds({ start, end, tokens, boundaryScore }: Segment): Omit<Segment, 'tokenIds'> {
-  return { start, end, tokens, boundaryScore };
+function withoutIds({ tokenIds: _, ...segment }: Segment): Omit<Segment, 'tokenIds'> {
+  return segment;
 }
 
 function show(value: string, segments: readonly Segment[], terminal: Terminal): void {

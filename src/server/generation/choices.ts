@@ -5,7 +5,7 @@
 import type { CacheScope } from '../../cache/tiers.js';
 import type { RepairOptions, SamplingParams } from '../../engine/engine.js';
 import type { GrammarId } from '../../grammar/mask-link.js';
-import { type PromptPlan, promptTokens } from '../../prompt/prompt-plan.js';
+import { type PlanBlock, type PromptPlan, promptTokens } from '../../prompt/prompt-plan.js';
 import type { Prefilled, RequestObserver } from '../metrics/server-metrics.js';
 import type { Report, Usage } from '../schemas/usage-schema.js';
 import type { Services } from '../services.js';
@@ -24,6 +24,8 @@ export interface Generation {
   repair?: RepairOptions;
   /** The grammar that each choice follows. */
   grammar?: GrammarId;
+  /** Places of the request's documents that were left out. */
+  skippedDocuments?: readonly number[];
 }
 
 export interface CollectedChoice {
@@ -91,21 +93,35 @@ export class Choices {
 
   /** The `blockstitch` extension: the first choice's blocks and timings. */
   report(): Report {
+    const { plan, skippedDocuments = [] } = this.generation;
     return {
-      attention: this.generation.plan.attention,
-      blocks: (this.prefilled?.blocks ?? []).map(({ key, tokens, origin, kind, repairedTokens }) => ({
+      attention: plan.attention,
+      blocks: (this.prefilled?.blocks ?? []).map(({ key, tokens, origin, kind, repairedTokens }, index) => ({
         hash: key,
         tokens,
         origin: wireOrigin(origin, this.services.cache.brand),
         kind,
         repaired_tokens: repairedTokens ?? 0,
+        ...wireSource(plan.blocks[index]),
       })),
+      ...(skippedDocuments.length === 0 ? {} : { skipped_documents: [...skippedDocuments] }),
       timings: {
         queue_ms: round(this.prefilled?.queueMs ?? 0),
         prefill_ms: round(this.prefilled?.prefillMs ?? 0),
         ttft_ms: round(this.observers[0]?.ttftMs ?? 0),
         total_ms: round(performance.now() - this.started),
       },
+    };
+  }
+
+  /** The report in short, for clients that drop fields they do not know. In a stream it goes out with the first token. */
+  reportHeaders(): Record<string, number> {
+    const blocks = this.prefilled?.blocks ?? [];
+    const firstMs = this.observers[0]?.ttftMs ?? performance.now() - this.started;
+    return {
+      'x-blockstitch-cached-tokens': this.prefilled?.cachedTokens ?? 0,
+      'x-blockstitch-blocks-hit': blocks.filter(({ origin }) => origin !== 'computed').length,
+      ...(this.prefilled === undefined ? {} : { 'x-blockstitch-ttft-ms': round(firstMs) }),
     };
   }
 
@@ -126,6 +142,12 @@ export class Choices {
     };
     return streamChoice(this.services, request, stops, signal, observer);
   }
+}
+
+function wireSource(block: PlanBlock | undefined) {
+  if (block?.source === undefined) return {};
+  const { documentIndex, documentId, start, end } = block.source;
+  return { document: { index: documentIndex, ...(documentId === undefined ? {} : { id: documentId }), start, end } };
 }
 
 /** Yields from all generators as their values come; when one throws, or the reader leaves, the others are ended. */

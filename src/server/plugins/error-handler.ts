@@ -116,6 +116,9 @@ function missingRoute(request: FastifyRequest, reply: FastifyReply, routes: Read
   const allowed = [...routes.values()].find(({ pattern }) => pattern.test(path))?.methods;
   if (!allowed) return new BlockstitchError('route_not_found', { method: request.method, path });
   reply.header('allow', [...allowed].sort().join(', '));
+  if (request.method === 'OPTIONS' && request.headers['access-control-request-method'] !== undefined) {
+    return new BlockstitchError('cors_not_allowed', { origin: request.headers.origin ?? 'unknown' });
+  }
   return new BlockstitchError('method_not_allowed', { method: request.method, path });
 }
 

@@ -14,6 +14,7 @@ import { attentionMode, checkModel, repairOptions, streamError, unixSeconds } fr
 import { heldGrammar } from '../generation/requested-structure.js';
 import { choiceCount, samplingParams, stopStrings } from '../generation/sampling-params.js';
 import { segmentOptions } from '../generation/segment-options.js';
+import { sentDocuments } from '../generation/sent-documents.js';
 import { refuseUnsupportedFields } from '../generation/unsupported-fields.js';
 import type { Lifecycle } from '../lifecycle.js';
 import { ChatAnswerSchema, type ChatBody, ChatBodySchema } from '../schemas/chat-schema.js';
@@ -61,9 +62,10 @@ export const chatCompletions: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }
     const head = { id: `chatcmpl-${request.id}`, created: unixSeconds(), model: services.model.name };
     if (body.stream) {
       const chunks = chatChunks(choices, head, body, request.clientSignal);
-      return sendEventStream(reply, chunks, streamError(services, request));
+      return sendEventStream(reply, chunks, streamError(services, request), () => choices.reportHeaders());
     }
     const collected = await choices.collect(request.clientSignal);
+    reply.headers(choices.reportHeaders());
     return {
       ...head,
       object: 'chat.completion',
@@ -103,11 +105,12 @@ async function startChat(
   checkPromptSize(shownTexts(messages, template), 'messages', services.config);
   const documents = await services.documents.inputs({
     scope,
-    documents: body.documents ?? [],
+    documents: sentDocuments(body.documents ?? []),
     ...(body.segmentation === undefined ? {} : { segmentation: segmentOptions(body.segmentation) }),
     signal: clientSignal,
     ended,
   });
+  const skippedDocuments = leftOut(body.documents?.length ?? 0, documents);
   const plan = await services.prompts.chat({
     messages,
     documents,
@@ -129,7 +132,14 @@ async function startChat(
     services.config,
   );
   const grammar = await heldGrammar(services, body, reply, clientSignal);
-  return new Choices(services, { label: id, plan, sampling, stops, count, scope, ...repairOptions(body), ...grammar });
+  const rest = { ...repairOptions(body), ...grammar, skippedDocuments };
+  return new Choices(services, { label: id, plan, sampling, stops, count, scope, ...rest });
+}
+
+/** Places of the documents that are not among `kept`. */
+function leftOut(count: number, kept: readonly { place: number }[]): number[] {
+  const places = new Set(kept.map(({ place }) => place));
+  return Array.from({ length: count }, (_, place) => place).filter((place) => !places.has(place));
 }
 
 function newTokenLimit(body: ChatBody): { field: string; value: number } | undefined {

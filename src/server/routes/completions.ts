@@ -44,9 +44,10 @@ export const completions: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }> = 
     const head = { id: `cmpl-${request.id}`, created: unixSeconds(), model: services.model.name };
     if (body.stream) {
       const chunks = completionChunks(choices, head, body, request.clientSignal);
-      return sendEventStream(reply, chunks, streamError(services, request));
+      return sendEventStream(reply, chunks, streamError(services, request), () => choices.reportHeaders());
     }
     const collected = await choices.collect(request.clientSignal);
+    reply.headers(choices.reportHeaders());
     return {
       ...head,
       object: 'text_completion',

@@ -33,11 +33,12 @@ export const segment: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }> = asyn
       object: 'list',
       characters: text.length,
       tokens: segments.reduce((sum, { tokens }) => sum + tokens, 0),
-      data: segments.map(({ start, end, tokens, boundaryScore }) => ({
+      data: segments.map(({ start, end, tokens, boundaryScore, seam }) => ({
         start,
         end,
         tokens,
         boundary_score: boundaryScore,
+        ...(seam ? { seam } : {}),
         ...(includeText ? { text: text.slice(start, end) } : {}),
       })),
     };

@@ -56,8 +56,8 @@ const MessageSchema = named(
   }),
 );
 
-/** Either `id` or `text`; the route says which is missing. */
-export const DocumentInputSchema = named(
+/** Either `id` or a text; the route says which is missing. */
+const DocumentObjectSchema = named(
   'DocumentInput',
   Type.Object(
     {
@@ -67,12 +67,17 @@ export const DocumentInputSchema = named(
       title: Type.Optional(
         Type.String({ maxLength: 1024, description: 'Placed before the text, as part of its first block.' }),
       ),
-      text: Type.Optional(Type.String({ description: 'The document itself.' })),
+      text: Type.Optional(Type.String({ description: 'The document itself. A blank one among others is left out.' })),
+      page_content: Type.Optional(
+        Type.String({ description: "The text of LangChain's documents; their `id` is ignored." }),
+      ),
+      content: Type.Optional(Type.String({ description: "The text of Haystack's documents; their `id` is ignored." })),
     },
-    { description: 'Either the id of an ingested document, or a text.' },
+    { description: 'Either the id of an ingested document, or a text under one of its names.' },
   ),
 );
-export type DocumentInput = Static<typeof DocumentInputSchema>;
+const SentDocumentSchema = Type.Union([Type.String(), DocumentObjectSchema]);
+export type SentDocument = Static<typeof SentDocumentSchema>;
 
 export const ChatBodySchema = named(
   'ChatCompletionRequest',
@@ -80,7 +85,7 @@ export const ChatBodySchema = named(
     ...samplingProperties,
     messages: Type.Array(MessageSchema, { minItems: 1, maxItems: 4096 }),
     documents: Type.Optional(
-      Type.Array(DocumentInputSchema, { description: 'In the order in which they are stitched.' }),
+      Type.Array(SentDocumentSchema, { description: 'In the order in which they are stitched: texts, or objects.' }),
     ),
     segmentation: Type.Optional(SegmentationSchema),
     tools: Type.Optional(

@@ -132,6 +132,11 @@ export const SegmentAnswerSchema = named(
           end: Type.Integer(),
           tokens: Type.Integer(),
           boundary_score: Type.Number({ description: 'Strength of the boundary at `end`, 0 to 1.' }),
+          seam: Type.Optional(
+            Type.Literal(true, {
+              description: 'Present where two passages of a prompt were joined, or a passage and the rest.',
+            }),
+          ),
           text: Type.Optional(Type.String()),
         }),
       ),

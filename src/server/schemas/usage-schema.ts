@@ -28,6 +28,19 @@ export const BlockOriginSchema = named(
   }),
 );
 
+const DocumentSourceSchema = named(
+  'DocumentSource',
+  Type.Object(
+    {
+      index: Type.Integer({ description: 'Place in `documents` (or `blocks`) of the request.' }),
+      id: Type.Optional(Type.String({ description: 'Of an ingested document.' })),
+      start: Type.Integer({ description: 'UTF-16 offset in the text of the document.' }),
+      end: Type.Integer(),
+    },
+    { description: 'Whose text it is. Absent for `template`.' },
+  ),
+);
+
 export const BlockReportSchema = named(
   'BlockReport',
   Type.Object({
@@ -41,6 +54,7 @@ export const BlockReportSchema = named(
     repaired_tokens: Type.Integer({
       description: 'Tokens of it that were computed again in context (`attention.repair`).',
     }),
+    document: Type.Optional(DocumentSourceSchema),
   }),
 );
 
@@ -49,6 +63,11 @@ export const ReportSchema = named(
   Type.Object({
     attention: usedAs(AttentionModeSchema, 'What the answer was computed with.'),
     blocks: Type.Array(BlockReportSchema, { description: 'In prompt order.' }),
+    skipped_documents: Type.Optional(
+      Type.Array(Type.Integer(), {
+        description: 'Places of blank documents, which were left out. Absent if there were none.',
+      }),
+    ),
     timings: named(
       'Timings',
       Type.Object({

@@ -265,6 +265,7 @@ describe('the OpenAPI document', () => {
       'route_not_found',
       'client_closed',
       'method_not_allowed',
+      'cors_not_allowed',
     ];
     expect(
       Object.keys(ERRORS)
