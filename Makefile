@@ -22,7 +22,7 @@ $(STAMP)/venv: training/requirements.txt training/requirements-train.txt
 	@touch $@
 
 build: $(STAMP)/npm ## Compile TypeScript and the native kernels (both incremental)
-	npx tsc -p tsconfig.build.json
+	npm run --silent build:ts
 	node kernels/build.mjs
 
 # The demo's model comes by pip. Where Python has none, an environment of its own brings it.
@@ -76,7 +76,7 @@ test: build redis $(STAMP)/venv tokenizers ## Run every test: lint, types, unit,
 
 lint: $(STAMP)/npm ## Check format, lint rules (imports between rooms, no circles), types and the OpenAPI document
 	npx biome check .
-	npx tsc --noEmit -p tsconfig.json
+	npm run --silent types
 	REDOCLY_SUPPRESS_UPDATE_NOTICE=true npx redocly lint openapi/openapi.json
 
 # Another release of Node beside the one installed, as an npm package. The native parts are the same: they use Node-API.

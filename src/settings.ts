@@ -282,6 +282,13 @@ export const SETTINGS = {
     '',
     'addresses and networks of the proxies whose x-forwarded-for is believed, separated by commas; empty believes none',
   ),
+  playground: choice(
+    '--playground',
+    'BLOCKSTITCH_PLAYGROUND',
+    'on',
+    ['on', 'off'],
+    'the page at / to look at blocks and ask in a browser (docs/playground.md)',
+  ),
   segmenter: choice(
     '--segmenter',
     'BLOCKSTITCH_SEGMENTER',

@@ -6,7 +6,8 @@
  * and its running requests; services = what routes use; scope = tenant and salt, who shares cached blocks with whom;
  * drain = the time in which running requests may finish before the server ends; choice = one of the n answers of a request.
  *
- * Rooms: plugins/, routes/, schemas/ (the wire in TypeBox), generation/ (from a body to an answer), metrics/.
+ * Rooms: plugins/, routes/, schemas/ (the wire in TypeBox), generation/ (from a body to an answer), metrics/, playground/
+ * (the page at /).
  */
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify';
@@ -15,6 +16,7 @@ import { MAX_ID_BYTES } from '../documents/document-limits.js';
 import type { Lifecycle } from './lifecycle.js';
 import { loggingRequests } from './logged-request.js';
 import type { ServerMetrics } from './metrics/server-metrics.js';
+import { playground } from './playground/playground.js';
 import { apiKeys } from './plugins/api-keys.js';
 import { clientLimits } from './plugins/client-limits.js';
 import { crossOrigin } from './plugins/cors.js';
@@ -69,6 +71,7 @@ export async function buildApp({ config, lifecycle, metrics, logger = false }: A
   await app.register(crossOrigin, { origins: allowedOrigins(config) ?? [] });
   await app.register(jsonBody);
   await app.register(documentation);
+  if (config.playground === 'on') await app.register(playground, config);
 
   await app.register(health, { lifecycle, metrics });
   await app.register(async (api) => {

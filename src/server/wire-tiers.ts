@@ -4,6 +4,8 @@ import { CACHE_TIERS, type CacheTier, type StoreBrand } from '../cache/tiers.js'
 export type WireTier = Exclude<CacheTier, 'store'> | StoreBrand;
 
 /** @param brand the store in use; without one, nothing comes from it */
+export function wireOrigin(origin: CacheTier, brand: StoreBrand | undefined): WireTier;
+export function wireOrigin(origin: CacheTier | 'computed', brand: StoreBrand | undefined): WireTier | 'computed';
 export function wireOrigin(origin: CacheTier | 'computed', brand: StoreBrand | undefined): WireTier | 'computed' {
   return origin === 'store' ? (brand ?? 'lmdb') : origin;
 }

@@ -9,18 +9,17 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import type { Command } from 'commander';
-import { type Config, PACKAGE_DIR, SETTINGS } from '../../config.js';
+import { type Config, SETTINGS } from '../../config.js';
 import { BlockstitchError } from '../../errors.js';
+import { readSamples, samplesOf } from '../../server/playground/sample-documents.js';
 import { formatBytes, formatMilliseconds } from '../../units.js';
 import { documentHits } from '../answer-report.js';
 import { askServer, type ChatResult, flushCache } from '../api-client.js';
-import { readSamples } from '../demo-samples.js';
 import { namedModel, resolveModel } from '../named-models.js';
 import { addSettings, MODEL_SETTINGS, readSettings } from '../setting-options.js';
 import { openTerminal, type Terminal, table } from '../terminal.js';
 
 const DEFAULT_MODEL = 'smollm2';
-const ENGLISH_SAMPLES = join(PACKAGE_DIR, 'models', DEFAULT_MODEL, 'samples');
 const NEW_TOKENS = 32;
 
 interface DemoFlags {
@@ -86,14 +85,9 @@ async function withModel(command: Command, config: Config, terminal: Terminal): 
   }
 }
 
-function samplesOf(model: string): string {
-  const own = join(model, 'samples');
-  return existsSync(own) ? own : ENGLISH_SAMPLES;
-}
-
 async function showDemo(url: string, samples: Awaited<ReturnType<typeof readSamples>>, terminal: Terminal) {
   const [first, second, third] = samples.questions;
-  const forth = samples.documents;
+  const forth = samples.documents.map(({ text }) => ({ text }));
   const back = [...forth].reverse();
   const ask = (question: string, documents: typeof forth) =>
     askServer(url, { question, documents, maxTokens: NEW_TOKENS, temperature: 0 });

@@ -30,6 +30,7 @@ Exit codes: 0 drained after a signal; 1 the model cannot be loaded, or the engin
       terminal.note(`listening on ${server.url}, loading ${config.model}`);
       const loaded = server.ready.then(() => {
         terminal.note(`ready: ${server.url}/docs`);
+        if (config.playground === 'on') terminal.note(`playground: ${server.url}/`);
         return server.gaveUp;
       });
       const reason = await Promise.race([stop, loaded.then((why) => ({ why }))]).catch(async (error: unknown) => {

@@ -1,13 +1,18 @@
-/** POST /v1/segment: how a text would be cut into blocks, without computing any. */
+/** POST /v1/segment: how a text would be cut into blocks, and which of them are cached, without computing any. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import type { FastifyRequest } from 'fastify';
 import { scopeDigest } from '../../cache/block-key.js';
 import { checkDocumentText } from '../../documents/document-limits.js';
+import type { PromptContext } from '../../prompt/document-blocks.js';
+import type { Segment } from '../../segment/segmenter.js';
 import { segmentOptions } from '../generation/segment-options.js';
 import type { Lifecycle } from '../lifecycle.js';
 import { SegmentAnswerSchema, SegmentBodySchema } from '../schemas/document-schema.js';
 import { errorResponses } from '../schemas/error-schema.js';
 import * as examples from '../schemas/examples.js';
 import { body, json } from '../schemas/response-forms.js';
+import type { Services } from '../services.js';
+import { type WireTier, wireOrigin } from '../wire-tiers.js';
 
 const schema = {
   operationId: 'segmentText',
@@ -23,12 +28,11 @@ const schema = {
 export const segment: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }> = async (app, { lifecycle }) => {
   app.post('/v1/segment', { schema }, async (request) => {
     const services = lifecycle.services();
-    const { text, segmentation, include_text: includeText } = request.body;
+    const { text, segmentation, include_text: includeText, include_cache: includeCache } = request.body;
     checkDocumentText(text, 'text', services.config);
-    const segments = await services.segment(text, segmentOptions(segmentation), {
-      tenant: scopeDigest(request.scope),
-      signal: request.clientSignal,
-    });
+    const context = { tenant: scopeDigest(request.scope), signal: request.clientSignal };
+    const segments = await services.segment(text, segmentOptions(segmentation), context);
+    const cached = includeCache ? await cachedBlocks(services, request, segments, context) : undefined;
     return {
       object: 'list',
       characters: text.length,
@@ -40,7 +44,31 @@ export const segment: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }> = asyn
         boundary_score: boundaryScore,
         ...(seam ? { seam } : {}),
         ...(includeText ? { text: text.slice(start, end) } : {}),
+        ...(cached === undefined ? {} : (cached.get(start) ?? { hash: null, tiers: [] })),
       })),
     };
   });
 };
+
+/**
+ * The blocks that a chat makes of the text as its document, by the offset at which they start: keys, and the tiers that
+ * hold them now. A segment without tokens is no block.
+ */
+async function cachedBlocks(
+  services: Services,
+  { body, scope }: Pick<FastifyRequest<{ Body: { text: string; title?: string } }>, 'body' | 'scope'>,
+  segments: readonly Segment[],
+  context: PromptContext,
+): Promise<Map<number, { hash: string; tiers: WireTier[] }>> {
+  const { engine, prompts, cache } = services;
+  const { text, title } = body;
+  const blocks = await prompts.documentBlocks({ text, segments, ...(title === undefined ? {} : { title }) }, context);
+  const keys = blocks.map(({ tokenIds }) => engine.blockKey(tokenIds, prompts.sinkTokenIds, scope));
+  const places = await cache.find(keys);
+  return new Map(
+    blocks.map(({ source }, at) => {
+      const tiers = (places[at]?.tiers ?? []).map((tier) => wireOrigin(tier, cache.brand));
+      return [source?.start ?? 0, { hash: keys[at] ?? '', tiers }];
+    }),
+  );
+}

@@ -3,7 +3,7 @@ import { Type } from '@fastify/type-provider-typebox';
 import { mapOf, named, oneOf } from './named.js';
 import { AttentionModeSchema } from './sampling-schema.js';
 
-const TierNameSchema = named('TierName', oneOf(['pool', 'host', 'lmdb', 'redis']));
+export const TierNameSchema = named('TierName', oneOf(['pool', 'host', 'lmdb', 'redis']));
 
 export const BlockHashSchema = Type.Object({
   hash: Type.String({ pattern: '^[0-9a-f]{64}$', description: 'Lower-case hex SHA-256.' }),

@@ -1,6 +1,7 @@
 /** /v1/documents, /v1/jobs and /v1/segment on the wire. */
 import { type Static, Type } from '@fastify/type-provider-typebox';
 import { MAX_ID_BYTES } from '../../documents/document-limits.js';
+import { TierNameSchema } from './cache-schema.js';
 import { mapOf, named, oneOf, usedAs } from './named.js';
 import { CacheSaltSchema, SegmentationSchema } from './sampling-schema.js';
 import { BlockOriginSchema } from './usage-schema.js';
@@ -113,8 +114,14 @@ export const SegmentBodySchema = named(
   'SegmentRequest',
   Type.Object({
     text: Type.String(),
+    title: Type.Optional(
+      Type.String({ maxLength: 1024, description: 'With `include_cache`: the title that the document will have.' }),
+    ),
     segmentation: Type.Optional(SegmentationSchema),
     include_text: Type.Optional(Type.Boolean({ description: "Repeat each block's text in the answer." })),
+    include_cache: Type.Optional(
+      Type.Boolean({ description: "Give each block's key as a document of a chat, and the tiers that hold it now." }),
+    ),
   }),
 );
 
@@ -138,6 +145,13 @@ export const SegmentAnswerSchema = named(
             }),
           ),
           text: Type.Optional(Type.String()),
+          hash: Type.Optional(
+            Type.Union([Type.String(), Type.Null()], {
+              description:
+                'The block key: GET /v1/blocks/{hash}. `null` if the block has no tokens: it is left out of prompts.',
+            }),
+          ),
+          tiers: Type.Optional(Type.Array(TierNameSchema, { description: 'Nearest first; empty = a miss.' })),
         }),
       ),
     ),

@@ -1,10 +1,12 @@
 /**
- * The documents and questions of `blockstitch demo`: a directory with questions.json and the files that it names.
- * Three questions are asked: over cold blocks, over cached ones, and over cached ones in another order.
+ * The documents and questions of `blockstitch demo` and of the playground: a directory with questions.json and the files
+ * that it names. The demo asks three questions: over cold blocks, over cached ones, and over cached ones in another order.
  */
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BlockstitchError } from '../errors.js';
+import { PACKAGE_DIR } from '../../config.js';
+import { BlockstitchError } from '../../errors.js';
 
 /** An entry of questions.json. */
 interface SampleQuestion {
@@ -15,13 +17,26 @@ interface SampleQuestion {
   documents: string[];
 }
 
+export interface SampleDocument {
+  /** Of its file. */
+  name: string;
+  text: string;
+}
+
 export interface Samples {
   /** In the order of the first question. */
-  documents: { title?: string; text: string }[];
+  documents: SampleDocument[];
   questions: [SampleQuestion, SampleQuestion, SampleQuestion];
 }
 
 const FILE = 'questions.json';
+const ENGLISH_SAMPLES = join(PACKAGE_DIR, 'models', 'smollm2', 'samples');
+
+/** The directory of samples for a model: those in the checkpoint's directory, else English ones. */
+export function samplesOf(model: string): string {
+  const own = join(model, 'samples');
+  return existsSync(own) ? own : ENGLISH_SAMPLES;
+}
 
 /** @throws BlockstitchError `config_invalid` if the directory does not hold three questions over the same documents */
 export async function readSamples(directory: string, setting: string): Promise<Samples> {
@@ -42,7 +57,7 @@ export async function readSamples(directory: string, setting: string): Promise<S
   if (!questions.every(sameNames)) throw invalid('the first three questions must be over the same documents');
   const documents = names.map(async (name) => {
     try {
-      return { text: await readFile(join(directory, name), 'utf8') };
+      return { name, text: await readFile(join(directory, name), 'utf8') };
     } catch (cause) {
       throw invalid(`the document ${name} cannot be read: ${(cause as Error).message}`, cause);
     }
