@@ -5,13 +5,15 @@ import { anyObject, named, oneOf } from './named.js';
 import { SegmentationSchema, samplingProperties, tokenCount } from './sampling-schema.js';
 import { FinishReasonSchema, ReportSchema, UsageSchema } from './usage-schema.js';
 
-const TextPartSchema = named(
-  'TextPart',
-  Type.Object({
-    type: named('TextPartType', oneOf(['text', 'refusal'])),
-    text: Type.Optional(Type.String()),
-    refusal: Type.Optional(Type.String({ description: 'Of a part of type `refusal`.' })),
-  }),
+const ContentPartSchema = named(
+  'ContentPart',
+  Type.Union([
+    named('TextPart', Type.Object({ type: Type.Literal('text'), text: Type.String() })),
+    named(
+      'RefusalPart',
+      Type.Object({ type: Type.Literal('refusal'), refusal: Type.String({ description: "Only an assistant's." }) }),
+    ),
+  ]),
 );
 
 const ToolCallSchema = named(
@@ -43,8 +45,9 @@ const MessageSchema = named(
       }),
     ),
     content: Type.Optional(
-      Type.Union([Type.String(), Type.Array(TextPartSchema), Type.Null()], {
-        description: 'Text, or text parts, which are joined by line breaks. An assistant may send none.',
+      Type.Union([Type.String(), Type.Array(ContentPartSchema)], {
+        description:
+          'Text, or text parts, which are joined by line breaks. Only an assistant may send none. A user sends more than white space.',
       }),
     ),
     name: Type.Optional(Type.String({ description: 'Shown to the chat template.' })),
@@ -96,7 +99,9 @@ export const ChatBodySchema = named(
     ),
     chat_template_kwargs: Type.Optional(
       anyObject({
-        description: 'Variables of the chat template, such as `{"enable_thinking": false}`.',
+        propertyNames: { pattern: '^[A-Za-z_][A-Za-z0-9_]*$' },
+        description:
+          'Variables of the chat template, such as `{"enable_thinking": false}`. Names that the server sets itself, as `messages`, are refused.',
       }),
     ),
     add_generation_prompt: Type.Optional(
@@ -106,7 +111,10 @@ export const ChatBodySchema = named(
       }),
     ),
     continue_final_message: Type.Optional(
-      Type.Boolean({ description: 'The answer continues the last message instead of starting a new one.' }),
+      Type.Boolean({
+        description:
+          'The answer continues the last message, which must have text, instead of starting a new one. Not with `add_generation_prompt: true`.',
+      }),
     ),
     max_completion_tokens: tokenCount("OpenAI's newer name of `max_tokens`; wins over it."),
     logprobs: Type.Optional(Type.Boolean({ description: 'Report the log-probability of each token.' })),

@@ -10,13 +10,13 @@ export const CompletionBodySchema = named(
     ...samplingProperties,
     prompt: Type.Optional(
       Type.Union([Type.String(), Type.Array(TokenIdSchema), Type.Array(Type.String(), { maxItems: 1 })], {
-        description: 'Text, token ids, or a list of one text. It is the final block.',
+        description: 'Text, token ids of the model, or a list of one text. It is the final block, and not empty.',
       }),
     ),
     blocks: Type.Optional(
       Type.Array(Type.String(), {
         description:
-          'Texts that become cached blocks in front of the prompt; without a prompt the last is the final block.',
+          'Texts that become cached blocks in front of the prompt; without a prompt the last is the final block. None is only white space.',
       }),
     ),
     logprobs: Type.Optional(Type.Integer({ minimum: 0, maximum: 20, description: 'Alternatives reported per token.' })),

@@ -22,10 +22,11 @@ export const IngestBodySchema = named(
     title: Type.Optional(
       Type.String({ maxLength: 1024, description: 'Placed before the text, as part of its first block.' }),
     ),
-    text: Type.String({ description: 'The document itself.' }),
+    text: Type.String({ description: 'The document itself. Not only white space.' }),
     metadata: Type.Optional(
       mapOf(Type.String({ maxLength: 512 }), {
         propertyNames: { maxLength: 64 },
+        maxProperties: 16,
         description: 'Returned as it was given; at most 16 entries.',
       }),
     ),
@@ -113,7 +114,7 @@ export const JobSchema = named(
 export const SegmentBodySchema = named(
   'SegmentRequest',
   Type.Object({
-    text: Type.String(),
+    text: Type.String({ description: 'Not only white space.' }),
     title: Type.Optional(
       Type.String({ maxLength: 1024, description: 'With `include_cache`: the title that the document will have.' }),
     ),
@@ -163,7 +164,7 @@ const SaltInQuery = Type.String({
   minLength: 1,
   maxLength: 256,
   deprecated: true,
-  description: 'Deprecated: send the header `x-cache-salt`.',
+  description: 'Deprecated: send the header. The header `x-cache-salt` may not name another one.',
 });
 export const SaltQuerySchema = Type.Object({ cache_salt: Type.Optional(SaltInQuery) });
 export const ListQuerySchema = Type.Object({

@@ -1,11 +1,11 @@
 /** The sampling fields that /v1/chat/completions and /v1/completions share, with OpenAI's names and ranges. */
 import { type Static, Type } from '@fastify/type-provider-typebox';
 import { DEFAULT_REPAIR_CHOICE, REPAIR_CHOICES } from '../../engine/engine.js';
-import { MOST_BLOCK_TOKENS } from '../../segment/segment-limits.js';
+import { LEAST_MAX_TOKENS, MOST_BLOCK_TOKENS } from '../../segment/segment-limits.js';
 import { anyObject, mapOf, named, oneOf } from './named.js';
 
-const blockTokens = (description: string) =>
-  Type.Optional(Type.Integer({ minimum: 1, maximum: MOST_BLOCK_TOKENS, description }));
+const blockTokens = (description: string, minimum = 1) =>
+  Type.Optional(Type.Integer({ minimum, maximum: MOST_BLOCK_TOKENS, description }));
 
 /** Counts that settings limit are whole numbers here: the error that names the setting is the better one. */
 const MOST_COUNT = Number.MAX_SAFE_INTEGER;
@@ -49,7 +49,7 @@ const AttentionOptionsSchema = named(
     repair: Type.Optional(
       Type.Union([Type.Number(share), RepairSchema], {
         description:
-          'For checkpoints not trained for block attention: the share of the cached tokens that is computed again in context. 0 = none, 1 = `full` exactly.',
+          'Only with the mode `block`. For checkpoints not trained for block attention: the share of the cached tokens that is computed again in context. 0 = none, 1 = `full` exactly.',
       }),
     ),
   }),
@@ -75,12 +75,15 @@ export const SegmentationSchema = named(
       ),
       target_tokens: blockTokens('Wanted mean length of a block.'),
       min_tokens: blockTokens('No block is shorter than this if the text allows.'),
-      max_tokens: blockTokens('Hard maximum of a block.'),
+      max_tokens: blockTokens('Hard maximum of a block.', LEAST_MAX_TOKENS),
       granularity: Type.Optional(
         Type.Number({ minimum: 0, maximum: 1, description: '0 = finest, 1 = coarsest; instead of `target_tokens`.' }),
       ),
     },
-    { description: 'How documents are cut into blocks.' },
+    {
+      description:
+        'How documents are cut into blocks. `min_tokens` <= `target_tokens` <= `max_tokens`, also where defaults stand in; `target_tokens` or `granularity`, not both.',
+    },
   ),
 );
 export type SegmentationBody = Static<typeof SegmentationSchema>;
@@ -88,17 +91,24 @@ export type SegmentationBody = Static<typeof SegmentationSchema>;
 export const CacheSaltSchema = Type.String({
   minLength: 1,
   maxLength: 256,
-  description: 'Separates tenants: blocks cached under one salt are never used under another.',
+  description:
+    'Separates tenants: blocks cached under one salt are never used under another. The header `x-cache-salt` may not name another one.',
 });
 
-const JsonSchema = named('JsonSchema', anyObject({ description: 'A JSON Schema.' }));
+const JsonSchema = named('JsonSchema', anyObject({ description: 'A JSON Schema that can be enforced (docs/api.md).' }));
 const SchemaOrText = named(
   'JsonSchemaOrText',
-  Type.Union([JsonSchema, Type.String()], { description: 'A JSON Schema, or its text.' }),
+  Type.Union([JsonSchema, Type.String()], {
+    description: 'A JSON Schema that can be enforced (docs/api.md), or its text.',
+  }),
 );
 const Choices = named(
   'AnswerChoices',
-  Type.Array(Type.String(), { minItems: 1, maxItems: 1024, description: 'The answer is one of these.' }),
+  Type.Array(Type.String({ minLength: 1 }), {
+    minItems: 1,
+    maxItems: 1024,
+    description: 'The answer is one of these: 65,536 characters in all, none of them NUL.',
+  }),
 );
 
 const ResponseFormatSchema = named(
@@ -118,7 +128,10 @@ const ResponseFormatSchema = named(
         ),
       ),
     },
-    { description: 'What the answer looks like: every token is chosen among those that fit.' },
+    {
+      description:
+        'What the answer looks like: every token is chosen among those that fit. The type `json_schema` needs `json_schema`.',
+    },
   ),
 );
 
@@ -127,12 +140,20 @@ const StructuredOutputsSchema = named(
   Type.Object(
     {
       json: Type.Optional(SchemaOrText),
-      regex: Type.Optional(Type.String({ description: 'The whole answer matches it.' })),
+      regex: Type.Optional(
+        Type.String({
+          minLength: 1,
+          maxLength: 4096,
+          description: 'The whole answer matches this regular expression, which must be one that can be enforced.',
+        }),
+      ),
       choice: Type.Optional(Choices),
-      grammar: Type.Optional(Type.String({ description: 'EBNF; the first rule is `root`.' })),
+      grammar: Type.Optional(
+        Type.String({ minLength: 1, maxLength: 65536, description: 'EBNF; the first rule is `root`.' }),
+      ),
       json_object: Type.Optional(Type.Boolean({ description: 'Any JSON object.' })),
     },
-    { description: "vLLM's form of `response_format`: one of the fields." },
+    { description: "vLLM's form of `response_format`: exactly one of the fields. One request names one structure." },
   ),
 );
 
@@ -175,7 +196,9 @@ export const samplingProperties = {
     }),
   ),
   stop: Type.Optional(
-    Type.Union([Type.String(), Type.Array(Type.String())], { description: 'Generation ends before any of these.' }),
+    Type.Union([Type.String(), Type.Array(Type.String())], {
+      description: 'Generation ends before any of these: at most `--max-stops` texts of 1 to 1024 characters.',
+    }),
   ),
   stop_token_ids: Type.Optional(
     Type.Array(TokenIdSchema, {
@@ -188,7 +211,9 @@ export const samplingProperties = {
     named(
       'LogitBias',
       mapOf(Type.Number({ minimum: -100, maximum: 100 }), {
-        description: 'Added to the logit of each token id before sampling; at most 1024 ids.',
+        propertyNames: { pattern: '^[0-9]+$' },
+        maxProperties: 1024,
+        description: 'Added to the logit of each token id of the model before sampling; at most 1024 ids.',
       }),
     ),
   ),
@@ -202,9 +227,13 @@ export const samplingProperties = {
   response_format: Type.Optional(ResponseFormatSchema),
   structured_outputs: Type.Optional(StructuredOutputsSchema),
   guided_json: Type.Optional(SchemaOrText),
-  guided_regex: Type.Optional(Type.String({ description: 'As `structured_outputs.regex`.' })),
+  guided_regex: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 4096, description: 'As `structured_outputs.regex`.' }),
+  ),
   guided_choice: Type.Optional(Choices),
-  guided_grammar: Type.Optional(Type.String({ description: 'As `structured_outputs.grammar`.' })),
+  guided_grammar: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 65536, description: 'As `structured_outputs.grammar`.' }),
+  ),
   stream: Type.Optional(Type.Boolean({ description: 'Server-sent events instead of one answer.' })),
   stream_options: Type.Optional(StreamOptionsSchema),
   user: Type.Optional(Type.String({ description: 'Accepted and ignored.' })),
