@@ -37,7 +37,7 @@ RULES = {
         ("invalid_request", r"messages\[.*", "Only an assistant may send none."),
         ("empty_input", r"messages\[.*", "A user sends more than white space."),
         ("empty_input", r"documents.*", "A blank one among others is left out."),
-        ("invalid_request", r"documents\[.*", "Either the id of an ingested document, or a text."),
+        ("invalid_request", r"documents\[.*", "Either the id of an ingested document, or a text"),
         ("invalid_request", r"chat_template_kwargs.*", "Names that the server sets itself"),
         ("invalid_request", r"continue_final_message", "Not with `add_generation_prompt: true`."),
         ("invalid_request", r"tools", "only with `tool_choice: \"none\"`"),
