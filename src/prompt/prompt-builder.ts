@@ -6,6 +6,7 @@
 import { BlockstitchError } from '../errors.js';
 import type { TextService } from '../text/text-service.js';
 import { isObject, type JsonObject } from '../text/tokenizer-file.js';
+import { NOTATIONS, type NotationName } from '../tools/call-notation.js';
 import { type ChatMessage, readMessages } from './chat-messages.js';
 import { ChatRendering } from './chat-rendering.js';
 import { ChatTemplate } from './chat-template.js';
@@ -14,6 +15,7 @@ import { EMPTY_FRAME } from './document-frame.js';
 import type { AttentionMode, PlanBlock, PromptPlan } from './prompt-plan.js';
 import { checkTemplateOptions, type TemplateOptions } from './template-data.js';
 import { controlPattern } from './template-markers.js';
+import { ToldTools } from './told-tools.js';
 
 export interface PromptBuilderOptions {
   textService: TextService;
@@ -27,6 +29,8 @@ export interface PromptBuilderOptions {
    * false; their tokens are then those of `transformers`.
    */
   sinksUnderFull?: boolean;
+  /** How the model writes calls, where the prompt must say it. Default: hermes. */
+  notation?: NotationName;
 }
 
 export type { PromptContext };
@@ -56,6 +60,7 @@ export class PromptBuilder {
   readonly #text: TextService;
   readonly #rendering: ChatRendering;
   readonly #documents: DocumentBlocks;
+  readonly #tools: ToldTools;
 
   /** @throws BlockstitchError `checkpoint_invalid` for a chat template that does not parse */
   constructor(options: PromptBuilderOptions) {
@@ -66,6 +71,7 @@ export class PromptBuilder {
     this.sinkTokenIds = options.sinkTokenIds;
     this.#sinksUnderFull = options.sinksUnderFull ?? false;
     this.#rendering = new ChatRendering(template, specialTokens(config), control);
+    this.#tools = new ToldTools(template, specialTokens(config), NOTATIONS[options.notation ?? 'hermes']);
     this.#documents = new DocumentBlocks(options.textService, control);
   }
 
@@ -74,12 +80,16 @@ export class PromptBuilder {
    *   not have), `empty_input`, `text_not_encodable`, `queue_full`
    */
   async chat(input: ChatInput): Promise<PromptPlan> {
-    const messages = readMessages(input.messages);
     checkTemplateOptions(input);
+    const { messages, tools = [] } = this.#tools.told(
+      readMessages(input.messages),
+      input.tools,
+      input.toolsMayBeCalled,
+    );
     const documents = input.documents ?? [];
     const attention = input.attention ?? 'block';
     const titles = documents.map((document) => document.title);
-    const { stretches, order, frames } = this.#rendering.render(messages, titles, input);
+    const { stretches, order, frames } = this.#rendering.render(messages, titles, { ...input, tools });
     const encoded = await this.#encodeStretches(stretches, input.signal);
     const final = encoded.pop() ?? new Int32Array();
     if (documents.length === 0) return this.#withoutDocuments(messages, final, attention);

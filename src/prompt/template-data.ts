@@ -8,6 +8,8 @@ import { BlockstitchError } from '../errors.js';
 export interface TemplateOptions {
   /** Definitions in OpenAI's form, shown to the template as they are. */
   tools?: readonly unknown[];
+  /** Whether the model may call the tools: a prompt whose template does not show them explains them then. */
+  toolsMayBeCalled?: boolean;
   /** Variables of the template, such as `enable_thinking`. */
   templateKwargs?: Readonly<Record<string, unknown>>;
   /** Whether the prompt ends with the header of an answer. Default: true, unless the last message is continued. */

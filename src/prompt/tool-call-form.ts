@@ -40,10 +40,11 @@ const PROBE: readonly ChatMessage[] = [
 export function learnToolCallForm(
   template: ChatTemplate,
   specialTokens: Readonly<Record<string, string>>,
-): ToolCallForm {
+): ToolCallForm & { isShown: boolean } {
   const tried = FORMS.map((form) => ({ form, text: probe(template, specialTokens, form) }));
-  const shown = tried.find(({ text }) => text?.includes(NEEDLE)) ?? tried.find(({ text }) => text !== undefined);
-  return shown?.form ?? USUAL_FORM;
+  const shown = tried.find(({ text }) => text?.includes(NEEDLE));
+  const taken = shown ?? tried.find(({ text }) => text !== undefined);
+  return { ...(taken?.form ?? USUAL_FORM), isShown: shown !== undefined };
 }
 
 /** @returns undefined if the template fails */
