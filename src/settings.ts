@@ -118,6 +118,13 @@ export const SETTINGS = {
     ['auto', 'block', 'full'],
     "attention of requests that name none; auto takes the mode in the checkpoint's config.json, else block",
   ),
+  toolParser: choice(
+    '--tool-parser',
+    'BLOCKSTITCH_TOOL_PARSER',
+    'auto',
+    ['auto', 'hermes', 'llama3_json', 'mistral'],
+    'how the model writes calls of functions; auto reads it off the chat template and the vocabulary',
+  ),
   storeDir: text('--store-dir', 'BLOCKSTITCH_STORE_DIR', join(CACHE_DIR, 'store'), 'directory of the LMDB store'),
   storeMaxBytes: bytes(
     '--store-max',

@@ -17,6 +17,8 @@ export interface GrammarWorkerSetup {
   vocabSize: number;
   /** Tokens that end a text. */
   stopTokenIds: readonly number[];
+  /** Control tokens, by their texts, that answers may have. */
+  markers?: readonly string[];
 }
 
 /** With what the service adds for itself. */
@@ -42,10 +44,11 @@ if (parentPort !== null) void main(parentPort);
 
 async function main(host: MessagePort): Promise<void> {
   const xgrammar = loadXGrammar();
-  const { checkpoint, vocabSize, stopTokenIds, turns } = workerData as GrammarWorkerData;
+  const { checkpoint, vocabSize, stopTokenIds, markers = [], turns } = workerData as GrammarWorkerData;
   const tokenizer = new Tokenizer(await readTokenizerDefinition(checkpoint));
-  // Tokens without text are never allowed but at the end.
-  const bytesOf = (id: number) => (tokenizer.controlIds.has(id) ? new Uint8Array() : tokenizer.tokenBytes(id));
+  // Tokens without text are never allowed but at the end. A marker of calls is text, also where it is a control token.
+  const isText = (id: number) => !tokenizer.controlIds.has(id) || markers.includes(tokenizer.token(id) ?? '');
+  const bytesOf = (id: number) => (isText(id) ? tokenizer.tokenBytes(id) : new Uint8Array());
   // The binding hands the vocabulary on to C++ strings, which take bytes too.
   const vocabulary = Array.from({ length: vocabSize }, (_, id) => bytesOf(id)) as unknown as string[];
   const info = await xgrammar.TokenizerInfo.createTokenizerInfo(vocabulary, 'raw', false, vocabSize, [...stopTokenIds]);

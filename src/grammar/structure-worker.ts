@@ -4,8 +4,9 @@
  * Knows texts only; `grammar-worker.ts` knows tokens.
  */
 import { parentPort } from 'node:worker_threads';
+import { ebnfOfCalls, quoted } from './ebnf-of-calls.js';
 import { loadXGrammar, type XGrammar } from './load-xgrammar.js';
-import type { OutputStructure } from './output-structure.js';
+import type { CallsStructure, OutputStructure } from './output-structure.js';
 import { withUtf8Classes } from './utf8-classes.js';
 
 export type StructureAnswer = { ready: true } | { ebnf: string } | { error: string };
@@ -20,7 +21,7 @@ if (parentPort !== null) {
   };
   host.on('message', async (structure: OutputStructure) => {
     try {
-      const ebnf = withUtf8Classes(withoutBareControls((await grammarOf(xgrammar, structure)).toString()));
+      const ebnf = await ebnfOf(xgrammar, structure);
       host.postMessage({ ebnf } satisfies StructureAnswer);
     } catch (error) {
       const words = /\] [^:]*:\d+: (.*)/s.exec(said)?.[1] ?? said;
@@ -28,6 +29,11 @@ if (parentPort !== null) {
     }
   });
   host.postMessage({ ready: true } satisfies StructureAnswer);
+}
+
+async function ebnfOf(xgrammar: XGrammar, structure: OutputStructure): Promise<string> {
+  if (structure.kind === 'calls') return ebnfOfCalls(structure, (each) => ebnfOf(xgrammar, each));
+  return withUtf8Classes(withoutBareControls((await grammarOf(xgrammar, structure)).toString()));
 }
 
 /** An indent of -1: no line breaks. Without a value it is 2. */
@@ -38,7 +44,7 @@ function withoutBareControls(ebnf: string): string {
   return ebnf.replaceAll(String.raw`[^\"\\\r\n]`, String.raw`[^\0-\x1f\"\\]`);
 }
 
-function grammarOf({ Grammar }: XGrammar, structure: OutputStructure) {
+function grammarOf({ Grammar }: XGrammar, structure: Exclude<OutputStructure, CallsStructure>) {
   switch (structure.kind) {
     case 'json_schema':
       // JSON on one line, with a blank after commas and colons: where blanks are free, small models write them without end.
@@ -53,13 +59,4 @@ function grammarOf({ Grammar }: XGrammar, structure: OutputStructure) {
     case 'grammar':
       return Grammar.fromEBNF(structure.ebnf);
   }
-}
-
-/** A string of EBNF: everything but letters and digits as its code point. */
-function quoted(text: string): string {
-  const characters = Array.from(text, (character) => {
-    if (/[A-Za-z0-9 ]/.test(character)) return character;
-    return `\\U${(character.codePointAt(0) as number).toString(16).padStart(8, '0')}`;
-  });
-  return `"${characters.join('')}"`;
 }

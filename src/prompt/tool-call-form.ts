@@ -26,17 +26,21 @@ const FORMS: readonly ToolCallForm[] = (['absent', 'null', 'empty'] as const).fl
   (['object', 'string'] as const).map((form) => ({ arguments: form, content })),
 );
 const NEEDLE = 'bsargument';
+const NAME = 'bsfunction';
 const CALL: ToolCall = {
   id: 'call00000',
   type: 'function',
-  function: { name: 'f', arguments: JSON.stringify({ [NEEDLE]: NEEDLE }) },
+  function: { name: NAME, arguments: JSON.stringify({ [NEEDLE]: NEEDLE }) },
 };
 const PROBE: readonly ChatMessage[] = [
   { role: 'user', content: 'Q' },
   { role: 'assistant', content: null, tool_calls: [CALL] },
 ];
 
-/** @returns the first form in which the template shows a call; if it shows none, the first that it takes */
+/**
+ * @returns the first form in which the template shows a call's arguments; if it shows none, the first that it takes;
+ *   and whether it shows calls at all
+ */
 export function learnToolCallForm(
   template: ChatTemplate,
   specialTokens: Readonly<Record<string, string>>,
@@ -44,7 +48,8 @@ export function learnToolCallForm(
   const tried = FORMS.map((form) => ({ form, text: probe(template, specialTokens, form) }));
   const shown = tried.find(({ text }) => text?.includes(NEEDLE));
   const taken = shown ?? tried.find(({ text }) => text !== undefined);
-  return { ...(taken?.form ?? USUAL_FORM), isShown: shown !== undefined };
+  const isShown = tried.some(({ text }) => text?.includes(NEEDLE) || text?.includes(NAME));
+  return { ...(taken?.form ?? USUAL_FORM), isShown };
 }
 
 /** @returns undefined if the template fails */

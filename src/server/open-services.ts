@@ -29,6 +29,7 @@ import { requantizationNotice } from '../model/imported-model.js';
 import { PromptBuilder } from '../prompt/prompt-builder.js';
 import { StopMatcher } from '../text/stop-matcher.js';
 import { createTextService, outsideNotices, type TextService } from '../text/text-service.js';
+import { type CallNotation, detectNotation, MARKERS, NOTATIONS } from '../tools/call-notation.js';
 import { parseDevice } from '../units.js';
 import type { ServerMetrics } from './metrics/server-metrics.js';
 import type { Services, TextServices } from './services.js';
@@ -124,6 +125,7 @@ export async function openServices(
       checkpoint: config.model,
       vocabSize: model.config.vocabSize,
       stopTokenIds: model.config.eosTokenIds,
+      markers: [...MARKERS],
     });
     closers.push(() => grammars.close());
     const engines: Engine[] = [];
@@ -146,7 +148,8 @@ export async function openServices(
     }
     const engine = engines.length === 1 ? (engines[0] as Engine) : new EngineGroup(engines);
     const segment = createSegmentation(text, config, options.onNotice);
-    const prompts = new PromptBuilder({ textService: text, sinkTokenIds, sinksUnderFull });
+    const notation = callNotation(config, text, options.onNotice);
+    const prompts = new PromptBuilder({ textService: text, sinkTokenIds, sinksUnderFull, notation: notation.name });
     const documents = new Documents(stores.shelves, {
       limits: { ...config, contextTokens: model.config.maxPositions },
       engine,
@@ -166,6 +169,7 @@ export async function openServices(
       cache,
       text: textServices(text),
       prompts,
+      notation,
       segment,
       documents,
       grammars,
@@ -179,6 +183,23 @@ export async function openServices(
     await closeAll();
     throw error;
   }
+}
+
+/** The setting's, else the one that the checkpoint shows. */
+function callNotation(
+  { toolParser }: Config,
+  { chatTemplate, tokenizer }: TextService,
+  notice: (line: string) => void = () => undefined,
+): CallNotation {
+  if (toolParser !== 'auto') return NOTATIONS[toolParser];
+  const detected = detectNotation(chatTemplate, (token) => tokenizer.tokenId(token) !== undefined);
+  if (detected === undefined) {
+    notice(
+      'the chat template takes tools, and how the model writes calls is none of the notations that are read: calls that ' +
+        'it makes by itself stay in the content; tool_choice required and named functions work; see --tool-parser',
+    );
+  }
+  return NOTATIONS[detected ?? 'hermes'];
 }
 
 interface OpenStores {
@@ -217,11 +238,13 @@ async function openStores(config: Config, notice: (line: string) => void = () =>
 }
 
 function textServices(text: TextService): TextServices {
+  const { tokenizer } = text;
+  const hidden = new Set([...tokenizer.controlIds].filter((id) => !MARKERS.has(tokenizer.token(id) ?? '')));
   return {
     encode: (content) => text.encode(content),
     tokenText: (tokenId) => text.decode([tokenId]),
     tokenBytes: (tokenId) => [...text.tokenizer.tokenBytes(tokenId)],
-    detokenizer: () => text.detokenizer({ skipControl: true }),
+    detokenizer: ({ showMarkers = false } = {}) => text.detokenizer({ skipControl: showMarkers ? hidden : true }),
     stopMatcher: (stops) => new StopMatcher(stops),
     close: () => text.close(),
   };

@@ -14,6 +14,7 @@ import type { PromptContext } from '../prompt/prompt-builder.js';
 import type { AttentionMode, PlanBlock, PromptPlan } from '../prompt/prompt-plan.js';
 import type { TemplateOptions } from '../prompt/template-data.js';
 import type { Segment, SegmentContext, SegmentOptions } from '../segment/segmenter.js';
+import type { CallNotation } from '../tools/call-notation.js';
 import type { ServerMetrics } from './metrics/server-metrics.js';
 
 export interface TextServices {
@@ -22,8 +23,11 @@ export interface TextServices {
   tokenText(tokenId: number): string;
   /** The token's UTF-8 bytes, which may be part of a character. */
   tokenBytes(tokenId: number): number[];
-  /** Turns a stream of ids into text; holds back bytes until they are whole characters. */
-  detokenizer(): { push(tokenId: number): string; flush(): string };
+  /**
+   * Turns a stream of ids into text; holds back bytes until they are whole characters. Control tokens are no text, but
+   * with `showMarkers` those that begin or end calls.
+   */
+  detokenizer(options?: { showMarkers?: boolean }): { push(tokenId: number): string; flush(): string };
   /** Finds stop strings in a stream of text; holds back what may become one. */
   stopMatcher(stops: readonly string[]): StopMatching;
   close(): Promise<void>;
@@ -68,6 +72,8 @@ export interface Services {
   cache: Pick<BlockCache, 'brand' | 'find' | 'forget' | 'statistics'>;
   text: TextServices;
   prompts: PromptServices;
+  /** How the model writes calls of functions. */
+  notation: CallNotation;
   /** Options absent from `options` come from the configuration. */
   segment(text: string, options: SegmentOptions, context?: SegmentContext): Promise<Segment[]>;
   documents: Documents;

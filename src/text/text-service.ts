@@ -66,7 +66,7 @@ export interface TextService {
   count(text: string, options?: TextOptions): Promise<number>;
   countAll(texts: readonly string[], options?: TextOptions): Promise<Int32Array>;
   decode(ids: Iterable<number>, options?: { skipControl?: boolean }): string;
-  detokenizer(options?: { skipControl?: boolean }): Detokenizer;
+  detokenizer(options?: { skipControl?: boolean | ReadonlySet<number> }): Detokenizer;
   /** @throws BlockstitchError `invalid_request` naming a token among `ids` that the model does not have */
   assertInside(ids: Int32Array, param?: string): void;
   /** Runs some milliseconds of work on this thread, and lets the event loop have a turn when such work adds up. */
@@ -153,7 +153,7 @@ class ThreadedTextService implements TextService {
     return this.tokenizer.decode(ids, options);
   }
 
-  detokenizer(options: { skipControl?: boolean } = {}): Detokenizer {
+  detokenizer(options: { skipControl?: boolean | ReadonlySet<number> } = {}): Detokenizer {
     return this.tokenizer.detokenizer(options);
   }
 

@@ -124,9 +124,10 @@ export class Tokenizer {
     return this.#pieceOf(id)?.bytes ?? new Uint8Array();
   }
 
-  /** A streaming decoder for one sequence. */
-  detokenizer(options: { skipControl?: boolean } = {}): Detokenizer {
-    const skip = options.skipControl === true ? this.controlIds : undefined;
+  /** A streaming decoder for one sequence; `skipControl` may say which control tokens are skipped. */
+  detokenizer(options: { skipControl?: boolean | ReadonlySet<number> } = {}): Detokenizer {
+    const { skipControl = false } = options;
+    const skip = skipControl === true ? this.controlIds : skipControl || undefined;
     return new Detokenizer({
       stripStart: this.#pieces.stripStart,
       pieceOf: (id) => (skip?.has(id) ? undefined : this.#pieceOf(id)),

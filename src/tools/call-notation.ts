@@ -72,17 +72,22 @@ export const MARKERS: ReadonlySet<string> = new Set([
 
 /**
  * The notation that a checkpoint's model was trained on: the one that its chat template shows; for a template that takes
- * tools and shows none of them, the one whose marker the vocabulary has. Otherwise `hermes`, which the prompt explains.
+ * tools and shows none of them, the one whose marker the vocabulary has. For a template that takes no tools `hermes`,
+ * which the prompt explains.
  *
  * @param template the chat template's text
  * @param hasToken whether the vocabulary has a token of this text
+ * @returns undefined if the template takes tools and the notation is none of these
  */
-export function detectNotation(template: string | undefined, hasToken: (text: string) => boolean): NotationName {
+export function detectNotation(
+  template: string | undefined,
+  hasToken: (text: string) => boolean,
+): NotationName | undefined {
   if (template === undefined || !takesTools(template)) return 'hermes';
   if (template.includes(NOTATIONS.mistral.marker)) return 'mistral';
   if (template.includes(NOTATIONS.hermes.marker)) return 'hermes';
   if (/\\?"parameters\\?": dictionary of argument|python_tag/.test(template)) return 'llama3_json';
-  return NOTATION_NAMES.find((name) => hasToken(NOTATIONS[name].marker)) ?? 'hermes';
+  return NOTATION_NAMES.find((name) => hasToken(NOTATIONS[name].marker));
 }
 
 /** Whether a chat template has the variable `tools` at all. */

@@ -129,7 +129,20 @@ const CHATS: Case[] = [
   ['an empty stop string', { ...question, stop: [''] }, 'invalid_request', 'stop', /empty string/],
   ['a bias for no token', { ...question, logit_bias: { '99999': 1 } }, 'invalid_request', 'logit_bias', /99999/],
   ['a seed beyond whole numbers', { ...question, seed: 1e300 }, 'invalid_request', 'seed', /must be/],
-  ['tools', { ...question, tools: [{ type: 'function' }] }, 'invalid_request', 'tools', /not supported/],
+  [
+    'a tool without a function',
+    { ...question, tools: [{ type: 'function' }] },
+    'invalid_request',
+    'tools[0].function',
+    /required/,
+  ],
+  [
+    'functions of the old kind',
+    { ...question, functions: [{ name: 'f' }] },
+    'invalid_request',
+    'functions',
+    /not supported/,
+  ],
   [
     'contradicting segmentation',
     { ...documents(1), segmentation: { min_tokens: 90, max_tokens: 40 } },

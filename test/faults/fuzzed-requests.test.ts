@@ -70,6 +70,23 @@ const document = fc.oneof(
   fc.record({ text: fc.constantFrom('The fair is held in Lima.', 'Tolefi is a baker.') }),
   fc.record({ id: text, title: text, text: or(text) }, { requiredKeys: [] }),
 );
+const tool = fc.record({
+  type: or(fc.constant('function')),
+  function: fc.record(
+    {
+      name: or(fc.constantFrom('find', 'add')),
+      description: or(text),
+      parameters: or(
+        fc.oneof(
+          fc.record({ type: or(fc.constant('object')), properties: fc.dictionary(text, fc.jsonValue()) }),
+          fc.constant({ type: 'object', properties: { q: { type: 'string' } }, required: ['q'] }),
+        ),
+      ),
+      strict: or(fc.boolean()),
+    },
+    { requiredKeys: ['name'] },
+  ),
+});
 const bodies: Record<(typeof PATHS)[number], fc.Arbitrary<unknown>> = {
   '/v1/chat/completions': fc.record(
     {
@@ -79,6 +96,9 @@ const bodies: Record<(typeof PATHS)[number], fc.Arbitrary<unknown>> = {
       segmentation,
       logprobs: or(fc.boolean()),
       top_logprobs: or(fc.integer({ min: 0, max: 20 })),
+      tools: or(fc.array(tool, { maxLength: 3 })),
+      tool_choice: or(fc.constantFrom('none', 'auto', 'required', { type: 'function', function: { name: 'find' } })),
+      parallel_tool_calls: or(fc.boolean()),
     },
     { requiredKeys: ['messages', 'max_tokens'] },
   ),

@@ -8,6 +8,7 @@ import { buildApp } from '../../src/server/app.js';
 import { Lifecycle } from '../../src/server/lifecycle.js';
 import { ServerMetrics } from '../../src/server/metrics/server-metrics.js';
 import type { PromptServices, Services, TextServices } from '../../src/server/services.js';
+import { NOTATIONS } from '../../src/tools/call-notation.js';
 import { FakeEngine } from './fake-engine.js';
 import { memoryShelves } from './memory-shelves.js';
 
@@ -133,6 +134,7 @@ export async function fakeApp(settings: Partial<Record<SettingName, string | num
     cache: engine.cache,
     text,
     prompts,
+    notation: NOTATIONS.hermes,
     segment: segmentParagraphs,
     documents,
     grammars: { compile: async () => ({ id: 1, release: () => undefined }) },

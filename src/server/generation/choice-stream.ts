@@ -1,9 +1,10 @@
 /**
- * One choice: the engine's tokens as text, cut at stop strings, with logprobs beside it.
- * Knows detokenizing and stopping; the routes word the result.
+ * One choice: the engine's tokens as text, cut at stop strings, with logprobs beside it; calls of functions apart.
+ * Knows detokenizing, stopping and reading calls in this order; the routes word the result.
  */
 import type { GenerateEvent, GenerateRequest } from '../../engine/engine.js';
 import { BlockstitchError } from '../../errors.js';
+import type { CallParser, ParsedPart } from '../../tools/call-parser.js';
 import type { Prefilled, RequestObserver } from '../metrics/server-metrics.js';
 import type { Services, StopMatching } from '../services.js';
 
@@ -20,7 +21,21 @@ export type ChoiceEvent =
   | Prefilled
   /** `text` is empty if logprobs come while their text is held back. */
   | { type: 'text'; text: string; logprobs: TokenEntry[] }
-  | { type: 'finish'; reason: 'stop' | 'length'; stop?: string; generatedTokens: number };
+  /** A call begins, or more of its arguments has come. */
+  | { type: 'call'; part: CallPart; logprobs: TokenEntry[] }
+  | { type: 'finish'; reason: FinishReason; stop?: string; generatedTokens: number };
+
+export type FinishReason = 'stop' | 'length' | 'tool_calls';
+export type CallPart = Exclude<ParsedPart, { type: 'content' }>;
+
+/** What is done with the text of a choice. */
+export interface Reading {
+  stops: readonly string[];
+  /** Whether control tokens that begin or end calls are text. */
+  showMarkers: boolean;
+  /** Reads calls, if functions may be called. */
+  calls?: CallParser;
+}
 
 /**
  * Generates one choice.
@@ -31,13 +46,13 @@ export type ChoiceEvent =
 export async function* streamChoice(
   services: Pick<Services, 'engine' | 'text'>,
   request: GenerateRequest,
-  stops: readonly string[],
+  { stops, showMarkers, calls }: Reading,
   signal: AbortSignal,
   observer: RequestObserver,
 ): AsyncGenerator<ChoiceEvent> {
   const ending = new AbortController();
   const engineSignal = AbortSignal.any([signal, ending.signal]);
-  const detokenizer = services.text.detokenizer();
+  const detokenizer = services.text.detokenizer({ showMarkers });
   const matcher = stops.length > 0 ? services.text.stopMatcher(stops) : undefined;
   let generatedTokens = 0;
   let entries: TokenEntry[] = [];
@@ -51,22 +66,30 @@ export async function* streamChoice(
         generatedTokens += 1;
         if (request.sampling.topLogprobs !== undefined) entries.push(tokenEntry(event, services));
         const { text, stop } = passText(matcher, detokenizer.push(event.tokenId));
-        if (text !== '' || entries.length > 0) yield { type: 'text', text, logprobs: entries };
+        yield* partsOf(text, entries, calls);
         entries = [];
         if (stop !== undefined) {
+          yield* partsOf('', [], calls, true);
           observer.finished('stop');
-          yield { type: 'finish', reason: 'stop', stop, generatedTokens };
+          yield { type: 'finish', reason: withCalls('stop', calls), stop, generatedTokens };
+          return;
+        }
+        // Nothing behind the last call that may be made is wanted.
+        if (calls?.isDone) {
+          observer.finished('stop');
+          yield { type: 'finish', reason: 'tool_calls', generatedTokens };
           return;
         }
       } else {
         const reason = finalReason(event.reason, request, signal);
         const last = passText(matcher, detokenizer.flush());
         const text = last.text + (last.stop === undefined ? (matcher?.flush() ?? '') : '');
-        if (text !== '') yield { type: 'text', text, logprobs: [] };
+        yield* partsOf(text, [], calls, true);
         observer.finished(last.stop === undefined ? reason : 'stop');
         const tokens = Math.max(generatedTokens, event.generatedTokens);
-        if (last.stop === undefined) yield { type: 'finish', reason, generatedTokens: tokens };
-        else yield { type: 'finish', reason: 'stop', stop: last.stop, generatedTokens: tokens };
+        const { stop } = last;
+        if (stop === undefined) yield { type: 'finish', reason: withCalls(reason, calls), generatedTokens: tokens };
+        else yield { type: 'finish', reason: withCalls('stop', calls), stop, generatedTokens: tokens };
         return;
       }
     }
@@ -79,6 +102,28 @@ export async function* streamChoice(
     ending.abort();
     observer.left();
   }
+}
+
+/** Text as events: content, and calls apart. Logprobs go with the first event. @param isEnd no more text follows */
+function* partsOf(
+  text: string,
+  entries: TokenEntry[],
+  calls: CallParser | undefined,
+  isEnd = false,
+): Iterable<ChoiceEvent> {
+  const content = text === '' ? [] : [{ type: 'content' as const, text }];
+  const parts: ParsedPart[] = calls === undefined ? content : [...calls.push(text), ...(isEnd ? calls.flush() : [])];
+  if (parts.length === 0 && entries.length > 0) parts.push({ type: 'content', text: '' });
+  let logprobs = entries;
+  for (const part of parts) {
+    yield part.type === 'content' ? { type: 'text', text: part.text, logprobs } : { type: 'call', part, logprobs };
+    logprobs = [];
+  }
+}
+
+/** An answer that ends by itself behind whole calls ends for them. */
+function withCalls(reason: 'stop' | 'length', calls: CallParser | undefined): FinishReason {
+  return reason === 'stop' && calls !== undefined && calls.calls > 0 && calls.isWhole ? 'tool_calls' : reason;
 }
 
 function passText(matcher: StopMatching | undefined, text: string): { text: string; stop?: string } {

@@ -6,11 +6,12 @@ import type { CacheScope } from '../../cache/tiers.js';
 import type { RepairOptions, SamplingParams } from '../../engine/engine.js';
 import type { GrammarId } from '../../grammar/mask-link.js';
 import { type PlanBlock, type PromptPlan, promptTokens } from '../../prompt/prompt-plan.js';
+import { CallParser, type CallParserOptions } from '../../tools/call-parser.js';
 import type { Prefilled, RequestObserver } from '../metrics/server-metrics.js';
 import type { Report, Usage } from '../schemas/usage-schema.js';
 import type { Services } from '../services.js';
 import { wireOrigin } from '../wire-tiers.js';
-import { type ChoiceEvent, streamChoice, type TokenEntry } from './choice-stream.js';
+import { type ChoiceEvent, type FinishReason, streamChoice, type TokenEntry } from './choice-stream.js';
 
 export interface Generation {
   /** The request's id, for logs; choices append their index. */
@@ -26,12 +27,16 @@ export interface Generation {
   grammar?: GrammarId;
   /** Places of the request's documents that were left out. */
   skippedDocuments?: readonly number[];
+  /** The functions that may be called. */
+  tools?: CallParserOptions;
 }
 
 export interface CollectedChoice {
   text: string;
+  /** Arguments as JSON text. */
+  calls: { name: string; arguments: string }[];
   logprobs: TokenEntry[];
-  reason: 'stop' | 'length';
+  reason: FinishReason;
 }
 
 /** Runs a generation and keeps its accounts. Use `stream` or `collect`, once. */
@@ -66,6 +71,7 @@ export class Choices {
     const choices = Array.from({ length: this.generation.count }, (): CollectedChoice & { parts: string[] } => ({
       text: '',
       parts: [],
+      calls: [],
       logprobs: [],
       reason: 'stop',
     }));
@@ -75,9 +81,14 @@ export class Choices {
       if (event.type === 'text') {
         choice.parts.push(event.text);
         choice.logprobs.push(...event.logprobs);
+      } else if (event.type === 'call') {
+        const { part } = event;
+        if (part.type === 'call') choice.calls.push({ name: part.name, arguments: '' });
+        else (choice.calls[part.index] as CollectedChoice['calls'][number]).arguments += part.text;
+        choice.logprobs.push(...event.logprobs);
       } else if (event.type === 'finish') choice.reason = event.reason;
     }
-    return choices.map(({ parts, logprobs, reason }) => ({ text: parts.join(''), logprobs, reason }));
+    return choices.map(({ parts, ...choice }) => ({ ...choice, text: parts.join('') }));
   }
 
   /** OpenAI's usage: the prompt counts once, however many choices. */
@@ -126,7 +137,7 @@ export class Choices {
   }
 
   private choice(index: number, signal: AbortSignal): AsyncGenerator<ChoiceEvent> {
-    const { label, plan, sampling, stops, count, scope, repair, grammar } = this.generation;
+    const { label, plan, sampling, stops, count, scope, repair, grammar, tools } = this.generation;
     const { deadlineMs } = this.services.config;
     const observer = this.services.metrics.request();
     this.observers.push(observer);
@@ -140,7 +151,13 @@ export class Choices {
       ...(grammar === undefined ? {} : { grammar }),
       ...(deadlineMs === 0 ? {} : { deadlineMs }),
     };
-    return streamChoice(this.services, request, stops, signal, observer);
+    const reading = {
+      stops,
+      // A grammar takes these tokens for their text.
+      showMarkers: tools !== undefined || grammar !== undefined,
+      ...(tools === undefined ? {} : { calls: new CallParser(tools) }),
+    };
+    return streamChoice(this.services, request, reading, signal, observer);
   }
 }
 

@@ -14,24 +14,23 @@ import type { Services } from '../services.js';
 const MAX_CHARACTERS = 1 << 16;
 const MAX_PATTERN = 4096;
 
-interface Requested {
+export interface Requested {
   structure: OutputStructure;
   /** The field that asks for it. */
   param: string;
 }
 
 /**
- * Compiles what the request asks for. The grammar is held until the answer has gone out.
+ * Compiles what an answer must look like. The grammar is held until the answer has gone out.
  * @returns nothing if the request asks for no structure
  * @throws BlockstitchError `invalid_request` for structures that are wrong, too large or cannot be enforced
  */
 export async function heldGrammar(
   { grammars }: Services,
-  body: SamplingBody,
+  requested: Requested | undefined,
   reply: FastifyReply,
   signal: AbortSignal,
 ): Promise<{ grammar?: GrammarId }> {
-  const requested = requestedStructure(body);
   if (requested === undefined) return {};
   const { id, release } = await grammars.compile(requested.structure, requested.param, signal);
   if (reply.raw.closed) release();

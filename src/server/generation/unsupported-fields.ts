@@ -9,9 +9,8 @@ type Kind = 'chat' | 'completion';
 
 /** Each returns true for a value that this server cannot honour. */
 const UNSUPPORTED: Record<string, (value: unknown, body: Body, kind: Kind) => boolean> = {
-  // Without a choice to call them, tools are only shown to the model.
-  tools: (value, { tool_choice }) => !Array.isArray(value) || (value.length > 0 && tool_choice !== 'none'),
-  tool_choice: (value) => value !== 'none' && value !== 'auto',
+  tools: (value, _body, kind) => kind === 'completion' && (!Array.isArray(value) || value.length > 0),
+  tool_choice: (value, _body, kind) => kind === 'completion' && value !== 'none' && value !== 'auto',
   functions: (value) => !Array.isArray(value) || value.length > 0,
   function_call: (value) => value !== 'none' && value !== 'auto',
   modalities: (value) => !Array.isArray(value) || value.some((modality) => modality !== 'text'),

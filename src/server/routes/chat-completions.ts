@@ -6,16 +6,19 @@ import { BlockstitchError } from '../../errors.js';
 import { type ChatMessage, readMessages } from '../../prompt/chat-messages.js';
 import { promptTokens } from '../../prompt/prompt-plan.js';
 import type { TemplateOptions } from '../../prompt/template-data.js';
+import type { CallNotation } from '../../tools/call-notation.js';
 import { type ServerEvent, sendEventStream } from '../event-stream.js';
 import type { TokenEntry } from '../generation/choice-stream.js';
 import { Choices } from '../generation/choices.js';
 import { checkPromptSize } from '../generation/prompt-limits.js';
 import { attentionMode, checkModel, repairOptions, streamError, unixSeconds } from '../generation/request-basics.js';
-import { heldGrammar } from '../generation/requested-structure.js';
+import { heldGrammar, requestedStructure } from '../generation/requested-structure.js';
+import { requestedTools } from '../generation/requested-tools.js';
 import { choiceCount, samplingParams, stopStrings } from '../generation/sampling-params.js';
 import { segmentOptions } from '../generation/segment-options.js';
 import { sentDocuments } from '../generation/sent-documents.js';
 import { refuseUnsupportedFields } from '../generation/unsupported-fields.js';
+import { callDelta, wireCall } from '../generation/wire-calls.js';
 import type { Lifecycle } from '../lifecycle.js';
 import { ChatAnswerSchema, type ChatBody, ChatBodySchema } from '../schemas/chat-schema.js';
 import { errorResponses } from '../schemas/error-schema.js';
@@ -61,7 +64,7 @@ export const chatCompletions: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }
     const choices = await startChat(services, body, request, reply, ended);
     const head = { id: `chatcmpl-${request.id}`, created: unixSeconds(), model: services.model.name };
     if (body.stream) {
-      const chunks = chatChunks(choices, head, body, request.clientSignal);
+      const chunks = chatChunks(choices, head, body, services.notation, request.clientSignal);
       return sendEventStream(reply, chunks, streamError(services, request), () => choices.reportHeaders());
     }
     const collected = await choices.collect(request.clientSignal);
@@ -69,10 +72,15 @@ export const chatCompletions: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }
     return {
       ...head,
       object: 'chat.completion',
-      choices: collected.map(({ text, logprobs, reason }, index) => ({
+      choices: collected.map(({ text, calls, logprobs, reason }, index) => ({
         index,
-        message: { role: 'assistant', content: text, refusal: null },
-        logprobs: body.logprobs ? { content: logprobs.map(wireLogprob), refusal: null } : null,
+        message: {
+          role: 'assistant',
+          content: text === '' && calls.length > 0 ? null : text,
+          refusal: null,
+          ...(calls.length === 0 ? {} : { tool_calls: calls.map((call) => wireCall(call, services.notation)) }),
+        },
+        logprobs: body.logprobs ? wireLogprobs(logprobs) : null,
         finish_reason: reason,
       })),
       usage: choices.usage(),
@@ -101,7 +109,9 @@ async function startChat(
   const stops = stopStrings(body, services.config);
   const messages = readMessages(body.messages);
   refuseEmptyQuestions(messages);
-  const template = templateOptions(body);
+  const structure = requestedStructure(body);
+  const tools = requestedTools(body, services.notation, structure?.structure);
+  const template = { ...templateOptions(body), toolsMayBeCalled: tools !== undefined };
   checkPromptSize(shownTexts(messages, template), 'messages', services.config);
   const documents = await services.documents.inputs({
     scope,
@@ -131,8 +141,10 @@ async function startChat(
     services.model,
     services.config,
   );
-  const grammar = await heldGrammar(services, body, reply, clientSignal);
-  const rest = { ...repairOptions(body), ...grammar, skippedDocuments };
+  const asked = tools?.structure === undefined ? structure : { structure: tools.structure, param: 'tools' };
+  const grammar = await heldGrammar(services, asked, reply, clientSignal);
+  const called = tools === undefined ? {} : { tools: tools.parser };
+  const rest = { ...repairOptions(body), ...grammar, ...called, skippedDocuments };
   return new Choices(services, { label: id, plan, sampling, stops, count, scope, ...rest });
 }
 
@@ -181,6 +193,7 @@ async function* chatChunks(
   choices: Choices,
   head: { id: string; created: number; model: string },
   body: ChatBody,
+  notation: CallNotation,
   signal: AbortSignal,
 ): AsyncGenerator<ServerEvent> {
   const opened = new Set<number>();
@@ -197,9 +210,9 @@ async function* chatChunks(
       opened.add(index);
       yield { data: chunk(index, { role: 'assistant', content: '' }) };
     }
-    if (event.type === 'text') {
-      const logprobs = body.logprobs ? { content: event.logprobs.map(wireLogprob), refusal: null } : null;
-      yield { data: chunk(index, { content: event.text }, { logprobs }) };
+    if (event.type === 'text' || event.type === 'call') {
+      const delta = event.type === 'text' ? { content: event.text } : { tool_calls: [callDelta(event.part, notation)] };
+      yield { data: chunk(index, delta, { logprobs: body.logprobs ? wireLogprobs(event.logprobs) : null }) };
     } else if (event.type === 'finish') {
       unfinished -= 1;
       const last = chunk(index, {}, { finish_reason: event.reason });
@@ -210,6 +223,10 @@ async function* chatChunks(
     yield { data: { ...head, object: 'chat.completion.chunk', choices: [], usage: choices.usage() } };
   }
   yield { data: '[DONE]' };
+}
+
+function wireLogprobs(entries: readonly TokenEntry[]) {
+  return { content: entries.map(wireLogprob), refusal: null };
 }
 
 function wireLogprob({ token, logprob, bytes, alternatives }: TokenEntry) {

@@ -10,7 +10,7 @@ import type { TokenEntry } from '../generation/choice-stream.js';
 import { Choices } from '../generation/choices.js';
 import { checkPromptSize } from '../generation/prompt-limits.js';
 import { attentionMode, checkModel, repairOptions, streamError, unixSeconds } from '../generation/request-basics.js';
-import { heldGrammar } from '../generation/requested-structure.js';
+import { heldGrammar, requestedStructure } from '../generation/requested-structure.js';
 import { choiceCount, samplingParams, stopStrings } from '../generation/sampling-params.js';
 import { refuseUnsupportedFields } from '../generation/unsupported-fields.js';
 import type { Lifecycle } from '../lifecycle.js';
@@ -92,7 +92,7 @@ async function startCompletion(
     services.model,
     services.config,
   );
-  const grammar = await heldGrammar(services, body, reply, clientSignal);
+  const grammar = await heldGrammar(services, requestedStructure(body), reply, clientSignal);
   return new Choices(services, { label: id, plan, sampling, stops, count, scope, ...repairOptions(body), ...grammar });
 }
 

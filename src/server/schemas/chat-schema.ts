@@ -3,7 +3,8 @@ import { type Static, Type } from '@fastify/type-provider-typebox';
 import { MAX_ID_BYTES } from '../../documents/document-limits.js';
 import { anyObject, named, oneOf } from './named.js';
 import { SegmentationSchema, samplingProperties, tokenCount } from './sampling-schema.js';
-import { FinishReasonSchema, ReportSchema, UsageSchema } from './usage-schema.js';
+import { ToolCallDeltaSchema, ToolCallInputSchema, ToolCallSchema, toolProperties } from './tool-schema.js';
+import { ReportSchema, UsageSchema } from './usage-schema.js';
 
 const ContentPartSchema = named(
   'ContentPart',
@@ -14,25 +15,6 @@ const ContentPartSchema = named(
       Type.Object({ type: Type.Literal('refusal'), refusal: Type.String({ description: "Only an assistant's." }) }),
     ),
   ]),
-);
-
-const ToolCallSchema = named(
-  'ToolCall',
-  Type.Object({
-    id: Type.Optional(Type.String()),
-    type: Type.Optional(Type.Literal('function')),
-    function: named(
-      'ToolCallFunction',
-      Type.Object({
-        name: Type.String(),
-        arguments: Type.Optional(
-          Type.Union([Type.String(), anyObject()], {
-            description: 'JSON. The chat template gets the object.',
-          }),
-        ),
-      }),
-    ),
-  }),
 );
 
 const MessageSchema = named(
@@ -52,7 +34,9 @@ const MessageSchema = named(
     ),
     name: Type.Optional(Type.String({ description: 'Shown to the chat template.' })),
     tool_calls: Type.Optional(
-      Type.Array(ToolCallSchema, { description: 'What the assistant called earlier; shown to the chat template.' }),
+      Type.Array(ToolCallInputSchema, {
+        description: 'What the assistant called earlier; shown to the chat template.',
+      }),
     ),
     tool_call_id: Type.Optional(Type.String({ description: 'Which call a `tool` message answers.' })),
     reasoning_content: Type.Optional(Type.String({ description: 'Reasoning of an earlier answer, for the template.' })),
@@ -91,12 +75,7 @@ export const ChatBodySchema = named(
       Type.Array(SentDocumentSchema, { description: 'In the order in which they are stitched: texts, or objects.' }),
     ),
     segmentation: Type.Optional(SegmentationSchema),
-    tools: Type.Optional(
-      Type.Array(anyObject(), {
-        maxItems: 1024,
-        description: 'Definitions that the chat template shows; only with `tool_choice: "none"`.',
-      }),
-    ),
+    ...toolProperties,
     chat_template_kwargs: Type.Optional(
       anyObject({
         propertyNames: { pattern: '^[A-Za-z_][A-Za-z0-9_]*$' },
@@ -145,7 +124,20 @@ export const LogprobsSchema = named(
 
 const AssistantMessageSchema = named(
   'AssistantMessage',
-  Type.Object({ role: Type.Literal('assistant'), content: Type.String(), refusal: Type.Null() }),
+  Type.Object({
+    role: Type.Literal('assistant'),
+    content: Type.Union([Type.String(), Type.Null()], { description: 'Null if the answer is calls only.' }),
+    refusal: Type.Null(),
+    tool_calls: Type.Optional(Type.Array(ToolCallSchema)),
+  }),
+);
+
+const ChatFinishReasonSchema = named(
+  'ChatFinishReason',
+  oneOf(['stop', 'length', 'tool_calls'], {
+    description:
+      '`stop`: the model, a stop string or a stop token ended it; `length`: max_tokens did; `tool_calls`: it has calls.',
+  }),
 );
 
 export const ChatAnswerSchema = named(
@@ -162,7 +154,7 @@ export const ChatAnswerSchema = named(
           index: Type.Integer(),
           message: AssistantMessageSchema,
           logprobs: Type.Union([LogprobsSchema, Type.Null()]),
-          finish_reason: FinishReasonSchema,
+          finish_reason: ChatFinishReasonSchema,
         }),
       ),
     ),
@@ -177,10 +169,14 @@ const ChatChunkChoiceSchema = named(
     index: Type.Integer(),
     delta: named(
       'ChatDelta',
-      Type.Object({ role: Type.Optional(Type.Literal('assistant')), content: Type.Optional(Type.String()) }),
+      Type.Object({
+        role: Type.Optional(Type.Literal('assistant')),
+        content: Type.Optional(Type.String()),
+        tool_calls: Type.Optional(Type.Array(ToolCallDeltaSchema)),
+      }),
     ),
     logprobs: Type.Union([LogprobsSchema, Type.Null()]),
-    finish_reason: Type.Union([FinishReasonSchema, Type.Null()]),
+    finish_reason: Type.Union([ChatFinishReasonSchema, Type.Null()]),
   }),
 );
 

@@ -7,14 +7,9 @@ import { GrammarService } from '../../../src/grammar/grammar-service.js';
 import { enforceableSchema } from '../../../src/grammar/json-schema.js';
 import { MaskLink } from '../../../src/grammar/mask-link.js';
 import { JSON_OBJECT, type OutputStructure } from '../../../src/grammar/output-structure.js';
-import { readTokenizerDefinition } from '../../../src/text/read-tokenizer.js';
-import { Tokenizer } from '../../../src/text/tokenizer.js';
+import type { Tokenizer } from '../../../src/text/tokenizer.js';
+import { GrammarWalk, isAllowed, seeded, WAIT_MS } from '../../support/grammar-walk.js';
 import { directoryOf } from '../../support/tokenizer-fixtures.js';
-
-const WAIT_MS = 60_000;
-const MOST_TOKENS = 600;
-/** Texts that end strings, lists and objects: a walk must come to an end. */
-const CLOSING = ['"', '}', ']', '"}', '"]', '}}'];
 
 const FORMATS = {
   ipv4: isIPv4,
@@ -22,93 +17,20 @@ const FORMATS = {
   'json-pointer': /^(\/([^/~]|~[01])*)*$/,
 };
 
+let walks: GrammarWalk;
 let tokenizer: Tokenizer;
-let service: GrammarService;
 let link: MaskLink;
 let stop: number;
-let requests = 0;
-/** Tokens of whole characters. Parts of characters may be joined to what is no character; models do not do that. */
-let whole: number[];
 
 beforeAll(async () => {
-  const checkpoint = directoryOf('qwen2');
-  tokenizer = new Tokenizer(await readTokenizerDefinition(checkpoint));
-  whole = Array.from({ length: tokenizer.vocabSize }, (_, id) => id).filter(
-    (id) => !tokenizer.decode([id]).includes('\ufffd'),
-  );
-  stop = tokenizer.tokenId('<|im_end|>') as number;
-  service = new GrammarService({ checkpoint, vocabSize: tokenizer.vocabSize, stopTokenIds: [stop] });
-  link = new MaskLink(tokenizer.vocabSize);
-  service.addEngine((port) => {
-    port.unref();
-    link.connect(port);
-  });
+  walks = await GrammarWalk.open(directoryOf('qwen2'));
+  ({ tokenizer, link, stop } = walks);
 });
-afterAll(async () => {
-  link.end();
-  await service.close();
-});
+afterAll(() => walks.close());
 
-const compile = (structure: OutputStructure) => service.compile(structure, 'structured_outputs');
-
-function isAllowed(allowed: Int32Array, id: number): boolean {
-  return (((allowed[id >> 5] as number) >>> (id & 31)) & 1) === 1;
-}
-
-function seeded(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 32;
-  };
-}
-
-/** A text of tokens drawn among those allowed; `random` gives 0 to 1. */
-async function walk(structure: OutputStructure, random: () => number): Promise<string> {
-  const { id, release } = await compile(structure);
-  const request = ++requests;
-  link.open(request, id);
-  const closing = CLOSING.map((text) => tokenizer.tokenId(text)).filter((each) => each !== undefined);
-  const ids: number[] = [];
-  try {
-    for (let count = 0; count < MOST_TOKENS; count++) {
-      const next = link.next(request, WAIT_MS);
-      if (next === 'ended') break;
-      if (typeof next !== 'object') throw new Error(`the grammar thread says ${next}`);
-      const { allowed } = next;
-      if (isAllowed(allowed, stop) && random() < 0.7) break;
-      const ends = closing.filter((each) => isAllowed(allowed, each));
-      const all = whole.filter((each) => each !== stop && isAllowed(allowed, each));
-      const among = ends.length > 0 && random() < 0.4 ? ends : all;
-      const token = among[Math.floor(random() * among.length)] as number;
-      if (token === undefined) break;
-      ids.push(token);
-      link.accept(request, token);
-    }
-  } finally {
-    link.close(request);
-    release();
-  }
-  return tokenizer.decode(ids);
-}
-
-/** Whether a text fits: its tokens are allowed one after another, and the end after them. */
-async function accepts(structure: OutputStructure, text: string): Promise<boolean> {
-  const { id, release } = await compile(structure);
-  const request = ++requests;
-  link.open(request, id);
-  try {
-    for (const token of [...tokenizer.encode(text), stop]) {
-      const next = link.next(request, WAIT_MS);
-      if (typeof next !== 'object' || !isAllowed(next.allowed, token)) return false;
-      if (token !== stop) link.accept(request, token);
-    }
-    return true;
-  } finally {
-    link.close(request);
-    release();
-  }
-}
+const compile = (structure: OutputStructure) => walks.compile(structure);
+const walk = (structure: OutputStructure, random: () => number) => walks.walk(structure, random);
+const accepts = (structure: OutputStructure, text: string) => walks.accepts(structure, text);
 
 const schemaOf = (schema: object): OutputStructure => ({
   kind: 'json_schema',
@@ -213,15 +135,16 @@ describe('a text of allowed tokens', () => {
   test('never holds a control token, even inside a string', async () => {
     const structure = schemaOf({ type: 'string' });
     const { id, release } = await compile(structure);
-    link.open(++requests, id);
-    const next = link.next(requests, WAIT_MS);
-    link.accept(requests, tokenizer.tokenId('"') as number);
-    const inside = link.next(requests, WAIT_MS);
+    const request = ++walks.requests;
+    link.open(request, id);
+    const next = link.next(request, WAIT_MS);
+    link.accept(request, tokenizer.tokenId('"') as number);
+    const inside = link.next(request, WAIT_MS);
     if (typeof next !== 'object' || typeof inside !== 'object') throw new Error('no mask');
     const control = [...tokenizer.controlIds];
     expect(control.length).toBeGreaterThan(1);
     expect(control.filter((each) => isAllowed(inside.allowed, each))).toEqual([]);
-    link.close(requests);
+    link.close(request);
     release();
   });
 });
@@ -242,7 +165,7 @@ describe('a structure', () => {
     // Those that wait behind it are not hurt.
     const [refused, taken] = await Promise.allSettled([
       compile(structure),
-      compile({ kind: 'regex', pattern: `x{${++requests}}` }),
+      compile({ kind: 'regex', pattern: `x{${++walks.requests}}` }),
     ]);
     expect([refused.status, taken.status]).toEqual(['rejected', 'fulfilled']);
   });

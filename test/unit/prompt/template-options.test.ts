@@ -12,6 +12,11 @@ import { directoryOf } from '../../support/tokenizer-fixtures.js';
 const TEMPLATE =
   "{% if tools %}<|im_start|>tools\n{{ tools | tojson }}<|im_end|>\n{% endif %}{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content | default('') | trim }}{% for c in m.tool_calls or [] %}<call>{{ c.function.name }} {{ c.function.arguments.q }}{% endfor %}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% if enable_thinking is defined and not enable_thinking %}<think></think>{% endif %}{% endif %}";
 
+/** Knows no tools. */
+const PLAIN =
+  "{% for m in messages %}{{ m.role + ': ' + m.content }}\n{% endfor %}{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}";
+const TOOLS = [{ type: 'function', function: { name: 'find', parameters: { type: 'object', properties: {} } } }];
+
 const opened: { text: TextService; directory: string }[] = [];
 afterAll(async () => {
   for (const { text, directory } of opened) {
@@ -98,6 +103,29 @@ describe('what the template is told', () => {
   });
 });
 
+describe('tools for a template that does not show them', () => {
+  const explained =
+    /# Tools\n\n[\s\S]*<tools>\n\{"type":"function"[\s\S]*<tool_call>\n\{"name": NAME, "arguments": [\s\S]*<\/tool_call>/;
+
+  test('are explained in the system message, in the notation that is read, if they may be called', async () => {
+    const { shown } = await builderFor(PLAIN);
+    const asked = { messages: [user], tools: TOOLS, toolsMayBeCalled: true };
+    expect(await shown(asked)).toMatch(new RegExp(`^system: ${explained.source}\\nuser: Why\\?\\nassistant: $`));
+    const system = { role: 'system', content: 'Be brief.' };
+    expect(await shown({ ...asked, messages: [system, user] })).toMatch(/^system: Be brief\.\n\n# Tools\n/);
+    expect(await shown({ ...asked, toolsMayBeCalled: false })).toBe('user: Why?\nassistant: ');
+  });
+
+  test('are explained in front of the question if the template takes no system message, behind documents', async () => {
+    const { shown } = await builderFor(
+      PLAIN.replace('{{', "{{ raise_exception('no') if m.role == 'system' else '' }}{{"),
+    );
+    const documents = [{ text: 'It rains.' }];
+    const text = await shown({ messages: [user], documents, tools: TOOLS, toolsMayBeCalled: true });
+    expect(text).toMatch(new RegExp(`^user: It rains\\.\\n\\n${explained.source}\\n\\nWhy\\?\\nassistant: $`));
+  });
+});
+
 describe('tool calls in the history', () => {
   const call = (json: string) => ({ id: 'a', type: 'function', function: { name: 'find', arguments: json } });
   const calls = (json: string) => ({ role: 'assistant', content: null, tool_calls: [call(json)] });
@@ -118,6 +146,16 @@ describe('tool calls in the history', () => {
       "{% for m in messages %}{% if m.role == 'assistant' and m.content is none %}{% for c in m.tool_calls %}{{ 'CALL ' + c.function.arguments }}{% endfor %}{% else %}{{ m.role + ': ' + m.content }}\n{% endif %}{% endfor %}",
     );
     expect(await shown({ messages: [user, calls('{"q":  1.0}')] })).toBe('user: Why?\nCALL {"q":  1.0}');
+  });
+
+  test('become text for a template that shows no calls: results are a message of the user', async () => {
+    const { shown } = await builderFor(PLAIN);
+    const second = { ...result, content: 'and lost' };
+    const text = await shown({ messages: [user, calls('{"q": "x"}'), result, second], tools: TOOLS });
+    expect(text).toBe(
+      'user: Why?\nassistant: <tool_call>\n{"name": "find", "arguments": {"q": "x"}}\n</tool_call>\n' +
+        'user: <tool_response>\nfound\n</tool_response>\n<tool_response>\nand lost\n</tool_response>\nassistant: ',
+    );
   });
 
   test.each([

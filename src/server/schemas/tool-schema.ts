@@ -1,0 +1,107 @@
+/** Tools on the wire: OpenAI's definitions, the choice among them, calls in the history and calls in answers. */
+import { type Static, Type } from '@fastify/type-provider-typebox';
+import { anyObject, named, oneOf } from './named.js';
+
+/** As many as OpenAI takes. */
+const MOST_TOOLS = 128;
+
+const ToolTypeSchema = named('ToolType', oneOf(['function']));
+
+const ToolSchema = named(
+  'Tool',
+  Type.Object({
+    type: ToolTypeSchema,
+    function: named(
+      'FunctionDefinition',
+      Type.Object({
+        name: Type.String({
+          minLength: 1,
+          maxLength: 128,
+          pattern: '^[A-Za-z0-9_.:/-]+$',
+          description: 'Letters, digits and `_.:/-`.',
+        }),
+        description: Type.Optional(Type.String()),
+        parameters: Type.Optional(anyObject({ description: 'A JSON Schema of an object; absent: no parameters.' })),
+        strict: Type.Optional(
+          Type.Boolean({ description: 'The arguments of every call fit the schema, under `auto` too.' }),
+        ),
+      }),
+    ),
+  }),
+);
+export type ToolBody = Static<typeof ToolSchema>;
+
+const NamedToolSchema = named(
+  'NamedTool',
+  Type.Object({
+    type: ToolTypeSchema,
+    function: named('NamedToolFunction', Type.Object({ name: Type.String() })),
+  }),
+);
+
+export const toolProperties = {
+  tools: Type.Optional(
+    Type.Array(ToolSchema, { maxItems: MOST_TOOLS, description: 'Functions that the model may call.' }),
+  ),
+  tool_choice: Type.Optional(
+    Type.Union([named('ToolChoiceMode', oneOf(['none', 'auto', 'required'])), NamedToolSchema], {
+      description:
+        '`auto` (the default with tools): the model decides. `required`: it calls at least one. A function: it calls this one, once. `none`: it calls none.',
+    }),
+  ),
+  parallel_tool_calls: Type.Optional(
+    Type.Boolean({ description: 'Whether one answer may have several calls. Default: true.' }),
+  ),
+};
+
+/** A call in the history. */
+export const ToolCallInputSchema = named(
+  'ToolCallInput',
+  Type.Object({
+    id: Type.Optional(Type.String()),
+    type: Type.Optional(Type.Literal('function')),
+    function: named(
+      'FunctionCallInput',
+      Type.Object({
+        name: Type.String(),
+        arguments: Type.Optional(
+          Type.Union([Type.String(), anyObject()], {
+            description: 'JSON. The chat template gets the object.',
+          }),
+        ),
+      }),
+    ),
+  }),
+);
+
+export const ToolCallSchema = named(
+  'ToolCall',
+  Type.Object({
+    id: Type.String({ description: 'The `tool_call_id` of the message with the result.' }),
+    type: Type.Literal('function'),
+    function: named(
+      'FunctionCall',
+      Type.Object({
+        name: Type.String(),
+        arguments: Type.String({ description: 'JSON as the model wrote it.' }),
+      }),
+    ),
+  }),
+);
+
+/** In a stream. */
+export const ToolCallDeltaSchema = named(
+  'ToolCallDelta',
+  Type.Object(
+    {
+      index: Type.Integer({ description: 'Which call: they come one after the other.' }),
+      id: Type.Optional(Type.String()),
+      type: Type.Optional(Type.Literal('function')),
+      function: named(
+        'FunctionCallDelta',
+        Type.Object({ name: Type.Optional(Type.String()), arguments: Type.String() }),
+      ),
+    },
+    { description: '`id`, `type` and the name come first, then the arguments in pieces.' },
+  ),
+);
