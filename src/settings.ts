@@ -125,6 +125,13 @@ export const SETTINGS = {
     ['auto', 'hermes', 'llama3_json', 'mistral'],
     'how the model writes calls of functions; auto reads it off the chat template and the vocabulary',
   ),
+  autoBlocks: choice(
+    '--auto-blocks',
+    'BLOCKSTITCH_AUTO_BLOCKS',
+    'auto',
+    ['auto', 'on', 'off'],
+    'cut long messages into blocks where a request does not say; auto: for checkpoints trained for block attention',
+  ),
   storeDir: text('--store-dir', 'BLOCKSTITCH_STORE_DIR', join(CACHE_DIR, 'store'), 'directory of the LMDB store'),
   storeMaxBytes: bytes(
     '--store-max',

@@ -8,6 +8,7 @@ import { BlockstitchError } from '../errors.js';
 import type { ChatMessage } from './chat-messages.js';
 import type { ChatTemplate } from './chat-template.js';
 import { type DocumentFrame, EMPTY_FRAME, framePrefix, learnFrame } from './document-frame.js';
+import { type MessagePassage, withMarkedPassages } from './message-passages.js';
 import { mapStrings, type TemplateOptions } from './template-data.js';
 import { TemplateMarkers } from './template-markers.js';
 import { inForm, learnToolCallForm, type ToolCallForm, USUAL_FORM } from './tool-call-form.js';
@@ -37,25 +38,32 @@ export class ChatRendering {
     this.#control = control;
   }
 
-  /** @throws BlockstitchError `invalid_request` with what the template says */
+  /**
+   * @param passages of messages; passage i is document `titles.length + i` in `order`, unless the template cannot show it
+   * @throws BlockstitchError `invalid_request` with what the template says
+   */
   render(
     messages: readonly ChatMessage[],
     titles: readonly (string | undefined)[],
     options: TemplateOptions = {},
+    passages: readonly MessagePassage[] = [],
   ): RenderedChat {
     const markers = new TemplateMarkers(this.#control);
     const { native } = this.#learn();
-    const { stretches, order } = this.#marked(markers, { messages, titles, native, options });
+    const { stretches, order } = this.#marked(markers, { messages, titles, native, options, passages });
+    // A template that leaves a message out, or shows it twice, gets it whole.
+    const shownOnce = passages.every((_, at) => order.filter((index) => index === titles.length + at).length === 1);
+    if (!shownOnce) return this.render(messages, titles, options);
     if (titles.some((_, index) => !order.includes(index))) {
       const reason = 'The chat template leaves documents out of these messages.';
       throw new BlockstitchError('invalid_request', { reason }, { param: 'documents' });
     }
-    const expected = titles.map((title) => this.frameOf(title));
+    const expected = [...titles.map((title) => this.frameOf(title)), ...passages.map(() => EMPTY_FRAME)];
     const bare = stripFrames(stretches, order, expected, markers);
     return {
       stretches: (bare ?? stretches).map((stretch) => markers.pieces(stretch, titles)),
       order,
-      frames: bare ? expected : titles.map(() => EMPTY_FRAME),
+      frames: bare ? expected : expected.map(() => EMPTY_FRAME),
     };
   }
 
@@ -77,7 +85,7 @@ export class ChatRendering {
   #probe(title: string | undefined, native: boolean): DocumentFrame | undefined {
     const markers = new TemplateMarkers(this.#control);
     try {
-      const asked = { messages: PROBE, titles: [title, title, title], native, options: {} };
+      const asked = { messages: PROBE, titles: [title, title, title], native, options: {}, passages: [] };
       const { stretches, order } = this.#marked(markers, asked);
       if (order.join() !== '0,1,2') return undefined;
       return learnFrame(stretches.map((stretch) => markers.withoutTitles(stretch)));
@@ -109,7 +117,7 @@ export class ChatRendering {
    */
   #renderText(
     markers: TemplateMarkers,
-    { messages, options }: Asked,
+    { messages, titles, options, passages }: Asked,
     before: string,
     documents: { title?: string; text: string }[] | null,
   ): string {
@@ -119,11 +127,15 @@ export class ChatRendering {
     }
     const { tools, templateKwargs = {}, continueFinalMessage = false } = options;
     const disarm = (text: string) => markers.disarm(text);
+    const markOf = (passage: number) => markers.document(titles.length + passage);
     const firstUser = messages.findIndex((message) => message.role === 'user');
     const at = firstUser >= 0 ? firstUser : messages.length - 1;
     const form = this.#toolCallForm(messages);
     const shown = messages.map((message, index) => {
-      const disarmed = { ...mapStrings(inForm(message, form), disarm), role: message.role };
+      const whole = { ...mapStrings(inForm(message, form), disarm), role: message.role };
+      const disarmed = passages.some((passage) => passage.message === index)
+        ? { ...whole, content: withMarkedPassages(message.content ?? '', index, passages, { markOf, disarm }) }
+        : whole;
       const end = continueFinalMessage && index === messages.length - 1 ? markers.end : '';
       if ((index !== at || before === '') && end === '') return disarmed;
       return { ...disarmed, content: `${index === at ? before : ''}${disarmed.content ?? ''}${end}` };
@@ -146,6 +158,7 @@ interface Asked {
   /** Whether the template places documents itself. */
   native: boolean;
   options: TemplateOptions;
+  passages: readonly MessagePassage[];
 }
 
 /**

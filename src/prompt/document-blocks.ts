@@ -10,7 +10,7 @@ import { BlockstitchError } from '../errors.js';
 import { SharedWork } from '../text/shared-work.js';
 import type { TextService } from '../text/text-service.js';
 import { type DocumentFrame, framePrefix, TITLE_MARK } from './document-frame.js';
-import type { PlanBlock } from './prompt-plan.js';
+import type { BlockSource, PlanBlock } from './prompt-plan.js';
 import { cutControl } from './template-markers.js';
 
 /** A run of a document's characters, half open, that becomes one block. */
@@ -25,6 +25,8 @@ export interface PromptDocument {
   id?: string;
   /** Its place among the request's documents, for reports and errors, if that is not its place in the list. */
   place?: number;
+  /** Present if the text is a passage of a message, at this offset in it. */
+  message?: { index: number; offset: number };
   title?: string;
   text: string;
   /** Spans that cover the text in order. Without them the text is one block. */
@@ -74,7 +76,7 @@ export class DocumentBlocks {
     context: PromptContext,
   ): Promise<PlanBlock[]> {
     const place = document.place ?? index;
-    const param = `documents[${place}].text`;
+    const param = document.message ? `messages[${document.message.index}].content` : `documents[${place}].text`;
     if (document.text.trim() === '') throw new BlockstitchError('empty_input', { what: param }, { param });
     const segments = document.segments ?? [{ start: 0, end: document.text.length }];
     assertCover(segments, document.text.length, `documents[${place}].segments`);
@@ -84,12 +86,7 @@ export class DocumentBlocks {
       const tokenIds = ids[at];
       // White space alone may have no tokens: nothing to cache then.
       if (tokenIds === undefined || tokenIds.length === 0) continue;
-      const source = { documentIndex: place, start: segment.start, end: segment.end };
-      blocks.push({
-        tokenIds,
-        kind: 'document',
-        source: document.id === undefined ? source : { ...source, documentId: document.id },
-      });
+      blocks.push({ tokenIds, kind: 'document', source: sourceOf(document, place, segment) });
     }
     if (blocks.length === 0) {
       throw new BlockstitchError('text_not_encodable', { what: param, reason: 'it has no tokens' }, { param });
@@ -168,6 +165,11 @@ export class DocumentBlocks {
     append([after]);
     return pieces;
   }
+}
+
+function sourceOf({ id, message }: PromptDocument, place: number, { start, end }: DocumentSegment): BlockSource {
+  if (message) return { messageIndex: message.index, start: message.offset + start, end: message.offset + end };
+  return { documentIndex: place, start, end, ...(id === undefined ? {} : { documentId: id }) };
 }
 
 /** Joins ids of neighbouring pieces. */

@@ -12,6 +12,7 @@ import { ChatRendering } from './chat-rendering.js';
 import { ChatTemplate } from './chat-template.js';
 import { concatenate, DocumentBlocks, type PromptContext, type PromptDocument } from './document-blocks.js';
 import { EMPTY_FRAME } from './document-frame.js';
+import { type MessagePassage, movedPassages } from './message-passages.js';
 import type { AttentionMode, PlanBlock, PromptPlan } from './prompt-plan.js';
 import { checkTemplateOptions, type TemplateOptions } from './template-data.js';
 import { controlPattern } from './template-markers.js';
@@ -39,6 +40,8 @@ export interface ChatInput extends PromptContext, TemplateOptions {
   /** OpenAI's messages; checked here. */
   messages: unknown;
   documents?: readonly PromptDocument[];
+  /** Passages in messages that become blocks too; in order, apart from one another. */
+  passages?: readonly MessagePassage[];
   /** Default `block`. */
   attention?: AttentionMode;
 }
@@ -81,20 +84,26 @@ export class PromptBuilder {
    */
   async chat(input: ChatInput): Promise<PromptPlan> {
     checkTemplateOptions(input);
-    const { messages, tools = [] } = this.#tools.told(
-      readMessages(input.messages),
-      input.tools,
-      input.toolsMayBeCalled,
-    );
+    const given = readMessages(input.messages);
+    const { messages, tools = [] } = this.#tools.told(given, input.tools, input.toolsMayBeCalled);
     const documents = input.documents ?? [];
     const attention = input.attention ?? 'block';
     const titles = documents.map((document) => document.title);
-    const { stretches, order, frames } = this.#rendering.render(messages, titles, { ...input, tools });
+    const passages = movedPassages(input.passages ?? [], given, messages);
+    const options = { ...input, tools };
+    const { stretches, order, frames } = this.#rendering.render(messages, titles, options, passages);
     const encoded = await this.#encodeStretches(stretches, input.signal);
     const final = encoded.pop() ?? new Int32Array();
-    if (documents.length === 0) return this.#withoutDocuments(messages, final, attention);
+    if (order.length === 0) return this.#withoutDocuments(messages, final, attention);
+    const inMessages = passages.map(({ message, start, end, segments }) => ({
+      text: messages[message]?.content?.slice(start, end) ?? '',
+      segments,
+      message: { index: given.indexOf(messages[message] as ChatMessage), offset: start },
+    }));
     const ofDocuments = await Promise.all(
-      documents.map((document, index) => this.#documents.blocks(document, frames[index] ?? EMPTY_FRAME, index, input)),
+      [...documents, ...inMessages].map((document, index) =>
+        this.#documents.blocks(document, frames[index] ?? EMPTY_FRAME, index, input),
+      ),
     );
     const sinks = this.#sinks(attention);
     const blocks: PlanBlock[] = [];

@@ -12,11 +12,17 @@ export type AttentionMode = 'block' | 'full';
 export interface PlanBlock {
   /** Token ids, length >= 1. */
   tokenIds: Int32Array;
-  /** `template`: a stretch of the chat template. `document`: a segment of a document's text. */
+  /** `template`: a stretch of the chat template. `document`: a segment of a document, or of a passage in a message. */
   kind: 'template' | 'document';
-  /** Position in the request's documents, and character offsets in that document's text, for `document` blocks. */
-  source?: { documentIndex: number; documentId?: string; start: number; end: number };
+  /** Whose text a `document` block is. */
+  source?: BlockSource;
 }
+
+/** A document or a message by its place in the request, with UTF-16 offsets in its text. */
+export type BlockSource = { start: number; end: number } & (
+  | { documentIndex: number; documentId?: string }
+  | { messageIndex: number }
+);
 
 export interface PromptPlan {
   attention: AttentionMode;

@@ -16,8 +16,13 @@ const LEAST_SEAMS = 2;
 const LEAST_MARKS = 3;
 /** So many of the boundaries with one mark have to be believed. */
 const BELIEVED_SHARE = 0.25;
-/** Without marks, an empty line and these log-odds make a seam of a prompt. Behind the last mark, these make one. */
+/** Behind the last mark, these log-odds make a seam. */
 const DOUBTED = -2;
+/**
+ * Without marks, an empty line and these log-odds make a seam of a prompt. A seam that is missed costs two passages, a
+ * paragraph that stands alone costs nothing but its neighbours' sight.
+ */
+const EMPTY_LINE = -6;
 /** No boundary counts for more than this in the mean of its mark. */
 const SUREST = 6;
 const LONGEST_TAIL = 24;
@@ -68,7 +73,7 @@ export function promptSeams(text: string, units: readonly TextUnit[], single: Ar
 function unmarkedSeams(units: readonly TextUnit[], logits: ArrayLike<number>): number[] {
   return Array.from(units.keys()).filter((unit) => {
     const behind = units[unit + 1];
-    const least = behind && behind.blankLines > 0 ? DOUBTED : BELIEVED;
+    const least = behind && behind.blankLines > 0 ? EMPTY_LINE : BELIEVED;
     return behind?.opensLine && (logits[unit] as number) > least;
   });
 }

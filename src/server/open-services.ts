@@ -165,6 +165,8 @@ export async function openServices(
       config,
       model,
       defaultAttention: config.attention === 'auto' ? (model.config.blockAttention?.mode ?? 'block') : config.attention,
+      autoBlocks:
+        config.autoBlocks === 'auto' ? model.config.blockAttention?.mode === 'block' : config.autoBlocks === 'on',
       engine,
       cache,
       text: textServices(text),

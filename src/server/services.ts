@@ -10,6 +10,7 @@ import type { GrammarService } from '../grammar/grammar-service.js';
 import type { ImportedModel } from '../model/imported-model.js';
 import type { ChatMessage } from '../prompt/chat-messages.js';
 import type { PromptDocument } from '../prompt/document-blocks.js';
+import type { MessagePassage } from '../prompt/message-passages.js';
 import type { PromptContext } from '../prompt/prompt-builder.js';
 import type { AttentionMode, PlanBlock, PromptPlan } from '../prompt/prompt-plan.js';
 import type { TemplateOptions } from '../prompt/template-data.js';
@@ -46,6 +47,7 @@ export interface PromptServices {
     input: {
       messages: readonly ChatMessage[];
       documents: readonly PromptDocument[];
+      passages?: readonly MessagePassage[];
       attention: AttentionMode;
     } & PromptContext &
       TemplateOptions,
@@ -67,6 +69,8 @@ export interface Services {
   model: ImportedModel;
   /** Attention of requests that name none. */
   defaultAttention: AttentionMode;
+  /** Whether messages of requests that do not say so are cut into blocks by themselves. */
+  autoBlocks: boolean;
   engine: Engine;
   /** Where blocks are kept. */
   cache: Pick<BlockCache, 'brand' | 'find' | 'forget' | 'statistics'>;

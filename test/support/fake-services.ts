@@ -130,6 +130,7 @@ export async function fakeApp(settings: Partial<Record<SettingName, string | num
     config,
     model: MODEL,
     defaultAttention: 'block',
+    autoBlocks: config.autoBlocks === 'on',
     engine,
     cache: engine.cache,
     text,

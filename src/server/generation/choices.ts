@@ -11,6 +11,7 @@ import type { Prefilled, RequestObserver } from '../metrics/server-metrics.js';
 import type { Report, Usage } from '../schemas/usage-schema.js';
 import type { Services } from '../services.js';
 import { wireOrigin } from '../wire-tiers.js';
+import type { CutMessage } from './auto-blocks.js';
 import { type ChoiceEvent, type FinishReason, streamChoice, type TokenEntry } from './choice-stream.js';
 
 export interface Generation {
@@ -29,6 +30,8 @@ export interface Generation {
   skippedDocuments?: readonly number[];
   /** The functions that may be called. */
   tools?: CallParserOptions;
+  /** How messages were cut into blocks by themselves. */
+  autoBlocks?: readonly CutMessage[];
 }
 
 export interface CollectedChoice {
@@ -104,7 +107,7 @@ export class Choices {
 
   /** The `blockstitch` extension: the first choice's blocks and timings. */
   report(): Report {
-    const { plan, skippedDocuments = [] } = this.generation;
+    const { plan, skippedDocuments = [], autoBlocks = [] } = this.generation;
     return {
       attention: plan.attention,
       blocks: (this.prefilled?.blocks ?? []).map(({ key, tokens, origin, kind, repairedTokens }, index) => ({
@@ -116,6 +119,7 @@ export class Choices {
         ...wireSource(plan.blocks[index]),
       })),
       ...(skippedDocuments.length === 0 ? {} : { skipped_documents: [...skippedDocuments] }),
+      ...(autoBlocks.length === 0 ? {} : { auto_blocks: [...autoBlocks] }),
       timings: {
         queue_ms: round(this.prefilled?.queueMs ?? 0),
         prefill_ms: round(this.prefilled?.prefillMs ?? 0),
@@ -163,7 +167,10 @@ export class Choices {
 
 function wireSource(block: PlanBlock | undefined) {
   if (block?.source === undefined) return {};
-  const { documentIndex, documentId, start, end } = block.source;
+  const { source } = block;
+  const { start, end } = source;
+  if ('messageIndex' in source) return { message: { index: source.messageIndex, start, end } };
+  const { documentIndex, documentId } = source;
   return { document: { index: documentIndex, ...(documentId === undefined ? {} : { id: documentId }), start, end } };
 }
 

@@ -8,6 +8,7 @@ import { promptTokens } from '../../prompt/prompt-plan.js';
 import type { TemplateOptions } from '../../prompt/template-data.js';
 import type { CallNotation } from '../../tools/call-notation.js';
 import { type ServerEvent, sendEventStream } from '../event-stream.js';
+import { autoPassages } from '../generation/auto-blocks.js';
 import type { TokenEntry } from '../generation/choice-stream.js';
 import { Choices } from '../generation/choices.js';
 import { checkPromptSize } from '../generation/prompt-limits.js';
@@ -121,14 +122,11 @@ async function startChat(
     ended,
   });
   const skippedDocuments = leftOut(body.documents?.length ?? 0, documents);
-  const plan = await services.prompts.chat({
-    messages,
-    documents,
-    attention: attentionMode(services, body),
-    ...template,
-    tenant: scopeDigest(scope),
-    signal: clientSignal,
-  });
+  const attention = attentionMode(services, body);
+  const context = { tenant: scopeDigest(scope), signal: clientSignal };
+  const auto = { attention, wanted: body.auto_blocks, segmentation: segmentOptions(body.segmentation) };
+  const { passages, cut } = await autoPassages(services, cuttableTexts(messages), auto, context);
+  const plan = await services.prompts.chat({ messages, documents, passages, attention, ...template, ...context });
   const maxTokens = newTokenLimit(body);
   const sampling = samplingParams(
     {
@@ -144,8 +142,13 @@ async function startChat(
   const asked = tools?.structure === undefined ? structure : { structure: tools.structure, param: 'tools' };
   const grammar = await heldGrammar(services, asked, reply, clientSignal);
   const called = tools === undefined ? {} : { tools: tools.parser };
-  const rest = { ...repairOptions(body), ...grammar, ...called, skippedDocuments };
+  const rest = { ...repairOptions(body), ...grammar, ...called, skippedDocuments, autoBlocks: cut };
   return new Choices(services, { label: id, plan, sampling, stops, count, scope, ...rest });
+}
+
+/** What an assistant said stays whole: nothing was retrieved there. */
+function cuttableTexts(messages: readonly ChatMessage[]): (string | undefined)[] {
+  return messages.map(({ role, content }) => (role === 'assistant' ? undefined : (content ?? undefined)));
 }
 
 /** Places of the documents that are not among `kept`. */

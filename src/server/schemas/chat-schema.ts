@@ -76,6 +76,12 @@ export const ChatBodySchema = named(
     ),
     segmentation: Type.Optional(SegmentationSchema),
     ...toolProperties,
+    auto_blocks: Type.Optional(
+      Type.Boolean({
+        description:
+          'Cut messages of more than a few hundred tokens into blocks: a passage that was seen before is a hit wherever it stands. `false`: they stay whole. If absent, `--auto-blocks` decides.',
+      }),
+    ),
     chat_template_kwargs: Type.Optional(
       anyObject({
         propertyNames: { pattern: '^[A-Za-z_][A-Za-z0-9_]*$' },

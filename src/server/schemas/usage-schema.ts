@@ -41,6 +41,32 @@ const DocumentSourceSchema = named(
   ),
 );
 
+const MessageSourceSchema = named(
+  'MessageSource',
+  Type.Object(
+    {
+      index: Type.Integer({ description: 'Place in `messages` of the request.' }),
+      start: Type.Integer({ description: "UTF-16 offset in the message's text." }),
+      end: Type.Integer(),
+    },
+    { description: 'The message that the block was cut from (`auto_blocks`).' },
+  ),
+);
+
+const CutMessageSchema = named(
+  'CutMessage',
+  Type.Object({
+    message: Type.Integer({ description: 'Place in `messages`.' }),
+    passages: Type.Integer({ description: 'Passages that became blocks.' }),
+    by: named(
+      'CutRule',
+      oneOf(['seams', 'lengths'], {
+        description: '`seams`: where passages were joined. `lengths`: no seam was seen; cut as a document is.',
+      }),
+    ),
+  }),
+);
+
 export const BlockReportSchema = named(
   'BlockReport',
   Type.Object({
@@ -55,6 +81,7 @@ export const BlockReportSchema = named(
       description: 'Tokens of it that were computed again in context (`attention.repair`).',
     }),
     document: Type.Optional(DocumentSourceSchema),
+    message: Type.Optional(MessageSourceSchema),
   }),
 );
 
@@ -67,6 +94,9 @@ export const ReportSchema = named(
       Type.Array(Type.Integer(), {
         description: 'Places of blank documents, which were left out. Absent if there were none.',
       }),
+    ),
+    auto_blocks: Type.Optional(
+      Type.Array(CutMessageSchema, { description: 'How messages were cut into blocks. Absent if none was.' }),
     ),
     timings: named(
       'Timings',

@@ -1,0 +1,150 @@
+/**
+ * The passages that an application has put into a message by its own template, and where the rest of the message begins:
+ * the instruction in front stays outside the first passage, the question behind the last one. What numbers a passage
+ * ("[2]", "Document 3:") and white space at its ends stay outside too, so a passage is the same text wherever it stands.
+ */
+import type { Segment } from './segmenter.js';
+import type { TextSpan } from './span-tokens.js';
+
+export interface PromptPassages {
+  /** In order, apart from one another, without white space at their ends. */
+  passages: TextSpan[];
+  /** How they were found: where passages were joined, or by the lengths of blocks. */
+  by: 'seams' | 'lengths';
+}
+
+/** The question has no more UTF-16 units than this; a longer rest is taken apart at its last paragraph. */
+const LONGEST_QUESTION = 1200;
+/** A last part longer than this is a passage, if the question stands in another message. */
+const LONGEST_CLOSING = 160;
+const LONGEST_INSTRUCTION = 80;
+/** So many lines have to be counted before the count is believed. */
+const LEAST_COUNTED = 3;
+/** Signs, one word or two, a number, as they stand in front of a passage: "Document 3:", "[2]", `<doc id="4">`. */
+const NUMBERED =
+  /^(?:[^\p{L}\p{N}\n]{0,12}(?:\p{L}[\p{L}_-]{0,23}(?: \p{L}[\p{L}_-]{0,23})?)?[^\p{L}\p{N}\n]{0,3}\p{N}{1,3})(?![\p{L}\p{N}]|[.,]\p{N})[^\p{L}\p{N}\s]{0,4}/u;
+/** A line of nothing but one sign, again and again. */
+const RULE = /^[^\S\n]*(([-=_*#~+])\2{2,})[^\S\n]*(?:\n|$)/gm;
+const RULE_AT_END = /(?:^|\n)[^\S\n]*([-=_*#~+])\1{2,}\s*$/;
+/** A number between brackets needs no like of it to be a mark. */
+const BRACKETED = /^[[(<{]\p{N}{1,3}[\])>}]/u;
+
+/**
+ * @param segments of the whole text, with seams if the segmenter sees any
+ * @param holdsQuestion whether the question stands at the end of this text
+ * @returns undefined if there is no passage
+ */
+export function promptPassages(
+  text: string,
+  segments: readonly Segment[],
+  holdsQuestion: boolean,
+): PromptPassages | undefined {
+  const seen = segments.filter(({ seam }) => seam).map(({ end }) => end);
+  const seams = withRules(text, inOrder([...seen, ...countedLines(text)]));
+  const by = seams.length > 0 ? 'seams' : 'lengths';
+  const ends = by === 'seams' ? [...seams, text.length] : segments.map(({ end }) => end);
+  const rest = restStart(text, seams, holdsQuestion);
+  const parts = ends
+    .map((end, at) => trimmed(text, { start: ends[at - 1] ?? 0, end: Math.min(end, rest) }))
+    .filter(({ start, end }) => start < end);
+  const passages = by === 'seams' ? withoutInstruction(text, parts) : parts;
+  const apart = passages.map((part) => withoutNumber(text, part, passages)).filter(({ start, end }) => start < end);
+  return apart.length === 0 ? undefined : { passages: apart, by };
+}
+
+/** Behind each line of signs that stands in a prompt more than once, there is a seam too. */
+function withRules(text: string, seams: readonly number[]): number[] {
+  if (seams.length === 0) return [];
+  const places = new Map<string, number[]>();
+  for (const match of text.matchAll(RULE)) {
+    const sign = match[1] as string;
+    places.set(sign, [...(places.get(sign) ?? []), match.index + match[0].length]);
+  }
+  const rules = [...places.values()].filter((same) => same.length > 1).flat();
+  return inOrder([...seams, ...rules]);
+}
+
+/** Where lines begin that an application has counted: one mark, with a number that grows by one from line to line. */
+function countedLines(text: string): number[] {
+  const counted = new Map<string, { at: number; number: number }[]>();
+  for (const line of text.matchAll(/^[^\S\n]*(?=\S)/gm)) {
+    const at = line.index + line[0].length;
+    const mark = numberAt(text, { start: at, end: text.length });
+    if (mark === undefined || !(/\p{L}/u.test(mark) || BRACKETED.test(mark))) continue;
+    const key = masked(mark) as string;
+    counted.set(key, [...(counted.get(key) ?? []), { at, number: Number(/\p{N}+/u.exec(mark)?.[0]) }]);
+  }
+  return [...counted.values()]
+    .filter((same) => same.length >= LEAST_COUNTED)
+    .filter((same) =>
+      same.every(({ number }, at) => at === 0 || number === (same[at - 1] as { number: number }).number + 1),
+    )
+    .flatMap((same) => same.map(({ at }) => at));
+}
+
+/** Each once, without the start of the text. */
+function inOrder(places: readonly number[]): number[] {
+  return [...new Set(places)].filter((place) => place > 0).sort((a, b) => a - b);
+}
+
+/** @returns where the question begins; the text's length if it is elsewhere */
+function restStart(text: string, seams: readonly number[], holdsQuestion: boolean): number {
+  const lastSeam = seams.at(-1);
+  const length = text.length - (lastSeam ?? 0);
+  if (!holdsQuestion) return lastSeam !== undefined && length <= LONGEST_CLOSING ? lastSeam : text.length;
+  if (lastSeam !== undefined && length <= LONGEST_QUESTION && !isNumberedLike(text, seams)) return lastSeam;
+  const end = text.trimEnd().length;
+  const from = Math.max(lastSeam ?? 0, end - LONGEST_QUESTION);
+  const paragraph = lastMatchEnd(text.slice(from, end), /\n[^\S\n]*\n/g);
+  const line = paragraph ?? lastMatchEnd(text.slice(from, end), /\n/g);
+  const sentence = line ?? lastMatchEnd(text.slice(from, end), /[.!?…。！？][)"'”]*\s+/g);
+  return from + (sentence ?? 0);
+}
+
+/** Whether a passage begins at the last seam: the number there has the mark of the one before. */
+function isNumberedLike(text: string, seams: readonly number[]): boolean {
+  const [before, last] = seams
+    .slice(-2)
+    .map((start) => numberAt(text, trimmed(text, { start, end: Math.min(text.length, start + 64) })));
+  return last !== undefined && masked(last) === masked(before);
+}
+
+function lastMatchEnd(text: string, pattern: RegExp): number | undefined {
+  let end: number | undefined;
+  for (const match of text.matchAll(pattern)) end = match.index + match[0].length;
+  return end;
+}
+
+/** An instruction stands in front of numbered passages without a number, is short, or ends with a colon. */
+function withoutInstruction(text: string, parts: readonly TextSpan[]): readonly TextSpan[] {
+  const [first, ...others] = parts;
+  if (first === undefined || others.length === 0) return parts;
+  const shown = text.slice(first.start, first.end);
+  const numbered = others.filter((part) => numberAt(text, part) !== undefined).length;
+  const stands = numbered > others.length / 2 && numberAt(text, first) === undefined;
+  return stands || shown.length <= LONGEST_INSTRUCTION || shown.endsWith(':') ? others : parts;
+}
+
+/** Takes off the passage's number, if another one has the same mark with a number of its own. */
+function withoutNumber(text: string, part: TextSpan, all: readonly TextSpan[]): TextSpan {
+  const mark = numberAt(text, part);
+  if (mark === undefined) return part;
+  const like = all.filter((other) => masked(numberAt(text, other)) === masked(mark)).length;
+  if (like < 2 && !BRACKETED.test(mark)) return part;
+  return trimmed(text, { start: part.start + mark.length, end: part.end });
+}
+
+function numberAt(text: string, { start, end }: TextSpan): string | undefined {
+  return NUMBERED.exec(text.slice(start, Math.min(end, start + 64)))?.[0];
+}
+
+function masked(mark: string | undefined): string | undefined {
+  return mark?.replace(/\p{N}+/gu, '0');
+}
+
+function trimmed(text: string, { start, end }: TextSpan): TextSpan {
+  const shown = text.slice(start, end);
+  const body = shown.replace(RULE_AT_END, '').trimEnd();
+  const left = body.length - body.trimStart().length;
+  return { start: start + left, end: start + body.length };
+}

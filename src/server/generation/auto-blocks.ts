@@ -1,0 +1,63 @@
+/**
+ * Cuts long messages into blocks for applications that put retrieved passages into them by their own templates. A passage
+ * that was seen once is a hit wherever it stands next time. Knows which messages are cut; src/segment knows where.
+ */
+import type { MessagePassage } from '../../prompt/message-passages.js';
+import type { AttentionMode } from '../../prompt/prompt-plan.js';
+import { type PromptPassages, promptPassages } from '../../segment/prompt-passages.js';
+import type { SegmentContext, SegmentOptions } from '../../segment/segmenter.js';
+import type { Services } from '../services.js';
+
+/** Shorter texts are cheaper to prefill than to look up: a few hundred tokens. */
+const LEAST_CHARACTERS = 1200;
+
+/** What is to be cut, if anything. */
+export interface AutoBlocks {
+  attention: AttentionMode;
+  /** The request's field. */
+  wanted: boolean | undefined;
+  segmentation: SegmentOptions;
+}
+
+/** How one message was cut, for the report. */
+export interface CutMessage {
+  message: number;
+  passages: number;
+  by: PromptPassages['by'];
+}
+
+export interface FoundPassages {
+  passages: MessagePassage[];
+  cut: CutMessage[];
+}
+
+const NONE: FoundPassages = { passages: [], cut: [] };
+
+/**
+ * @param texts of the messages, in order; undefined for those that stay whole
+ * @throws BlockstitchError what the segmenter throws
+ */
+export async function autoPassages(
+  services: Pick<Services, 'segment' | 'autoBlocks'>,
+  texts: readonly (string | undefined)[],
+  { attention, wanted, segmentation }: AutoBlocks,
+  context: SegmentContext,
+): Promise<FoundPassages> {
+  if (attention === 'full' || !(wanted ?? services.autoBlocks)) return NONE;
+  const found: FoundPassages = { passages: [], cut: [] };
+  for (const [message, text] of texts.entries()) {
+    if (text === undefined || text.length < LEAST_CHARACTERS) continue;
+    const param = `messages[${message}].content`;
+    const segments = await services.segment(text, segmentation, { ...context, param });
+    const { passages, by } = promptPassages(text, segments, message === texts.length - 1) ?? {};
+    if (passages === undefined || by === undefined) continue;
+    // Each by itself: nothing beside a passage moves a cut inside it.
+    const cut = passages.map(async ({ start, end }): Promise<MessagePassage> => {
+      const inside = await services.segment(text.slice(start, end), segmentation, { ...context, param });
+      return { message, start, end, segments: inside };
+    });
+    found.passages.push(...(await Promise.all(cut)));
+    found.cut.push({ message, passages: passages.length, by });
+  }
+  return found;
+}
