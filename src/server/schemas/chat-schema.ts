@@ -83,11 +83,14 @@ export const ChatBodySchema = named(
       }),
     ),
     chat_template_kwargs: Type.Optional(
-      anyObject({
-        propertyNames: { pattern: '^[A-Za-z_][A-Za-z0-9_]*$' },
-        description:
-          'Variables of the chat template, such as `{"enable_thinking": false}`. Names that the server sets itself, as `messages`, are refused.',
-      }),
+      named(
+        'ChatTemplateKwargs',
+        anyObject({
+          propertyNames: { pattern: '^[A-Za-z_][A-Za-z0-9_]*$' },
+          description:
+            'Variables of the chat template, such as `{"enable_thinking": false}`. Names that the server sets itself, as `messages`, are refused.',
+        }),
+      ),
     ),
     add_generation_prompt: Type.Optional(
       Type.Boolean({
@@ -108,6 +111,9 @@ export const ChatBodySchema = named(
 );
 export type ChatBody = Static<typeof ChatBodySchema>;
 
+/** As OpenAI types it. This server's models refuse in words. */
+const NoRefusalSchema = Type.Union([Type.String(), Type.Null()], { description: 'Always null here.' });
+
 const TopLogprobSchema = named(
   'TopLogprob',
   Type.Object({
@@ -124,7 +130,7 @@ export const LogprobsSchema = named(
   'ChatLogprobs',
   Type.Object({
     content: Type.Array(TokenLogprobSchema),
-    refusal: Type.Null(),
+    refusal: NoRefusalSchema,
   }),
 );
 
@@ -133,7 +139,7 @@ const AssistantMessageSchema = named(
   Type.Object({
     role: Type.Literal('assistant'),
     content: Type.Union([Type.String(), Type.Null()], { description: 'Null if the answer is calls only.' }),
-    refusal: Type.Null(),
+    refusal: NoRefusalSchema,
     tool_calls: Type.Optional(Type.Array(ToolCallSchema)),
   }),
 );

@@ -4,7 +4,7 @@ import { ERRORS, type ErrorCode } from '../../errors.js';
 import { named } from './named.js';
 
 export const ErrorSchema = named(
-  'Error',
+  'ErrorResponse',
   Type.Object(
     {
       error: named(

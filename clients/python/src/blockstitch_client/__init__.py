@@ -1,0 +1,21 @@
+"""Typed client for Blockstitch. Two classes have helpers; `models` has every shape of the API."""
+
+from .async_blockstitch import AsyncBlockstitch
+from .blockstitch import Blockstitch
+from .errors import BlockstitchError, UnexpectedAnswer
+from .events import JobChange
+from .generated import models
+from .generated.models import *  # noqa: F403
+from .generated.types import UNSET, Unset
+
+__all__ = [
+    "UNSET",
+    "AsyncBlockstitch",
+    "Blockstitch",
+    "BlockstitchError",
+    "JobChange",
+    "UnexpectedAnswer",
+    "Unset",
+    "models",
+    *models.__all__,
+]

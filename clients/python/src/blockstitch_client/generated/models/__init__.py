@@ -1,0 +1,197 @@
+"""Contains all the data models used in inputs/outputs"""
+
+from .assistant_message import AssistantMessage
+from .attention_mode import AttentionMode
+from .attention_options import AttentionOptions
+from .block import Block
+from .block_deleted import BlockDeleted
+from .block_kind import BlockKind
+from .block_origin import BlockOrigin
+from .block_report import BlockReport
+from .breaker_state import BreakerState
+from .cache_flushed import CacheFlushed
+from .cache_statistics import CacheStatistics
+from .cache_statistics_hit_tokens import CacheStatisticsHitTokens
+from .chat_choice import ChatChoice
+from .chat_chunk_choice import ChatChunkChoice
+from .chat_completion import ChatCompletion
+from .chat_completion_chunk import ChatCompletionChunk
+from .chat_completion_chunk_event import ChatCompletionChunkEvent
+from .chat_completion_request import ChatCompletionRequest
+from .chat_delta import ChatDelta
+from .chat_finish_reason import ChatFinishReason
+from .chat_logprobs import ChatLogprobs
+from .chat_message import ChatMessage
+from .chat_role import ChatRole
+from .chat_template_kwargs import ChatTemplateKwargs
+from .completion import Completion
+from .completion_choice import CompletionChoice
+from .completion_chunk import CompletionChunk
+from .completion_chunk_event import CompletionChunkEvent
+from .completion_logprobs import CompletionLogprobs
+from .completion_logprobs_top_logprobs_item import CompletionLogprobsTopLogprobsItem
+from .completion_request import CompletionRequest
+from .document import Document
+from .document_block import DocumentBlock
+from .document_deleted import DocumentDeleted
+from .document_input import DocumentInput
+from .document_list import DocumentList
+from .document_metadata import DocumentMetadata
+from .document_request import DocumentRequest
+from .document_request_metadata_type_0 import DocumentRequestMetadataType0
+from .document_source import DocumentSource
+from .done_event import DoneEvent
+from .error_detail import ErrorDetail
+from .error_event import ErrorEvent
+from .error_response import ErrorResponse
+from .finish_reason import FinishReason
+from .function_call import FunctionCall
+from .function_call_delta import FunctionCallDelta
+from .function_call_input import FunctionCallInput
+from .function_call_input_arguments_type_1 import FunctionCallInputArgumentsType1
+from .function_definition import FunctionDefinition
+from .function_definition_parameters_type_0 import FunctionDefinitionParametersType0
+from .get_open_api_response_200 import GetOpenApiResponse200
+from .health import Health
+from .job import Job
+from .job_change_event import JobChangeEvent
+from .job_error import JobError
+from .job_event_name import JobEventName
+from .job_status import JobStatus
+from .json_schema import JsonSchema
+from .json_schema_format import JsonSchemaFormat
+from .logit_bias import LogitBias
+from .model import Model
+from .model_details import ModelDetails
+from .model_list import ModelList
+from .named_tool import NamedTool
+from .named_tool_function import NamedToolFunction
+from .pool_statistics import PoolStatistics
+from .prompt_tokens_details import PromptTokensDetails
+from .ready import Ready
+from .refusal_part import RefusalPart
+from .repair import Repair
+from .repair_choice import RepairChoice
+from .report import Report
+from .response_format import ResponseFormat
+from .response_format_type import ResponseFormatType
+from .segment import Segment
+from .segment_list import SegmentList
+from .segment_request import SegmentRequest
+from .segmentation import Segmentation
+from .segmenter import Segmenter
+from .store_statistics import StoreStatistics
+from .stream_options import StreamOptions
+from .structured_outputs import StructuredOutputs
+from .text_part import TextPart
+from .tier_name import TierName
+from .tier_statistics import TierStatistics
+from .timings import Timings
+from .token_logprob import TokenLogprob
+from .tool import Tool
+from .tool_call import ToolCall
+from .tool_call_delta import ToolCallDelta
+from .tool_call_input import ToolCallInput
+from .tool_choice_mode import ToolChoiceMode
+from .tool_type import ToolType
+from .top_logprob import TopLogprob
+from .usage import Usage
+
+__all__ = (
+    "AssistantMessage",
+    "AttentionMode",
+    "AttentionOptions",
+    "Block",
+    "BlockDeleted",
+    "BlockKind",
+    "BlockOrigin",
+    "BlockReport",
+    "BreakerState",
+    "CacheFlushed",
+    "CacheStatistics",
+    "CacheStatisticsHitTokens",
+    "ChatChoice",
+    "ChatChunkChoice",
+    "ChatCompletion",
+    "ChatCompletionChunk",
+    "ChatCompletionChunkEvent",
+    "ChatCompletionRequest",
+    "ChatDelta",
+    "ChatFinishReason",
+    "ChatLogprobs",
+    "ChatMessage",
+    "ChatRole",
+    "ChatTemplateKwargs",
+    "Completion",
+    "CompletionChoice",
+    "CompletionChunk",
+    "CompletionChunkEvent",
+    "CompletionLogprobs",
+    "CompletionLogprobsTopLogprobsItem",
+    "CompletionRequest",
+    "Document",
+    "DocumentBlock",
+    "DocumentDeleted",
+    "DocumentInput",
+    "DocumentList",
+    "DocumentMetadata",
+    "DocumentRequest",
+    "DocumentRequestMetadataType0",
+    "DocumentSource",
+    "DoneEvent",
+    "ErrorDetail",
+    "ErrorEvent",
+    "ErrorResponse",
+    "FinishReason",
+    "FunctionCall",
+    "FunctionCallDelta",
+    "FunctionCallInput",
+    "FunctionCallInputArgumentsType1",
+    "FunctionDefinition",
+    "FunctionDefinitionParametersType0",
+    "GetOpenApiResponse200",
+    "Health",
+    "Job",
+    "JobChangeEvent",
+    "JobError",
+    "JobEventName",
+    "JobStatus",
+    "JsonSchema",
+    "JsonSchemaFormat",
+    "LogitBias",
+    "Model",
+    "ModelDetails",
+    "ModelList",
+    "NamedTool",
+    "NamedToolFunction",
+    "PoolStatistics",
+    "PromptTokensDetails",
+    "Ready",
+    "RefusalPart",
+    "Repair",
+    "RepairChoice",
+    "Report",
+    "ResponseFormat",
+    "ResponseFormatType",
+    "Segment",
+    "Segmentation",
+    "Segmenter",
+    "SegmentList",
+    "SegmentRequest",
+    "StoreStatistics",
+    "StreamOptions",
+    "StructuredOutputs",
+    "TextPart",
+    "TierName",
+    "TierStatistics",
+    "Timings",
+    "TokenLogprob",
+    "Tool",
+    "ToolCall",
+    "ToolCallDelta",
+    "ToolCallInput",
+    "ToolChoiceMode",
+    "ToolType",
+    "TopLogprob",
+    "Usage",
+)

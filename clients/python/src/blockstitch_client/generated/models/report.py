@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from attrs import define as _attrs_define
+from attrs import field as _attrs_field
+
+from ..models.attention_mode import AttentionMode, check_attention_mode
+from ..types import UNSET, Unset
+
+if TYPE_CHECKING:
+    from ..models.block_report import BlockReport
+    from ..models.timings import Timings
+
+
+T = TypeVar("T", bound="Report")
+
+
+@_attrs_define
+class Report:
+    attention: AttentionMode
+    """ `block` stitches cached blocks; `full` is ordinary causal attention over the same tokens. """
+    blocks: list[BlockReport]
+    """ In prompt order. """
+    timings: Timings
+    skipped_documents: list[int] | Unset = UNSET
+    """ Places of blank documents, which were left out. Absent if there were none. """
+    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        attention: str = self.attention
+
+        blocks = []
+        for blocks_item_data in self.blocks:
+            blocks_item = blocks_item_data.to_dict()
+            blocks.append(blocks_item)
+
+        timings = self.timings.to_dict()
+
+        skipped_documents: list[int] | Unset = UNSET
+        if not isinstance(self.skipped_documents, Unset):
+            skipped_documents = self.skipped_documents
+
+        field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
+        field_dict.update(
+            {
+                "attention": attention,
+                "blocks": blocks,
+                "timings": timings,
+            }
+        )
+        if skipped_documents is not UNSET:
+            field_dict["skipped_documents"] = skipped_documents
+
+        return field_dict
+
+    @classmethod
+    def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
+        from ..models.block_report import BlockReport  # noqa: PLC0415
+        from ..models.timings import Timings  # noqa: PLC0415
+
+        d = dict(src_dict)
+        attention = check_attention_mode(d.pop("attention"))
+
+        blocks = []
+        _blocks = d.pop("blocks")
+        for blocks_item_data in _blocks:
+            blocks_item = BlockReport.from_dict(blocks_item_data)
+
+            blocks.append(blocks_item)
+
+        timings = Timings.from_dict(d.pop("timings"))
+
+        skipped_documents = cast(list[int], d.pop("skipped_documents", UNSET))
+
+        report = cls(
+            attention=attention,
+            blocks=blocks,
+            timings=timings,
+            skipped_documents=skipped_documents,
+        )
+
+        report.additional_properties = d
+        return report
+
+    @property
+    def additional_keys(self) -> list[str]:
+        return list(self.additional_properties.keys())
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.additional_properties[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties
