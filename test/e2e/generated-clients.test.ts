@@ -91,8 +91,11 @@ describe.skipIf(!hasTypeScript)('the TypeScript client (needs make clients)', ()
     expect(output).toMatch(/^# fail 0$/m);
   });
 
-  test('is packed with its built files and their types, and nothing else', async () => {
+  beforeAll(async () => {
     await run(TYPESCRIPT, 'npm', ['run', 'build']);
+  });
+
+  test('is packed with its built files and their types, and nothing else', async () => {
     const packed = JSON.parse(await run(TYPESCRIPT, 'npm', ['pack', '--dry-run', '--json', '--ignore-scripts']));
     const paths: string[] = packed[0].files.map(({ path }: { path: string }) => path);
     expect(paths).toEqual(expect.arrayContaining(['README.md', 'dist/index.js', 'dist/index.d.ts', 'package.json']));
@@ -100,7 +103,6 @@ describe.skipIf(!hasTypeScript)('the TypeScript client (needs make clients)', ()
   });
 
   test('does what its README begins with', async () => {
-    await run(TYPESCRIPT, 'npm', ['run', 'build']);
     const folder = join(TYPESCRIPT, 'build', 'quick-start');
     mkdirSync(folder, { recursive: true });
     writeFileSync(join(folder, 'quick-start.ts'), quickStart(TYPESCRIPT, 'ts', open.url));

@@ -40,7 +40,9 @@ RULES = {
         ("invalid_request", r"documents\[.*", "Either the id of an ingested document, or a text"),
         ("invalid_request", r"chat_template_kwargs.*", "Names that the server sets itself"),
         ("invalid_request", r"continue_final_message", "Not with `add_generation_prompt: true`."),
-        ("invalid_request", r"tools", "only with `tool_choice: \"none\"`"),
+        ("invalid_request", r"tools\[\d+\]\.function\.name", "No name stands twice."),
+        ("invalid_request", r"tools\[\d+\]\.function\.parameters.*", "A JSON Schema of an object"),
+        ("invalid_request", r"tool_choice", "All but `none` and `auto` need `tools`"),
     ],
     "createCompletion": [
         *GENERATE,

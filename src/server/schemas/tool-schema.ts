@@ -21,7 +21,12 @@ const ToolSchema = named(
           description: 'Letters, digits and `_.:/-`.',
         }),
         description: Type.Optional(Type.String()),
-        parameters: Type.Optional(anyObject({ description: 'A JSON Schema of an object; absent: no parameters.' })),
+        parameters: Type.Optional(
+          anyObject({
+            description:
+              'A JSON Schema of an object, at most 65,536 characters; absent: no parameters. With `strict` it must be one that can be enforced.',
+          }),
+        ),
         strict: Type.Optional(
           Type.Boolean({ description: 'The arguments of every call fit the schema, under `auto` too.' }),
         ),
@@ -41,12 +46,15 @@ const NamedToolSchema = named(
 
 export const toolProperties = {
   tools: Type.Optional(
-    Type.Array(ToolSchema, { maxItems: MOST_TOOLS, description: 'Functions that the model may call.' }),
+    Type.Array(ToolSchema, {
+      maxItems: MOST_TOOLS,
+      description: 'Functions that the model may call. No name stands twice.',
+    }),
   ),
   tool_choice: Type.Optional(
     Type.Union([named('ToolChoiceMode', oneOf(['none', 'auto', 'required'])), NamedToolSchema], {
       description:
-        '`auto` (the default with tools): the model decides. `required`: it calls at least one. A function: it calls this one, once. `none`: it calls none.',
+        '`auto` (the default with tools): the model decides. `required`: it calls at least one. A function: it calls this one, once. `none`: it calls none. All but `none` and `auto` need `tools`, and a function must be one of them.',
     }),
   ),
   parallel_tool_calls: Type.Optional(

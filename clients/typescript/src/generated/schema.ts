@@ -465,9 +465,9 @@ export interface components {
             documents?: (string | components["schemas"]["DocumentInput"])[] | null;
             /** @description How documents are cut into blocks. `min_tokens` <= `target_tokens` <= `max_tokens`, also where defaults stand in; `target_tokens` or `granularity`, not both. */
             segmentation?: components["schemas"]["Segmentation"] | null;
-            /** @description Functions that the model may call. */
+            /** @description Functions that the model may call. No name stands twice. */
             tools?: components["schemas"]["Tool"][] | null;
-            /** @description `auto` (the default with tools): the model decides. `required`: it calls at least one. A function: it calls this one, once. `none`: it calls none. */
+            /** @description `auto` (the default with tools): the model decides. `required`: it calls at least one. A function: it calls this one, once. `none`: it calls none. All but `none` and `auto` need `tools`, and a function must be one of them. */
             tool_choice?: components["schemas"]["ToolChoiceMode"] | components["schemas"]["NamedTool"] | null;
             /** @description Whether one answer may have several calls. Default: true. */
             parallel_tool_calls?: boolean | null;
@@ -777,7 +777,7 @@ export interface components {
             /** @description Letters, digits and `_.:/-`. */
             name: string;
             description?: string | null;
-            /** @description A JSON Schema of an object; absent: no parameters. */
+            /** @description A JSON Schema of an object, at most 65,536 characters; absent: no parameters. With `strict` it must be one that can be enforced. */
             parameters?: {
                 [key: string]: unknown;
             } | null;

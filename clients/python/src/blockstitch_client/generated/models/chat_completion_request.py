@@ -91,10 +91,11 @@ class ChatCompletionRequest:
     """ How documents are cut into blocks. `min_tokens` <= `target_tokens` <= `max_tokens`, also where defaults
     stand in; `target_tokens` or `granularity`, not both. """
     tools: list[Tool] | None | Unset = UNSET
-    """ Functions that the model may call. """
+    """ Functions that the model may call. No name stands twice. """
     tool_choice: NamedTool | None | ToolChoiceMode | Unset = UNSET
     """ `auto` (the default with tools): the model decides. `required`: it calls at least one. A function: it calls
-    this one, once. `none`: it calls none. """
+    this one, once. `none`: it calls none. All but `none` and `auto` need `tools`, and a function must be one of
+    them. """
     parallel_tool_calls: bool | None | Unset = UNSET
     """ Whether one answer may have several calls. Default: true. """
     chat_template_kwargs: ChatTemplateKwargs | None | Unset = UNSET

@@ -23,7 +23,8 @@ class FunctionDefinition:
     """ Letters, digits and `_.:/-`. """
     description: None | str | Unset = UNSET
     parameters: FunctionDefinitionParametersType0 | None | Unset = UNSET
-    """ A JSON Schema of an object; absent: no parameters. """
+    """ A JSON Schema of an object, at most 65,536 characters; absent: no parameters. With `strict` it must be one
+    that can be enforced. """
     strict: bool | None | Unset = UNSET
     """ The arguments of every call fit the schema, under `auto` too. """
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
