@@ -344,6 +344,7 @@ export interface components {
             /** @description Tokens of it that were computed again in context (`attention.repair`). */
             repaired_tokens: number;
             document?: components["schemas"]["DocumentSource"];
+            message?: components["schemas"]["MessageSource"];
         };
         /** @enum {string} */
         BreakerState: "closed" | "open" | "half-open";
@@ -471,6 +472,8 @@ export interface components {
             tool_choice?: components["schemas"]["ToolChoiceMode"] | components["schemas"]["NamedTool"] | null;
             /** @description Whether one answer may have several calls. Default: true. */
             parallel_tool_calls?: boolean | null;
+            /** @description Cut messages of more than a few hundred tokens into blocks: a passage that was seen before is a hit wherever it stands. `false`: they stay whole. If absent, `--auto-blocks` decides. */
+            auto_blocks?: boolean | null;
             /** @description Variables of the chat template, such as `{"enable_thinking": false}`. Names that the server sets itself, as `messages`, are refused. */
             chat_template_kwargs?: components["schemas"]["ChatTemplateKwargs"] | null;
             /** @description Whether the prompt ends with the header of an answer. Default: true, unless the last message is continued. */
@@ -629,6 +632,18 @@ export interface components {
             logprobs?: number | null;
         };
         ContentPart: components["schemas"]["TextPart"] | components["schemas"]["RefusalPart"];
+        CutMessage: {
+            /** @description Place in `messages`. */
+            message: number;
+            /** @description Passages that became blocks. */
+            passages: number;
+            by: components["schemas"]["CutRule"];
+        };
+        /**
+         * @description `seams`: where passages were joined. `lengths`: no seam was seen; cut as a document is.
+         * @enum {string}
+         */
+        CutRule: "seams" | "lengths";
         Document: {
             id: string;
             /** @constant */
@@ -841,6 +856,14 @@ export interface components {
         LogitBias: {
             [key: string]: number | null;
         };
+        /** @description The message that the block was cut from (`auto_blocks`). */
+        MessageSource: {
+            /** @description Place in `messages` of the request. */
+            index: number;
+            /** @description UTF-16 offset in the message's text. */
+            start: number;
+            end: number;
+        };
         Model: {
             id: string;
             /** @constant */
@@ -914,6 +937,8 @@ export interface components {
             blocks: components["schemas"]["BlockReport"][];
             /** @description Places of blank documents, which were left out. Absent if there were none. */
             skipped_documents?: number[];
+            /** @description How messages were cut into blocks. Absent if none was. */
+            auto_blocks?: components["schemas"]["CutMessage"][];
             timings: components["schemas"]["Timings"];
         };
         /** @description What the answer looks like: every token is chosen among those that fit. The type `json_schema` needs `json_schema`. */
@@ -1125,6 +1150,8 @@ export type CompletionEvent = components['schemas']['CompletionEvent'];
 export type CompletionLogprobs = components['schemas']['CompletionLogprobs'];
 export type CompletionRequest = components['schemas']['CompletionRequest'];
 export type ContentPart = components['schemas']['ContentPart'];
+export type CutMessage = components['schemas']['CutMessage'];
+export type CutRule = components['schemas']['CutRule'];
 export type Document = components['schemas']['Document'];
 export type DocumentBlock = components['schemas']['DocumentBlock'];
 export type DocumentDeleted = components['schemas']['DocumentDeleted'];
@@ -1152,6 +1179,7 @@ export type JsonSchema = components['schemas']['JsonSchema'];
 export type JsonSchemaFormat = components['schemas']['JsonSchemaFormat'];
 export type JsonSchemaOrText = components['schemas']['JsonSchemaOrText'];
 export type LogitBias = components['schemas']['LogitBias'];
+export type MessageSource = components['schemas']['MessageSource'];
 export type Model = components['schemas']['Model'];
 export type ModelDetails = components['schemas']['ModelDetails'];
 export type ModelList = components['schemas']['ModelList'];

@@ -31,6 +31,8 @@ from .completion_chunk_event import CompletionChunkEvent
 from .completion_logprobs import CompletionLogprobs
 from .completion_logprobs_top_logprobs_item import CompletionLogprobsTopLogprobsItem
 from .completion_request import CompletionRequest
+from .cut_message import CutMessage
+from .cut_rule import CutRule
 from .document import Document
 from .document_block import DocumentBlock
 from .document_deleted import DocumentDeleted
@@ -61,6 +63,7 @@ from .job_status import JobStatus
 from .json_schema import JsonSchema
 from .json_schema_format import JsonSchemaFormat
 from .logit_bias import LogitBias
+from .message_source import MessageSource
 from .model import Model
 from .model_details import ModelDetails
 from .model_list import ModelList
@@ -129,6 +132,8 @@ __all__ = (
     "CompletionLogprobs",
     "CompletionLogprobsTopLogprobsItem",
     "CompletionRequest",
+    "CutMessage",
+    "CutRule",
     "Document",
     "DocumentBlock",
     "DocumentDeleted",
@@ -159,6 +164,7 @@ __all__ = (
     "JsonSchema",
     "JsonSchemaFormat",
     "LogitBias",
+    "MessageSource",
     "Model",
     "ModelDetails",
     "ModelList",

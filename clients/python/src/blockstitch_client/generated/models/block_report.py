@@ -12,6 +12,7 @@ from ..types import UNSET, Unset
 
 if TYPE_CHECKING:
     from ..models.document_source import DocumentSource
+    from ..models.message_source import MessageSource
 
 
 T = TypeVar("T", bound="BlockReport")
@@ -31,6 +32,8 @@ class BlockReport:
     """ Tokens of it that were computed again in context (`attention.repair`). """
     document: DocumentSource | Unset = UNSET
     """ Whose text it is. Absent for `template`. """
+    message: MessageSource | Unset = UNSET
+    """ The message that the block was cut from (`auto_blocks`). """
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -48,6 +51,10 @@ class BlockReport:
         if not isinstance(self.document, Unset):
             document = self.document.to_dict()
 
+        message: dict[str, Any] | Unset = UNSET
+        if not isinstance(self.message, Unset):
+            message = self.message.to_dict()
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
@@ -61,12 +68,15 @@ class BlockReport:
         )
         if document is not UNSET:
             field_dict["document"] = document
+        if message is not UNSET:
+            field_dict["message"] = message
 
         return field_dict
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
         from ..models.document_source import DocumentSource  # noqa: PLC0415
+        from ..models.message_source import MessageSource  # noqa: PLC0415
 
         d = dict(src_dict)
         hash_ = d.pop("hash")
@@ -86,6 +96,13 @@ class BlockReport:
         else:
             document = DocumentSource.from_dict(_document)
 
+        _message = d.pop("message", UNSET)
+        message: MessageSource | Unset
+        if isinstance(_message, Unset):
+            message = UNSET
+        else:
+            message = MessageSource.from_dict(_message)
+
         block_report = cls(
             hash_=hash_,
             tokens=tokens,
@@ -93,6 +110,7 @@ class BlockReport:
             kind=kind,
             repaired_tokens=repaired_tokens,
             document=document,
+            message=message,
         )
 
         block_report.additional_properties = d

@@ -98,6 +98,9 @@ class ChatCompletionRequest:
     them. """
     parallel_tool_calls: bool | None | Unset = UNSET
     """ Whether one answer may have several calls. Default: true. """
+    auto_blocks: bool | None | Unset = UNSET
+    """ Cut messages of more than a few hundred tokens into blocks: a passage that was seen before is a hit wherever
+    it stands. `false`: they stay whole. If absent, `--auto-blocks` decides. """
     chat_template_kwargs: ChatTemplateKwargs | None | Unset = UNSET
     """ Variables of the chat template, such as `{"enable_thinking": false}`. Names that the server sets itself, as
     `messages`, are refused. """
@@ -363,6 +366,12 @@ class ChatCompletionRequest:
         else:
             parallel_tool_calls = self.parallel_tool_calls
 
+        auto_blocks: bool | None | Unset
+        if isinstance(self.auto_blocks, Unset):
+            auto_blocks = UNSET
+        else:
+            auto_blocks = self.auto_blocks
+
         chat_template_kwargs: dict[str, Any] | None | Unset
         if isinstance(self.chat_template_kwargs, Unset):
             chat_template_kwargs = UNSET
@@ -470,6 +479,8 @@ class ChatCompletionRequest:
             field_dict["tool_choice"] = tool_choice
         if parallel_tool_calls is not UNSET:
             field_dict["parallel_tool_calls"] = parallel_tool_calls
+        if auto_blocks is not UNSET:
+            field_dict["auto_blocks"] = auto_blocks
         if chat_template_kwargs is not UNSET:
             field_dict["chat_template_kwargs"] = chat_template_kwargs
         if add_generation_prompt is not UNSET:
@@ -929,6 +940,15 @@ class ChatCompletionRequest:
 
         parallel_tool_calls = _parse_parallel_tool_calls(d.pop("parallel_tool_calls", UNSET))
 
+        def _parse_auto_blocks(data: object) -> bool | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(bool | None | Unset, data)
+
+        auto_blocks = _parse_auto_blocks(d.pop("auto_blocks", UNSET))
+
         def _parse_chat_template_kwargs(data: object) -> ChatTemplateKwargs | None | Unset:
             if data is None:
                 return data
@@ -1024,6 +1044,7 @@ class ChatCompletionRequest:
             tools=tools,
             tool_choice=tool_choice,
             parallel_tool_calls=parallel_tool_calls,
+            auto_blocks=auto_blocks,
             chat_template_kwargs=chat_template_kwargs,
             add_generation_prompt=add_generation_prompt,
             continue_final_message=continue_final_message,

@@ -11,6 +11,7 @@ from ..types import UNSET, Unset
 
 if TYPE_CHECKING:
     from ..models.block_report import BlockReport
+    from ..models.cut_message import CutMessage
     from ..models.timings import Timings
 
 
@@ -26,6 +27,8 @@ class Report:
     timings: Timings
     skipped_documents: list[int] | Unset = UNSET
     """ Places of blank documents, which were left out. Absent if there were none. """
+    auto_blocks: list[CutMessage] | Unset = UNSET
+    """ How messages were cut into blocks. Absent if none was. """
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -42,6 +45,13 @@ class Report:
         if not isinstance(self.skipped_documents, Unset):
             skipped_documents = self.skipped_documents
 
+        auto_blocks: list[dict[str, Any]] | Unset = UNSET
+        if not isinstance(self.auto_blocks, Unset):
+            auto_blocks = []
+            for auto_blocks_item_data in self.auto_blocks:
+                auto_blocks_item = auto_blocks_item_data.to_dict()
+                auto_blocks.append(auto_blocks_item)
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
@@ -53,12 +63,15 @@ class Report:
         )
         if skipped_documents is not UNSET:
             field_dict["skipped_documents"] = skipped_documents
+        if auto_blocks is not UNSET:
+            field_dict["auto_blocks"] = auto_blocks
 
         return field_dict
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
         from ..models.block_report import BlockReport  # noqa: PLC0415
+        from ..models.cut_message import CutMessage  # noqa: PLC0415
         from ..models.timings import Timings  # noqa: PLC0415
 
         d = dict(src_dict)
@@ -75,11 +88,21 @@ class Report:
 
         skipped_documents = cast(list[int], d.pop("skipped_documents", UNSET))
 
+        _auto_blocks = d.pop("auto_blocks", UNSET)
+        auto_blocks: list[CutMessage] | Unset = UNSET
+        if _auto_blocks is not UNSET:
+            auto_blocks = []
+            for auto_blocks_item_data in _auto_blocks:
+                auto_blocks_item = CutMessage.from_dict(auto_blocks_item_data)
+
+                auto_blocks.append(auto_blocks_item)
+
         report = cls(
             attention=attention,
             blocks=blocks,
             timings=timings,
             skipped_documents=skipped_documents,
+            auto_blocks=auto_blocks,
         )
 
         report.additional_properties = d
