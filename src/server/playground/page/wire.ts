@@ -29,6 +29,8 @@ export interface ReportBlock {
   tokens: number;
   origin: Tier | 'computed';
   kind: 'template' | 'document';
+  /** Whose text it is, by its place in the request; absent for `template`. */
+  document?: { index: number; start: number; end: number };
 }
 
 /** The `blockstitch` field of an answer. */
