@@ -98,7 +98,7 @@ describe.skipIf(CHROMIUM === undefined)('the playground', () => {
     expect(computed[2]).toBe(computed[1]);
     expect(computed[3]).toMatch(/^(\d+) of \1$/);
     expect((await play.texts('.run-ttft')).every((figure) => /^[\d.,]+ m?s$/.test(figure))).toBe(true);
-    expect(await page.textContent('#verdict')).toMatch(/Cold and cached blocks gave the same answer\.$/);
+    expect(await page.textContent('#verdict')).toMatch(/Cold, cached and reordered blocks gave the same answer\.$/);
     expect((await demo.services.engine.statistics()).pool.cachedBlocks).toBe(before.pool.cachedBlocks);
   });
 

@@ -13,7 +13,7 @@ import { startServer } from '../../dist/src/server/start-server.js';
 
 const OUT = join(PACKAGE_DIR, 'docs', 'images');
 const MOST_BYTES = 300_000;
-const DESKTOP = { width: 1280, height: 1000 };
+const DESKTOP = { width: 1200, height: 1240 };
 const PHONE = { width: 390, height: 844 };
 /** A cold prefill of 3,000 tokens on a busy machine. */
 const PATIENCE_MS = 300_000;
@@ -22,7 +22,7 @@ const directory = mkdtempSync(join(tmpdir(), 'blockstitch-screenshots-'));
 const { path: model } = await pullNamedModel(NAMED_MODELS.smollm2, {
   directory: join(PACKAGE_DIR, 'build', 'test-models'),
 });
-const settings = { port: 0, model, servedName: 'SmolLM2-135M', weights: 'native', storeDir: join(directory, 'store') };
+const settings = { port: 0, model, servedName: 'SmolLM2-135M', storeDir: join(directory, 'store') };
 const server = await startServer(loadConfig(settings, {}));
 await server.ready;
 const args = process.getuid?.() === 0 ? ['--no-sandbox'] : [];
@@ -52,6 +52,7 @@ async function compared(page) {
   await page.locator('#ask:enabled').waitFor();
   await page.click('#compare');
   await page.locator('#verdict:visible').waitFor();
+  await page.evaluate("scrollTo(0, 0); document.querySelector('.ask').scrollTo(0, 0)");
 }
 
 try {
@@ -61,7 +62,6 @@ try {
   await take('dark', { viewport: DESKTOP, colorScheme: 'dark' }, compared);
   await take('phone', { viewport: PHONE, colorScheme: 'light', isMobile: true, hasTouch: true }, async (page) => {
     await compared(page);
-    await page.locator('#prompt').scrollIntoViewIfNeeded();
     await page.evaluate("document.querySelector('#prompt').scrollIntoView()");
   });
 } finally {

@@ -26,7 +26,10 @@ export class AddView {
     button.addEventListener('click', () => {
       this.#add(samples.documents.map((each) => ({ ...each, isSample: true })));
       button.hidden = true;
-      find(document, '#question', HTMLTextAreaElement).focus({ preventScroll: true });
+      // On a phone that would open the keyboard over what has just come.
+      if (matchMedia('(pointer: fine)').matches) {
+        find(document, '#question', HTMLTextAreaElement).focus({ preventScroll: true });
+      }
     });
     this.documents.onChange(() => {
       if (samples.documents.length > 0) button.hidden = this.documents.all.length > 0;

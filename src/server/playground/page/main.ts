@@ -107,7 +107,7 @@ async function whileRunning(work: (asked: Question, signal: AbortSignal) => Prom
   showRunning(true);
   if (model === undefined) await meetServer();
   const asked = currentQuestion();
-  code.show({ server: document.baseURI, body: asked.body, needsKey: api.hasKey });
+  code.show({ server: new URL('.', document.baseURI).href, body: asked.body, needsKey: api.hasKey });
   try {
     await work(asked, running.signal);
   } finally {

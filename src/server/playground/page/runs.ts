@@ -48,15 +48,18 @@ export function verdict(cold: Run, cached: Run, reordered: Run, full: Run): stri
   const all = [cold, cached, reordered, full];
   if (!all.every(({ state, ttftMs }) => state === 'done' && ttftMs !== undefined)) return undefined;
   const ratio = (of: Run) => (of.ttftMs as number) / (reordered.ttftMs as number);
-  const isSame = [cached, cold].every(({ text }) => text === cold.text);
   const gain = (of: Run, words: string) => (ratio(of) > 1.05 ? [`${times(ratio(of))} sooner than ${words}`] : []);
   const gains = [...gain(cold, 'cold'), ...gain(full, 'under full attention')];
   const speed =
     gains.length === 0
       ? 'In another order the first token came no sooner: so short a prompt is computed in no time.'
-      : `In another order, from cached blocks, the first token came ${gains.join(' and ')}.`;
-  const same = isSame
-    ? 'Cold and cached blocks gave the same answer.'
-    : 'Cold and cached blocks gave different answers.';
-  return `${speed} ${same}`;
+      : `In another order the first token came ${gains.join(' and ')}.`;
+  return `${speed} ${sameness(cold.text, cached.text, reordered.text)}`;
+}
+
+/** The order of documents is part of a prompt: another one may well give another answer, from cold blocks too. */
+function sameness(cold: string, cached: string, reordered: string): string {
+  if (cached !== cold) return 'Cold and cached blocks gave different answers.';
+  if (reordered !== cold) return 'Cold and cached blocks gave the same answer, the other order another one.';
+  return 'Cold, cached and reordered blocks gave the same answer.';
 }

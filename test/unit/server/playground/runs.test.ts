@@ -53,10 +53,13 @@ describe('the verdict', () => {
 
   test('says how much sooner the first token came, and whether the answer stayed', () => {
     expect(verdict(cold, cached, reordered, full)).toBe(
-      'In another order, from cached blocks, the first token came 9.0 times sooner than cold and 10 times sooner than under full ' +
-        'attention. Cold and cached blocks gave the same answer.',
+      'In another order the first token came 9.0 times sooner than cold and 10 times sooner than under full ' +
+        'attention. Cold, cached and reordered blocks gave the same answer.',
     );
-    expect(verdict(cold, { ...cached, text: 'no' }, reordered, full)).toMatch(/different answers/);
+    expect(verdict(cold, { ...cached, text: 'no' }, reordered, full)).toMatch(/gave different answers\.$/);
+    expect(verdict(cold, cached, { ...reordered, text: 'no' }, full)).toMatch(
+      /same answer, the other order another one\.$/,
+    );
   });
 
   test('claims no gain that is not there, and says nothing of runs that failed', () => {
