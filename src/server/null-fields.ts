@@ -1,10 +1,12 @@
 /**
  * Drops `null` where a schema says that something may be absent: clients send it for "not given", at any depth. What a
- * schema leaves open (a JSON Schema, arguments of a tool) stays as it is: there, null is a value. Knows JSON Schema.
+ * schema leaves open (a JSON Schema, arguments of a tool) stays as it is: there, null is a value. A value that fits its
+ * schema has nothing to drop: no field that may be absent takes null by itself. Knows JSON Schema.
  */
 import type { TSchema } from 'typebox';
 
 interface Schema {
+  type?: string | readonly string[];
   properties?: Record<string, Schema>;
   required?: readonly string[];
   additionalProperties?: Schema | boolean;
@@ -15,7 +17,10 @@ interface Schema {
 /** Changes a value in place. */
 type Drop = (value: unknown) => void;
 
-/** @returns undefined if no value of the schema can hold a field that may be absent: then nothing must be walked */
+/**
+ * @returns undefined if no value of the schema can hold a field that may be absent: then nothing must be walked
+ * @throws TypeError if a field that may be absent takes null by itself
+ */
 export function nullDropper(schema: TSchema): Drop | undefined {
   return dropper(schema as Schema);
 }
@@ -34,6 +39,8 @@ function dropper({ properties, required = [], additionalProperties, items, anyOf
 }
 
 function ofProperties(properties: Record<string, Schema>, required: readonly string[]): Drop {
+  const mixed = Object.keys(properties).find((key) => !required.includes(key) && takesNull(properties[key] ?? {}));
+  if (mixed !== undefined) throw new TypeError(`the field ${mixed} may be absent: null means that already`);
   const fields = Object.entries(properties).map(([key, schema]) => ({
     key,
     optional: !required.includes(key),
@@ -58,6 +65,13 @@ function ofMap(inside: Drop | undefined, properties: Record<string, Schema>): Dr
       else inside?.(value[key]);
     }
   };
+}
+
+function takesNull(schema: Schema): boolean {
+  const { type, anyOf } = schema;
+  if (anyOf) return anyOf.some(takesNull);
+  if (type === undefined) return !('enum' in schema || 'const' in schema);
+  return [type].flat().includes('null');
 }
 
 function isTyped(schema: Schema | boolean | undefined): schema is Schema {

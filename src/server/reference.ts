@@ -21,7 +21,7 @@ interface Operation {
   responses: Record<string, { description: string; content?: Record<string, { schema: Schema }> }>;
 }
 interface Schema {
-  type?: string;
+  type?: string | string[];
   description?: string;
   enum?: string[];
   const?: unknown;
@@ -172,6 +172,7 @@ function typeOf(schema: Schema): string {
   if (schema.items) return `list of ${typeOf(schema.items)}`;
   const values = Object.values(schema.patternProperties ?? {})[0] ?? schema.additionalProperties;
   if (schema.type === 'object' && typeof values === 'object') return `map to ${typeOf(values)}`;
+  if (Array.isArray(schema.type)) return schema.type.join(' or ');
   return `${schema.type ?? 'any'}${bounds(schema)}`;
 }
 

@@ -22,9 +22,12 @@ export const validatorCompiler: FastifySchemaCompiler<TSchema> = ({ schema, http
   const check: Check = (value) => validator.Check(value);
   const dropNulls = httpPart === 'body' ? nullDropper(schema) : undefined;
   return (given: unknown) => {
-    dropNulls?.(given);
     const value = httpPart === 'body' ? given : readTexts(schema, given);
     if (check(value)) return { value };
+    if (dropNulls) {
+      dropNulls(value);
+      if (check(value)) return { value };
+    }
     return { error: describe(value, check, (part) => [...validator.Errors(part)]) } as unknown as ReturnType<
       ReturnType<typeof TypeBoxValidatorCompiler>
     >;

@@ -1,7 +1,7 @@
 /** /v1/chat/completions on the wire: OpenAI's request and answers, with `documents` and the `blockstitch` report. */
 import { type Static, Type } from '@fastify/type-provider-typebox';
 import { MAX_ID_BYTES } from '../../documents/document-limits.js';
-import { anyObject, named, oneOf } from './named.js';
+import { anyObject, named, oneOf, stringOrNull } from './named.js';
 import { SegmentationSchema, samplingProperties, tokenCount } from './sampling-schema.js';
 import { ToolCallDeltaSchema, ToolCallInputSchema, ToolCallSchema, toolProperties } from './tool-schema.js';
 import { ReportSchema, UsageSchema } from './usage-schema.js';
@@ -112,7 +112,7 @@ export const ChatBodySchema = named(
 export type ChatBody = Static<typeof ChatBodySchema>;
 
 /** As OpenAI types it. This server's models refuse in words. */
-const NoRefusalSchema = Type.Union([Type.String(), Type.Null()], { description: 'Always null here.' });
+const NoRefusalSchema = stringOrNull({ description: 'Always null here.' });
 
 const TopLogprobSchema = named(
   'TopLogprob',
@@ -138,7 +138,7 @@ const AssistantMessageSchema = named(
   'AssistantMessage',
   Type.Object({
     role: Type.Literal('assistant'),
-    content: Type.Union([Type.String(), Type.Null()], { description: 'Null if the answer is calls only.' }),
+    content: stringOrNull({ description: 'Null if the answer is calls only.' }),
     refusal: NoRefusalSchema,
     tool_calls: Type.Optional(Type.Array(ToolCallSchema)),
   }),

@@ -34,6 +34,11 @@ export function anyObject(options: object = {}) {
   return Type.Unsafe<Record<string, unknown>>({ type: 'object', additionalProperties: true, ...options });
 }
 
+/** A string or null, in answers: a union would be slow to serialize. */
+export function stringOrNull(options: object = {}) {
+  return Type.Unsafe<string | null>({ type: ['string', 'null'], ...options });
+}
+
 /** A string that is one of `values`, as JSON Schema's `enum`. */
 export function oneOf<const V extends string>(values: readonly V[], options: object = {}) {
   return Type.Unsafe<V>({ type: 'string', enum: [...values], ...options });

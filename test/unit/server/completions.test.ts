@@ -25,3 +25,34 @@ describe('POST /v1/completions', () => {
     expect([empty.status, empty.body.error.code, empty.body.error.param]).toEqual([400, 'empty_input', 'blocks[0]']);
   });
 });
+
+describe('names of maps', () => {
+  it('may hold line breaks: a plain answer has the alternatives that a stream has', async () => {
+    const { app, engine } = await fakeApp();
+    engine.answer = '\n';
+    const payload = { prompt: 'And so', logprobs: 20, max_tokens: 1 };
+    const plain = await app.inject({ method: 'POST', url: '/v1/completions', payload });
+    const streamed = await app.inject({
+      method: 'POST',
+      url: '/v1/completions',
+      payload: { ...payload, stream: true },
+    });
+    const [first] = streamed.payload.split('\n\n').map((line) => line.replace(/^data: /, ''));
+    const [alternatives] = plain.json().choices[0].logprobs.top_logprobs;
+    expect(Object.keys(alternatives)).toContain('\n');
+    expect(alternatives).toEqual(JSON.parse(first ?? '').choices[0].logprobs.top_logprobs[0]);
+    await app.close();
+  });
+
+  it('come back as they were given, in metadata', async () => {
+    const { app } = await fakeApp();
+    const metadata = { 'a\nb': '1', 'c\u2028d': '2', '': '3' };
+    const stored = await app.inject({
+      method: 'POST',
+      url: '/v1/documents',
+      payload: { text: 'A passage.', metadata },
+    });
+    expect(stored.json().metadata).toEqual(metadata);
+    await app.close();
+  });
+});

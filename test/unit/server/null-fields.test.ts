@@ -34,6 +34,12 @@ describe('a null in a body', () => {
     expect(value).toEqual({ needed: null, open: { enum: [null], const: null }, list: [null] });
   });
 
+  it('is the only way to say it: no field that may be absent takes null by itself', () => {
+    const twice = Type.Object({ name: Type.Optional(Type.Union([Type.String(), Type.Null()])) });
+    expect(() => nullDropper(twice)).toThrow(/name may be absent: null means that already/);
+    expect(() => nullDropper(Type.Object({ any: Type.Optional(Type.Unknown()) }))).toThrow(TypeError);
+  });
+
   it('needs no walk through a list of numbers', () => {
     expect(nullDropper(Type.Array(Type.Integer()))).toBeUndefined();
   });
