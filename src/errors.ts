@@ -50,11 +50,13 @@ export const ERRORS = {
     message: 'Segmentation options contradict one another: {reason}',
     remedy: 'Keep min_tokens <= target_tokens <= max_tokens, or give granularity alone.',
   },
-  context_exceeded: {
+  context_length_exceeded: {
     status: 400,
     type: 'invalid_request_error',
     retryable: false,
-    message: 'The prompt has {promptTokens} tokens and max_tokens is {maxTokens}; the context holds {contextTokens}.',
+    // Clients know the code, or OpenAI's opening words.
+    message:
+      "This model's maximum context length is {contextTokens} tokens. However, the prompt has {promptTokens} tokens{asked}.",
     remedy: 'Send fewer documents, or lower max_tokens.',
   },
   authentication_failed: {

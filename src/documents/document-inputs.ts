@@ -59,7 +59,7 @@ type InputsParts = Pick<SharedParts, 'limits' | 'registry' | 'segment'> & { cuts
  * context.
  *
  * @throws BlockstitchError `payload_too_large`, `empty_input`, `document_not_found`, `document_damaged`, `invalid_request`,
- *   `segmentation_invalid`, `context_exceeded`, `queue_full`, `store_failed`
+ *   `segmentation_invalid`, `context_length_exceeded`, `queue_full`, `store_failed`
  */
 export async function cutInputs(parts: InputsParts, request: InputsRequest): Promise<CutDocument[]> {
   const { limits } = parts;
@@ -185,8 +185,8 @@ function tokensOf(segments: readonly { tokens: number }[]): number {
 
 function overContext(promptTokens: number, contextTokens: number, index: number): BlockstitchError {
   return new BlockstitchError(
-    'context_exceeded',
-    { promptTokens, maxTokens: 1, contextTokens },
+    'context_length_exceeded',
+    { promptTokens: `at least ${promptTokens}`, asked: '', contextTokens },
     { param: `documents[${index}]` },
   );
 }

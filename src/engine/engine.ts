@@ -156,7 +156,7 @@ export interface Engine {
   onStateChange(listener: (state: EngineState) => void): () => void;
   /**
    * Queues a request and streams its events. Aborting the signal (or leaving the loop) cancels it and frees its pages.
-   * @throws BlockstitchError `invalid_request`, `queue_full`, `context_exceeded`, `pool_too_small`, `not_ready`,
+   * @throws BlockstitchError `invalid_request`, `queue_full`, `context_length_exceeded`, `pool_too_small`, `not_ready`,
    *   `shutting_down`, `engine_failed`
    */
   generate(request: GenerateRequest, signal?: AbortSignal): AsyncIterable<GenerateEvent>;

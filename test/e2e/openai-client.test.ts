@@ -202,7 +202,7 @@ test.each([
   ['an unknown model', { model: 'other' }, NotFoundError, 'model_not_found'],
   ['a wrong temperature', { temperature: -1 }, BadRequestError, 'invalid_request'],
   ['an empty document', { documents: [{ text: '' }] }, BadRequestError, 'empty_input'],
-  ['more tokens than the context holds', { max_tokens: 99_999 }, BadRequestError, 'context_exceeded'],
+  ['more tokens than the context holds', { max_tokens: 99_999 }, BadRequestError, 'context_length_exceeded'],
   ['too many documents', { documents: Array(300).fill({ text: 'x' }) }, APIError, 'payload_too_large'],
 ])("%s is one of the client's own exceptions, streaming or not", async (_what, fields, type, code) => {
   for (const stream of [false, true]) {

@@ -22,7 +22,7 @@ GENERATE = [
     *BODY,
     SALT,
     STRUCTURE,
-    ("context_exceeded", r".*", "`context_exceeded`"),
+    ("context_length_exceeded", r".*", "`context_length_exceeded`"),
     ("invalid_request", r"n", "the server allows so many: `--max-choices`"),
     ("invalid_request", r"max(_completion)?_tokens", "the server allows so many: `--max-tokens`"),
     ("invalid_request", r"stop", "at most `--max-stops` texts"),

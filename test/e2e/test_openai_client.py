@@ -82,7 +82,7 @@ def test_lists_the_model(client: OpenAI) -> None:
         ({"model": "other"}, openai.NotFoundError, "model_not_found", "model"),
         ({"temperature": -1}, openai.BadRequestError, "invalid_request", "temperature"),
         ({"temperature": "hot"}, openai.BadRequestError, "invalid_request", "temperature"),
-        ({"max_tokens": 100_000}, openai.BadRequestError, "context_exceeded", "max_tokens"),
+        ({"max_tokens": 100_000}, openai.BadRequestError, "context_length_exceeded", "max_tokens"),
         ({"extra_body": {"documents": [{"text": " "}]}}, openai.BadRequestError, "empty_input", "documents[0].text"),
         ({"extra_body": {"documents": [{"id": "no"}]}}, openai.NotFoundError, "document_not_found", "documents[0].id"),
         ({"extra_body": {"documents": [{"text": "x"}] * 300}}, openai.APIStatusError, "payload_too_large", "documents"),

@@ -82,13 +82,19 @@ const CHATS: Case[] = [
   ['top_p of 0', { ...question, top_p: 0 }, 'invalid_request', 'top_p', /> 0/],
   ['half a token', { ...question, max_tokens: 1.5 }, 'invalid_request', 'max_tokens', /must be integer/],
   ['no token', { ...question, max_tokens: 0 }, 'invalid_request', 'max_tokens', />= 1/],
-  ['tokens beyond the context', { ...question, max_tokens: 4096 }, 'context_exceeded', 'max_tokens', /holds 4096/],
+  [
+    'tokens beyond the context',
+    { ...question, max_tokens: 4096 },
+    'context_length_exceeded',
+    'max_tokens',
+    /maximum context length is 4096 tokens/,
+  ],
   [
     'tokens beyond all counting',
     { ...question, max_completion_tokens: 1e15 },
-    'context_exceeded',
+    'context_length_exceeded',
     'max_completion_tokens',
-    /holds 4096/,
+    /maximum context length is 4096 tokens/,
   ],
   ['an empty document', documents(1, ''), 'empty_input', 'documents[0].text', /empty/],
   ['a document of white space', documents(1, '\n\t '), 'empty_input', 'documents[0].text', /empty/],
@@ -112,9 +118,9 @@ const CHATS: Case[] = [
   [
     'documents beyond the context',
     documents(1, 'word '.repeat(9000)),
-    'context_exceeded',
+    'context_length_exceeded',
     'documents[0]',
-    /holds 4096/,
+    /maximum context length is 4096 tokens/,
   ],
   [
     'an over-long conversation',
@@ -160,7 +166,13 @@ const COMPLETIONS: Case[] = [
   ['an empty block', { prompt: 'x', blocks: ['ok', ''] }, 'empty_input', 'blocks[1]', /empty/],
   ['too many blocks', { prompt: 'x', blocks: Array(9).fill('y') }, 'payload_too_large', 'blocks', /9 blocks/],
   ['an over-long prompt', { prompt: 'x'.repeat(40_000) }, 'payload_too_large', 'prompt', /32 KiB/],
-  ['a prompt beyond the context', { prompt: Array(5000).fill(5) }, 'context_exceeded', 'prompt', /holds 4096/],
+  [
+    'a prompt beyond the context',
+    { prompt: Array(5000).fill(5) },
+    'context_length_exceeded',
+    'prompt',
+    /maximum context length is 4096 tokens/,
+  ],
   ['too many numbers', { prompt: Array(150_001).fill(5) }, 'payload_too_large', null, /numbers in lists/],
 ];
 

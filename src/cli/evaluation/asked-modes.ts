@@ -106,7 +106,7 @@ async function askRow(
     }
     return answers;
   } catch (error) {
-    if (!(error instanceof BlockstitchError) || error.code !== 'context_exceeded') throw error;
+    if (!(error instanceof BlockstitchError) || error.code !== 'context_length_exceeded') throw error;
     const none = { data, row: row.id, text: '', ttftMs: 0, promptTokens: 0, computedTokens: 0 };
     return modes.map((mode) => ({ ...none, mode, skipped: error.message }));
   }

@@ -129,8 +129,8 @@ export class EngineHost implements Engine {
     const { contextTokens, pool, pageTokens, counters } = this.#options;
     const prompt = promptTokens(plan);
     if (prompt + sampling.maxTokens > contextTokens) {
-      const details = { promptTokens: prompt, maxTokens: sampling.maxTokens, contextTokens };
-      throw new BlockstitchError('context_exceeded', details);
+      const details = { promptTokens: prompt, asked: ` and ${sampling.maxTokens} more are asked for`, contextTokens };
+      throw new BlockstitchError('context_length_exceeded', details);
     }
     if (request.repair?.by === 'deviation' && !this.#options.canProbe) {
       const reason = 'Repairs by deviation need a model of two layers or more on the CPU; use `first`.';
@@ -243,7 +243,7 @@ export class EngineHost implements Engine {
     const { pool, pageTokens, contextTokens } = this.#options;
     const longest = blocks.reduce((most, { tokenIds }) => Math.max(most, tokenIds.length), 0);
     if (longest + sinkTokenIds.length > contextTokens) {
-      throw new BlockstitchError('context_exceeded', { promptTokens: longest, maxTokens: 0, contextTokens });
+      throw new BlockstitchError('context_length_exceeded', { promptTokens: longest, asked: '', contextTokens });
     }
     const needed = Math.ceil(longest / pageTokens) + Math.ceil(sinkTokenIds.length / pageTokens);
     if (needed > pool.pages) throw new BlockstitchError('pool_too_small', { needed, pages: pool.pages });

@@ -21,7 +21,7 @@ export interface SamplingInput {
   promptField: 'messages' | 'prompt';
 }
 
-/** @throws BlockstitchError `context_exceeded`, `invalid_request` naming the field */
+/** @throws BlockstitchError `context_length_exceeded`, `invalid_request` naming the field */
 export function samplingParams(
   { body, maxTokens, topLogprobs, promptTokens, promptField }: SamplingInput,
   model: ImportedModel,
@@ -83,8 +83,8 @@ function newTokens(
   const wanted = given?.value ?? Math.min(config.defaultTokens, config.maxTokens, Math.max(1, room));
   if (wanted > room) {
     throw new BlockstitchError(
-      'context_exceeded',
-      { promptTokens, maxTokens: wanted, contextTokens },
+      'context_length_exceeded',
+      { promptTokens, asked: given === undefined ? '' : ` and ${given.field} is ${given.value}`, contextTokens },
       { param: given && room > 0 ? given.field : promptField },
     );
   }

@@ -32,7 +32,10 @@ const schema = {
       { schema: CompletionEventSchema, example: examples.completionEvent },
       'The text, or with `stream: true` its chunks.',
     ),
-    ...errorResponses(['body', 'engine'], ['empty_input', 'context_exceeded', 'model_not_found', 'client_closed']),
+    ...errorResponses(
+      ['body', 'engine'],
+      ['empty_input', 'context_length_exceeded', 'model_not_found', 'client_closed'],
+    ),
   },
 };
 

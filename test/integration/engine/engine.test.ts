@@ -125,7 +125,7 @@ describe('the engine', () => {
 
   test('refuses a request that can never fit, and names the limit', async () => {
     await expect(run(plan([block(1, 8)]), { maxTokens: 10_000_000 })).rejects.toMatchObject({
-      code: 'context_exceeded',
+      code: 'context_length_exceeded',
     });
   });
 

@@ -154,7 +154,14 @@ describe('POST /v1/chat/completions', () => {
     ['a temperature beyond 2', { ...question, temperature: 3 }, 400, 'invalid_request', 'temperature'],
     ['NaN as a string', { ...question, temperature: 'NaN' }, 400, 'invalid_request', 'temperature'],
     ['max_tokens 0', { ...question, max_tokens: 0 }, 400, 'invalid_request', 'max_tokens'],
-    ['max_tokens beyond the context', { ...question, max_tokens: 4096 }, 400, 'context_exceeded', 'max_tokens'],
+    ['max_tokens beyond the context', { ...question, max_tokens: 4096 }, 400, 'context_length_exceeded', 'max_tokens'],
+    [
+      'a prompt beyond the context',
+      { messages: [{ role: 'user', content: 'x'.repeat(5000) }] },
+      400,
+      'context_length_exceeded',
+      'messages',
+    ],
     ['another model', { ...question, model: 'gpt-4' }, 404, 'model_not_found', 'model'],
     ['an empty document', { ...question, documents: [{ text: '\n' }] }, 400, 'empty_input', 'documents[0].text'],
     ['a document without id and text', { ...question, documents: [{}] }, 400, 'invalid_request', 'documents[0]'],
@@ -195,6 +202,20 @@ describe('POST /v1/chat/completions', () => {
       expect(response.headers['retry-after']).toBe('1');
       expect(response.json().error).toMatchObject({ code: 'queue_full', type: 'rate_limit_error' });
     }
+  });
+
+  it("says what does not fit the context in OpenAI's words, and counts what was sent", async () => {
+    const long = { messages: [{ role: 'user', content: 'x'.repeat(5000) }] };
+    const opening = "This model's maximum context length is 4096 tokens. However, the prompt has 5002 tokens";
+    expect((await chat(long)).body.error.message).toBe(`${opening}.`);
+    expect((await chat({ ...long, max_tokens: 7 })).body.error.message).toBe(`${opening} and max_tokens is 7.`);
+    const documents = ['a', 'b', 'c'].map((letter) => ({ text: letter.repeat(3000) }));
+    const { body } = await chat({ ...question, documents });
+    expect(body.error).toMatchObject({
+      code: 'context_length_exceeded',
+      param: 'documents[1]',
+      message: "This model's maximum context length is 4096 tokens. However, the prompt has at least 6000 tokens.",
+    });
   });
 
   it('sends a failure in mid-stream as a last event', async () => {

@@ -13,7 +13,7 @@ const MOST_CHOICES = 2;
 const MOST_TOKENS = 8;
 const MOST_BYTES = 50_000;
 /** Refusals that only the running server can know: its settings, its model, what else is in the request. */
-const AT_RUN_TIME = /more than the limit of|ids go from|needs `logprobs|contradict|context holds|reaches/;
+const AT_RUN_TIME = /more than the limit of|ids go from|needs `logprobs|contradict|context length|reaches/;
 
 const fields = await numericFields();
 const { app, engine, services } = await fakeApp({ maxTokens: MOST_TOKENS, maxChoices: MOST_CHOICES });
