@@ -104,7 +104,7 @@ const CHATS: Case[] = [
     { ...question, documents: [{ id: 'a', text: 'b' }] },
     'invalid_request',
     'documents[0]',
-    /either/,
+    /has both `id` and `text`/,
   ],
   [
     'an unknown document',
