@@ -28,6 +28,23 @@ const params = Type.Object({ id: Type.String({ minLength: 1, maxLength: MAX_ID_B
 const tags = ['documents'];
 const location = { Location: { type: 'string', description: 'Path of the job.' } };
 
+/** Where to go on from the answer to an ingestion. */
+const ofBodyId = { parameters: { id: '$response.body#/id' } };
+const blockHash = { parameters: { hash: '$response.body#/blocks/0/hash' } };
+const links = {
+  200: {
+    getDocument: { operationId: 'getDocument', ...ofBodyId },
+    deleteDocument: { operationId: 'deleteDocument', ...ofBodyId },
+    getBlock: { operationId: 'getBlock', ...blockHash },
+    deleteBlock: { operationId: 'deleteBlock', ...blockHash },
+  },
+  202: {
+    getJob: { operationId: 'getJob', ...ofBodyId },
+    watchJob: { operationId: 'watchJob', ...ofBodyId },
+    cancelJob: { operationId: 'cancelJob', ...ofBodyId },
+  },
+};
+
 const ingestSchema = {
   operationId: 'createDocument',
   tags,
@@ -89,7 +106,7 @@ const deleteSchema = {
 };
 
 export const documents: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }> = async (app, { lifecycle }) => {
-  app.post('/v1/documents', { schema: ingestSchema }, async (request, reply) => {
+  app.post('/v1/documents', { schema: ingestSchema, links }, async (request, reply) => {
     const { documents, config, cache } = lifecycle.services();
     const { body, scope } = request;
     const document = newDocument(body);

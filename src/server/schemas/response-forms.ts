@@ -15,6 +15,14 @@ export function json(schema: TSchema, description: string, example: object, head
   });
 }
 
+/** The report of a generated answer in short. */
+const reportHeaders = {
+  'x-blockstitch-cached-tokens': { type: 'integer', description: 'Prompt tokens that were not prefilled.' },
+  'x-blockstitch-blocks-hit': { type: 'integer', description: 'Blocks that were found in a tier.' },
+  'x-blockstitch-ttft-ms': { type: 'number', description: 'From the parsed request to the first token.' },
+};
+
+/** A generated answer, whole or streamed. */
 export function jsonOrEvents(
   { schema, example }: { schema: TSchema; example: object },
   event: { schema: TSchema; example: object },
@@ -23,6 +31,7 @@ export function jsonOrEvents(
   return Type.Unsafe({
     description,
     content: { 'application/json': { schema, example }, 'text/event-stream': event },
+    headers: reportHeaders,
   });
 }
 

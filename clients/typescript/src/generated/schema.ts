@@ -1495,6 +1495,12 @@ export interface operations {
             /** @description The answer, or with `stream: true` its chunks. */
             200: {
                 headers: {
+                    /** @description Prompt tokens that were not prefilled. */
+                    "x-blockstitch-cached-tokens"?: number;
+                    /** @description Blocks that were found in a tier. */
+                    "x-blockstitch-blocks-hit"?: number;
+                    /** @description From the parsed request to the first token. */
+                    "x-blockstitch-ttft-ms"?: number;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1788,6 +1794,12 @@ export interface operations {
             /** @description The text, or with `stream: true` its chunks. */
             200: {
                 headers: {
+                    /** @description Prompt tokens that were not prefilled. */
+                    "x-blockstitch-cached-tokens"?: number;
+                    /** @description Blocks that were found in a tier. */
+                    "x-blockstitch-blocks-hit"?: number;
+                    /** @description From the parsed request to the first token. */
+                    "x-blockstitch-ttft-ms"?: number;
                     [name: string]: unknown;
                 };
                 content: {
