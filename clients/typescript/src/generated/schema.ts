@@ -1559,7 +1559,7 @@ export interface operations {
                     "text/event-stream": components["schemas"]["ChatCompletionEvent"];
                 };
             };
-            /** @description `invalid_request`, `empty_input`, `segmentation_invalid`, `context_exceeded`, `invalid_json`, `invalid_utf8` */
+            /** @description `invalid_request`, `empty_input`, `segmentation_invalid`, `context_length_exceeded`, `invalid_json`, `invalid_utf8` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1854,7 +1854,7 @@ export interface operations {
                     "text/event-stream": components["schemas"]["CompletionEvent"];
                 };
             };
-            /** @description `invalid_request`, `empty_input`, `context_exceeded`, `invalid_json`, `invalid_utf8` */
+            /** @description `invalid_request`, `empty_input`, `context_length_exceeded`, `invalid_json`, `invalid_utf8` */
             400: {
                 headers: {
                     [name: string]: unknown;
