@@ -130,6 +130,41 @@ describe.skipIf(CHROMIUM === undefined)('the playground', () => {
     expect((await play.texts('.run-label'))[1]).toBe('Without documents');
   });
 
+  test('a comparison that is stopped leaves no block behind', async () => {
+    await open();
+    await dropFiles(page, FILES);
+    await play.summaryIs('8 blocks');
+    const before = await demo.services.engine.statistics();
+    // The first request warms up, the second is the cold one; the third never gets through.
+    let requests = 0;
+    await page.route('**/v1/chat/completions', (route) => {
+      requests += 1;
+      if (requests < 3) return route.continue();
+    });
+    await page.fill('#question', QUESTION);
+    await page.click('#compare');
+    await page.locator('.run').nth(1).waitFor();
+    expect((await demo.services.engine.statistics()).pool.cachedBlocks).toBeGreaterThan(before.pool.cachedBlocks);
+    await page.click('#stop');
+    await page.locator('#ask:enabled').waitFor();
+    expect(await play.texts('.run-label')).toEqual(['Cold', 'Cached']);
+    expect((await demo.services.engine.statistics()).pool.cachedBlocks).toBe(before.pool.cachedBlocks);
+  });
+
+  test('a server that still loads its model is asked again, and cuts what came meanwhile', async () => {
+    await open();
+    const loading = { message: 'The server is not ready: loading.', code: 'not_ready', param: null, remedy: 'Wait.' };
+    await page.route('**/v1/**', (route) => route.fulfill({ status: 503, json: { error: loading } }));
+    await page.reload();
+    await play.serves('The server is not ready: loading.');
+    await dropFiles(page, [sample(1)]);
+    await page.locator('.card-error', { hasText: 'not ready' }).waitFor();
+    await page.unroute('**/v1/**');
+    await play.serves('demo');
+    await play.summaryIs('1 block');
+    expect(await play.texts('.card-error p')).toEqual([]);
+  });
+
   test('the code asks the same again', async () => {
     await open();
     await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);

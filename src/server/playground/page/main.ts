@@ -158,6 +158,8 @@ async function meetServer(): Promise<void> {
     model = await api.model();
     const { id, max_model_len: context, blockstitch } = model;
     served.textContent = `${id} · ${blockstitch.attention} attention · ${number(context)} tokens of context`;
+    // What came before the server was ready.
+    void cutter.cut(documents.all.filter(({ error }) => error !== undefined));
   } catch (error) {
     served.textContent = error instanceof Error ? error.message : String(error);
     if (error instanceof ServerError && ['not_ready', 'unreachable'].includes(error.code)) {
@@ -182,10 +184,7 @@ function suggest({ questions }: Samples): void {
   });
 }
 
-takeKey(api, () => {
-  void meetServer();
-  void cutter.cut(documents.all);
-});
+takeKey(api, () => void meetServer());
 void meetServer();
 api.samples().then(
   (samples) => {

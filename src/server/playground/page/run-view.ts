@@ -112,7 +112,11 @@ function usedRow({ block, name, colour, text }: UsedBlock): HTMLElement {
 /** The blocks of an answer with their texts. A document that is gone from the page meanwhile has left only its place. */
 function usedBlocks({ report, order, body }: Run, documents: DocumentList): UsedBlock[] {
   return (report?.blocks ?? []).map((block) => {
-    const { document: source } = block;
+    const { document: source, message } = block;
+    if (message !== undefined) {
+      const text = body.messages[message.index]?.content.slice(message.start, message.end) ?? '';
+      return { block, name: 'Question', text, isFirst: message.start === 0 };
+    }
     if (source === undefined) return { block, name: 'Chat template', text: '', isFirst: false };
     const { index, start, end } = source;
     const document = documents.all.find(({ id }) => id === order[index]);

@@ -31,6 +31,8 @@ export interface ReportBlock {
   kind: 'template' | 'document';
   /** Whose text it is, by its place in the request; absent for `template`. */
   document?: { index: number; start: number; end: number };
+  /** A passage of a message, which the server cut by itself. */
+  message?: { index: number; start: number; end: number };
 }
 
 /** The `blockstitch` field of an answer. */

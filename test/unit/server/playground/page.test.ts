@@ -105,6 +105,14 @@ describe('its files', () => {
     expect(wanted.filter((id) => !html.includes(`id="${id}"`))).toEqual([]);
   });
 
+  test('are preloaded side by side, all of them', () => {
+    const preloaded = [...read('index.html').matchAll(/modulepreload" href="playground\/([a-z-]+\.js)"/g)].map(
+      ([, name]) => name,
+    );
+    const modules = files.filter((name) => /import|class|function|const/.test(read(name)) && name.endsWith('.js'));
+    expect([...preloaded, 'main.js'].sort()).toEqual(modules.sort());
+  });
+
   test('are under 150 kB of script together, without pdf.js', () => {
     const bytes = files
       .filter((name) => name.endsWith('.js'))
