@@ -104,6 +104,29 @@ describe.skipIf(CHROMIUM === undefined)('the playground', () => {
     );
   });
 
+  test('a finger drags a document by its grip, and the page stays where it is', async () => {
+    await open({ viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
+    await dropFiles(page, FILES.slice(0, 3));
+    await play.summaryIs('3 blocks');
+    await page.evaluate("document.querySelector('#prompt').scrollIntoView()");
+    const scrolled = await page.evaluate('scrollY');
+    const boxes = await Promise.all([0, 2].map((row) => page.locator('.grip').nth(row).boundingBox()));
+    const [from, to] = boxes.map((box) =>
+      box === null ? { x: 0, y: 0 } : { x: box.x + 6, y: box.y + box.height - 4 },
+    );
+    if (from === undefined || to === undefined) throw new Error('the rows are not shown');
+    const finger = await page.context().newCDPSession(page);
+    const touch = (type: 'touchStart' | 'touchMove' | 'touchEnd', touchPoints: { x: number; y: number }[]) =>
+      finger.send('Input.dispatchTouchEvent', { type, touchPoints });
+    await touch('touchStart', [from]);
+    for (let step = 1; step <= 8; step += 1) {
+      await touch('touchMove', [{ x: from.x, y: from.y + ((to.y - from.y) * step) / 8 }]);
+    }
+    await touch('touchEnd', []);
+    expect(await play.order()).toEqual(['document-2.txt', 'document-3.txt', 'document-1.txt']);
+    expect(await page.evaluate('scrollY')).toBe(scrolled);
+  });
+
   test('nothing moves for those who ask for that', async () => {
     await open({ reducedMotion: 'reduce' });
     await page.route('**/v1/chat/completions', () => undefined);

@@ -211,6 +211,19 @@ describe.skipIf(CHROMIUM === undefined)('the playground', () => {
     play.faults = play.faults.filter((fault) => !/inline (style|event handler) violates/.test(fault));
   });
 
+  test('a text can be pasted; its first line is its name', async () => {
+    await open();
+    await page.click('#paste-button');
+    await page.keyboard.type('# Fairs\nGenado opens in November.');
+    await page.click('#paste-form [type=submit]');
+    await play.summaryIs('1 block');
+    expect([await play.texts('.card-name'), await play.texts('.block-text')]).toEqual([
+      ['Fairs'],
+      ['# Fairs\nGenado opens in November.'],
+    ]);
+    expect(await page.locator('#paste-form').isVisible()).toBe(false);
+  });
+
   test('what cannot be read is named, in place', async () => {
     await open();
     await dropFiles(page, [

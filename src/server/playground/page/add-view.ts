@@ -90,7 +90,8 @@ export class AddView {
     form.addEventListener('submit', (event) => {
       event.preventDefault();
       if (text.value.trim() === '') return;
-      this.#add([{ name: beginning(text.value.replace(/^#+\s*/, ''), 40), text: text.value }]);
+      const [firstLine = ''] = text.value.trim().split('\n');
+      this.#add([{ name: beginning(firstLine.replace(/^#+\s*/, ''), 40), text: text.value }]);
       text.value = '';
       show(false);
     });
