@@ -138,7 +138,7 @@ def test_raises_what_the_server_refuses(client: Blockstitch) -> None:
         (
             httpx.Response(
                 200,
-                text='data: {"error":{"message":"m","code":"c","remedy":"r","param":null,"type":"t"}}\n\n',
+                text='data: {"error":{"message":"m","code":"c","remedy":"r","param":null,"type":"server_error"}}\n\n',
                 headers={"content-type": "text/event-stream"},
             ),
             BlockstitchError,
@@ -147,7 +147,9 @@ def test_raises_what_the_server_refuses(client: Blockstitch) -> None:
 )
 def test_tells_an_answer_that_is_not_the_servers(answer: httpx.Response, error: type[Exception]) -> None:
     behind = Blockstitch("http://nowhere")
-    behind.api.set_httpx_client(httpx.Client(base_url="http://nowhere", transport=httpx.MockTransport(lambda _: answer)))
+    behind.api.set_httpx_client(
+        httpx.Client(base_url="http://nowhere", transport=httpx.MockTransport(lambda _: answer))
+    )
     with pytest.raises(error):
         list(behind.stream_chat(question()))
 

@@ -127,9 +127,12 @@ test('tells an answer that is not the server’s, and a stream that was cut', as
     new Response('data: {"object":"chat.completion.chunk","choices":[]}\n\n', {
       headers: { 'content-type': 'text/event-stream' },
     }),
-    new Response('data: {"error":{"message":"m","code":"engine_failed","remedy":"r","param":null,"type":"t"}}\n\n', {
-      headers: { 'content-type': 'text/event-stream' },
-    }),
+    new Response(
+      'data: {"error":{"message":"m","code":"engine_failed","remedy":"r","param":null,"type":"server_error"}}\n\n',
+      {
+        headers: { 'content-type': 'text/event-stream' },
+      },
+    ),
   ];
   const behind = new Blockstitch({ baseUrl, fetch: async () => answers.shift() ?? Response.error() });
   const drain = async () => {

@@ -1,5 +1,6 @@
 /** /v1/blocks, /v1/cache, /v1/models, /health and /ready on the wire. */
 import { Type } from '@fastify/type-provider-typebox';
+import { SETTINGS } from '../../config.js';
 import { mapOf, named, oneOf } from './named.js';
 import { AttentionModeSchema } from './sampling-schema.js';
 
@@ -106,10 +107,10 @@ export const ModelSchema = named(
       'ModelDetails',
       Type.Object({
         family: Type.String(),
-        weights: Type.String(),
+        weights: named('WeightFormat', oneOf(SETTINGS.weights.choices)),
         fingerprint: Type.String(),
         attention: AttentionModeSchema,
-        kv_dtype: Type.String(),
+        kv_dtype: named('KvType', oneOf(SETTINGS.kvDtype.choices)),
         sink_token_ids: Type.Array(Type.Integer()),
       }),
     ),

@@ -1,7 +1,9 @@
 /** The error body on the wire and, for OpenAPI, the error responses of a route, both derived from src/errors.ts. */
 import { type TSchema, Type } from '@fastify/type-provider-typebox';
 import { ERRORS, type ErrorCode } from '../../errors.js';
-import { named } from './named.js';
+import { named, oneOf } from './named.js';
+
+const TYPES = [...new Set(Object.values(ERRORS).map(({ type }) => type))];
 
 export const ErrorSchema = named(
   'ErrorResponse',
@@ -11,7 +13,7 @@ export const ErrorSchema = named(
         'ErrorDetail',
         Type.Object({
           message: Type.String(),
-          type: Type.String({ description: 'Class of the error, as OpenAI names it.' }),
+          type: named('ErrorType', oneOf(TYPES, { description: 'Class of the error, as OpenAI names it.' })),
           param: Type.Union([Type.String(), Type.Null()], { description: 'The field that is wrong, if there is one.' }),
           code: Type.String({ description: 'A code of the error table: match on this.' }),
           remedy: Type.String({ description: 'What to do about it.' }),

@@ -5,7 +5,7 @@ from .blockstitch import Blockstitch
 from .errors import BlockstitchError, UnexpectedAnswer
 from .events import JobChange
 from .generated import models
-from .generated.models import *  # noqa: F403
+from .generated.models import *
 from .generated.types import UNSET, Unset
 
 __all__ = [
@@ -17,5 +17,5 @@ __all__ = [
     "UnexpectedAnswer",
     "Unset",
     "models",
-    *models.__all__,
 ]
+__all__ += models.__all__

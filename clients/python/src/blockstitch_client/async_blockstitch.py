@@ -58,7 +58,7 @@ class AsyncBlockstitch:
 
     async def chat(self, request: ChatCompletionRequest) -> ChatCompletion:
         """Answers a conversation over documents."""
-        return await self._send("POST", CHAT, ChatCompletion.from_dict, request.to_dict())
+        return await self._send("POST", CHAT, ChatCompletion.from_dict, {**request.to_dict(), "stream": False})
 
     async def stream_chat(self, request: ChatCompletionRequest) -> AsyncIterator[ChatCompletionChunk]:
         """The answer in chunks, as they come."""
@@ -68,7 +68,7 @@ class AsyncBlockstitch:
 
     async def complete(self, request: CompletionRequest) -> Completion:
         """Continues a prompt behind cached blocks."""
-        return await self._send("POST", COMPLETIONS, Completion.from_dict, request.to_dict())
+        return await self._send("POST", COMPLETIONS, Completion.from_dict, {**request.to_dict(), "stream": False})
 
     async def stream_completion(self, request: CompletionRequest) -> AsyncIterator[CompletionChunk]:
         """The text in chunks, as they come."""

@@ -62,7 +62,7 @@ class Blockstitch:
 
     def chat(self, request: ChatCompletionRequest) -> ChatCompletion:
         """Answers a conversation over documents."""
-        return self._send("POST", CHAT, ChatCompletion.from_dict, request.to_dict())
+        return self._send("POST", CHAT, ChatCompletion.from_dict, {**request.to_dict(), "stream": False})
 
     def stream_chat(self, request: ChatCompletionRequest) -> Iterator[ChatCompletionChunk]:
         """The answer in chunks, as they come."""
@@ -71,7 +71,7 @@ class Blockstitch:
 
     def complete(self, request: CompletionRequest) -> Completion:
         """Continues a prompt behind cached blocks."""
-        return self._send("POST", COMPLETIONS, Completion.from_dict, request.to_dict())
+        return self._send("POST", COMPLETIONS, Completion.from_dict, {**request.to_dict(), "stream": False})
 
     def stream_completion(self, request: CompletionRequest) -> Iterator[CompletionChunk]:
         """The text in chunks, as they come."""

@@ -745,8 +745,7 @@ export interface components {
         };
         ErrorDetail: {
             message: string;
-            /** @description Class of the error, as OpenAI names it. */
-            type: string;
+            type: components["schemas"]["ErrorType"];
             /** @description The field that is wrong, if there is one. */
             param: string | null;
             /** @description A code of the error table: match on this. */
@@ -767,6 +766,11 @@ export interface components {
         ErrorResponse: {
             error: components["schemas"]["ErrorDetail"];
         };
+        /**
+         * @description Class of the error, as OpenAI names it.
+         * @enum {string}
+         */
+        ErrorType: "invalid_request_error" | "authentication_error" | "not_found_error" | "server_error" | "rate_limit_error";
         /**
          * @description `stop`: the model, a stop string or a stop token ended it; `length`: max_tokens did.
          * @enum {string}
@@ -852,6 +856,8 @@ export interface components {
         };
         /** @description A JSON Schema that can be enforced (docs/api.md), or its text. */
         JsonSchemaOrText: components["schemas"]["JsonSchema"] | string;
+        /** @enum {string} */
+        KvType: "float32" | "float16" | "bfloat16" | "int8";
         /** @description Added to the logit of each token id of the model before sampling; at most 1024 ids. */
         LogitBias: {
             [key: string]: number | null;
@@ -876,10 +882,10 @@ export interface components {
         };
         ModelDetails: {
             family: string;
-            weights: string;
+            weights: components["schemas"]["WeightFormat"];
             fingerprint: string;
             attention: components["schemas"]["AttentionMode"];
-            kv_dtype: string;
+            kv_dtype: components["schemas"]["KvType"];
             sink_token_ids: number[];
         };
         ModelList: {
@@ -1109,6 +1115,8 @@ export interface components {
             total_tokens: number;
             prompt_tokens_details: components["schemas"]["PromptTokensDetails"];
         };
+        /** @enum {string} */
+        WeightFormat: "fp32" | "int8" | "int4" | "native";
     };
     responses: never;
     parameters: never;
@@ -1163,6 +1171,7 @@ export type DoneEvent = components['schemas']['DoneEvent'];
 export type ErrorDetail = components['schemas']['ErrorDetail'];
 export type ErrorEvent = components['schemas']['ErrorEvent'];
 export type ErrorResponse = components['schemas']['ErrorResponse'];
+export type ErrorType = components['schemas']['ErrorType'];
 export type FinishReason = components['schemas']['FinishReason'];
 export type FunctionCall = components['schemas']['FunctionCall'];
 export type FunctionCallDelta = components['schemas']['FunctionCallDelta'];
@@ -1178,6 +1187,7 @@ export type JobStatus = components['schemas']['JobStatus'];
 export type JsonSchema = components['schemas']['JsonSchema'];
 export type JsonSchemaFormat = components['schemas']['JsonSchemaFormat'];
 export type JsonSchemaOrText = components['schemas']['JsonSchemaOrText'];
+export type KvType = components['schemas']['KvType'];
 export type LogitBias = components['schemas']['LogitBias'];
 export type MessageSource = components['schemas']['MessageSource'];
 export type Model = components['schemas']['Model'];
@@ -1215,6 +1225,7 @@ export type ToolChoiceMode = components['schemas']['ToolChoiceMode'];
 export type ToolType = components['schemas']['ToolType'];
 export type TopLogprob = components['schemas']['TopLogprob'];
 export type Usage = components['schemas']['Usage'];
+export type WeightFormat = components['schemas']['WeightFormat'];
 export type $defs = Record<string, never>;
 export interface operations {
     getOpenApi: {

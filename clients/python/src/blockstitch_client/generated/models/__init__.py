@@ -46,6 +46,7 @@ from .done_event import DoneEvent
 from .error_detail import ErrorDetail
 from .error_event import ErrorEvent
 from .error_response import ErrorResponse
+from .error_type import ErrorType
 from .finish_reason import FinishReason
 from .function_call import FunctionCall
 from .function_call_delta import FunctionCallDelta
@@ -62,6 +63,7 @@ from .job_event_name import JobEventName
 from .job_status import JobStatus
 from .json_schema import JsonSchema
 from .json_schema_format import JsonSchemaFormat
+from .kv_type import KvType
 from .logit_bias import LogitBias
 from .message_source import MessageSource
 from .model import Model
@@ -99,6 +101,7 @@ from .tool_choice_mode import ToolChoiceMode
 from .tool_type import ToolType
 from .top_logprob import TopLogprob
 from .usage import Usage
+from .weight_format import WeightFormat
 
 __all__ = (
     "AssistantMessage",
@@ -147,6 +150,7 @@ __all__ = (
     "ErrorDetail",
     "ErrorEvent",
     "ErrorResponse",
+    "ErrorType",
     "FinishReason",
     "FunctionCall",
     "FunctionCallDelta",
@@ -163,6 +167,7 @@ __all__ = (
     "JobStatus",
     "JsonSchema",
     "JsonSchemaFormat",
+    "KvType",
     "LogitBias",
     "MessageSource",
     "Model",
@@ -200,4 +205,5 @@ __all__ = (
     "ToolType",
     "TopLogprob",
     "Usage",
+    "WeightFormat",
 )

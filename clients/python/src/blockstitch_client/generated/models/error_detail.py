@@ -6,13 +6,15 @@ from typing import Any, TypeVar, cast
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
+from ..models.error_type import ErrorType, check_error_type
+
 T = TypeVar("T", bound="ErrorDetail")
 
 
 @_attrs_define
 class ErrorDetail:
     message: str
-    type_: str
+    type_: ErrorType
     """ Class of the error, as OpenAI names it. """
     param: None | str
     """ The field that is wrong, if there is one. """
@@ -25,7 +27,7 @@ class ErrorDetail:
     def to_dict(self) -> dict[str, Any]:
         message = self.message
 
-        type_ = self.type_
+        type_: str = self.type_
 
         param: None | str
         param = self.param
@@ -53,7 +55,7 @@ class ErrorDetail:
         d = dict(src_dict)
         message = d.pop("message")
 
-        type_ = d.pop("type")
+        type_ = check_error_type(d.pop("type"))
 
         def _parse_param(data: object) -> None | str:
             if data is None:

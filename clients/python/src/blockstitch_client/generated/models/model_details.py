@@ -7,6 +7,8 @@ from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
 from ..models.attention_mode import AttentionMode, check_attention_mode
+from ..models.kv_type import KvType, check_kv_type
+from ..models.weight_format import WeightFormat, check_weight_format
 
 T = TypeVar("T", bound="ModelDetails")
 
@@ -14,24 +16,24 @@ T = TypeVar("T", bound="ModelDetails")
 @_attrs_define
 class ModelDetails:
     family: str
-    weights: str
+    weights: WeightFormat
     fingerprint: str
     attention: AttentionMode
     """ `block` stitches cached blocks; `full` is ordinary causal attention over the same tokens. """
-    kv_dtype: str
+    kv_dtype: KvType
     sink_token_ids: list[int]
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         family = self.family
 
-        weights = self.weights
+        weights: str = self.weights
 
         fingerprint = self.fingerprint
 
         attention: str = self.attention
 
-        kv_dtype = self.kv_dtype
+        kv_dtype: str = self.kv_dtype
 
         sink_token_ids = self.sink_token_ids
 
@@ -55,13 +57,13 @@ class ModelDetails:
         d = dict(src_dict)
         family = d.pop("family")
 
-        weights = d.pop("weights")
+        weights = check_weight_format(d.pop("weights"))
 
         fingerprint = d.pop("fingerprint")
 
         attention = check_attention_mode(d.pop("attention"))
 
-        kv_dtype = d.pop("kv_dtype")
+        kv_dtype = check_kv_type(d.pop("kv_dtype"))
 
         sink_token_ids = cast(list[int], d.pop("sink_token_ids"))
 
