@@ -36,7 +36,9 @@ import { documents } from './routes/documents.js';
 import { health } from './routes/health.js';
 import { jobs } from './routes/jobs.js';
 import { models } from './routes/models.js';
+import { responses } from './routes/responses.js';
 import { segment } from './routes/segment.js';
+import { tokenize } from './routes/tokenize.js';
 import { validatorCompiler } from './validator.js';
 
 export interface AppOptions {
@@ -85,6 +87,8 @@ export async function buildApp({ config, lifecycle, metrics, logger = false }: A
     await api.register(completions, { lifecycle });
     await api.register(documents, { lifecycle });
     await api.register(jobs, { lifecycle });
+    await api.register(responses, { lifecycle });
+    await api.register(tokenize, { lifecycle });
     await api.register(segment, { lifecycle });
     await api.register(cache, { lifecycle });
     await api.register(models, { lifecycle });

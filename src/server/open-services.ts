@@ -246,7 +246,8 @@ function textServices(text: TextService): TextServices {
     encode: (content) => text.encode(content),
     tokenText: (tokenId) => text.decode([tokenId]),
     tokenBytes: (tokenId) => [...text.tokenizer.tokenBytes(tokenId)],
-    detokenizer: ({ showMarkers = false } = {}) => text.detokenizer({ skipControl: showMarkers ? hidden : true }),
+    detokenizer: ({ showMarkers = false, showControl = false } = {}) =>
+      text.detokenizer({ skipControl: showControl ? false : showMarkers ? hidden : true }),
     stopMatcher: (stops) => new StopMatcher(stops),
     close: () => text.close(),
   };

@@ -28,7 +28,10 @@ export interface TextServices {
    * Turns a stream of ids into text; holds back bytes until they are whole characters. Control tokens are no text, but
    * with `showMarkers` those that begin or end calls.
    */
-  detokenizer(options?: { showMarkers?: boolean }): { push(tokenId: number): string; flush(): string };
+  detokenizer(options?: { showMarkers?: boolean; showControl?: boolean }): {
+    push(tokenId: number): string;
+    flush(): string;
+  };
   /** Finds stop strings in a stream of text; holds back what may become one. */
   stopMatcher(stops: readonly string[]): StopMatching;
   close(): Promise<void>;

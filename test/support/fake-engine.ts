@@ -76,7 +76,7 @@ export class FakeEngine implements Engine {
               tokenId,
               logprob: -0.5,
               topLogprobs: Array.from({ length: alternatives }, (_, rank) => ({
-                tokenId: (tokenId + rank) % 128,
+                tokenId: (tokenId + rank) % 256,
                 logprob: -0.5 - rank,
               })),
             };

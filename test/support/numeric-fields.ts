@@ -38,6 +38,9 @@ export interface NumericField {
 const LEAST: Record<string, object> = {
   '/v1/chat/completions': { messages: [{ role: 'user', content: 'Why?' }], documents: [{ text: 'One is. Two is.' }] },
   '/v1/completions': { prompt: 'Why?' },
+  '/v1/responses': { input: 'Why?', documents: ['One is. Two is.'] },
+  '/tokenize': { messages: [{ role: 'user', content: 'Why?' }], documents: ['One is. Two is.'] },
+  '/detokenize': { tokens: [1] },
   '/v1/documents': { text: 'One is here. Two is there.' },
   '/v1/segment': { text: 'One is here. Two is there.' },
 };

@@ -14,6 +14,8 @@ export interface TokenEntry {
   token: string;
   logprob: number;
   bytes: number[];
+  /** Where it begins in the choice's text, in Unicode characters. */
+  offset: number;
   alternatives: { token: string; logprob: number; bytes: number[] }[];
 }
 
@@ -55,6 +57,7 @@ export async function* streamChoice(
   const detokenizer = services.text.detokenizer({ showMarkers });
   const matcher = stops.length > 0 ? services.text.stopMatcher(stops) : undefined;
   let generatedTokens = 0;
+  let characters = 0;
   let entries: TokenEntry[] = [];
   try {
     for await (const event of services.engine.generate(request, engineSignal)) {
@@ -64,8 +67,12 @@ export async function* streamChoice(
       } else if (event.type === 'token') {
         observer.token();
         generatedTokens += 1;
-        if (request.sampling.topLogprobs !== undefined) entries.push(tokenEntry(event, services));
-        const { text, stop } = passText(matcher, detokenizer.push(event.tokenId));
+        const piece = detokenizer.push(event.tokenId);
+        if (request.sampling.topLogprobs !== undefined) {
+          entries.push(tokenEntry(event, services, characters));
+          characters += charactersOf(piece);
+        }
+        const { text, stop } = passText(matcher, piece);
         yield* partsOf(text, entries, calls);
         entries = [];
         if (stop !== undefined) {
@@ -142,11 +149,18 @@ function finalReason(
   throw new BlockstitchError('shutting_down');
 }
 
-function tokenEntry(event: TokenEvent, { text }: Pick<Services, 'text'>): TokenEntry {
+function charactersOf(text: string): number {
+  let characters = 0;
+  for (const _ of text) characters += 1;
+  return characters;
+}
+
+function tokenEntry(event: TokenEvent, { text }: Pick<Services, 'text'>, offset: number): TokenEntry {
   const piece = (tokenId: number) => ({ token: text.tokenText(tokenId), bytes: text.tokenBytes(tokenId) });
   return {
     ...piece(event.tokenId),
     logprob: event.logprob ?? 0,
+    offset,
     alternatives: (event.topLogprobs ?? []).map(({ tokenId, logprob }) => ({ ...piece(tokenId), logprob })),
   };
 }

@@ -13,6 +13,7 @@ import type { Services } from '../services.js';
 import { wireOrigin } from '../wire-tiers.js';
 import type { CutMessage } from './auto-blocks.js';
 import { type ChoiceEvent, type FinishReason, streamChoice, type TokenEntry } from './choice-stream.js';
+import { mergeStreams } from './merge-streams.js';
 
 export interface Generation {
   /** The request's id, for logs; choices append their index. */
@@ -60,7 +61,7 @@ export class Choices {
     const either = AbortSignal.any([signal, ending.signal]);
     const streams = Array.from({ length: this.generation.count }, (_, index) => this.choice(index, either));
     try {
-      for await (const { index, event } of merge(streams)) {
+      for await (const { index, event } of mergeStreams(streams)) {
         if (event.type === 'prefilled') this.prefilled ??= event;
         if (event.type === 'finish') this.generatedTokens += event.generatedTokens;
         yield { index, event };
@@ -172,33 +173,6 @@ function wireSource(block: PlanBlock | undefined) {
   if ('messageIndex' in source) return { message: { index: source.messageIndex, start, end } };
   const { documentIndex, documentId } = source;
   return { document: { index: documentIndex, ...(documentId === undefined ? {} : { id: documentId }), start, end } };
-}
-
-/** Yields from all generators as their values come; when one throws, or the reader leaves, the others are ended. */
-async function* merge<T>(streams: readonly AsyncGenerator<T>[]): AsyncGenerator<{ index: number; event: T }> {
-  const pending = new Map<number, Promise<{ index: number; result: IteratorResult<T> }>>();
-  const advance = (index: number, stream: AsyncGenerator<T>) => {
-    pending.set(
-      index,
-      stream.next().then((result) => ({ index, result })),
-    );
-  };
-  streams.forEach((stream, index) => {
-    advance(index, stream);
-  });
-  try {
-    while (pending.size > 0) {
-      const { index, result } = await Promise.race(pending.values());
-      pending.delete(index);
-      const stream = streams[index];
-      if (result.done || !stream) continue;
-      yield { index, event: result.value };
-      advance(index, stream);
-    }
-  } finally {
-    for (const rest of pending.values()) rest.catch(() => {});
-    for (const stream of streams) stream.return(undefined).catch(() => {});
-  }
 }
 
 function round(ms: number): number {

@@ -9,7 +9,7 @@ import type { SamplingBody } from '../schemas/sampling-schema.js';
 import type { Services } from '../services.js';
 
 /** @throws BlockstitchError `model_not_found` */
-export function checkModel(services: Services, model: string | undefined): void {
+export function checkModel(services: Pick<Services, 'model'>, model: string | undefined): void {
   if (model !== undefined && model !== services.model.name) {
     throw new BlockstitchError('model_not_found', { model }, { param: 'model' });
   }

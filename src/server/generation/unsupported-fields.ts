@@ -50,9 +50,33 @@ const UNSUPPORTED: Record<string, (value: unknown, body: Body, kind: Kind) => bo
   xtc_probability: (value) => value !== 0,
 };
 
+/** Of /v1/responses: whatever needs state, tools or a model that reasons. */
+const UNSUPPORTED_OF_RESPONSES: typeof UNSUPPORTED = {
+  previous_response_id: () => true,
+  conversation: () => true,
+  prompt: () => true,
+  background: (value) => value !== false,
+  include: (value) => !Array.isArray(value) || value.length > 0,
+  tools: (value) => !Array.isArray(value) || value.length > 0,
+  tool_choice: (value) => value !== 'none' && value !== 'auto',
+  reasoning: (value) => JSON.stringify(value) !== '{}',
+  truncation: (value) => value !== 'disabled',
+  top_logprobs: (value) => value !== 0,
+  max_tool_calls: () => true,
+};
+
 /** @throws BlockstitchError `invalid_request` naming the first field that cannot be honoured */
 export function refuseUnsupportedFields(body: Body, kind: Kind): void {
-  for (const [field, asksForMore] of Object.entries(UNSUPPORTED)) {
+  refuse(body, UNSUPPORTED, kind);
+}
+
+/** The same for /v1/responses, before it is read as a chat. */
+export function refuseResponseFields(body: Body): void {
+  refuse(body, UNSUPPORTED_OF_RESPONSES, 'chat');
+}
+
+function refuse(body: Body, unsupported: typeof UNSUPPORTED, kind: Kind): void {
+  for (const [field, asksForMore] of Object.entries(unsupported)) {
     const value = body[field];
     if (value !== undefined && value !== null && asksForMore(value, body, kind)) {
       throw new BlockstitchError(

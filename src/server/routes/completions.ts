@@ -1,14 +1,16 @@
 /** POST /v1/completions: a plain prompt, with or without cached blocks in front of it. */
+import { isUtf8 } from 'node:buffer';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { scopeDigest } from '../../cache/block-key.js';
 import { checkDocumentCount, checkDocumentText } from '../../documents/document-limits.js';
 import { BlockstitchError } from '../../errors.js';
-import { promptTokens } from '../../prompt/prompt-plan.js';
+import { type PromptPlan, promptTokens } from '../../prompt/prompt-plan.js';
 import { type ServerEvent, sendEventStream } from '../event-stream.js';
 import type { TokenEntry } from '../generation/choice-stream.js';
 import { Choices } from '../generation/choices.js';
 import { checkPromptSize } from '../generation/prompt-limits.js';
+import { PromptSet } from '../generation/prompt-set.js';
 import { attentionMode, checkModel, repairOptions, streamError, unixSeconds } from '../generation/request-basics.js';
 import { heldGrammar, requestedStructure } from '../generation/requested-structure.js';
 import { choiceCount, samplingParams, stopStrings } from '../generation/sampling-params.js';
@@ -57,7 +59,7 @@ export const completions: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }> = 
       choices: collected.map(({ text, logprobs, reason }, index) => ({
         index,
         text,
-        logprobs: body.logprobs === undefined ? null : wireLogprobs(logprobs, 0).wire,
+        logprobs: body.logprobs === undefined ? null : wireLogprobs(logprobs),
         finish_reason: reason,
       })),
       usage: choices.usage(),
@@ -71,63 +73,72 @@ async function startCompletion(
   body: CompletionBody,
   { id, clientSignal, scope }: Pick<FastifyRequest, 'id' | 'clientSignal' | 'scope'>,
   reply: FastifyReply,
-): Promise<Choices> {
+): Promise<PromptSet> {
   refuseUnsupportedFields(body, 'completion');
   checkModel(services, body.model);
   const count = choiceCount(body, services.config);
   const stops = stopStrings(body, services.config);
-  const { prompt, blocks } = promptAndBlocks(body, services);
-  const plan = await services.prompts.completion({
-    prompt,
-    blocks,
-    attention: attentionMode(services, body),
-    tenant: scopeDigest(scope),
-    signal: clientSignal,
-  });
-  const sampling = samplingParams(
-    {
-      body,
-      ...(body.max_tokens === undefined ? {} : { maxTokens: { field: 'max_tokens', value: body.max_tokens } }),
-      ...(body.logprobs === undefined ? {} : { topLogprobs: body.logprobs }),
-      promptTokens: promptTokens(plan),
-      promptField: 'prompt',
-    },
-    services.model,
-    services.config,
-  );
+  const { prompts, blocks } = promptsAndBlocks(body, services);
+  const context = { attention: attentionMode(services, body), tenant: scopeDigest(scope), signal: clientSignal };
+  const plans = await Promise.all(prompts.map((prompt) => services.prompts.completion({ prompt, blocks, ...context })));
+  const samplingOf = (plan: PromptPlan) =>
+    samplingParams(
+      {
+        body,
+        ...(body.max_tokens === undefined ? {} : { maxTokens: { field: 'max_tokens', value: body.max_tokens } }),
+        ...(body.logprobs === undefined ? {} : { topLogprobs: body.logprobs }),
+        promptTokens: promptTokens(plan),
+        promptField: 'prompt',
+      },
+      services.model,
+      services.config,
+    );
+  const runs = plans.map((plan) => ({ plan, sampling: samplingOf(plan) }));
   const grammar = await heldGrammar(services, requestedStructure(body), reply, clientSignal);
-  return new Choices(services, { label: id, plan, sampling, stops, count, scope, ...repairOptions(body), ...grammar });
+  const rest = { stops, count, scope, ...repairOptions(body), ...grammar };
+  const choices = runs.map((run, at) => {
+    return new Choices(services, { label: runs.length === 1 ? id : `${id}-p${at}`, ...run, ...rest });
+  });
+  return new PromptSet(choices as [Choices, ...Choices[]], count);
 }
 
 /** @throws BlockstitchError `empty_input`, `payload_too_large`, `invalid_request` */
-function promptAndBlocks(body: CompletionBody, { config, model }: Services) {
+function promptsAndBlocks(body: CompletionBody, { config, model }: Services) {
   const blocks = [...(body.blocks ?? [])];
   checkDocumentCount(blocks.length, 'blocks', config);
   blocks.forEach((block, index) => {
     checkDocumentText(block, `blocks[${index}]`, config);
   });
-  const given = Array.isArray(body.prompt) && typeof body.prompt[0] === 'string' ? body.prompt[0] : body.prompt;
-  const prompt = (given ?? blocks.pop() ?? '') as string | number[];
-  if (prompt.length === 0) throw new BlockstitchError('empty_input', { what: 'prompt' }, { param: 'prompt' });
-  if (typeof prompt === 'string') checkPromptSize([prompt], 'prompt', config);
-  else {
-    const wrong = prompt.find((tokenId) => tokenId >= model.config.vocabSize);
-    if (wrong !== undefined) {
-      const reason = `\`prompt\` names the token id ${wrong}; ids go from 0 to ${model.config.vocabSize - 1}.`;
-      throw new BlockstitchError('invalid_request', { reason }, { param: 'prompt' });
-    }
+  const prompts = promptsOf(body.prompt ?? blocks.pop() ?? '');
+  checkPromptSize(
+    prompts.filter((prompt) => typeof prompt === 'string'),
+    'prompt',
+    config,
+  );
+  for (const [at, prompt] of prompts.entries()) {
+    const param = prompts.length === 1 ? 'prompt' : `prompt[${at}]`;
+    if (prompt.length === 0) throw new BlockstitchError('empty_input', { what: param }, { param });
+    const wrong = typeof prompt === 'string' ? undefined : prompt.find((id) => id >= model.config.vocabSize);
+    if (wrong === undefined) continue;
+    const reason = `\`${param}\` names the token id ${wrong}; ids go from 0 to ${model.config.vocabSize - 1}.`;
+    throw new BlockstitchError('invalid_request', { reason }, { param });
   }
-  return { prompt, blocks };
+  return { prompts, blocks };
+}
+
+/** One prompt or several, each text or token ids. */
+function promptsOf(prompt: NonNullable<CompletionBody['prompt']>): (string | number[])[] {
+  if (typeof prompt === 'string') return [prompt];
+  return prompt.every((each) => typeof each === 'number') ? [prompt] : (prompt as string[] | number[][]);
 }
 
 async function* completionChunks(
-  choices: Choices,
+  choices: PromptSet,
   head: { id: string; created: number; model: string },
   body: CompletionBody,
   signal: AbortSignal,
 ): AsyncGenerator<ServerEvent> {
-  let unfinished = body.n ?? 1;
-  const offsets = new Map<number, number>();
+  let unfinished = choices.size;
   const withUsage = body.stream_options?.include_usage === true;
   const chunk = (index: number, text: string, rest: object = {}) => ({
     ...head,
@@ -137,9 +148,8 @@ async function* completionChunks(
   });
   for await (const { index, event } of choices.stream(signal)) {
     if (event.type === 'text') {
-      const { wire, end } = wireLogprobs(event.logprobs, offsets.get(index) ?? 0);
-      offsets.set(index, end);
-      yield { data: chunk(index, event.text, { logprobs: body.logprobs === undefined ? null : wire }) };
+      const logprobs = body.logprobs === undefined ? null : wireLogprobs(event.logprobs);
+      yield { data: chunk(index, event.text, { logprobs }) };
     } else if (event.type === 'finish') {
       unfinished -= 1;
       const last = chunk(index, '', { finish_reason: event.reason });
@@ -150,21 +160,20 @@ async function* completionChunks(
   yield { data: '[DONE]' };
 }
 
-/** OpenAI's older logprobs, by columns. @param offset characters of the choice's text before the first entry */
-function wireLogprobs(entries: readonly TokenEntry[], offset: number) {
-  let end = offset;
-  const offsets = entries.map(({ token }) => {
-    const start = end;
-    end += token.length;
-    return start;
-  });
-  const wire = {
-    tokens: entries.map(({ token }) => token),
+/** OpenAI's older logprobs, by columns. */
+function wireLogprobs(entries: readonly TokenEntry[]) {
+  return {
+    tokens: entries.map(tokenName),
     token_logprobs: entries.map(({ logprob }) => logprob),
     top_logprobs: entries.map(({ alternatives }) =>
-      Object.fromEntries(alternatives.map(({ token, logprob }) => [token, logprob])),
+      Object.fromEntries(alternatives.map((token) => [tokenName(token), token.logprob])),
     ),
-    text_offset: offsets,
+    text_offset: entries.map(({ offset }) => offset),
   };
-  return { wire, end };
+}
+
+/** A part of a character has no text: two of them would have one name. */
+function tokenName({ token, bytes }: Pick<TokenEntry, 'token' | 'bytes'>): string {
+  if (isUtf8(Uint8Array.from(bytes))) return token;
+  return `bytes:${bytes.map((byte) => `\\x${byte.toString(16).padStart(2, '0')}`).join('')}`;
 }

@@ -4,14 +4,26 @@ import { mapOf, named } from './named.js';
 import { samplingProperties, TokenIdSchema } from './sampling-schema.js';
 import { FinishReasonSchema, ReportSchema, UsageSchema } from './usage-schema.js';
 
+/** Prompts of one request. Each is a request of its own to the queue. */
+export const MOST_PROMPTS = 128;
+
 export const CompletionBodySchema = named(
   'CompletionRequest',
   Type.Object({
     ...samplingProperties,
     prompt: Type.Optional(
-      Type.Union([Type.String(), Type.Array(TokenIdSchema), Type.Array(Type.String(), { maxItems: 1 })], {
-        description: 'Text, token ids of the model, or a list of one text. It is the final block, and not empty.',
-      }),
+      Type.Union(
+        [
+          Type.String(),
+          Type.Array(TokenIdSchema),
+          Type.Array(Type.String(), { minItems: 1, maxItems: MOST_PROMPTS }),
+          Type.Array(Type.Array(TokenIdSchema), { minItems: 1, maxItems: MOST_PROMPTS }),
+        ],
+        {
+          description:
+            'Text, token ids of the model, or a list of either: then choice j of prompt i is choice i * n + j. Each is a final block, and not empty.',
+        },
+      ),
     ),
     blocks: Type.Optional(
       Type.Array(Type.String(), {
@@ -27,10 +39,15 @@ export type CompletionBody = Static<typeof CompletionBodySchema>;
 const CompletionLogprobsSchema = named(
   'CompletionLogprobs',
   Type.Object({
-    tokens: Type.Array(Type.String(), { description: 'As text, one entry per token in each column.' }),
+    tokens: Type.Array(Type.String(), {
+      description: 'As text, one entry per token in each column; a part of a character as `bytes:\\\\xe2\\\\x82`.',
+    }),
     token_logprobs: Type.Array(Type.Number()),
     top_logprobs: Type.Array(mapOf(Type.Number())),
-    text_offset: Type.Array(Type.Integer(), { description: 'Where each token begins in the text.' }),
+    text_offset: Type.Array(Type.Integer(), {
+      description:
+        'Where each token begins in the text, in Unicode characters; for a part of a character, where that begins.',
+    }),
   }),
 );
 

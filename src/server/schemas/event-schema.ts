@@ -8,6 +8,7 @@ import { CompletionChunkSchema } from './completion-schema.js';
 import { JobSchema } from './document-schema.js';
 import { ErrorSchema } from './error-schema.js';
 import { named, oneOf } from './named.js';
+import { ResponseSchema } from './responses-schema.js';
 
 const jsonText = (schema: TSchema) =>
   Type.Unsafe<string>({ type: 'string', contentMediaType: 'application/json', contentSchema: schema });
@@ -68,6 +69,50 @@ export const JobEventSchema = named(
           data: jsonText(JobSchema),
         },
         { description: 'The job as it is now.' },
+      ),
+    ),
+    ErrorEventSchema,
+  ]),
+);
+
+export const ResponseEventSchema = named(
+  'ResponseEvent',
+  Type.Union([
+    named(
+      'ResponseChangeEvent',
+      Type.Object(
+        {
+          event: named(
+            'ResponseEventName',
+            oneOf([
+              'response.created',
+              'response.in_progress',
+              'response.output_item.added',
+              'response.content_part.added',
+              'response.output_text.delta',
+              'response.output_text.done',
+              'response.content_part.done',
+              'response.output_item.done',
+              'response.completed',
+              'response.incomplete',
+            ]),
+          ),
+          data: jsonText(
+            named(
+              'ResponseChange',
+              Type.Object(
+                {
+                  type: Type.String({ description: 'The name of the event.' }),
+                  sequence_number: Type.Integer(),
+                  response: Type.Optional(ResponseSchema),
+                  delta: Type.Optional(Type.String({ description: 'A piece of the text.' })),
+                },
+                { description: "OpenAI's events: the fields are those of the event's type." },
+              ),
+            ),
+          ),
+        },
+        { description: 'What has happened to the response.' },
       ),
     ),
     ErrorEventSchema,

@@ -158,3 +158,62 @@ export const model = {
 export const modelList = { object: 'list', data: [model] };
 export const health = { status: 'ok' };
 export const ready = { status: 'ready', model: 'demo' };
+
+export const tokenizeRequest = { prompt: 'Zokego is held', return_token_strs: true };
+export const tokenized = {
+  count: 9,
+  max_model_len: 4096,
+  tokens: [0, 1451, 1452, 1453, 1454, 1061, 736, 266, 432],
+  token_strs: ['<|bos|>', '<|sink_0|>', '<|sink_1|>', '<|sink_2|>', '<|sink_3|>', 'Zok', 'ego', ' is', ' held'],
+};
+export const detokenizeRequest = { tokens: [1061, 736, 266, 432] };
+export const detokenized = { prompt: 'Zokego is held' };
+
+export const responseRequest = {
+  input: 'Where is Zokego held?',
+  documents: ['Zokego is held in Limoga.'],
+  max_output_tokens: 16,
+  temperature: 0,
+};
+export const response = {
+  id: 'resp_req-0a07f0bd-81da-44fa-a856-39d80a9dd5c4',
+  object: 'response',
+  created_at: CREATED,
+  status: 'completed',
+  error: null,
+  incomplete_details: null,
+  instructions: null,
+  max_output_tokens: 16,
+  model: 'demo',
+  output: [
+    {
+      id: 'msg_req-0a07f0bd-81da-44fa-a856-39d80a9dd5c4',
+      type: 'message',
+      role: 'assistant',
+      status: 'completed',
+      content: [{ type: 'output_text', text: 'Zokego is held in Limoga.', annotations: [] }],
+    },
+  ],
+  parallel_tool_calls: false,
+  previous_response_id: null,
+  store: false,
+  temperature: 0,
+  top_p: null,
+  text: { format: { type: 'text' } },
+  tool_choice: 'none',
+  tools: [],
+  truncation: 'disabled',
+  metadata: {},
+  usage: {
+    input_tokens: 25,
+    input_tokens_details: { cached_tokens: 0 },
+    output_tokens: 10,
+    output_tokens_details: { reasoning_tokens: 0 },
+    total_tokens: 35,
+  },
+  blockstitch: report,
+};
+export const responseEvent = {
+  event: 'response.output_text.delta',
+  data: JSON.stringify({ type: 'response.output_text.delta', sequence_number: 4, delta: 'Zok' }),
+};

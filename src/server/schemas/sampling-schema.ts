@@ -111,11 +111,13 @@ const Choices = named(
   }),
 );
 
+export const ResponseFormatTypeSchema = named('ResponseFormatType', oneOf(['text', 'json_object', 'json_schema']));
+
 const ResponseFormatSchema = named(
   'ResponseFormat',
   Type.Object(
     {
-      type: named('ResponseFormatType', oneOf(['text', 'json_object', 'json_schema'])),
+      type: ResponseFormatTypeSchema,
       json_schema: Type.Optional(
         named(
           'JsonSchemaFormat',

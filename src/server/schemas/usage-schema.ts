@@ -80,6 +80,7 @@ export const BlockReportSchema = named(
     repaired_tokens: Type.Integer({
       description: 'Tokens of it that were computed again in context (`attention.repair`).',
     }),
+    prompt: Type.Optional(Type.Integer({ description: 'Place of the prompt, if the request has several.' })),
     document: Type.Optional(DocumentSourceSchema),
     message: Type.Optional(MessageSourceSchema),
   }),

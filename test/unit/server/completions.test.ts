@@ -24,6 +24,53 @@ describe('POST /v1/completions', () => {
     const empty = await complete({ prompt: 'And so', blocks: [' '] });
     expect([empty.status, empty.body.error.code, empty.body.error.param]).toEqual([400, 'empty_input', 'blocks[0]']);
   });
+
+  it('answers several prompts as OpenAI numbers them, with their sums', async () => {
+    const payload = { prompt: ['One', 'And two'], blocks: ['Shared.'], n: 2 };
+    const { status, body } = await complete(payload);
+    expect(status).toBe(200);
+    expect(body.choices.map(({ index }: { index: number }) => index)).toEqual([0, 1, 2, 3]);
+    const sinks = 1;
+    expect(body.usage.prompt_tokens).toBe(2 * (sinks + 'Shared.'.length) + 'One'.length + 'And two'.length);
+    expect(body.usage.completion_tokens).toBe(4 * 17);
+    expect(body.blockstitch.blocks.map(({ prompt }: { prompt: number }) => prompt)).toEqual([0, 1]);
+  });
+
+  it('streams several prompts, each choice to its end', async () => {
+    const { app } = await fakeApp();
+    const payload = { prompt: [[65, 66], [67]], stream: true };
+    const { payload: text } = await app.inject({ method: 'POST', url: '/v1/completions', payload });
+    const lines = text.trim().split('\n\n');
+    expect(lines.at(-1)).toBe('data: [DONE]');
+    const texts = ['', ''];
+    let reports = 0;
+    for (const line of lines.slice(0, -1)) {
+      const { choices, blockstitch } = JSON.parse(line.replace('data: ', ''));
+      texts[choices[0].index] += choices[0].text;
+      if (blockstitch) reports += 1;
+    }
+    expect([texts, reports]).toEqual([['The answer is 42.', 'The answer is 42.'], 1]);
+  });
+
+  it('names the prompt that is wrong', async () => {
+    const empty = await complete({ prompt: ['a', ''] });
+    expect([empty.status, empty.body.error.param]).toEqual([400, 'prompt[1]']);
+    const outside = await complete({ prompt: [[1], [2, 256]] });
+    expect([outside.status, outside.body.error.param]).toEqual([400, 'prompt[1]']);
+    expect((await complete({ prompt: [] })).status).toBe(400);
+  });
+
+  it('says where each token begins in the text, and keeps parts of characters apart', async () => {
+    const { app, engine } = await fakeApp();
+    engine.answer = 'a€😀b';
+    const payload = { prompt: 'x', logprobs: 2 };
+    const { choices } = (await app.inject({ method: 'POST', url: '/v1/completions', payload })).json();
+    const { tokens, text_offset: offsets, top_logprobs: best } = choices[0].logprobs;
+    expect(choices[0].text).toBe('a€😀b');
+    expect(offsets).toEqual([0, 1, 1, 1, 2, 2, 2, 2, 3]);
+    expect(tokens.slice(0, 2)).toEqual(['a', 'bytes:\\xe2']);
+    expect(Object.keys(best[1])).toEqual(['bytes:\\xe2', 'bytes:\\xe3']);
+  });
 });
 
 describe('names of maps', () => {

@@ -1,0 +1,123 @@
+/** /v1/responses on the wire: OpenAI's newer request and answers, without state. */
+import { type Static, type TSchema, Type } from '@fastify/type-provider-typebox';
+import { ChatBodySchema } from './chat-schema.js';
+import { anyObject, mapOf, named, oneOf } from './named.js';
+import { ResponseFormatTypeSchema, tokenCount } from './sampling-schema.js';
+import { ReportSchema, UsageSchema } from './usage-schema.js';
+
+const chat = ChatBodySchema.properties;
+
+const InputPartSchema = named(
+  'ResponseInputPart',
+  Type.Object({ type: named('ResponsePartType', oneOf(['input_text', 'output_text', 'text'])), text: Type.String() }),
+);
+const InputItemSchema = named(
+  'ResponseInputItem',
+  Type.Object({
+    type: Type.Optional(Type.Literal('message')),
+    role: named('ResponseRole', oneOf(['system', 'developer', 'user', 'assistant'])),
+    content: Type.Union([Type.String(), Type.Array(InputPartSchema)]),
+  }),
+);
+
+const TextFormatSchema = named(
+  'ResponseTextFormat',
+  Type.Object({
+    type: ResponseFormatTypeSchema,
+    name: Type.Optional(Type.String()),
+    description: Type.Optional(Type.String()),
+    schema: Type.Optional(anyObject()),
+    strict: Type.Optional(Type.Boolean()),
+  }),
+);
+
+export const ResponseBodySchema = named(
+  'ResponseRequest',
+  Type.Object({
+    model: chat.model,
+    input: Type.Union([Type.String(), Type.Array(InputItemSchema, { minItems: 1, maxItems: 4096 })], {
+      description: 'A question, or messages.',
+    }),
+    instructions: Type.Optional(Type.String({ description: 'A system message in front of the input.' })),
+    documents: chat.documents,
+    segmentation: chat.segmentation,
+    auto_blocks: chat.auto_blocks,
+    attention: chat.attention,
+    cache_salt: chat.cache_salt,
+    max_output_tokens: tokenCount('New tokens at most.'),
+    temperature: chat.temperature,
+    top_p: chat.top_p,
+    seed: chat.seed,
+    text: Type.Optional(
+      named(
+        'ResponseTextOptions',
+        Type.Object({ format: Type.Optional(TextFormatSchema) }, { description: 'What the answer looks like.' }),
+      ),
+    ),
+    stream: chat.stream,
+    store: Type.Optional(Type.Boolean({ description: 'Nothing is stored, whatever it says.' })),
+    metadata: Type.Optional(mapOf(Type.String(), { description: 'Comes back in the answer.' })),
+    user: chat.user,
+  }),
+);
+export type ResponseBody = Static<typeof ResponseBodySchema>;
+
+const OutputTextSchema = named(
+  'ResponseOutputText',
+  Type.Object({ type: Type.Literal('output_text'), text: Type.String(), annotations: Type.Array(anyObject()) }),
+);
+const ItemStatusSchema = named('ResponseStatus', oneOf(['in_progress', 'completed', 'incomplete', 'failed']));
+const OutputMessageSchema = named(
+  'ResponseMessage',
+  Type.Object({
+    id: Type.String(),
+    type: Type.Literal('message'),
+    role: Type.Literal('assistant'),
+    status: ItemStatusSchema,
+    content: Type.Array(OutputTextSchema),
+  }),
+);
+
+const nullable = <S extends TSchema>(schema: S) => Type.Union([schema, Type.Null()]);
+
+export const ResponseSchema = named(
+  'Response',
+  Type.Object({
+    id: Type.String(),
+    object: Type.Literal('response'),
+    created_at: Type.Integer({ description: 'Unix time, seconds.' }),
+    status: ItemStatusSchema,
+    error: Type.Null(),
+    incomplete_details: nullable(
+      named('IncompleteDetails', Type.Object({ reason: Type.Literal('max_output_tokens') })),
+    ),
+    instructions: nullable(Type.String()),
+    max_output_tokens: nullable(Type.Integer()),
+    model: Type.String(),
+    output: Type.Array(OutputMessageSchema),
+    parallel_tool_calls: Type.Boolean(),
+    previous_response_id: Type.Null(),
+    store: Type.Literal(false),
+    temperature: nullable(Type.Number()),
+    top_p: nullable(Type.Number()),
+    text: named('ResponseText', Type.Object({ format: anyObject({ description: 'As the request had it.' }) })),
+    tool_choice: Type.Literal('none'),
+    tools: Type.Array(anyObject()),
+    truncation: Type.Literal('disabled'),
+    metadata: mapOf(Type.String()),
+    usage: nullable(
+      named(
+        'ResponseUsage',
+        Type.Object({
+          input_tokens: Type.Integer(),
+          input_tokens_details: UsageSchema.properties.prompt_tokens_details,
+          output_tokens: Type.Integer(),
+          output_tokens_details: named('OutputTokensDetails', Type.Object({ reasoning_tokens: Type.Integer() })),
+          total_tokens: Type.Integer(),
+        }),
+      ),
+    ),
+    blockstitch: Type.Optional(ReportSchema),
+  }),
+);
+export type ResponseAnswer = Static<typeof ResponseSchema>;
