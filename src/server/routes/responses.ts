@@ -38,7 +38,7 @@ const schema = {
       [
         'empty_input',
         'segmentation_invalid',
-        'context_exceeded',
+        'context_length_exceeded',
         'model_not_found',
         'document_not_found',
         'document_damaged',

@@ -35,7 +35,7 @@ const tokenizeSchema = {
       [
         'empty_input',
         'segmentation_invalid',
-        'context_exceeded',
+        'context_length_exceeded',
         'model_not_found',
         'document_not_found',
         'document_damaged',

@@ -81,7 +81,7 @@ const OutputMessageSchema = named(
 const nullable = <S extends TSchema>(schema: S) => Type.Union([schema, Type.Null()]);
 
 export const ResponseSchema = named(
-  'Response',
+  'ResponseObject',
   Type.Object({
     id: Type.String(),
     object: Type.Literal('response'),
@@ -100,7 +100,7 @@ export const ResponseSchema = named(
     store: Type.Literal(false),
     temperature: nullable(Type.Number()),
     top_p: nullable(Type.Number()),
-    text: named('ResponseText', Type.Object({ format: anyObject({ description: 'As the request had it.' }) })),
+    text: named('ResponseTextSettings', Type.Object({ format: anyObject({ description: 'As the request had it.' }) })),
     tool_choice: Type.Literal('none'),
     tools: Type.Array(anyObject()),
     truncation: Type.Literal('disabled'),

@@ -33,6 +33,8 @@ from .completion_logprobs_top_logprobs_item import CompletionLogprobsTopLogprobs
 from .completion_request import CompletionRequest
 from .cut_message import CutMessage
 from .cut_rule import CutRule
+from .detokenize_request import DetokenizeRequest
+from .detokenize_response import DetokenizeResponse
 from .document import Document
 from .document_block import DocumentBlock
 from .document_deleted import DocumentDeleted
@@ -56,6 +58,7 @@ from .function_definition import FunctionDefinition
 from .function_definition_parameters_type_0 import FunctionDefinitionParametersType0
 from .get_open_api_response_200 import GetOpenApiResponse200
 from .health import Health
+from .incomplete_details import IncompleteDetails
 from .job import Job
 from .job_change_event import JobChangeEvent
 from .job_error import JobError
@@ -71,6 +74,7 @@ from .model_details import ModelDetails
 from .model_list import ModelList
 from .named_tool import NamedTool
 from .named_tool_function import NamedToolFunction
+from .output_tokens_details import OutputTokensDetails
 from .pool_statistics import PoolStatistics
 from .prompt_tokens_details import PromptTokensDetails
 from .ready import Ready
@@ -78,8 +82,30 @@ from .refusal_part import RefusalPart
 from .repair import Repair
 from .repair_choice import RepairChoice
 from .report import Report
+from .response_change import ResponseChange
+from .response_change_event import ResponseChangeEvent
+from .response_event_name import ResponseEventName
 from .response_format import ResponseFormat
 from .response_format_type import ResponseFormatType
+from .response_input_item import ResponseInputItem
+from .response_input_part import ResponseInputPart
+from .response_message import ResponseMessage
+from .response_object import ResponseObject
+from .response_object_metadata import ResponseObjectMetadata
+from .response_object_tools_item import ResponseObjectToolsItem
+from .response_output_text import ResponseOutputText
+from .response_output_text_annotations_item import ResponseOutputTextAnnotationsItem
+from .response_part_type import ResponsePartType
+from .response_request import ResponseRequest
+from .response_request_metadata_type_0 import ResponseRequestMetadataType0
+from .response_role import ResponseRole
+from .response_status import ResponseStatus
+from .response_text_format import ResponseTextFormat
+from .response_text_format_schema_type_0 import ResponseTextFormatSchemaType0
+from .response_text_options import ResponseTextOptions
+from .response_text_settings import ResponseTextSettings
+from .response_text_settings_format import ResponseTextSettingsFormat
+from .response_usage import ResponseUsage
 from .segment import Segment
 from .segment_list import SegmentList
 from .segment_request import SegmentRequest
@@ -93,6 +119,8 @@ from .tier_name import TierName
 from .tier_statistics import TierStatistics
 from .timings import Timings
 from .token_logprob import TokenLogprob
+from .tokenize_request import TokenizeRequest
+from .tokenize_response import TokenizeResponse
 from .tool import Tool
 from .tool_call import ToolCall
 from .tool_call_delta import ToolCallDelta
@@ -137,6 +165,8 @@ __all__ = (
     "CompletionRequest",
     "CutMessage",
     "CutRule",
+    "DetokenizeRequest",
+    "DetokenizeResponse",
     "Document",
     "DocumentBlock",
     "DocumentDeleted",
@@ -160,6 +190,7 @@ __all__ = (
     "FunctionDefinitionParametersType0",
     "GetOpenApiResponse200",
     "Health",
+    "IncompleteDetails",
     "Job",
     "JobChangeEvent",
     "JobError",
@@ -175,6 +206,7 @@ __all__ = (
     "ModelList",
     "NamedTool",
     "NamedToolFunction",
+    "OutputTokensDetails",
     "PoolStatistics",
     "PromptTokensDetails",
     "Ready",
@@ -182,8 +214,30 @@ __all__ = (
     "Repair",
     "RepairChoice",
     "Report",
+    "ResponseChange",
+    "ResponseChangeEvent",
+    "ResponseEventName",
     "ResponseFormat",
     "ResponseFormatType",
+    "ResponseInputItem",
+    "ResponseInputPart",
+    "ResponseMessage",
+    "ResponseObject",
+    "ResponseObjectMetadata",
+    "ResponseObjectToolsItem",
+    "ResponseOutputText",
+    "ResponseOutputTextAnnotationsItem",
+    "ResponsePartType",
+    "ResponseRequest",
+    "ResponseRequestMetadataType0",
+    "ResponseRole",
+    "ResponseStatus",
+    "ResponseTextFormat",
+    "ResponseTextFormatSchemaType0",
+    "ResponseTextOptions",
+    "ResponseTextSettings",
+    "ResponseTextSettingsFormat",
+    "ResponseUsage",
     "Segment",
     "Segmentation",
     "Segmenter",
@@ -196,6 +250,8 @@ __all__ = (
     "TierName",
     "TierStatistics",
     "Timings",
+    "TokenizeRequest",
+    "TokenizeResponse",
     "TokenLogprob",
     "Tool",
     "ToolCall",

@@ -30,6 +30,8 @@ class BlockReport:
     """ Text of the chat template, or of a document. """
     repaired_tokens: int
     """ Tokens of it that were computed again in context (`attention.repair`). """
+    prompt: int | Unset = UNSET
+    """ Place of the prompt, if the request has several. """
     document: DocumentSource | Unset = UNSET
     """ Whose text it is. Absent for `template`. """
     message: MessageSource | Unset = UNSET
@@ -46,6 +48,8 @@ class BlockReport:
         kind: str = self.kind
 
         repaired_tokens = self.repaired_tokens
+
+        prompt = self.prompt
 
         document: dict[str, Any] | Unset = UNSET
         if not isinstance(self.document, Unset):
@@ -66,6 +70,8 @@ class BlockReport:
                 "repaired_tokens": repaired_tokens,
             }
         )
+        if prompt is not UNSET:
+            field_dict["prompt"] = prompt
         if document is not UNSET:
             field_dict["document"] = document
         if message is not UNSET:
@@ -89,6 +95,8 @@ class BlockReport:
 
         repaired_tokens = d.pop("repaired_tokens")
 
+        prompt = d.pop("prompt", UNSET)
+
         _document = d.pop("document", UNSET)
         document: DocumentSource | Unset
         if isinstance(_document, Unset):
@@ -109,6 +117,7 @@ class BlockReport:
             origin=origin,
             kind=kind,
             repaired_tokens=repaired_tokens,
+            prompt=prompt,
             document=document,
             message=message,
         )

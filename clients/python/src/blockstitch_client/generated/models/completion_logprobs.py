@@ -18,11 +18,12 @@ T = TypeVar("T", bound="CompletionLogprobs")
 @_attrs_define
 class CompletionLogprobs:
     tokens: list[str]
-    """ As text, one entry per token in each column. """
+    """ As text, one entry per token in each column; a part of a character as `bytes:\\\\xe2\\\\x82`. """
     token_logprobs: list[float]
     top_logprobs: list[CompletionLogprobsTopLogprobsItem]
     text_offset: list[int]
-    """ Where each token begins in the text. """
+    """ Where each token begins in the text, in Unicode characters; for a part of a character, where that begins.
+    """
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:

@@ -77,8 +77,9 @@ class CompletionRequest:
     stream_options: None | StreamOptions | Unset = UNSET
     user: None | str | Unset = UNSET
     """ Accepted and ignored. """
-    prompt: list[int] | list[str] | None | str | Unset = UNSET
-    """ Text, token ids of the model, or a list of one text. It is the final block, and not empty. """
+    prompt: list[int] | list[list[int]] | list[str] | None | str | Unset = UNSET
+    """ Text, token ids of the model, or a list of either: then choice j of prompt i is choice i * n + j. Each is a
+    final block, and not empty. """
     blocks: list[str] | None | Unset = UNSET
     """ Texts that become cached blocks in front of the prompt; without a prompt the last is the final block. None
     is only white space. """
@@ -273,7 +274,7 @@ class CompletionRequest:
         else:
             user = self.user
 
-        prompt: list[int] | list[str] | None | str | Unset
+        prompt: list[int] | list[list[int]] | list[str] | None | str | Unset
         if isinstance(self.prompt, Unset):
             prompt = UNSET
         elif isinstance(self.prompt, list):
@@ -281,6 +282,13 @@ class CompletionRequest:
 
         elif isinstance(self.prompt, list):
             prompt = self.prompt
+
+        elif isinstance(self.prompt, list):
+            prompt = []
+            for prompt_type_3_item_data in self.prompt:
+                prompt_type_3_item = prompt_type_3_item_data
+
+                prompt.append(prompt_type_3_item)
 
         else:
             prompt = self.prompt
@@ -689,7 +697,7 @@ class CompletionRequest:
 
         user = _parse_user(d.pop("user", UNSET))
 
-        def _parse_prompt(data: object) -> list[int] | list[str] | None | str | Unset:
+        def _parse_prompt(data: object) -> list[int] | list[list[int]] | list[str] | None | str | Unset:
             if data is None:
                 return data
             if isinstance(data, Unset):
@@ -710,7 +718,20 @@ class CompletionRequest:
                 return prompt_type_2
             except (TypeError, ValueError, AttributeError, KeyError):
                 pass
-            return cast(list[int] | list[str] | None | str | Unset, data)
+            try:
+                if not isinstance(data, list):
+                    raise TypeError()
+                prompt_type_3 = []
+                _prompt_type_3 = data
+                for prompt_type_3_item_data in _prompt_type_3:
+                    prompt_type_3_item = cast(list[int], prompt_type_3_item_data)
+
+                    prompt_type_3.append(prompt_type_3_item)
+
+                return prompt_type_3
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(list[int] | list[list[int]] | list[str] | None | str | Unset, data)
 
         prompt = _parse_prompt(d.pop("prompt", UNSET))
 

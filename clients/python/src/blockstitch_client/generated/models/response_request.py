@@ -1,0 +1,520 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from attrs import define as _attrs_define
+from attrs import field as _attrs_field
+
+from ..models.attention_mode import AttentionMode, check_attention_mode
+from ..types import UNSET, Unset
+
+if TYPE_CHECKING:
+    from ..models.attention_options import AttentionOptions
+    from ..models.document_input import DocumentInput
+    from ..models.response_input_item import ResponseInputItem
+    from ..models.response_request_metadata_type_0 import ResponseRequestMetadataType0
+    from ..models.response_text_options import ResponseTextOptions
+    from ..models.segmentation import Segmentation
+
+
+T = TypeVar("T", bound="ResponseRequest")
+
+
+@_attrs_define
+class ResponseRequest:
+    input_: list[ResponseInputItem] | str
+    """ A question, or messages. """
+    model: None | str | Unset = UNSET
+    """ The served model; any other name is 404. """
+    instructions: None | str | Unset = UNSET
+    """ A system message in front of the input. """
+    documents: list[DocumentInput | str] | None | Unset = UNSET
+    """ In the order in which they are stitched: texts, or objects. """
+    segmentation: None | Segmentation | Unset = UNSET
+    """ How documents are cut into blocks. `min_tokens` <= `target_tokens` <= `max_tokens`, also where defaults
+    stand in; `target_tokens` or `granularity`, not both. """
+    auto_blocks: bool | None | Unset = UNSET
+    """ Cut messages of more than a few hundred tokens into blocks: a passage that was seen before is a hit wherever
+    it stands. `false`: they stay whole. If absent, `--auto-blocks` decides. """
+    attention: AttentionMode | AttentionOptions | None | Unset = UNSET
+    """ `block` stitches cached blocks; `full` is ordinary causal attention over the same tokens. If absent, the
+    checkpoint's own mode. """
+    cache_salt: None | str | Unset = UNSET
+    """ Separates tenants: blocks cached under one salt are never used under another. The header `x-cache-salt` may
+    not name another one. """
+    max_output_tokens: int | None | Unset = UNSET
+    """ New tokens at most. """
+    temperature: float | None | Unset = UNSET
+    """ 0 = greedy. """
+    top_p: float | None | Unset = UNSET
+    """ Only the likeliest tokens that make up this much. """
+    seed: int | None | Unset = UNSET
+    """ The same seed draws the same answer; choice i takes seed + i. The low 32 bits count. """
+    text: None | ResponseTextOptions | Unset = UNSET
+    """ What the answer looks like. """
+    stream: bool | None | Unset = UNSET
+    """ Server-sent events instead of one answer. """
+    store: bool | None | Unset = UNSET
+    """ Nothing is stored, whatever it says. """
+    metadata: None | ResponseRequestMetadataType0 | Unset = UNSET
+    """ Comes back in the answer. """
+    user: None | str | Unset = UNSET
+    """ Accepted and ignored. """
+    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        from ..models.attention_options import AttentionOptions  # noqa: PLC0415
+        from ..models.document_input import DocumentInput  # noqa: PLC0415
+        from ..models.response_request_metadata_type_0 import (
+            ResponseRequestMetadataType0,  # noqa: PLC0415
+        )
+        from ..models.response_text_options import ResponseTextOptions  # noqa: PLC0415
+        from ..models.segmentation import Segmentation  # noqa: PLC0415
+
+        input_: list[dict[str, Any]] | str
+        if isinstance(self.input_, list):
+            input_ = []
+            for input_type_1_item_data in self.input_:
+                input_type_1_item = input_type_1_item_data.to_dict()
+                input_.append(input_type_1_item)
+
+        else:
+            input_ = self.input_
+
+        model: None | str | Unset
+        if isinstance(self.model, Unset):
+            model = UNSET
+        else:
+            model = self.model
+
+        instructions: None | str | Unset
+        if isinstance(self.instructions, Unset):
+            instructions = UNSET
+        else:
+            instructions = self.instructions
+
+        documents: list[dict[str, Any] | str] | None | Unset
+        if isinstance(self.documents, Unset):
+            documents = UNSET
+        elif isinstance(self.documents, list):
+            documents = []
+            for documents_type_0_item_data in self.documents:
+                documents_type_0_item: dict[str, Any] | str
+                if isinstance(documents_type_0_item_data, DocumentInput):
+                    documents_type_0_item = documents_type_0_item_data.to_dict()
+                else:
+                    documents_type_0_item = documents_type_0_item_data
+                documents.append(documents_type_0_item)
+
+        else:
+            documents = self.documents
+
+        segmentation: dict[str, Any] | None | Unset
+        if isinstance(self.segmentation, Unset):
+            segmentation = UNSET
+        elif isinstance(self.segmentation, Segmentation):
+            segmentation = self.segmentation.to_dict()
+        else:
+            segmentation = self.segmentation
+
+        auto_blocks: bool | None | Unset
+        if isinstance(self.auto_blocks, Unset):
+            auto_blocks = UNSET
+        else:
+            auto_blocks = self.auto_blocks
+
+        attention: dict[str, Any] | None | str | Unset
+        if isinstance(self.attention, Unset):
+            attention = UNSET
+        elif isinstance(self.attention, str):
+            attention = self.attention
+        elif isinstance(self.attention, AttentionOptions):
+            attention = self.attention.to_dict()
+        else:
+            attention = self.attention
+
+        cache_salt: None | str | Unset
+        if isinstance(self.cache_salt, Unset):
+            cache_salt = UNSET
+        else:
+            cache_salt = self.cache_salt
+
+        max_output_tokens: int | None | Unset
+        if isinstance(self.max_output_tokens, Unset):
+            max_output_tokens = UNSET
+        else:
+            max_output_tokens = self.max_output_tokens
+
+        temperature: float | None | Unset
+        if isinstance(self.temperature, Unset):
+            temperature = UNSET
+        else:
+            temperature = self.temperature
+
+        top_p: float | None | Unset
+        if isinstance(self.top_p, Unset):
+            top_p = UNSET
+        else:
+            top_p = self.top_p
+
+        seed: int | None | Unset
+        if isinstance(self.seed, Unset):
+            seed = UNSET
+        else:
+            seed = self.seed
+
+        text: dict[str, Any] | None | Unset
+        if isinstance(self.text, Unset):
+            text = UNSET
+        elif isinstance(self.text, ResponseTextOptions):
+            text = self.text.to_dict()
+        else:
+            text = self.text
+
+        stream: bool | None | Unset
+        if isinstance(self.stream, Unset):
+            stream = UNSET
+        else:
+            stream = self.stream
+
+        store: bool | None | Unset
+        if isinstance(self.store, Unset):
+            store = UNSET
+        else:
+            store = self.store
+
+        metadata: dict[str, Any] | None | Unset
+        if isinstance(self.metadata, Unset):
+            metadata = UNSET
+        elif isinstance(self.metadata, ResponseRequestMetadataType0):
+            metadata = self.metadata.to_dict()
+        else:
+            metadata = self.metadata
+
+        user: None | str | Unset
+        if isinstance(self.user, Unset):
+            user = UNSET
+        else:
+            user = self.user
+
+        field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
+        field_dict.update(
+            {
+                "input": input_,
+            }
+        )
+        if model is not UNSET:
+            field_dict["model"] = model
+        if instructions is not UNSET:
+            field_dict["instructions"] = instructions
+        if documents is not UNSET:
+            field_dict["documents"] = documents
+        if segmentation is not UNSET:
+            field_dict["segmentation"] = segmentation
+        if auto_blocks is not UNSET:
+            field_dict["auto_blocks"] = auto_blocks
+        if attention is not UNSET:
+            field_dict["attention"] = attention
+        if cache_salt is not UNSET:
+            field_dict["cache_salt"] = cache_salt
+        if max_output_tokens is not UNSET:
+            field_dict["max_output_tokens"] = max_output_tokens
+        if temperature is not UNSET:
+            field_dict["temperature"] = temperature
+        if top_p is not UNSET:
+            field_dict["top_p"] = top_p
+        if seed is not UNSET:
+            field_dict["seed"] = seed
+        if text is not UNSET:
+            field_dict["text"] = text
+        if stream is not UNSET:
+            field_dict["stream"] = stream
+        if store is not UNSET:
+            field_dict["store"] = store
+        if metadata is not UNSET:
+            field_dict["metadata"] = metadata
+        if user is not UNSET:
+            field_dict["user"] = user
+
+        return field_dict
+
+    @classmethod
+    def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
+        from ..models.attention_options import AttentionOptions  # noqa: PLC0415
+        from ..models.document_input import DocumentInput  # noqa: PLC0415
+        from ..models.response_input_item import ResponseInputItem  # noqa: PLC0415
+        from ..models.response_request_metadata_type_0 import (
+            ResponseRequestMetadataType0,  # noqa: PLC0415
+        )
+        from ..models.response_text_options import ResponseTextOptions  # noqa: PLC0415
+        from ..models.segmentation import Segmentation  # noqa: PLC0415
+
+        d = dict(src_dict)
+
+        def _parse_input_(data: object) -> list[ResponseInputItem] | str:
+            try:
+                if not isinstance(data, list):
+                    raise TypeError()
+                input_type_1 = []
+                _input_type_1 = data
+                for input_type_1_item_data in _input_type_1:
+                    input_type_1_item = ResponseInputItem.from_dict(input_type_1_item_data)
+
+                    input_type_1.append(input_type_1_item)
+
+                return input_type_1
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(list[ResponseInputItem] | str, data)
+
+        input_ = _parse_input_(d.pop("input"))
+
+        def _parse_model(data: object) -> None | str | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(None | str | Unset, data)
+
+        model = _parse_model(d.pop("model", UNSET))
+
+        def _parse_instructions(data: object) -> None | str | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(None | str | Unset, data)
+
+        instructions = _parse_instructions(d.pop("instructions", UNSET))
+
+        def _parse_documents(data: object) -> list[DocumentInput | str] | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            try:
+                if not isinstance(data, list):
+                    raise TypeError()
+                documents_type_0 = []
+                _documents_type_0 = data
+                for documents_type_0_item_data in _documents_type_0:
+
+                    def _parse_documents_type_0_item(data: object) -> DocumentInput | str:
+                        try:
+                            if not isinstance(data, dict):
+                                raise TypeError()
+                            documents_type_0_item_type_1 = DocumentInput.from_dict(data)
+
+                            return documents_type_0_item_type_1
+                        except (TypeError, ValueError, AttributeError, KeyError):
+                            pass
+                        return cast(DocumentInput | str, data)
+
+                    documents_type_0_item = _parse_documents_type_0_item(documents_type_0_item_data)
+
+                    documents_type_0.append(documents_type_0_item)
+
+                return documents_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(list[DocumentInput | str] | None | Unset, data)
+
+        documents = _parse_documents(d.pop("documents", UNSET))
+
+        def _parse_segmentation(data: object) -> None | Segmentation | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                segmentation_type_0 = Segmentation.from_dict(data)
+
+                return segmentation_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(None | Segmentation | Unset, data)
+
+        segmentation = _parse_segmentation(d.pop("segmentation", UNSET))
+
+        def _parse_auto_blocks(data: object) -> bool | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(bool | None | Unset, data)
+
+        auto_blocks = _parse_auto_blocks(d.pop("auto_blocks", UNSET))
+
+        def _parse_attention(data: object) -> AttentionMode | AttentionOptions | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            try:
+                if not isinstance(data, str):
+                    raise TypeError()
+                componentsschemas_attention_type_0 = check_attention_mode(data)
+
+                return componentsschemas_attention_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                componentsschemas_attention_type_1 = AttentionOptions.from_dict(data)
+
+                return componentsschemas_attention_type_1
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(AttentionMode | AttentionOptions | None | Unset, data)
+
+        attention = _parse_attention(d.pop("attention", UNSET))
+
+        def _parse_cache_salt(data: object) -> None | str | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(None | str | Unset, data)
+
+        cache_salt = _parse_cache_salt(d.pop("cache_salt", UNSET))
+
+        def _parse_max_output_tokens(data: object) -> int | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(int | None | Unset, data)
+
+        max_output_tokens = _parse_max_output_tokens(d.pop("max_output_tokens", UNSET))
+
+        def _parse_temperature(data: object) -> float | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(float | None | Unset, data)
+
+        temperature = _parse_temperature(d.pop("temperature", UNSET))
+
+        def _parse_top_p(data: object) -> float | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(float | None | Unset, data)
+
+        top_p = _parse_top_p(d.pop("top_p", UNSET))
+
+        def _parse_seed(data: object) -> int | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(int | None | Unset, data)
+
+        seed = _parse_seed(d.pop("seed", UNSET))
+
+        def _parse_text(data: object) -> None | ResponseTextOptions | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                text_type_0 = ResponseTextOptions.from_dict(data)
+
+                return text_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(None | ResponseTextOptions | Unset, data)
+
+        text = _parse_text(d.pop("text", UNSET))
+
+        def _parse_stream(data: object) -> bool | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(bool | None | Unset, data)
+
+        stream = _parse_stream(d.pop("stream", UNSET))
+
+        def _parse_store(data: object) -> bool | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(bool | None | Unset, data)
+
+        store = _parse_store(d.pop("store", UNSET))
+
+        def _parse_metadata(data: object) -> None | ResponseRequestMetadataType0 | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                metadata_type_0 = ResponseRequestMetadataType0.from_dict(data)
+
+                return metadata_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(None | ResponseRequestMetadataType0 | Unset, data)
+
+        metadata = _parse_metadata(d.pop("metadata", UNSET))
+
+        def _parse_user(data: object) -> None | str | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(None | str | Unset, data)
+
+        user = _parse_user(d.pop("user", UNSET))
+
+        response_request = cls(
+            input_=input_,
+            model=model,
+            instructions=instructions,
+            documents=documents,
+            segmentation=segmentation,
+            auto_blocks=auto_blocks,
+            attention=attention,
+            cache_salt=cache_salt,
+            max_output_tokens=max_output_tokens,
+            temperature=temperature,
+            top_p=top_p,
+            seed=seed,
+            text=text,
+            stream=stream,
+            store=store,
+            metadata=metadata,
+            user=user,
+        )
+
+        response_request.additional_properties = d
+        return response_request
+
+    @property
+    def additional_keys(self) -> list[str]:
+        return list(self.additional_properties.keys())
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.additional_properties[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties
