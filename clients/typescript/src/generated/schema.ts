@@ -189,6 +189,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/responses": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Answer over documents, in the form of the Responses API */
+        post: operations["createResponse"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/tokenize": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Count the tokens of a text or a chat */
+        post: operations["tokenize"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detokenize": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Turn token ids into text */
+        post: operations["detokenize"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/segment": {
         parameters: {
             query?: never;
@@ -343,6 +394,8 @@ export interface components {
             kind: components["schemas"]["BlockKind"];
             /** @description Tokens of it that were computed again in context (`attention.repair`). */
             repaired_tokens: number;
+            /** @description Place of the prompt, if the request has several. */
+            prompt?: number;
             document?: components["schemas"]["DocumentSource"];
             message?: components["schemas"]["MessageSource"];
         };
@@ -563,13 +616,13 @@ export interface components {
         };
         CompletionEvent: components["schemas"]["CompletionChunkEvent"] | components["schemas"]["DoneEvent"] | components["schemas"]["ErrorEvent"];
         CompletionLogprobs: {
-            /** @description As text, one entry per token in each column. */
+            /** @description As text, one entry per token in each column; a part of a character as `bytes:\\xe2\\x82`. */
             tokens: string[];
             token_logprobs: number[];
             top_logprobs: {
                 [key: string]: number;
             }[];
-            /** @description Where each token begins in the text. */
+            /** @description Where each token begins in the text, in Unicode characters; for a part of a character, where that begins. */
             text_offset: number[];
         };
         CompletionRequest: {
@@ -624,8 +677,8 @@ export interface components {
             stream_options?: components["schemas"]["StreamOptions"] | null;
             /** @description Accepted and ignored. */
             user?: string | null;
-            /** @description Text, token ids of the model, or a list of one text. It is the final block, and not empty. */
-            prompt?: string | number[] | string[] | null;
+            /** @description Text, token ids of the model, or a list of either: then choice j of prompt i is choice i * n + j. Each is a final block, and not empty. */
+            prompt?: string | number[] | string[] | number[][] | null;
             /** @description Texts that become cached blocks in front of the prompt; without a prompt the last is the final block. None is only white space. */
             blocks?: string[] | null;
             /** @description Alternatives reported per token. */
@@ -644,6 +697,15 @@ export interface components {
          * @enum {string}
          */
         CutRule: "seams" | "lengths";
+        DetokenizeRequest: {
+            /** @description The served model; any other name is 404. */
+            model?: string | null;
+            tokens: number[];
+        };
+        DetokenizeResponse: {
+            /** @description The text of the ids, control tokens included. */
+            prompt: string;
+        };
         Document: {
             id: string;
             /** @constant */
@@ -807,6 +869,10 @@ export interface components {
             /** @constant */
             status: "ok";
         };
+        IncompleteDetails: {
+            /** @constant */
+            reason: "max_output_tokens";
+        };
         Job: {
             id: string;
             /** @constant */
@@ -900,6 +966,9 @@ export interface components {
         NamedToolFunction: {
             name: string;
         };
+        OutputTokensDetails: {
+            reasoning_tokens: number;
+        };
         PoolStatistics: {
             pages: number;
             free_pages: number;
@@ -947,6 +1016,23 @@ export interface components {
             auto_blocks?: components["schemas"]["CutMessage"][];
             timings: components["schemas"]["Timings"];
         };
+        /** @description OpenAI's events: the fields are those of the event's type. */
+        ResponseChange: {
+            /** @description The name of the event. */
+            type: string;
+            sequence_number: number;
+            response?: components["schemas"]["ResponseObject"];
+            /** @description A piece of the text. */
+            delta?: string;
+        };
+        /** @description What has happened to the response. */
+        ResponseChangeEvent: {
+            event: components["schemas"]["ResponseEventName"];
+            data: string;
+        };
+        ResponseEvent: components["schemas"]["ResponseChangeEvent"] | components["schemas"]["ErrorEvent"];
+        /** @enum {string} */
+        ResponseEventName: "response.created" | "response.in_progress" | "response.output_item.added" | "response.content_part.added" | "response.output_text.delta" | "response.output_text.done" | "response.content_part.done" | "response.output_item.done" | "response.completed" | "response.incomplete";
         /** @description What the answer looks like: every token is chosen among those that fit. The type `json_schema` needs `json_schema`. */
         ResponseFormat: {
             type: components["schemas"]["ResponseFormatType"];
@@ -954,6 +1040,135 @@ export interface components {
         };
         /** @enum {string} */
         ResponseFormatType: "text" | "json_object" | "json_schema";
+        ResponseInputItem: {
+            type?: "message" | null;
+            role: components["schemas"]["ResponseRole"];
+            content: string | components["schemas"]["ResponseInputPart"][];
+        };
+        ResponseInputPart: {
+            type: components["schemas"]["ResponsePartType"];
+            text: string;
+        };
+        ResponseMessage: {
+            id: string;
+            /** @constant */
+            type: "message";
+            /** @constant */
+            role: "assistant";
+            status: components["schemas"]["ResponseStatus"];
+            content: components["schemas"]["ResponseOutputText"][];
+        };
+        ResponseObject: {
+            id: string;
+            /** @constant */
+            object: "response";
+            /** @description Unix time, seconds. */
+            created_at: number;
+            status: components["schemas"]["ResponseStatus"];
+            error: null;
+            incomplete_details: components["schemas"]["IncompleteDetails"] | null;
+            instructions: string | null;
+            max_output_tokens: number | null;
+            model: string;
+            output: components["schemas"]["ResponseMessage"][];
+            parallel_tool_calls: boolean;
+            previous_response_id: null;
+            /** @constant */
+            store: false;
+            temperature: number | null;
+            top_p: number | null;
+            text: components["schemas"]["ResponseTextSettings"];
+            /** @constant */
+            tool_choice: "none";
+            tools: {
+                [key: string]: unknown;
+            }[];
+            /** @constant */
+            truncation: "disabled";
+            metadata: {
+                [key: string]: string;
+            };
+            usage: components["schemas"]["ResponseUsage"] | null;
+            blockstitch?: components["schemas"]["Report"];
+        };
+        ResponseOutputText: {
+            /** @constant */
+            type: "output_text";
+            text: string;
+            annotations: {
+                [key: string]: unknown;
+            }[];
+        };
+        /** @enum {string} */
+        ResponsePartType: "input_text" | "output_text" | "text";
+        ResponseRequest: {
+            /** @description The served model; any other name is 404. */
+            model?: string | null;
+            /** @description A question, or messages. */
+            input: string | components["schemas"]["ResponseInputItem"][];
+            /** @description A system message in front of the input. */
+            instructions?: string | null;
+            /** @description In the order in which they are stitched: texts, or objects. */
+            documents?: (string | components["schemas"]["DocumentInput"])[] | null;
+            /** @description How documents are cut into blocks. `min_tokens` <= `target_tokens` <= `max_tokens`, also where defaults stand in; `target_tokens` or `granularity`, not both. */
+            segmentation?: components["schemas"]["Segmentation"] | null;
+            /** @description Cut messages of more than a few hundred tokens into blocks: a passage that was seen before is a hit wherever it stands. `false`: they stay whole. If absent, `--auto-blocks` decides. */
+            auto_blocks?: boolean | null;
+            /** @description `block` stitches cached blocks; `full` is ordinary causal attention over the same tokens. If absent, the checkpoint's own mode. */
+            attention?: components["schemas"]["Attention"] | null;
+            /** @description Separates tenants: blocks cached under one salt are never used under another. The header `x-cache-salt` may not name another one. */
+            cache_salt?: string | null;
+            /** @description New tokens at most. */
+            max_output_tokens?: number | null;
+            /** @description 0 = greedy. */
+            temperature?: number | null;
+            /** @description Only the likeliest tokens that make up this much. */
+            top_p?: number | null;
+            /** @description The same seed draws the same answer; choice i takes seed + i. The low 32 bits count. */
+            seed?: number | null;
+            /** @description What the answer looks like. */
+            text?: components["schemas"]["ResponseTextOptions"] | null;
+            /** @description Server-sent events instead of one answer. */
+            stream?: boolean | null;
+            /** @description Nothing is stored, whatever it says. */
+            store?: boolean | null;
+            /** @description Comes back in the answer. */
+            metadata?: {
+                [key: string]: string | null;
+            } | null;
+            /** @description Accepted and ignored. */
+            user?: string | null;
+        };
+        /** @enum {string} */
+        ResponseRole: "system" | "developer" | "user" | "assistant";
+        /** @enum {string} */
+        ResponseStatus: "in_progress" | "completed" | "incomplete" | "failed";
+        ResponseTextFormat: {
+            type: components["schemas"]["ResponseFormatType"];
+            name?: string | null;
+            description?: string | null;
+            schema?: {
+                [key: string]: unknown;
+            } | null;
+            strict?: boolean | null;
+        };
+        /** @description What the answer looks like. */
+        ResponseTextOptions: {
+            format?: components["schemas"]["ResponseTextFormat"] | null;
+        };
+        ResponseTextSettings: {
+            /** @description As the request had it. */
+            format: {
+                [key: string]: unknown;
+            };
+        };
+        ResponseUsage: {
+            input_tokens: number;
+            input_tokens_details: components["schemas"]["PromptTokensDetails"];
+            output_tokens: number;
+            output_tokens_details: components["schemas"]["OutputTokensDetails"];
+            total_tokens: number;
+        };
         Segment: {
             /** @description UTF-16 offset; the blocks cover the text exactly once. */
             start: number;
@@ -1070,6 +1285,46 @@ export interface components {
             bytes: number[];
             top_logprobs: components["schemas"]["TopLogprob"][];
         };
+        TokenizeRequest: {
+            /** @description The served model; any other name is 404. */
+            model?: string | null;
+            /** @description A text. Either this or `messages`. */
+            prompt?: string | null;
+            /** @description Whether a text's ids begin with those that stand in front of every prompt. Default: true. */
+            add_special_tokens?: boolean | null;
+            /** @description Each token as text, too. */
+            return_token_strs?: boolean | null;
+            messages?: components["schemas"]["ChatMessage"][] | null;
+            /** @description In the order in which they are stitched: texts, or objects. */
+            documents?: (string | components["schemas"]["DocumentInput"])[] | null;
+            /** @description How documents are cut into blocks. `min_tokens` <= `target_tokens` <= `max_tokens`, also where defaults stand in; `target_tokens` or `granularity`, not both. */
+            segmentation?: components["schemas"]["Segmentation"] | null;
+            /** @description Cut messages of more than a few hundred tokens into blocks: a passage that was seen before is a hit wherever it stands. `false`: they stay whole. If absent, `--auto-blocks` decides. */
+            auto_blocks?: boolean | null;
+            /** @description `block` stitches cached blocks; `full` is ordinary causal attention over the same tokens. If absent, the checkpoint's own mode. */
+            attention?: components["schemas"]["Attention"] | null;
+            /** @description Separates tenants: blocks cached under one salt are never used under another. The header `x-cache-salt` may not name another one. */
+            cache_salt?: string | null;
+            /** @description Functions that the model may call. No name stands twice. */
+            tools?: components["schemas"]["Tool"][] | null;
+            /** @description `auto` (the default with tools): the model decides. `required`: it calls at least one. A function: it calls this one, once. `none`: it calls none. All but `none` and `auto` need `tools`, and a function must be one of them. */
+            tool_choice?: components["schemas"]["ToolChoiceMode"] | components["schemas"]["NamedTool"] | null;
+            /** @description Variables of the chat template, such as `{"enable_thinking": false}`. Names that the server sets itself, as `messages`, are refused. */
+            chat_template_kwargs?: components["schemas"]["ChatTemplateKwargs"] | null;
+            /** @description Whether the prompt ends with the header of an answer. Default: true, unless the last message is continued. */
+            add_generation_prompt?: boolean | null;
+            /** @description The answer continues the last message, which must have text, instead of starting a new one. Not with `add_generation_prompt: true`. */
+            continue_final_message?: boolean | null;
+        };
+        TokenizeResponse: {
+            /** @description Tokens of the prompt, documents and template included. */
+            count: number;
+            /** @description Tokens that the context holds. */
+            max_model_len: number;
+            /** @description Their ids, in prompt order. */
+            tokens: number[];
+            token_strs?: string[];
+        };
         Tool: {
             type: components["schemas"]["ToolType"];
             function: components["schemas"]["FunctionDefinition"];
@@ -1160,6 +1415,8 @@ export type CompletionRequest = components['schemas']['CompletionRequest'];
 export type ContentPart = components['schemas']['ContentPart'];
 export type CutMessage = components['schemas']['CutMessage'];
 export type CutRule = components['schemas']['CutRule'];
+export type DetokenizeRequest = components['schemas']['DetokenizeRequest'];
+export type DetokenizeResponse = components['schemas']['DetokenizeResponse'];
 export type Document = components['schemas']['Document'];
 export type DocumentBlock = components['schemas']['DocumentBlock'];
 export type DocumentDeleted = components['schemas']['DocumentDeleted'];
@@ -1178,6 +1435,7 @@ export type FunctionCallDelta = components['schemas']['FunctionCallDelta'];
 export type FunctionCallInput = components['schemas']['FunctionCallInput'];
 export type FunctionDefinition = components['schemas']['FunctionDefinition'];
 export type Health = components['schemas']['Health'];
+export type IncompleteDetails = components['schemas']['IncompleteDetails'];
 export type Job = components['schemas']['Job'];
 export type JobChangeEvent = components['schemas']['JobChangeEvent'];
 export type JobError = components['schemas']['JobError'];
@@ -1195,6 +1453,7 @@ export type ModelDetails = components['schemas']['ModelDetails'];
 export type ModelList = components['schemas']['ModelList'];
 export type NamedTool = components['schemas']['NamedTool'];
 export type NamedToolFunction = components['schemas']['NamedToolFunction'];
+export type OutputTokensDetails = components['schemas']['OutputTokensDetails'];
 export type PoolStatistics = components['schemas']['PoolStatistics'];
 export type PromptTokensDetails = components['schemas']['PromptTokensDetails'];
 export type Ready = components['schemas']['Ready'];
@@ -1202,8 +1461,25 @@ export type RefusalPart = components['schemas']['RefusalPart'];
 export type Repair = components['schemas']['Repair'];
 export type RepairChoice = components['schemas']['RepairChoice'];
 export type Report = components['schemas']['Report'];
+export type ResponseChange = components['schemas']['ResponseChange'];
+export type ResponseChangeEvent = components['schemas']['ResponseChangeEvent'];
+export type ResponseEvent = components['schemas']['ResponseEvent'];
+export type ResponseEventName = components['schemas']['ResponseEventName'];
 export type ResponseFormat = components['schemas']['ResponseFormat'];
 export type ResponseFormatType = components['schemas']['ResponseFormatType'];
+export type ResponseInputItem = components['schemas']['ResponseInputItem'];
+export type ResponseInputPart = components['schemas']['ResponseInputPart'];
+export type ResponseMessage = components['schemas']['ResponseMessage'];
+export type ResponseObject = components['schemas']['ResponseObject'];
+export type ResponseOutputText = components['schemas']['ResponseOutputText'];
+export type ResponsePartType = components['schemas']['ResponsePartType'];
+export type ResponseRequest = components['schemas']['ResponseRequest'];
+export type ResponseRole = components['schemas']['ResponseRole'];
+export type ResponseStatus = components['schemas']['ResponseStatus'];
+export type ResponseTextFormat = components['schemas']['ResponseTextFormat'];
+export type ResponseTextOptions = components['schemas']['ResponseTextOptions'];
+export type ResponseTextSettings = components['schemas']['ResponseTextSettings'];
+export type ResponseUsage = components['schemas']['ResponseUsage'];
 export type Segment = components['schemas']['Segment'];
 export type SegmentList = components['schemas']['SegmentList'];
 export type SegmentRequest = components['schemas']['SegmentRequest'];
@@ -1217,6 +1493,8 @@ export type TierName = components['schemas']['TierName'];
 export type TierStatistics = components['schemas']['TierStatistics'];
 export type Timings = components['schemas']['Timings'];
 export type TokenLogprob = components['schemas']['TokenLogprob'];
+export type TokenizeRequest = components['schemas']['TokenizeRequest'];
+export type TokenizeResponse = components['schemas']['TokenizeResponse'];
 export type Tool = components['schemas']['Tool'];
 export type ToolCall = components['schemas']['ToolCall'];
 export type ToolCallDelta = components['schemas']['ToolCallDelta'];
@@ -3302,6 +3580,802 @@ export interface operations {
                 };
             };
             /** @description `not_ready`, `overloaded`, `shutting_down`, `store_failed` */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "The server is not ready: ...",
+                     *         "type": "server_error",
+                     *         "param": null,
+                     *         "code": "not_ready",
+                     *         "remedy": "Wait until /ready answers 200."
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    createResponse: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same as `cache_salt` in a body, in ASCII. */
+                "x-cache-salt"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "input": "Where is Zokego held?",
+                 *       "documents": [
+                 *         "Zokego is held in Limoga."
+                 *       ],
+                 *       "max_output_tokens": 16,
+                 *       "temperature": 0
+                 *     }
+                 */
+                "application/json": components["schemas"]["ResponseRequest"];
+            };
+        };
+        responses: {
+            /** @description The response, or with `stream: true` its events. */
+            200: {
+                headers: {
+                    /** @description Prompt tokens that were not prefilled. */
+                    "x-blockstitch-cached-tokens"?: number;
+                    /** @description Blocks that were found in a tier. */
+                    "x-blockstitch-blocks-hit"?: number;
+                    /** @description From the parsed request to the first token. */
+                    "x-blockstitch-ttft-ms"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "id": "resp_req-0a07f0bd-81da-44fa-a856-39d80a9dd5c4",
+                     *       "object": "response",
+                     *       "created_at": 1795870984,
+                     *       "status": "completed",
+                     *       "error": null,
+                     *       "incomplete_details": null,
+                     *       "instructions": null,
+                     *       "max_output_tokens": 16,
+                     *       "model": "demo",
+                     *       "output": [
+                     *         {
+                     *           "id": "msg_req-0a07f0bd-81da-44fa-a856-39d80a9dd5c4",
+                     *           "type": "message",
+                     *           "role": "assistant",
+                     *           "status": "completed",
+                     *           "content": [
+                     *             {
+                     *               "type": "output_text",
+                     *               "text": "Zokego is held in Limoga.",
+                     *               "annotations": []
+                     *             }
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "parallel_tool_calls": false,
+                     *       "previous_response_id": null,
+                     *       "store": false,
+                     *       "temperature": 0,
+                     *       "top_p": null,
+                     *       "text": {
+                     *         "format": {
+                     *           "type": "text"
+                     *         }
+                     *       },
+                     *       "tool_choice": "none",
+                     *       "tools": [],
+                     *       "truncation": "disabled",
+                     *       "metadata": {},
+                     *       "usage": {
+                     *         "input_tokens": 25,
+                     *         "input_tokens_details": {
+                     *           "cached_tokens": 0
+                     *         },
+                     *         "output_tokens": 10,
+                     *         "output_tokens_details": {
+                     *           "reasoning_tokens": 0
+                     *         },
+                     *         "total_tokens": 35
+                     *       },
+                     *       "blockstitch": {
+                     *         "attention": "block",
+                     *         "blocks": [
+                     *           {
+                     *             "hash": "8c33ee07089cb4617080ef3664dce036b835939badc051c7c018273efb7fb2cb",
+                     *             "tokens": 10,
+                     *             "origin": "computed",
+                     *             "kind": "document",
+                     *             "repaired_tokens": 0
+                     *           }
+                     *         ],
+                     *         "timings": {
+                     *           "queue_ms": 0.44,
+                     *           "prefill_ms": 8.44,
+                     *           "ttft_ms": 10.07,
+                     *           "total_ms": 22.28
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ResponseObject"];
+                    /**
+                     * @example {
+                     *       "event": "response.output_text.delta",
+                     *       "data": "{\"type\":\"response.output_text.delta\",\"sequence_number\":4,\"delta\":\"Zok\"}"
+                     *     }
+                     */
+                    "text/event-stream": components["schemas"]["ResponseEvent"];
+                };
+            };
+            /** @description `invalid_request`, `empty_input`, `segmentation_invalid`, `context_length_exceeded`, `invalid_json`, `invalid_utf8` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "...",
+                     *         "type": "invalid_request_error",
+                     *         "param": null,
+                     *         "code": "invalid_request",
+                     *         "remedy": "Correct the field named in `param`."
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `authentication_failed` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "No valid API key was given.",
+                     *         "type": "authentication_error",
+                     *         "param": null,
+                     *         "code": "authentication_failed",
+                     *         "remedy": "Send Authorization: Bearer <key>."
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `model_not_found`, `document_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "The model `...` is not served here.",
+                     *         "type": "not_found_error",
+                     *         "param": null,
+                     *         "code": "model_not_found",
+                     *         "remedy": "GET /v1/models lists what is served."
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `payload_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "... has ..., more than the limit of ....",
+                     *         "type": "invalid_request_error",
+                     *         "param": null,
+                     *         "code": "payload_too_large",
+                     *         "remedy": "Send less; the limit is set by ...."
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "The content type `...` is not supported.",
+                     *         "type": "invalid_request_error",
+                     *         "param": null,
+                     *         "code": "unsupported_media_type",
+                     *         "remedy": "Send application/json."
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `text_not_encodable` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "... cannot be tokenized: ...",
+                     *         "type": "invalid_request_error",
+                     *         "param": null,
+                     *         "code": "text_not_encodable",
+                     *         "remedy": "Send well-formed Unicode text."
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `rate_limited`, `queue_full` */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "More than ... ... in a minute.",
+                     *         "type": "rate_limit_error",
+                     *         "param": null,
+                     *         "code": "rate_limited",
+                     *         "remedy": "Retry after the seconds given in Retry-After."
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `internal_error`, `document_damaged`, `engine_failed` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "Internal error.",
+                     *         "type": "server_error",
+                     *         "param": null,
+                     *         "code": "internal_error",
+                     *         "remedy": "See the log entry with this request id."
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `not_ready`, `overloaded`, `shutting_down`, `store_failed`, `pool_too_small` */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "The server is not ready: ...",
+                     *         "type": "server_error",
+                     *         "param": null,
+                     *         "code": "not_ready",
+                     *         "remedy": "Wait until /ready answers 200."
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `deadline_exceeded` */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "The deadline of ... ms passed.",
+                     *         "type": "server_error",
+                     *         "param": null,
+                     *         "code": "deadline_exceeded",
+                     *         "remedy": "Retry, or raise the deadline."
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    tokenize: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same as `cache_salt` in a body, in ASCII. */
+                "x-cache-salt"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "prompt": "Zokego is held",
+                 *       "return_token_strs": true
+                 *     }
+                 */
+                "application/json": components["schemas"]["TokenizeRequest"];
+            };
+        };
+        responses: {
+            /** @description The ids and their count. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "count": 9,
+                     *       "max_model_len": 4096,
+                     *       "tokens": [
+                     *         0,
+                     *         1451,
+                     *         1452,
+                     *         1453,
+                     *         1454,
+                     *         1061,
+                     *         736,
+                     *         266,
+                     *         432
+                     *       ],
+                     *       "token_strs": [
+                     *         "<|bos|>",
+                     *         "<|sink_0|>",
+                     *         "<|sink_1|>",
+                     *         "<|sink_2|>",
+                     *         "<|sink_3|>",
+                     *         "Zok",
+                     *         "ego",
+                     *         " is",
+                     *         " held"
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["TokenizeResponse"];
+                };
+            };
+            /** @description `invalid_request`, `empty_input`, `segmentation_invalid`, `context_length_exceeded`, `invalid_json`, `invalid_utf8` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "...",
+                     *         "type": "invalid_request_error",
+                     *         "param": null,
+                     *         "code": "invalid_request",
+                     *         "remedy": "Correct the field named in `param`."
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `authentication_failed` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "No valid API key was given.",
+                     *         "type": "authentication_error",
+                     *         "param": null,
+                     *         "code": "authentication_failed",
+                     *         "remedy": "Send Authorization: Bearer <key>."
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `model_not_found`, `document_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "The model `...` is not served here.",
+                     *         "type": "not_found_error",
+                     *         "param": null,
+                     *         "code": "model_not_found",
+                     *         "remedy": "GET /v1/models lists what is served."
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `payload_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "... has ..., more than the limit of ....",
+                     *         "type": "invalid_request_error",
+                     *         "param": null,
+                     *         "code": "payload_too_large",
+                     *         "remedy": "Send less; the limit is set by ...."
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "The content type `...` is not supported.",
+                     *         "type": "invalid_request_error",
+                     *         "param": null,
+                     *         "code": "unsupported_media_type",
+                     *         "remedy": "Send application/json."
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `text_not_encodable` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "... cannot be tokenized: ...",
+                     *         "type": "invalid_request_error",
+                     *         "param": null,
+                     *         "code": "text_not_encodable",
+                     *         "remedy": "Send well-formed Unicode text."
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `rate_limited`, `queue_full` */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "More than ... ... in a minute.",
+                     *         "type": "rate_limit_error",
+                     *         "param": null,
+                     *         "code": "rate_limited",
+                     *         "remedy": "Retry after the seconds given in Retry-After."
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `internal_error`, `document_damaged` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "Internal error.",
+                     *         "type": "server_error",
+                     *         "param": null,
+                     *         "code": "internal_error",
+                     *         "remedy": "See the log entry with this request id."
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `not_ready`, `overloaded`, `shutting_down`, `store_failed` */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "The server is not ready: ...",
+                     *         "type": "server_error",
+                     *         "param": null,
+                     *         "code": "not_ready",
+                     *         "remedy": "Wait until /ready answers 200."
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    detokenize: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same as `cache_salt` in a body, in ASCII. */
+                "x-cache-salt"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "tokens": [
+                 *         1061,
+                 *         736,
+                 *         266,
+                 *         432
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["DetokenizeRequest"];
+            };
+        };
+        responses: {
+            /** @description The text. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "prompt": "Zokego is held"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DetokenizeResponse"];
+                };
+            };
+            /** @description `invalid_request`, `invalid_json`, `invalid_utf8` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "...",
+                     *         "type": "invalid_request_error",
+                     *         "param": null,
+                     *         "code": "invalid_request",
+                     *         "remedy": "Correct the field named in `param`."
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `authentication_failed` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "No valid API key was given.",
+                     *         "type": "authentication_error",
+                     *         "param": null,
+                     *         "code": "authentication_failed",
+                     *         "remedy": "Send Authorization: Bearer <key>."
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `model_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "The model `...` is not served here.",
+                     *         "type": "not_found_error",
+                     *         "param": null,
+                     *         "code": "model_not_found",
+                     *         "remedy": "GET /v1/models lists what is served."
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `payload_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "... has ..., more than the limit of ....",
+                     *         "type": "invalid_request_error",
+                     *         "param": null,
+                     *         "code": "payload_too_large",
+                     *         "remedy": "Send less; the limit is set by ...."
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "The content type `...` is not supported.",
+                     *         "type": "invalid_request_error",
+                     *         "param": null,
+                     *         "code": "unsupported_media_type",
+                     *         "remedy": "Send application/json."
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `text_not_encodable` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "... cannot be tokenized: ...",
+                     *         "type": "invalid_request_error",
+                     *         "param": null,
+                     *         "code": "text_not_encodable",
+                     *         "remedy": "Send well-formed Unicode text."
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `rate_limited` */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "More than ... ... in a minute.",
+                     *         "type": "rate_limit_error",
+                     *         "param": null,
+                     *         "code": "rate_limited",
+                     *         "remedy": "Retry after the seconds given in Retry-After."
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `internal_error` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "Internal error.",
+                     *         "type": "server_error",
+                     *         "param": null,
+                     *         "code": "internal_error",
+                     *         "remedy": "See the log entry with this request id."
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `not_ready`, `overloaded`, `shutting_down` */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
