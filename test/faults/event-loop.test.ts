@@ -69,6 +69,9 @@ const LINES = {
   documents: [{ text: filled(2e6, 'word\n') }],
   segmentation: { segmenter: 'structural', granularity: 0 },
 };
+/** Cut into some 8,000 blocks, the most that a document may have, each looked up in the cache. */
+const LOOKED_UP = (size: number) =>
+  JSON.stringify({ text: filled(size), include_cache: true, segmentation: { target_tokens: 150 } });
 const list = (count: number, value: unknown) => Array.from({ length: count }, () => value);
 
 describe('the event loop stays free while', () => {
@@ -102,6 +105,7 @@ describe('the event loop stays free while', () => {
     ['2 MB of line breaks are sent', CHAT, () => chat('x', LINES), 413],
     ['2 MB of one accent on another are sent', CHAT, () => over(`a${'\u0301'.repeat(9e5)}`), 400],
     ['2 MB are segmented', '/v1/segment', () => JSON.stringify({ text: filled(2e6) }), 200],
+    ['2 MB are segmented and looked up', '/v1/segment', () => LOOKED_UP(2e6), 200],
     ['2 MB are ingested', '/v1/documents', () => JSON.stringify({ id: 'large', text: filled(1.9e6) }), 200],
   ])('%s', async (_, path, body, status) => {
     await expectFree('POST', path, body(), status);
@@ -116,6 +120,7 @@ describe('the event loop stays free while', () => {
       400,
     ],
     ['texts of 2 MB', '/v1/segment', () => JSON.stringify({ text: filled(2e6) }), 200],
+    ['texts of 2 MB to look up', '/v1/segment', () => LOOKED_UP(2e6), 200],
   ])('twelve %s come at once', async (_, path, body, status) => {
     await expectFree('POST', path, body(), status, 12);
   });

@@ -7,6 +7,7 @@ import type { PromptContext } from '../../prompt/document-blocks.js';
 import type { Segment } from '../../segment/segmenter.js';
 import { segmentOptions } from '../generation/segment-options.js';
 import type { Lifecycle } from '../lifecycle.js';
+import { LoopTurns } from '../loop-turns.js';
 import { SegmentAnswerSchema, SegmentBodySchema } from '../schemas/document-schema.js';
 import { errorResponses } from '../schemas/error-schema.js';
 import * as examples from '../schemas/examples.js';
@@ -25,14 +26,18 @@ const schema = {
   },
 };
 
+/** A key takes some microseconds; a text may have thousands of blocks, and other requests are waiting. */
+const KEYS_IN_A_TURN = 256;
+
 export const segment: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }> = async (app, { lifecycle }) => {
+  const turns = new LoopTurns();
   app.post('/v1/segment', { schema }, async (request) => {
     const services = lifecycle.services();
     const { text, segmentation, include_text: includeText, include_cache: includeCache } = request.body;
     checkDocumentText(text, 'text', services.config);
     const context = { tenant: scopeDigest(request.scope), signal: request.clientSignal };
     const segments = await services.segment(text, segmentOptions(segmentation), context);
-    const cached = includeCache ? await cachedBlocks(services, request, segments, context) : undefined;
+    const cached = includeCache ? await cachedBlocks(services, turns, request, segments, context) : undefined;
     return {
       object: 'list',
       characters: text.length,
@@ -56,6 +61,7 @@ export const segment: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }> = asyn
  */
 async function cachedBlocks(
   services: Services,
+  turns: LoopTurns,
   { body, scope }: Pick<FastifyRequest<{ Body: { text: string; title?: string } }>, 'body' | 'scope'>,
   segments: readonly Segment[],
   context: PromptContext,
@@ -63,12 +69,18 @@ async function cachedBlocks(
   const { engine, prompts, cache } = services;
   const { text, title } = body;
   const blocks = await prompts.documentBlocks({ text, segments, ...(title === undefined ? {} : { title }) }, context);
-  const keys = blocks.map(({ tokenIds }) => engine.blockKey(tokenIds, prompts.sinkTokenIds, scope));
-  const places = await cache.find(keys);
-  return new Map(
-    blocks.map(({ source }, at) => {
-      const tiers = (places[at]?.tiers ?? []).map((tier) => wireOrigin(tier, cache.brand));
-      return [source?.start ?? 0, { hash: keys[at] ?? '', tiers }];
-    }),
-  );
+  const found = new Map<number, { hash: string; tiers: WireTier[] }>();
+  for (let at = 0; at < blocks.length; at += KEYS_IN_A_TURN) {
+    const some = blocks.slice(at, at + KEYS_IN_A_TURN);
+    const keys = await turns.run(() =>
+      some.map(({ tokenIds }) => engine.blockKey(tokenIds, prompts.sinkTokenIds, scope)),
+    );
+    context.signal?.throwIfAborted();
+    const places = await cache.find(keys);
+    for (const [index, { source }] of some.entries()) {
+      const tiers = (places[index]?.tiers ?? []).map((tier) => wireOrigin(tier, cache.brand));
+      found.set(source?.start ?? 0, { hash: keys[index] ?? '', tiers });
+    }
+  }
+  return found;
 }
