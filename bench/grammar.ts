@@ -118,7 +118,7 @@ async function stepMs(engine: Engine, requests: number, round: number, vocabSize
     Array.from({ length: requests }, async (_, index) => {
       const finalTokenIds = randomTokens(round * 100 + index + 1, 64, vocabSize);
       const plan = { attention: 'block' as const, sinkTokenIds: new Int32Array(), blocks: [], finalTokenIds };
-      const sampling = { ...GREEDY, maxTokens: TOKENS, ignoreEos: true };
+      const sampling = { ...GREEDY, maxTokens: TOKENS };
       const events: Parameters<typeof tokenTimes>[0][number][] = [];
       const started = performance.now();
       const request = { plan, sampling, ...(grammar === undefined ? {} : { grammar }) };

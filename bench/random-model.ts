@@ -28,7 +28,7 @@ export const IMPORT_CACHE = join(DIRECTORY, 'imports');
 export const THREADS = loadConfig().threads || usableCpus();
 
 /** Sampling of every bench: tokens up to the limit, whatever they say. */
-export const SAMPLING: SamplingParams = { ...GREEDY, ignoreEos: true };
+export const SAMPLING: SamplingParams = { ...GREEDY };
 
 /** @returns the checkpoint's folder; writes it if it is not there yet */
 export async function randomCheckpoint(

@@ -30,9 +30,8 @@ export interface SamplingParams {
   /** Alternatives to report per token, 0..20; undefined = no logprobs. */
   topLogprobs?: number;
   logitBias?: ReadonlyMap<number, number>;
-  /** Ids that end generation, unless `ignoreEos` is set: the model's end-of-text ids and the request's own. */
+  /** Ids that end generation: the model's end-of-text ids, unless they are ignored, and the request's own. */
   stopTokenIds: readonly number[];
-  ignoreEos?: boolean;
 }
 
 /** One token of greedy decoding without adjustments. Benches and tests start from it. */

@@ -19,13 +19,22 @@ export interface TemplateContext {
 /** A longer prompt (without its documents) is refused: it would never fit a context. */
 const MAX_RENDERED_CHARACTERS = 64 * 2 ** 20;
 
+/** No template contains it. */
+const QUESTION = 'blockstitchprobe';
+
 export class ChatTemplate {
   readonly #template: Template;
+  readonly #specialTokens: Readonly<Record<string, string>>;
+  #takesParts: boolean | undefined;
   /** Whether the template names the variable `documents` at all. */
   readonly namesDocuments: boolean;
 
-  /** @throws BlockstitchError `checkpoint_invalid` for a template that does not parse */
-  constructor(source: string, checkpointDir: string) {
+  /**
+   * @param specialTokens bos_token and so on; templates add them to text
+   * @throws BlockstitchError `checkpoint_invalid` for a template that does not parse
+   */
+  constructor(source: string, checkpointDir: string, specialTokens: Readonly<Record<string, string>> = {}) {
+    this.#specialTokens = specialTokens;
     this.namesDocuments = /\bdocuments\b/.test(source);
     try {
       this.#template = new Template(source);
@@ -36,11 +45,33 @@ export class ChatTemplate {
     }
   }
 
+  /** What keeps the template from showing a user's question, if anything does. */
+  get fault(): string | undefined {
+    return this.#shows(QUESTION) || this.takesParts ? undefined : 'it does not show the text of a message';
+  }
+
+  /** Whether the template goes through the parts of a content (`{type: 'text', text}`) and cannot take a string. */
+  get takesParts(): boolean {
+    this.#takesParts ??= !this.#shows(QUESTION) && this.#shows([{ type: 'text', text: QUESTION }]);
+    return this.#takesParts;
+  }
+
+  #shows(content: unknown): boolean {
+    try {
+      const messages = [{ role: 'user', content }];
+      const context = { ...this.#specialTokens, messages, documents: null, tools: null, add_generation_prompt: true };
+      return this.#template.render({ ...STRIP_FUNCTIONS, ...context }).includes(QUESTION);
+    } catch {
+      return false;
+    }
+  }
+
   /** @throws BlockstitchError `invalid_request` with what the template says of these messages */
   render(context: TemplateContext): string {
     let rendered: string;
     try {
-      rendered = this.#template.render({ ...STRIP_FUNCTIONS, ...context });
+      const messages = this.takesParts ? context.messages.map(inParts) : context.messages;
+      rendered = this.#template.render({ ...STRIP_FUNCTIONS, ...context, messages });
     } catch (error) {
       // The template's own raise_exception ends here too: its message says what is wrong with the conversation.
       const reason = `The chat template cannot take these messages: ${messageOf(error)}`;
@@ -64,4 +95,9 @@ export class ChatTemplate {
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+function inParts(message: TemplateContext['messages'][number]): object {
+  const { content } = message;
+  return typeof content === 'string' ? { ...message, content: [{ type: 'text', text: content }] } : message;
 }

@@ -59,6 +59,8 @@ const MIN_HEADER_TOKENS = 16;
 
 export class PromptBuilder {
   readonly sinkTokenIds: Int32Array;
+  /** Why no chat can be rendered, if the checkpoint has a chat template and it cannot be used. */
+  readonly templateFault: string | undefined;
   readonly #sinksUnderFull: boolean;
   readonly #text: TextService;
   readonly #rendering: ChatRendering;
@@ -69,10 +71,12 @@ export class PromptBuilder {
   constructor(options: PromptBuilderOptions) {
     const { chatTemplate, checkpointDir, config, tokenizer } = options.textService;
     const control = controlPattern([...tokenizer.controlIds].flatMap((id) => tokenizer.token(id) ?? []));
-    const template = chatTemplate === undefined ? undefined : new ChatTemplate(chatTemplate, checkpointDir);
+    const template =
+      chatTemplate === undefined ? undefined : new ChatTemplate(chatTemplate, checkpointDir, specialTokens(config));
     this.#text = options.textService;
     this.sinkTokenIds = options.sinkTokenIds;
     this.#sinksUnderFull = options.sinksUnderFull ?? false;
+    this.templateFault = template?.fault;
     this.#rendering = new ChatRendering(template, specialTokens(config), control);
     this.#tools = new ToldTools(template, specialTokens(config), NOTATIONS[options.notation ?? 'hermes']);
     this.#documents = new DocumentBlocks(options.textService, control);

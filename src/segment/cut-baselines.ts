@@ -7,20 +7,23 @@ import { exactSegments } from './exact-segments.js';
 import type { CountedSpan, TextSpan } from './span-tokens.js';
 import { splitOversize } from './split-oversize.js';
 
+/** Of any system: a file with CRLF is cut as with LF. */
+const EMPTY_LINES = /(?:\r?\n){2,}/g;
+
 /** Pieces of the target length at most, as near to it as whole words allow. */
 export const cutFixed: Cut = (tokens, { targetTokens, maxTokens }) => {
-  const words = tokens.counted(splitBehind(tokens.text, 0, tokens.text.length, ' '));
+  const words = tokens.counted(splitBehind(tokens.text, 0, tokens.text.length, / +/g));
   const pieces = splitOversize(tokens, words, targetTokens);
   return exactSegments(tokens, withScore(merge(pieces, targetTokens, targetTokens)), maxTokens);
 };
 
 /** Pieces between empty lines; paragraphs below the minimum join the next one. */
 export const cutParagraphs: Cut = (tokens, { minTokens, maxTokens }) => {
-  const paragraphs = tokens.counted(splitBehind(tokens.text, 0, tokens.text.length, '\n\n'));
+  const paragraphs = tokens.counted(splitBehind(tokens.text, 0, tokens.text.length, EMPTY_LINES));
   return exactSegments(tokens, withScore(merge(paragraphs, minTokens, maxTokens)), maxTokens);
 };
 
-const SEPARATORS = ['\n\n', '\n', '. ', ' '];
+const SEPARATORS = [EMPTY_LINES, /(?:\r?\n)+/g, /\. +/g, / +/g];
 
 /** Splits at the first separator that helps, splits long pieces at the next one, and merges up to the target. */
 export const cutRecursive: Cut = (tokens, { targetTokens, maxTokens }) => {
@@ -49,16 +52,13 @@ function merge(pieces: readonly CountedSpan[], enough: number, most: number): Co
   return merged;
 }
 
-/** Spans that end behind each run of `separator`. */
-function splitBehind(text: string, start: number, end: number, separator: string): TextSpan[] {
+/** Spans that end behind each match of `separator`. */
+function splitBehind(text: string, start: number, end: number, separator: RegExp): TextSpan[] {
   const spans: TextSpan[] = [];
   let from = start;
-  while (from < end) {
-    let at = text.indexOf(separator, from);
-    if (at < 0 || at >= end) break;
-    at += separator.length;
-    while (at < end && text[at] === separator.at(-1)) at += 1;
-    spans.push({ start: from, end: Math.min(at, end) });
+  for (const match of text.slice(start, end).matchAll(separator)) {
+    const at = start + match.index + match[0].length;
+    spans.push({ start: from, end: at });
     from = at;
   }
   if (from < end) spans.push({ start: from, end });

@@ -150,6 +150,10 @@ export async function openServices(
     const segment = createSegmentation(text, config, options.onNotice);
     const notation = callNotation(config, text, options.onNotice);
     const prompts = new PromptBuilder({ textService: text, sinkTokenIds, sinksUnderFull, notation: notation.name });
+    const { templateFault } = prompts;
+    if (templateFault !== undefined) {
+      options.onNotice?.(`the chat template cannot be used, chats will be refused: ${templateFault}`);
+    }
     const documents = new Documents(stores.shelves, {
       limits: { ...config, contextTokens: model.config.maxPositions },
       engine,

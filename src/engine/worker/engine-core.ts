@@ -221,7 +221,7 @@ export class EngineCore {
     const { tokenId } = sampled;
     sequence.generated++;
     this.#options.counters.add('generatedTokens', 1);
-    if (spec.sampling.stopTokenIds.includes(tokenId) && spec.sampling.ignoreEos !== true) {
+    if (spec.sampling.stopTokenIds.includes(tokenId)) {
       this.#finish(sequence, {
         type: 'finish',
         reason: 'stop',

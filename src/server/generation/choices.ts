@@ -13,6 +13,7 @@ import type { Services } from '../services.js';
 import { wireOrigin } from '../wire-tiers.js';
 import type { CutMessage } from './auto-blocks.js';
 import { type ChoiceEvent, type FinishReason, streamChoice, type TokenEntry } from './choice-stream.js';
+import { citationsOf } from './citations.js';
 import { mergeStreams } from './merge-streams.js';
 
 export interface Generation {
@@ -31,6 +32,8 @@ export interface Generation {
   skippedDocuments?: readonly number[];
   /** The functions that may be called. */
   tools?: CallParserOptions;
+  /** If sentences shall be cited: the question, and the text of each block of the plan that is no template. */
+  citing?: { question: string; texts: readonly (string | undefined)[] };
   /** How messages were cut into blocks by themselves. */
   autoBlocks?: readonly CutMessage[];
 }
@@ -49,6 +52,7 @@ export class Choices {
   private readonly observers: RequestObserver[] = [];
   private prefilled: Prefilled | undefined;
   private generatedTokens = 0;
+  private readonly answers: string[] = [];
 
   constructor(
     private readonly services: Pick<Services, 'engine' | 'cache' | 'text' | 'metrics' | 'config'>,
@@ -64,6 +68,9 @@ export class Choices {
       for await (const { index, event } of mergeStreams(streams)) {
         if (event.type === 'prefilled') this.prefilled ??= event;
         if (event.type === 'finish') this.generatedTokens += event.generatedTokens;
+        if (event.type === 'text' && this.generation.citing) {
+          this.answers[index] = (this.answers[index] ?? '') + event.text;
+        }
         yield { index, event };
       }
     } finally {
@@ -120,6 +127,7 @@ export class Choices {
         ...wireSource(plan.blocks[index]),
       })),
       ...(skippedDocuments.length === 0 ? {} : { skipped_documents: [...skippedDocuments] }),
+      ...this.citations(),
       ...(autoBlocks.length === 0 ? {} : { auto_blocks: [...autoBlocks] }),
       timings: {
         queue_ms: round(this.prefilled?.queueMs ?? 0),
@@ -127,6 +135,17 @@ export class Choices {
         ttft_ms: round(this.observers[0]?.ttftMs ?? 0),
         total_ms: round(performance.now() - this.started),
       },
+    };
+  }
+
+  private citations(): { citations?: NonNullable<Report['citations']> } {
+    const { citing } = this.generation;
+    if (citing === undefined) return {};
+    const { question, texts } = citing;
+    return {
+      citations: this.answers.flatMap((answer, choice) => {
+        return citationsOf(answer, question, texts).map((citation) => ({ choice, ...citation }));
+      }),
     };
   }
 

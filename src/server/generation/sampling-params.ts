@@ -31,8 +31,9 @@ export function samplingParams(
   const { repetitionPenalty } = generation;
   return {
     maxTokens: newTokens(promptTokens, maxTokens, model.config.maxPositions, config, promptField),
-    temperature: body.temperature ?? generation.temperature ?? 1,
-    topP: body.top_p ?? generation.topP ?? 1,
+    // The least set of tokens is the likeliest one.
+    temperature: body.top_p === 0 ? 0 : (body.temperature ?? generation.temperature ?? 1),
+    topP: body.top_p || (generation.topP ?? 1),
     topK: Math.max(0, body.top_k ?? generation.topK ?? 0),
     minP: body.min_p ?? 0,
     presencePenalty: body.presence_penalty ?? 0,
@@ -41,8 +42,7 @@ export function samplingParams(
     ...(body.seed === undefined ? {} : { seed: body.seed }),
     ...(topLogprobs === undefined ? {} : { topLogprobs }),
     ...(body.logit_bias === undefined ? {} : { logitBias: logitBias(body.logit_bias, model.config.vocabSize) }),
-    stopTokenIds: [...model.config.eosTokenIds, ...(body.stop_token_ids ?? [])],
-    ...(body.ignore_eos === undefined ? {} : { ignoreEos: body.ignore_eos }),
+    stopTokenIds: [...(body.ignore_eos ? [] : model.config.eosTokenIds), ...(body.stop_token_ids ?? [])],
   };
 }
 

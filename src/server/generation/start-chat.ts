@@ -6,12 +6,12 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { scopeDigest } from '../../cache/block-key.js';
 import { BlockstitchError } from '../../errors.js';
 import { type ChatMessage, readMessages } from '../../prompt/chat-messages.js';
-import { type PromptPlan, promptTokens } from '../../prompt/prompt-plan.js';
+import { type BlockSource, type PromptPlan, promptTokens } from '../../prompt/prompt-plan.js';
 import type { TemplateOptions } from '../../prompt/template-data.js';
 import type { ChatBody } from '../schemas/chat-schema.js';
 import type { Services } from '../services.js';
 import { autoPassages, type CutMessage } from './auto-blocks.js';
-import { Choices } from './choices.js';
+import { Choices, type Generation } from './choices.js';
 import { checkPromptSize } from './prompt-limits.js';
 import { attentionMode, checkModel, repairOptions } from './request-basics.js';
 import { heldGrammar, requestedStructure } from './requested-structure.js';
@@ -26,6 +26,8 @@ type Asker = Pick<FastifyRequest, 'clientSignal' | 'scope'>;
 
 export interface PlannedChat {
   plan: PromptPlan;
+  /** What citations need, if they are wanted. */
+  citing?: NonNullable<Generation['citing']>;
   /** Places of the documents that were left out. */
   skippedDocuments: number[];
   /** Messages that were cut into blocks by themselves. */
@@ -69,7 +71,17 @@ export async function planChat(
   const auto = { attention, wanted: body.auto_blocks, segmentation: segmentOptions(body.segmentation) };
   const { passages, cut } = await autoPassages(services, cuttableTexts(messages), auto, context);
   const plan = await services.prompts.chat({ messages, documents, passages, attention, ...template, ...context });
-  return { plan, skippedDocuments, autoBlocks: cut, tools, structure };
+  const textOf = (source: BlockSource | undefined) => {
+    if (source === undefined) return undefined;
+    const text =
+      'messageIndex' in source
+        ? messages[source.messageIndex]?.content
+        : documents.find(({ place }) => place === source.documentIndex)?.text;
+    return text?.slice(source.start, source.end);
+  };
+  const question = messages.findLast(({ role }) => role === 'user')?.content ?? '';
+  const citing = { question, texts: plan.blocks.map(({ source }) => textOf(source)) };
+  return { plan, ...(body.citations ? { citing } : {}), skippedDocuments, autoBlocks: cut, tools, structure };
 }
 
 /** @throws BlockstitchError for what is wrong, before anything is generated */
@@ -90,7 +102,7 @@ export async function startChat(
   const count = choiceCount(body, services.config);
   const stops = stopStrings(body, services.config);
   const planned = await planChat(services, body, request, endOf(reply));
-  const { plan, tools, structure, skippedDocuments, autoBlocks } = planned;
+  const { plan, citing, tools, structure, skippedDocuments, autoBlocks } = planned;
   const maxTokens = newTokenLimit(body);
   const sampling = samplingParams(
     {
@@ -106,7 +118,8 @@ export async function startChat(
   const asked = tools?.structure === undefined ? structure : { structure: tools.structure, param: 'tools' };
   const grammar = await heldGrammar(services, asked, reply, clientSignal);
   const called = tools === undefined ? {} : { tools: tools.parser };
-  const rest = { ...repairOptions(body), ...grammar, ...called, skippedDocuments, autoBlocks };
+  const cited = citing === undefined ? {} : { citing };
+  const rest = { ...repairOptions(body), ...grammar, ...called, ...cited, skippedDocuments, autoBlocks };
   return new Choices(services, { label: id, plan, sampling, stops, count, scope, ...rest });
 }
 

@@ -19,7 +19,12 @@ export const jsonBody = fp(
       'application/json',
       { parseAs: 'buffer' },
       async (request: FastifyRequest, body: unknown) => {
-        const bytes = body as Buffer;
+        const encoding = request.headers['content-encoding'] ?? 'identity';
+        if (encoding !== 'identity') {
+          const contentType = `application/json, encoded as ${encoding}`;
+          throw new BlockstitchError('unsupported_media_type', { contentType });
+        }
+        const bytes = withoutByteOrderMark(body as Buffer);
         // Many clients name a content type in every request, even without content.
         if (bytes.length === 0 && request.method === 'DELETE') return undefined;
         const piece: Piece = bytes.length > LARGE_BYTES ? (work) => turns.run(work) : (work) => work();
@@ -30,6 +35,11 @@ export const jsonBody = fp(
   },
   { name: 'json-body' },
 );
+
+/** Some editors and tools put one in front of UTF-8. */
+function withoutByteOrderMark(bytes: Buffer): Buffer {
+  return bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? bytes.subarray(3) : bytes;
+}
 
 /** Runs a piece of the work at once, or for megabytes in a turn of the event loop of its own. */
 type Piece = <Result>(work: () => Result) => Result | Promise<Result>;

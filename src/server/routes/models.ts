@@ -31,11 +31,15 @@ export const models: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }> = async
     return { object: 'list', data: [wireModel(lifecycle.services(), created)] };
   });
 
-  app.get('/v1/models/:model', { schema: getSchema }, async (request) => {
+  const find = (model: string) => {
     const services = lifecycle.services();
-    const { model } = request.params;
     if (model !== services.model.name) throw new BlockstitchError('model_not_found', { model }, { param: 'model' });
     return wireModel(services, created);
+  };
+  app.get('/v1/models/:model', { schema: getSchema }, async ({ params }) => find(params.model));
+  // Names such as acme/small, which clients do not encode.
+  app.get<{ Params: { '*': string } }>('/v1/models/*', { schema: { hide: true } }, async ({ params }) => {
+    return find(params['*']);
   });
 };
 

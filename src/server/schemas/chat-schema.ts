@@ -76,6 +76,9 @@ export const ChatBodySchema = named(
     ),
     segmentation: Type.Optional(SegmentationSchema),
     ...toolProperties,
+    citations: Type.Optional(
+      Type.Boolean({ description: 'Report for each sentence of the answer which blocks it quotes.' }),
+    ),
     auto_blocks: Type.Optional(
       Type.Boolean({
         description:

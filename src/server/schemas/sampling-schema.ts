@@ -171,11 +171,27 @@ export const samplingProperties = {
   attention: Type.Optional(AttentionSchema),
   cache_salt: Type.Optional(CacheSaltSchema),
   max_tokens: tokenCount('New tokens at most; the server allows so many: `--max-tokens`.'),
-  temperature: Type.Optional(Type.Number({ minimum: 0, maximum: 2, description: '0 = greedy.' })),
-  top_p: Type.Optional(
-    Type.Number({ exclusiveMinimum: 0, maximum: 1, description: 'Only the likeliest tokens that make up this much.' }),
+  temperature: Type.Optional(
+    Type.Number({
+      minimum: 0,
+      maximum: 2,
+      description: "0 = greedy. If absent, the checkpoint's (generation_config.json), else 1.",
+    }),
   ),
-  top_k: Type.Optional(Type.Integer({ minimum: -1, maximum: MOST_INT32, description: '0 or -1 = off.' })),
+  top_p: Type.Optional(
+    Type.Number({
+      minimum: 0,
+      maximum: 1,
+      description: "Only the likeliest tokens that make up this much; 0 = greedy. If absent, the checkpoint's, else 1.",
+    }),
+  ),
+  top_k: Type.Optional(
+    Type.Integer({
+      minimum: -1,
+      maximum: MOST_INT32,
+      description: "0 or -1 = off. If absent, the checkpoint's, else off.",
+    }),
+  ),
   min_p: Type.Optional(
     Type.Number({
       minimum: 0,
@@ -189,7 +205,9 @@ export const samplingProperties = {
   frequency_penalty: Type.Optional(
     Type.Number({ minimum: -2, maximum: 2, description: 'The same, once for each time it was generated.' }),
   ),
-  repetition_penalty: Type.Optional(Type.Number({ minimum: 0.01, maximum: 10, description: '1 = off.' })),
+  repetition_penalty: Type.Optional(
+    Type.Number({ minimum: 0.01, maximum: 10, description: "1 = off. If absent, the checkpoint's, else off." }),
+  ),
   seed: Type.Optional(
     Type.Integer({
       minimum: Number.MIN_SAFE_INTEGER,
@@ -208,7 +226,9 @@ export const samplingProperties = {
       description: 'End the answer, as end-of-text tokens do.',
     }),
   ),
-  ignore_eos: Type.Optional(Type.Boolean({ description: 'Go on past end-of-text tokens, up to `max_tokens`.' })),
+  ignore_eos: Type.Optional(
+    Type.Boolean({ description: 'Go on past end-of-text tokens, up to `max_tokens` or a stop of the request.' }),
+  ),
   logit_bias: Type.Optional(
     named(
       'LogitBias',

@@ -86,6 +86,29 @@ export const BlockReportSchema = named(
   }),
 );
 
+const CitedBlockSchema = named(
+  'CitedBlock',
+  Type.Object({
+    block: Type.Integer({ description: 'Place in `blocks`.' }),
+    score: Type.Number({
+      description: "Share of the sentence's words that the block has, rare ones before common ones.",
+    }),
+  }),
+);
+
+const CitationSchema = named(
+  'Citation',
+  Type.Object(
+    {
+      choice: Type.Integer(),
+      start: Type.Integer({ description: 'UTF-16 offset of the sentence in the answer.' }),
+      end: Type.Integer(),
+      blocks: Type.Array(CitedBlockSchema, { description: 'Best first.' }),
+    },
+    { description: 'A sentence of the answer and the blocks that it quotes.' },
+  ),
+);
+
 export const ReportSchema = named(
   'Report',
   Type.Object({
@@ -96,6 +119,7 @@ export const ReportSchema = named(
         description: 'Places of blank documents, which were left out. Absent if there were none.',
       }),
     ),
+    citations: Type.Optional(Type.Array(CitationSchema, { description: 'If the request has `citations`.' })),
     auto_blocks: Type.Optional(
       Type.Array(CutMessageSchema, { description: 'How messages were cut into blocks. Absent if none was.' }),
     ),

@@ -163,3 +163,15 @@ describe('createSegmenter', () => {
     expect([targets[0], targets[100]]).toEqual([48, 384]);
   });
 });
+
+describe.each(['paragraphs', 'recursive', 'structural', 'texttiling'] as const)('%s', (name) => {
+  it('cuts a file with line ends of Windows where it cuts the same with line ends of Unix', () => {
+    const text = Array.from({ length: 9 }, (_, at) => `Paragraph ${at} has some words about the thing ${at} and more.`);
+    const cutsOf = (lineEnd: string) => {
+      const file = text.join(lineEnd + lineEnd);
+      return cut(name, file, { targetTokens: 40 }).map(({ start, end }) => file.slice(start, end).replaceAll('\r', ''));
+    };
+    expect(cutsOf('\n').length).toBeGreaterThan(2);
+    expect(cutsOf('\r\n')).toEqual(cutsOf('\n'));
+  });
+});

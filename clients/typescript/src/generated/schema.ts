@@ -471,11 +471,11 @@ export interface components {
             cache_salt?: string | null;
             /** @description New tokens at most; the server allows so many: `--max-tokens`. */
             max_tokens?: number | null;
-            /** @description 0 = greedy. */
+            /** @description 0 = greedy. If absent, the checkpoint's (generation_config.json), else 1. */
             temperature?: number | null;
-            /** @description Only the likeliest tokens that make up this much. */
+            /** @description Only the likeliest tokens that make up this much; 0 = greedy. If absent, the checkpoint's, else 1. */
             top_p?: number | null;
-            /** @description 0 or -1 = off. */
+            /** @description 0 or -1 = off. If absent, the checkpoint's, else off. */
             top_k?: number | null;
             /** @description Only tokens with this share of the likeliest one's probability. */
             min_p?: number | null;
@@ -483,7 +483,7 @@ export interface components {
             presence_penalty?: number | null;
             /** @description The same, once for each time it was generated. */
             frequency_penalty?: number | null;
-            /** @description 1 = off. */
+            /** @description 1 = off. If absent, the checkpoint's, else off. */
             repetition_penalty?: number | null;
             /** @description The same seed draws the same answer; choice i takes seed + i. The low 32 bits count. */
             seed?: number | null;
@@ -491,7 +491,7 @@ export interface components {
             stop?: string | string[] | null;
             /** @description End the answer, as end-of-text tokens do. */
             stop_token_ids?: number[] | null;
-            /** @description Go on past end-of-text tokens, up to `max_tokens`. */
+            /** @description Go on past end-of-text tokens, up to `max_tokens` or a stop of the request. */
             ignore_eos?: boolean | null;
             /** @description Added to the logit of each token id of the model before sampling; at most 1024 ids. */
             logit_bias?: components["schemas"]["LogitBias"] | null;
@@ -525,6 +525,8 @@ export interface components {
             tool_choice?: components["schemas"]["ToolChoiceMode"] | components["schemas"]["NamedTool"] | null;
             /** @description Whether one answer may have several calls. Default: true. */
             parallel_tool_calls?: boolean | null;
+            /** @description Report for each sentence of the answer which blocks it quotes. */
+            citations?: boolean | null;
             /** @description Cut messages of more than a few hundred tokens into blocks: a passage that was seen before is a hit wherever it stands. `false`: they stay whole. If absent, `--auto-blocks` decides. */
             auto_blocks?: boolean | null;
             /** @description Variables of the chat template, such as `{"enable_thinking": false}`. Names that the server sets itself, as `messages`, are refused. */
@@ -577,6 +579,21 @@ export interface components {
         /** @description Variables of the chat template, such as `{"enable_thinking": false}`. Names that the server sets itself, as `messages`, are refused. */
         ChatTemplateKwargs: {
             [key: string]: unknown;
+        };
+        /** @description A sentence of the answer and the blocks that it quotes. */
+        Citation: {
+            choice: number;
+            /** @description UTF-16 offset of the sentence in the answer. */
+            start: number;
+            end: number;
+            /** @description Best first. */
+            blocks: components["schemas"]["CitedBlock"][];
+        };
+        CitedBlock: {
+            /** @description Place in `blocks`. */
+            block: number;
+            /** @description Share of the sentence's words that the block has, rare ones before common ones. */
+            score: number;
         };
         Completion: {
             id: string;
@@ -634,11 +651,11 @@ export interface components {
             cache_salt?: string | null;
             /** @description New tokens at most; the server allows so many: `--max-tokens`. */
             max_tokens?: number | null;
-            /** @description 0 = greedy. */
+            /** @description 0 = greedy. If absent, the checkpoint's (generation_config.json), else 1. */
             temperature?: number | null;
-            /** @description Only the likeliest tokens that make up this much. */
+            /** @description Only the likeliest tokens that make up this much; 0 = greedy. If absent, the checkpoint's, else 1. */
             top_p?: number | null;
-            /** @description 0 or -1 = off. */
+            /** @description 0 or -1 = off. If absent, the checkpoint's, else off. */
             top_k?: number | null;
             /** @description Only tokens with this share of the likeliest one's probability. */
             min_p?: number | null;
@@ -646,7 +663,7 @@ export interface components {
             presence_penalty?: number | null;
             /** @description The same, once for each time it was generated. */
             frequency_penalty?: number | null;
-            /** @description 1 = off. */
+            /** @description 1 = off. If absent, the checkpoint's, else off. */
             repetition_penalty?: number | null;
             /** @description The same seed draws the same answer; choice i takes seed + i. The low 32 bits count. */
             seed?: number | null;
@@ -654,7 +671,7 @@ export interface components {
             stop?: string | string[] | null;
             /** @description End the answer, as end-of-text tokens do. */
             stop_token_ids?: number[] | null;
-            /** @description Go on past end-of-text tokens, up to `max_tokens`. */
+            /** @description Go on past end-of-text tokens, up to `max_tokens` or a stop of the request. */
             ignore_eos?: boolean | null;
             /** @description Added to the logit of each token id of the model before sampling; at most 1024 ids. */
             logit_bias?: components["schemas"]["LogitBias"] | null;
@@ -1012,6 +1029,8 @@ export interface components {
             blocks: components["schemas"]["BlockReport"][];
             /** @description Places of blank documents, which were left out. Absent if there were none. */
             skipped_documents?: number[];
+            /** @description If the request has `citations`. */
+            citations?: components["schemas"]["Citation"][];
             /** @description How messages were cut into blocks. Absent if none was. */
             auto_blocks?: components["schemas"]["CutMessage"][];
             timings: components["schemas"]["Timings"];
@@ -1120,9 +1139,9 @@ export interface components {
             cache_salt?: string | null;
             /** @description New tokens at most. */
             max_output_tokens?: number | null;
-            /** @description 0 = greedy. */
+            /** @description 0 = greedy. If absent, the checkpoint's (generation_config.json), else 1. */
             temperature?: number | null;
-            /** @description Only the likeliest tokens that make up this much. */
+            /** @description Only the likeliest tokens that make up this much; 0 = greedy. If absent, the checkpoint's, else 1. */
             top_p?: number | null;
             /** @description The same seed draws the same answer; choice i takes seed + i. The low 32 bits count. */
             seed?: number | null;
@@ -1405,6 +1424,8 @@ export type ChatLogprobs = components['schemas']['ChatLogprobs'];
 export type ChatMessage = components['schemas']['ChatMessage'];
 export type ChatRole = components['schemas']['ChatRole'];
 export type ChatTemplateKwargs = components['schemas']['ChatTemplateKwargs'];
+export type Citation = components['schemas']['Citation'];
+export type CitedBlock = components['schemas']['CitedBlock'];
 export type Completion = components['schemas']['Completion'];
 export type CompletionChoice = components['schemas']['CompletionChoice'];
 export type CompletionChunk = components['schemas']['CompletionChunk'];

@@ -24,6 +24,8 @@ from .chat_logprobs import ChatLogprobs
 from .chat_message import ChatMessage
 from .chat_role import ChatRole
 from .chat_template_kwargs import ChatTemplateKwargs
+from .citation import Citation
+from .cited_block import CitedBlock
 from .completion import Completion
 from .completion_choice import CompletionChoice
 from .completion_chunk import CompletionChunk
@@ -156,6 +158,8 @@ __all__ = (
     "ChatMessage",
     "ChatRole",
     "ChatTemplateKwargs",
+    "Citation",
+    "CitedBlock",
     "Completion",
     "CompletionChoice",
     "CompletionChunk",

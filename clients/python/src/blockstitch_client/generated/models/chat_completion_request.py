@@ -42,11 +42,11 @@ class ChatCompletionRequest:
     max_tokens: int | None | Unset = UNSET
     """ New tokens at most; the server allows so many: `--max-tokens`. """
     temperature: float | None | Unset = UNSET
-    """ 0 = greedy. """
+    """ 0 = greedy. If absent, the checkpoint's (generation_config.json), else 1. """
     top_p: float | None | Unset = UNSET
-    """ Only the likeliest tokens that make up this much. """
+    """ Only the likeliest tokens that make up this much; 0 = greedy. If absent, the checkpoint's, else 1. """
     top_k: int | None | Unset = UNSET
-    """ 0 or -1 = off. """
+    """ 0 or -1 = off. If absent, the checkpoint's, else off. """
     min_p: float | None | Unset = UNSET
     """ Only tokens with this share of the likeliest one's probability. """
     presence_penalty: float | None | Unset = UNSET
@@ -54,7 +54,7 @@ class ChatCompletionRequest:
     frequency_penalty: float | None | Unset = UNSET
     """ The same, once for each time it was generated. """
     repetition_penalty: float | None | Unset = UNSET
-    """ 1 = off. """
+    """ 1 = off. If absent, the checkpoint's, else off. """
     seed: int | None | Unset = UNSET
     """ The same seed draws the same answer; choice i takes seed + i. The low 32 bits count. """
     stop: list[str] | None | str | Unset = UNSET
@@ -62,7 +62,7 @@ class ChatCompletionRequest:
     stop_token_ids: list[int] | None | Unset = UNSET
     """ End the answer, as end-of-text tokens do. """
     ignore_eos: bool | None | Unset = UNSET
-    """ Go on past end-of-text tokens, up to `max_tokens`. """
+    """ Go on past end-of-text tokens, up to `max_tokens` or a stop of the request. """
     logit_bias: LogitBias | None | Unset = UNSET
     """ Added to the logit of each token id of the model before sampling; at most 1024 ids. """
     n: int | None | Unset = UNSET
@@ -98,6 +98,8 @@ class ChatCompletionRequest:
     them. """
     parallel_tool_calls: bool | None | Unset = UNSET
     """ Whether one answer may have several calls. Default: true. """
+    citations: bool | None | Unset = UNSET
+    """ Report for each sentence of the answer which blocks it quotes. """
     auto_blocks: bool | None | Unset = UNSET
     """ Cut messages of more than a few hundred tokens into blocks: a passage that was seen before is a hit wherever
     it stands. `false`: they stay whole. If absent, `--auto-blocks` decides. """
@@ -366,6 +368,12 @@ class ChatCompletionRequest:
         else:
             parallel_tool_calls = self.parallel_tool_calls
 
+        citations: bool | None | Unset
+        if isinstance(self.citations, Unset):
+            citations = UNSET
+        else:
+            citations = self.citations
+
         auto_blocks: bool | None | Unset
         if isinstance(self.auto_blocks, Unset):
             auto_blocks = UNSET
@@ -479,6 +487,8 @@ class ChatCompletionRequest:
             field_dict["tool_choice"] = tool_choice
         if parallel_tool_calls is not UNSET:
             field_dict["parallel_tool_calls"] = parallel_tool_calls
+        if citations is not UNSET:
+            field_dict["citations"] = citations
         if auto_blocks is not UNSET:
             field_dict["auto_blocks"] = auto_blocks
         if chat_template_kwargs is not UNSET:
@@ -940,6 +950,15 @@ class ChatCompletionRequest:
 
         parallel_tool_calls = _parse_parallel_tool_calls(d.pop("parallel_tool_calls", UNSET))
 
+        def _parse_citations(data: object) -> bool | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(bool | None | Unset, data)
+
+        citations = _parse_citations(d.pop("citations", UNSET))
+
         def _parse_auto_blocks(data: object) -> bool | None | Unset:
             if data is None:
                 return data
@@ -1044,6 +1063,7 @@ class ChatCompletionRequest:
             tools=tools,
             tool_choice=tool_choice,
             parallel_tool_calls=parallel_tool_calls,
+            citations=citations,
             auto_blocks=auto_blocks,
             chat_template_kwargs=chat_template_kwargs,
             add_generation_prompt=add_generation_prompt,

@@ -34,11 +34,11 @@ class CompletionRequest:
     max_tokens: int | None | Unset = UNSET
     """ New tokens at most; the server allows so many: `--max-tokens`. """
     temperature: float | None | Unset = UNSET
-    """ 0 = greedy. """
+    """ 0 = greedy. If absent, the checkpoint's (generation_config.json), else 1. """
     top_p: float | None | Unset = UNSET
-    """ Only the likeliest tokens that make up this much. """
+    """ Only the likeliest tokens that make up this much; 0 = greedy. If absent, the checkpoint's, else 1. """
     top_k: int | None | Unset = UNSET
-    """ 0 or -1 = off. """
+    """ 0 or -1 = off. If absent, the checkpoint's, else off. """
     min_p: float | None | Unset = UNSET
     """ Only tokens with this share of the likeliest one's probability. """
     presence_penalty: float | None | Unset = UNSET
@@ -46,7 +46,7 @@ class CompletionRequest:
     frequency_penalty: float | None | Unset = UNSET
     """ The same, once for each time it was generated. """
     repetition_penalty: float | None | Unset = UNSET
-    """ 1 = off. """
+    """ 1 = off. If absent, the checkpoint's, else off. """
     seed: int | None | Unset = UNSET
     """ The same seed draws the same answer; choice i takes seed + i. The low 32 bits count. """
     stop: list[str] | None | str | Unset = UNSET
@@ -54,7 +54,7 @@ class CompletionRequest:
     stop_token_ids: list[int] | None | Unset = UNSET
     """ End the answer, as end-of-text tokens do. """
     ignore_eos: bool | None | Unset = UNSET
-    """ Go on past end-of-text tokens, up to `max_tokens`. """
+    """ Go on past end-of-text tokens, up to `max_tokens` or a stop of the request. """
     logit_bias: LogitBias | None | Unset = UNSET
     """ Added to the logit of each token id of the model before sampling; at most 1024 ids. """
     n: int | None | Unset = UNSET

@@ -11,6 +11,7 @@ from ..types import UNSET, Unset
 
 if TYPE_CHECKING:
     from ..models.block_report import BlockReport
+    from ..models.citation import Citation
     from ..models.cut_message import CutMessage
     from ..models.timings import Timings
 
@@ -27,6 +28,8 @@ class Report:
     timings: Timings
     skipped_documents: list[int] | Unset = UNSET
     """ Places of blank documents, which were left out. Absent if there were none. """
+    citations: list[Citation] | Unset = UNSET
+    """ If the request has `citations`. """
     auto_blocks: list[CutMessage] | Unset = UNSET
     """ How messages were cut into blocks. Absent if none was. """
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
@@ -44,6 +47,13 @@ class Report:
         skipped_documents: list[int] | Unset = UNSET
         if not isinstance(self.skipped_documents, Unset):
             skipped_documents = self.skipped_documents
+
+        citations: list[dict[str, Any]] | Unset = UNSET
+        if not isinstance(self.citations, Unset):
+            citations = []
+            for citations_item_data in self.citations:
+                citations_item = citations_item_data.to_dict()
+                citations.append(citations_item)
 
         auto_blocks: list[dict[str, Any]] | Unset = UNSET
         if not isinstance(self.auto_blocks, Unset):
@@ -63,6 +73,8 @@ class Report:
         )
         if skipped_documents is not UNSET:
             field_dict["skipped_documents"] = skipped_documents
+        if citations is not UNSET:
+            field_dict["citations"] = citations
         if auto_blocks is not UNSET:
             field_dict["auto_blocks"] = auto_blocks
 
@@ -71,6 +83,7 @@ class Report:
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
         from ..models.block_report import BlockReport  # noqa: PLC0415
+        from ..models.citation import Citation  # noqa: PLC0415
         from ..models.cut_message import CutMessage  # noqa: PLC0415
         from ..models.timings import Timings  # noqa: PLC0415
 
@@ -88,6 +101,15 @@ class Report:
 
         skipped_documents = cast(list[int], d.pop("skipped_documents", UNSET))
 
+        _citations = d.pop("citations", UNSET)
+        citations: list[Citation] | Unset = UNSET
+        if _citations is not UNSET:
+            citations = []
+            for citations_item_data in _citations:
+                citations_item = Citation.from_dict(citations_item_data)
+
+                citations.append(citations_item)
+
         _auto_blocks = d.pop("auto_blocks", UNSET)
         auto_blocks: list[CutMessage] | Unset = UNSET
         if _auto_blocks is not UNSET:
@@ -102,6 +124,7 @@ class Report:
             blocks=blocks,
             timings=timings,
             skipped_documents=skipped_documents,
+            citations=citations,
             auto_blocks=auto_blocks,
         )
 

@@ -46,9 +46,9 @@ class ResponseRequest:
     max_output_tokens: int | None | Unset = UNSET
     """ New tokens at most. """
     temperature: float | None | Unset = UNSET
-    """ 0 = greedy. """
+    """ 0 = greedy. If absent, the checkpoint's (generation_config.json), else 1. """
     top_p: float | None | Unset = UNSET
-    """ Only the likeliest tokens that make up this much. """
+    """ Only the likeliest tokens that make up this much; 0 = greedy. If absent, the checkpoint's, else 1. """
     seed: int | None | Unset = UNSET
     """ The same seed draws the same answer; choice i takes seed + i. The low 32 bits count. """
     text: None | ResponseTextOptions | Unset = UNSET

@@ -1,0 +1,62 @@
+/** What clients of other servers do without thinking of it. */
+import { gzipSync } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import { fakeApp } from '../../support/fake-services.js';
+
+const question = { messages: [{ role: 'user', content: 'What is the answer?' }] };
+
+async function asked(fields: object) {
+  const { app, engine, services } = await fakeApp();
+  const payload = { ...question, ...fields };
+  const { statusCode } = await app.inject({ method: 'POST', url: '/v1/chat/completions', payload });
+  expect(statusCode).toBe(200);
+  return { sampling: engine.requests[0]?.sampling, eos: services.model.config.eosTokenIds };
+}
+
+describe('a body', () => {
+  const send = async (payload: Buffer, headers: Record<string, string> = {}) => {
+    const { app } = await fakeApp();
+    const url = '/v1/chat/completions';
+    return app.inject({ method: 'POST', url, payload, headers: { 'content-type': 'application/json', ...headers } });
+  };
+  const bytes = Buffer.from(JSON.stringify(question));
+
+  it('may begin with a byte order mark', async () => {
+    expect((await send(Buffer.concat([Buffer.from([0xef, 0xbb, 0xbf]), bytes]))).statusCode).toBe(200);
+  });
+
+  it('is refused by name if it is compressed', async () => {
+    const { statusCode, body } = await send(gzipSync(bytes), { 'content-encoding': 'gzip' });
+    expect(statusCode).toBe(415);
+    expect(JSON.parse(body).error).toMatchObject({
+      code: 'unsupported_media_type',
+      message: expect.stringContaining('encoded as gzip'),
+    });
+  });
+});
+
+describe('sampling', () => {
+  it('is greedy with top_p 0', async () => {
+    expect((await asked({ top_p: 0, temperature: 0.8 })).sampling).toMatchObject({ temperature: 0, topP: 1 });
+  });
+
+  it("ignores only the model's own ends with ignore_eos", async () => {
+    const { sampling, eos } = await asked({ ignore_eos: true, stop_token_ids: [7, 9] });
+    expect(eos.length).toBeGreaterThan(0);
+    expect(sampling?.stopTokenIds).toEqual([7, 9]);
+    expect((await asked({ stop_token_ids: [7] })).sampling?.stopTokenIds).toEqual([...eos, 7]);
+  });
+});
+
+describe('GET /v1/models', () => {
+  it('finds a model whose name has a slash, encoded or not', async () => {
+    const { app, services } = await fakeApp();
+    services.model = { ...services.model, name: 'acme/small' };
+    for (const path of ['acme/small', 'acme%2Fsmall']) {
+      const { statusCode, body } = await app.inject({ url: `/v1/models/${path}` });
+      expect([path, statusCode, JSON.parse(body).id]).toEqual([path, 200, 'acme/small']);
+    }
+    const { statusCode, body } = await app.inject({ url: '/v1/models/acme/large' });
+    expect([statusCode, JSON.parse(body).error.code]).toEqual([404, 'model_not_found']);
+  });
+});
