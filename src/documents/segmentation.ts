@@ -93,9 +93,9 @@ function withDefaults(given: SegmentOptions, defaults: Defaults): SegmentOptions
 }
 
 function memoryKey(tenant: string, text: string, segmenter: string, options: SegmentOptions): string {
-  const { targetTokens, minTokens, maxTokens, granularity } = options;
+  const { targetTokens, minTokens, maxTokens, granularity, joined } = options;
   return createHash('sha256')
-    .update(JSON.stringify([tenant, segmenter, targetTokens, minTokens, maxTokens, granularity]))
+    .update(JSON.stringify([tenant, segmenter, targetTokens, minTokens, maxTokens, granularity, joined]))
     .update(Buffer.from(text, 'utf16le'))
     .digest('base64');
 }

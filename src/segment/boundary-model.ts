@@ -97,11 +97,12 @@ export class BoundaryModel {
    * a passage is cut alike wherever it stands.
    *
    * @param pace told of the units as they go through the network
+   * @param joined whether the text is a message that may hold passages (SegmentOptions)
    */
-  async strengths(text: string, pace: Pace = unhurried): Promise<BoundaryStrengths[]> {
+  async strengths(text: string, pace: Pace = unhurried, joined = false): Promise<BoundaryStrengths[]> {
     const canonical = canonicalText(text);
     const whole = await this.#strengthsOf(canonical.text, canonical.originalOf, pace);
-    const seams = this.#seams(whole);
+    const seams = this.#seams(whole, joined);
     if (seams.length === 0) return [whole];
     const parts: BoundaryStrengths[] = [];
     let start = 0;
@@ -116,10 +117,10 @@ export class BoundaryModel {
   }
 
   /** Where seams stand in the text, with their log-odds. */
-  #seams({ text, units, levels }: BoundaryStrengths): { end: number; endStrength: number }[] {
+  #seams({ text, units, levels }: BoundaryStrengths, joined: boolean): { end: number; endStrength: number }[] {
     const count = this.#card.level_characters.length + 1;
     const logits = Float64Array.from(units, (_, unit) => levels[unit * count + count - 1] as number);
-    return promptSeams(text, units, logits).map(({ unit, strength }) => ({
+    return promptSeams(text, units, logits, joined).map(({ unit, strength }) => ({
       end: (units[unit] as TextUnit).end,
       endStrength: strength,
     }));

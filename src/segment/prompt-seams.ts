@@ -16,13 +16,13 @@ const LEAST_SEAMS = 2;
 const LEAST_MARKS = 3;
 /** So many of the boundaries with one mark have to be believed. */
 const BELIEVED_SHARE = 0.25;
-/** Behind the last mark, these log-odds make a seam. */
+/** Without marks, an empty line and these log-odds make a seam of a prompt. Behind the last mark, these make one. */
 const DOUBTED = -2;
 /**
- * Without marks, an empty line and these log-odds make a seam of a prompt. A seam that is missed costs two passages, a
- * paragraph that stands alone costs nothing but its neighbours' sight.
+ * The same for an empty line in a message. There a seam that is missed costs two passages, and a paragraph that stands
+ * alone costs nothing but its neighbours' sight. In a document it would cost a section.
  */
-const EMPTY_LINE = -6;
+const DOUBTED_IN_MESSAGE = -6;
 /** No boundary counts for more than this in the mean of its mark. */
 const SUREST = 6;
 const LONGEST_TAIL = 24;
@@ -43,9 +43,15 @@ export interface Seam {
 
 /**
  * @param single log-odds of a seam behind each unit [units]
+ * @param joined whether the text is a message that may hold passages
  * @returns seams in order; none behind the last unit
  */
-export function promptSeams(text: string, units: readonly TextUnit[], single: ArrayLike<number>): Seam[] {
+export function promptSeams(
+  text: string,
+  units: readonly TextUnit[],
+  single: ArrayLike<number>,
+  joined = false,
+): Seam[] {
   const logits = behindClosers(text, units, single);
   const believed: number[] = [];
   for (let unit = 0; unit + 1 < units.length; unit += 1) {
@@ -54,7 +60,8 @@ export function promptSeams(text: string, units: readonly TextUnit[], single: Ar
   }
   if (believed.length < LEAST_SEAMS) return [];
   const { seams: marked, rivals } = markedSeams(text, units, logits);
-  if (marked.size === 0) for (const unit of unmarkedSeams(units, logits)) marked.set(unit, logits[unit] as number);
+  if (marked.size === 0)
+    for (const unit of unmarkedSeams(units, logits, joined)) marked.set(unit, logits[unit] as number);
   else {
     const first = Math.min(...marked.keys());
     const last = Math.max(...marked.keys());
@@ -70,11 +77,12 @@ export function promptSeams(text: string, units: readonly TextUnit[], single: Ar
   return [...marked].map(([unit, strength]) => ({ unit, strength })).sort((a, b) => a.unit - b.unit);
 }
 
-function unmarkedSeams(units: readonly TextUnit[], logits: ArrayLike<number>): number[] {
+function unmarkedSeams(units: readonly TextUnit[], logits: ArrayLike<number>, joined: boolean): number[] {
+  const doubted = joined ? DOUBTED_IN_MESSAGE : DOUBTED;
   return Array.from(units.keys()).filter((unit) => {
     const behind = units[unit + 1];
-    const least = behind && behind.blankLines > 0 ? EMPTY_LINE : BELIEVED;
-    return behind?.opensLine && (logits[unit] as number) > least;
+    const least = behind && behind.blankLines > 0 ? doubted : BELIEVED;
+    return units[unit]?.kind !== 'heading' && behind?.opensLine && (logits[unit] as number) > least;
   });
 }
 

@@ -14,6 +14,8 @@ export interface SegmentLimits {
   granularity?: number;
   /** As given, while `minTokens` may come from the target. */
   givenMinTokens?: number;
+  /** As given. */
+  joined?: true;
 }
 
 export const DEFAULT_TARGET_TOKENS = 200;
@@ -55,6 +57,7 @@ export function readLimits(options: SegmentOptions): SegmentLimits {
     maxTokens,
     ...(granularity === undefined ? {} : { granularity }),
     ...(options.minTokens === undefined ? {} : { givenMinTokens: options.minTokens }),
+    ...(options.joined ? { joined: true } : {}),
   };
 }
 

@@ -62,7 +62,8 @@ export async function segmentSemantic(task: SemanticTask): Promise<PackedSegment
   const { text, limits, modelDir } = task;
   const tokens = await spanTokens(task);
   const model = await opened(models, modelDir, BoundaryModel.open);
-  semantic = await keptOf(task, modelDir, semantic, () => model.strengths(text, tokens.pace));
+  const kept = limits.joined ? `${modelDir} joined` : modelDir;
+  semantic = await keptOf(task, kept, semantic, () => model.strengths(text, tokens.pace, limits.joined));
   const { strengths } = semantic;
   if (text.length > MOST_KEPT_CHARACTERS) semantic = undefined;
   const parts = strengths.map((part) => cutPart(part, tokens, (each, length) => model.forTarget(each, length)));

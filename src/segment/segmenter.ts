@@ -28,6 +28,8 @@ export interface SegmentOptions {
   maxTokens?: number;
   /** 0 = finest, 1 = coarsest; instead of targetTokens. */
   granularity?: number;
+  /** The text is a message that may hold passages: an empty line is easier believed to be a seam than in a document. */
+  joined?: true;
 }
 
 /** Half-open span of UTF-16 offsets. Spans cover the text exactly once, in order; concatenated they are the text. */

@@ -48,7 +48,7 @@ export async function autoPassages(
   for (const [message, text] of texts.entries()) {
     if (text === undefined || text.length < LEAST_CHARACTERS) continue;
     const param = `messages[${message}].content`;
-    const segments = await services.segment(text, segmentation, { ...context, param });
+    const segments = await services.segment(text, { ...segmentation, joined: true }, { ...context, param });
     const { passages, by } = promptPassages(text, segments, message === texts.length - 1) ?? {};
     if (passages === undefined || by === undefined) continue;
     // Each by itself: nothing beside a passage moves a cut inside it.

@@ -1,4 +1,5 @@
 /** Headings stand with what they head, whatever the trained network thinks of the boundary. */
+import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createSegmenter } from '../../../src/segment/create-segmenter.js';
 import type { Segmenter } from '../../../src/segment/segmenter.js';
@@ -32,3 +33,12 @@ test.each([80, 160, 400])('no block of about %i tokens ends with a heading', asy
     expect(text.slice(start, end).trimEnd().split('\n').at(-1)).not.toMatch(/^#/);
   }
 });
+
+test.each(['air-cleaner', 'bike-light', 'handbook', 'kettle'])(
+  'the manual %s is no prompt: no seam parts it',
+  async (name) => {
+    const manual = await readFile(new URL(`../../../models/smollm2/samples/${name}.md`, import.meta.url), 'utf8');
+    const segments = await segmenter.segment(manual, {});
+    expect(Math.min(...segments.map(({ tokens }) => tokens))).toBeGreaterThan(50);
+  },
+);
