@@ -18,32 +18,60 @@ BODY = [
     ("invalid_json", r"", "`invalid_json`"),
 ]
 STRUCTURE = ("invalid_request", r"(response_format|structured_outputs|guided_).*", "that can be enforced")
+CONTEXT = ("context_length_exceeded", r".*", "`context_length_exceeded`")
+REPAIR = ("invalid_request", r"attention\.repair", "Only with the mode `block`.")
 GENERATE = [
     *BODY,
     SALT,
     STRUCTURE,
-    ("context_length_exceeded", r".*", "`context_length_exceeded`"),
+    CONTEXT,
+    REPAIR,
     ("invalid_request", r"n", "the server allows so many: `--max-choices`"),
     ("invalid_request", r"max(_completion)?_tokens", "the server allows so many: `--max-tokens`"),
     ("invalid_request", r"stop", "at most `--max-stops` texts"),
     ("invalid_request", r"logit_bias", "each token id of the model"),
-    ("invalid_request", r"attention\.repair", "Only with the mode `block`."),
+]
+DOCUMENTS = [
+    SEGMENTATION,
+    ("empty_input", r"documents.*", "A blank one among others is left out."),
+    ("invalid_request", r"documents\[.*", "Either the id of an ingested document, or a text"),
+]
+MESSAGES = [
+    ("invalid_request", r"messages\[.*", "Only an assistant may send none."),
+    ("empty_input", r"messages\[.*", "A user sends more than white space."),
+    ("invalid_request", r"chat_template_kwargs.*", "Names that the server sets itself"),
+    ("invalid_request", r"continue_final_message", "Not with `add_generation_prompt: true`."),
+    ("invalid_request", r"tools\[\d+\]\.function\.name", "No name stands twice."),
+    ("invalid_request", r"tools\[\d+\]\.function\.parameters.*", "A JSON Schema of an object"),
+    ("invalid_request", r"tool_choice", "All but `none` and `auto` need `tools`"),
 ]
 RULES = {
     "createChatCompletion": [
         *GENERATE,
-        SEGMENTATION,
+        *DOCUMENTS,
+        *MESSAGES,
         ("invalid_request", r"top_logprobs", "Needs `logprobs: true`."),
-        ("invalid_request", r"messages\[.*", "Only an assistant may send none."),
-        ("empty_input", r"messages\[.*", "A user sends more than white space."),
-        ("empty_input", r"documents.*", "A blank one among others is left out."),
-        ("invalid_request", r"documents\[.*", "Either the id of an ingested document, or a text"),
-        ("invalid_request", r"chat_template_kwargs.*", "Names that the server sets itself"),
-        ("invalid_request", r"continue_final_message", "Not with `add_generation_prompt: true`."),
-        ("invalid_request", r"tools\[\d+\]\.function\.name", "No name stands twice."),
-        ("invalid_request", r"tools\[\d+\]\.function\.parameters.*", "A JSON Schema of an object"),
-        ("invalid_request", r"tool_choice", "All but `none` and `auto` need `tools`"),
     ],
+    "createResponse": [
+        *BODY,
+        SALT,
+        CONTEXT,
+        REPAIR,
+        *DOCUMENTS,
+        ("empty_input", r"input", "A user sends more than white space."),
+        ("invalid_request", r"max_output_tokens", "the server allows so many: `--max-tokens`"),
+        ("invalid_request", r"text\.format", "that can be enforced"),
+    ],
+    "tokenize": [
+        *BODY,
+        SALT,
+        CONTEXT,
+        REPAIR,
+        *DOCUMENTS,
+        *MESSAGES,
+        ("invalid_request", r"prompt", "Either this or `messages`."),
+    ],
+    "detokenize": [*BODY, ("invalid_request", r"tokens\[.*", "Ids of tokens that the model has.")],
     "createCompletion": [
         *GENERATE,
         ("invalid_request", r"prompt.*", "token ids of the model"),

@@ -24,6 +24,7 @@ from blockstitch_client import (
     CompletionRequest,
     DocumentInput,
     DocumentRequest,
+    ResponseRequest,
     SegmentRequest,
     StreamOptions,
     UnexpectedAnswer,
@@ -87,6 +88,14 @@ def test_completes_a_prompt_whole_and_streamed(client: Blockstitch) -> None:
     whole = client.complete(request)
     streamed = "".join(choice.text for chunk in client.stream_completion(request) for choice in chunk.choices)
     assert streamed == whole.choices[0].text
+
+
+def test_answers_in_the_form_of_responses_whole_and_streamed(client: Blockstitch) -> None:
+    request = ResponseRequest(input_="Where is Zokego held?", documents=[TEXT], temperature=0)
+    changes = list(client.stream_response(request))
+    text = "".join(change.delta or "" for change in changes)
+    assert text == client.respond(request).output[0].content[0].text
+    assert changes[-1].type_ == "response.completed"
 
 
 def test_ingests_lists_reads_and_deletes_documents(client: Blockstitch) -> None:
@@ -163,6 +172,8 @@ def test_does_the_same_in_asyncio() -> None:
             async for chunk in client.stream_chat(question()):
                 text += "".join(choice.delta.content or "" for choice in chunk.choices)
             assert text == TEXT
+            request = ResponseRequest(input_="Where is Zokego held?", documents=[TEXT], temperature=0)
+            assert [change.type_ async for change in client.stream_response(request)][-1] == "response.completed"
             job = await client.ingest_in_background(DocumentRequest(id="async", text=TEXT))
             assert [change.name async for change in client.watch_job(job.id)][-1] == "done"
             assert (await client.finish_job(job.id)).status == "done"

@@ -4,7 +4,7 @@
  */
 import createClient, { type Client } from 'openapi-fetch';
 import { BlockstitchError, isErrorResponse, UnexpectedAnswer } from './errors.js';
-import { chunks, type JobChange, jobChanges } from './events.js';
+import { chunks, type JobChange, jobChanges, responseChanges } from './events.js';
 import type {
   ChatCompletion,
   ChatCompletionChunk,
@@ -17,6 +17,9 @@ import type {
   DocumentRequest,
   Job,
   paths,
+  ResponseChange,
+  ResponseObject,
+  ResponseRequest,
   SegmentList,
   SegmentRequest,
 } from './generated/schema.js';
@@ -78,6 +81,20 @@ export class Blockstitch {
   ): AsyncGenerator<CompletionChunk, void, undefined> {
     const sent = { body: { ...body, stream: true }, parseAs: 'stream', ...options } as const;
     yield* chunks<CompletionChunk>(stream(await this.api.POST('/v1/completions', sent)));
+  }
+
+  /** Answers in the form of OpenAI's responses. */
+  async respond(body: ResponseRequest, options: CallOptions = {}): Promise<ResponseObject> {
+    return answer(await this.api.POST('/v1/responses', { body: { ...body, stream: false }, ...options }));
+  }
+
+  /** The events of a response, as they come. Leaving the loop ends the request. */
+  async *streamResponse(
+    body: ResponseRequest,
+    options: CallOptions = {},
+  ): AsyncGenerator<ResponseChange, void, undefined> {
+    const sent = { body: { ...body, stream: true }, parseAs: 'stream', ...options } as const;
+    yield* responseChanges(stream(await this.api.POST('/v1/responses', sent)));
   }
 
   /** How a text would be cut into blocks. */

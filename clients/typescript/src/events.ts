@@ -1,7 +1,7 @@
 /** Server-sent events of a response, as the shapes that they hold. Knows names of events and their data, no routes. */
 import { type EventSourceMessage, EventSourceParserStream } from 'eventsource-parser/stream';
 import { BlockstitchError, isErrorResponse, UnexpectedAnswer } from './errors.js';
-import type { Job, JobEventName } from './generated/schema.js';
+import type { Job, JobEventName, ResponseChange } from './generated/schema.js';
 
 /** An event of a job: `progress`, and at last `done`, `failed` or `cancelled`. */
 export interface JobChange {
@@ -33,6 +33,17 @@ export async function* jobChanges(body: Bytes): AsyncGenerator<JobChange, void, 
     yield { name: event.event as JobEventName, job };
   }
   if (!ended) throw new UnexpectedAnswer('the stream was cut: the job still runs');
+}
+
+/** The events of a response, up to its end. @throws as `chunks` */
+export async function* responseChanges(body: Bytes): AsyncGenerator<ResponseChange, void, undefined> {
+  let ended = false;
+  for await (const event of eventsOf(body)) {
+    const change = dataOf<ResponseChange>(event);
+    ended = change.type === 'response.completed' || change.type === 'response.incomplete';
+    yield change;
+  }
+  if (!ended) throw new UnexpectedAnswer('the stream was cut: the response has no end');
 }
 
 async function* eventsOf(body: Bytes): AsyncGenerator<EventSourceMessage, void, undefined> {

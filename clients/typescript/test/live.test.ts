@@ -75,6 +75,19 @@ test('completes a prompt, whole and streamed', async () => {
   assert.equal(text, choices[0]?.text);
 });
 
+test('answers in the form of responses, whole and streamed', async () => {
+  const request = { input: 'Where is Zokego held?', documents: ['Zokego is held in Limoga.'], temperature: 0 };
+  const { output } = await client.respond(request);
+  let text = '';
+  const types: string[] = [];
+  for await (const { type, delta } of client.streamResponse(request)) {
+    text += delta ?? '';
+    types.push(type);
+  }
+  assert.equal(text, output[0]?.content[0]?.text);
+  assert.equal(types.at(-1), 'response.completed');
+});
+
 test('ingests, lists, reads and deletes documents', async () => {
   const stored = await client.ingest(fairs);
   assert.equal(stored.id, fairs.id);

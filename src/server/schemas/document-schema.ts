@@ -92,6 +92,7 @@ export const DeletedSchema = named(
   }),
 );
 
+export const JobErrorSchema = named('JobError', Type.Object({ message: Type.String(), code: Type.String() }));
 export const JobSchema = named(
   'Job',
   Type.Object({
@@ -107,7 +108,7 @@ export const JobSchema = named(
     created_at: Type.Integer({ description: 'Unix time, seconds.' }),
     blocks_done: Type.Integer({ description: 'Blocks that are cached and stored.' }),
     blocks_total: Type.Integer({ description: '0 until the text has been segmented.' }),
-    error: Type.Union([named('JobError', Type.Object({ message: Type.String(), code: Type.String() })), Type.Null()]),
+    error: Type.Union([JobErrorSchema, Type.Null()]),
   }),
 );
 

@@ -75,6 +75,22 @@ export const JobEventSchema = named(
   ]),
 );
 
+const ResponseEventNameSchema = named(
+  'ResponseEventName',
+  oneOf([
+    'response.created',
+    'response.in_progress',
+    'response.output_item.added',
+    'response.content_part.added',
+    'response.output_text.delta',
+    'response.output_text.done',
+    'response.content_part.done',
+    'response.output_item.done',
+    'response.completed',
+    'response.incomplete',
+  ]),
+);
+
 export const ResponseEventSchema = named(
   'ResponseEvent',
   Type.Union([
@@ -82,27 +98,13 @@ export const ResponseEventSchema = named(
       'ResponseChangeEvent',
       Type.Object(
         {
-          event: named(
-            'ResponseEventName',
-            oneOf([
-              'response.created',
-              'response.in_progress',
-              'response.output_item.added',
-              'response.content_part.added',
-              'response.output_text.delta',
-              'response.output_text.done',
-              'response.content_part.done',
-              'response.output_item.done',
-              'response.completed',
-              'response.incomplete',
-            ]),
-          ),
+          event: ResponseEventNameSchema,
           data: jsonText(
             named(
               'ResponseChange',
               Type.Object(
                 {
-                  type: Type.String({ description: 'The name of the event.' }),
+                  type: ResponseEventNameSchema,
                   sequence_number: Type.Integer(),
                   response: Type.Optional(ResponseSchema),
                   delta: Type.Optional(Type.String({ description: 'A piece of the text.' })),

@@ -1,7 +1,8 @@
 /** /v1/responses on the wire: OpenAI's newer request and answers, without state. */
 import { type Static, type TSchema, Type } from '@fastify/type-provider-typebox';
 import { ChatBodySchema } from './chat-schema.js';
-import { anyObject, mapOf, named, oneOf } from './named.js';
+import { JobErrorSchema } from './document-schema.js';
+import { anyObject, mapOf, named, oneOf, stringOrNull } from './named.js';
 import { ResponseFormatTypeSchema, tokenCount } from './sampling-schema.js';
 import { ReportSchema, UsageSchema } from './usage-schema.js';
 
@@ -26,7 +27,7 @@ const TextFormatSchema = named(
     type: ResponseFormatTypeSchema,
     name: Type.Optional(Type.String()),
     description: Type.Optional(Type.String()),
-    schema: Type.Optional(anyObject()),
+    schema: Type.Optional(anyObject({ description: 'A JSON Schema that can be enforced (docs/api.md).' })),
     strict: Type.Optional(Type.Boolean()),
   }),
 );
@@ -36,7 +37,7 @@ export const ResponseBodySchema = named(
   Type.Object({
     model: chat.model,
     input: Type.Union([Type.String(), Type.Array(InputItemSchema, { minItems: 1, maxItems: 4096 })], {
-      description: 'A question, or messages.',
+      description: 'A question, or messages. A user sends more than white space.',
     }),
     instructions: Type.Optional(Type.String({ description: 'A system message in front of the input.' })),
     documents: chat.documents,
@@ -44,7 +45,7 @@ export const ResponseBodySchema = named(
     auto_blocks: chat.auto_blocks,
     attention: chat.attention,
     cache_salt: chat.cache_salt,
-    max_output_tokens: tokenCount('New tokens at most.'),
+    max_output_tokens: tokenCount('New tokens at most; the server allows so many: `--max-tokens`.'),
     temperature: chat.temperature,
     top_p: chat.top_p,
     seed: chat.seed,
@@ -87,7 +88,7 @@ export const ResponseSchema = named(
     object: Type.Literal('response'),
     created_at: Type.Integer({ description: 'Unix time, seconds.' }),
     status: ItemStatusSchema,
-    error: Type.Null(),
+    error: nullable(JobErrorSchema),
     incomplete_details: nullable(
       named('IncompleteDetails', Type.Object({ reason: Type.Literal('max_output_tokens') })),
     ),
@@ -96,7 +97,7 @@ export const ResponseSchema = named(
     model: Type.String(),
     output: Type.Array(OutputMessageSchema),
     parallel_tool_calls: Type.Boolean(),
-    previous_response_id: Type.Null(),
+    previous_response_id: stringOrNull({ description: 'Always null: nothing is stored.' }),
     store: Type.Literal(false),
     temperature: nullable(Type.Number()),
     top_p: nullable(Type.Number()),

@@ -46,7 +46,10 @@ export const TokenizeAnswerSchema = named(
 const MOST_TOKENS = 150_000;
 export const DetokenizeBodySchema = named(
   'DetokenizeRequest',
-  Type.Object({ model: chat.model, tokens: Type.Array(TokenIdSchema, { maxItems: MOST_TOKENS }) }),
+  Type.Object({
+    model: chat.model,
+    tokens: Type.Array(TokenIdSchema, { maxItems: MOST_TOKENS, description: 'Ids of tokens that the model has.' }),
+  }),
 );
 
 export const DetokenizeAnswerSchema = named(

@@ -7,7 +7,7 @@ from typing import Any, Self, TypeVar
 import httpx
 
 from .errors import UnexpectedAnswer
-from .events import JobChange, async_chunks, async_job_changes, raise_refusal
+from .events import JobChange, async_chunks, async_job_changes, async_response_changes, raise_refusal
 from .generated.client import AuthenticatedClient, Client
 from .generated.models import (
     ChatCompletion,
@@ -21,10 +21,24 @@ from .generated.models import (
     DocumentList,
     DocumentRequest,
     Job,
+    ResponseChange,
+    ResponseObject,
+    ResponseRequest,
     SegmentList,
     SegmentRequest,
 )
-from .routes import CHAT, COMPLETIONS, DOCUMENTS, SEGMENT, TIMEOUT_SECONDS, document_path, job_path, open_api, page
+from .routes import (
+    CHAT,
+    COMPLETIONS,
+    DOCUMENTS,
+    RESPONSES,
+    SEGMENT,
+    TIMEOUT_SECONDS,
+    document_path,
+    job_path,
+    open_api,
+    page,
+)
 
 T = TypeVar("T")
 
@@ -75,6 +89,16 @@ class AsyncBlockstitch:
         async with self._stream("POST", COMPLETIONS, {**request.to_dict(), "stream": True}) as response:
             async for chunk in async_chunks(response, CompletionChunk.from_dict):
                 yield chunk
+
+    async def respond(self, request: ResponseRequest) -> ResponseObject:
+        """Answers in the form of OpenAI's responses."""
+        return await self._send("POST", RESPONSES, ResponseObject.from_dict, {**request.to_dict(), "stream": False})
+
+    async def stream_response(self, request: ResponseRequest) -> AsyncIterator[ResponseChange]:
+        """The events of a response, as they come."""
+        async with self._stream("POST", RESPONSES, {**request.to_dict(), "stream": True}) as response:
+            async for change in async_response_changes(response):
+                yield change
 
     async def segment(self, request: SegmentRequest) -> SegmentList:
         """How a text would be cut into blocks."""

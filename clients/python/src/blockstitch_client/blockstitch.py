@@ -7,7 +7,7 @@ from typing import Any, Self, TypeVar
 import httpx
 
 from .errors import UnexpectedAnswer
-from .events import JobChange, chunks, job_changes, raise_refusal
+from .events import JobChange, chunks, job_changes, raise_refusal, response_changes
 from .generated.client import AuthenticatedClient, Client
 from .generated.models import (
     ChatCompletion,
@@ -21,10 +21,24 @@ from .generated.models import (
     DocumentList,
     DocumentRequest,
     Job,
+    ResponseChange,
+    ResponseObject,
+    ResponseRequest,
     SegmentList,
     SegmentRequest,
 )
-from .routes import CHAT, COMPLETIONS, DOCUMENTS, SEGMENT, TIMEOUT_SECONDS, document_path, job_path, open_api, page
+from .routes import (
+    CHAT,
+    COMPLETIONS,
+    DOCUMENTS,
+    RESPONSES,
+    SEGMENT,
+    TIMEOUT_SECONDS,
+    document_path,
+    job_path,
+    open_api,
+    page,
+)
 
 T = TypeVar("T")
 
@@ -77,6 +91,15 @@ class Blockstitch:
         """The text in chunks, as they come."""
         with self._stream("POST", COMPLETIONS, {**request.to_dict(), "stream": True}) as response:
             yield from chunks(response, CompletionChunk.from_dict)
+
+    def respond(self, request: ResponseRequest) -> ResponseObject:
+        """Answers in the form of OpenAI's responses."""
+        return self._send("POST", RESPONSES, ResponseObject.from_dict, {**request.to_dict(), "stream": False})
+
+    def stream_response(self, request: ResponseRequest) -> Iterator[ResponseChange]:
+        """The events of a response, as they come."""
+        with self._stream("POST", RESPONSES, {**request.to_dict(), "stream": True}) as response:
+            yield from response_changes(response)
 
     def segment(self, request: SegmentRequest) -> SegmentList:
         """How a text would be cut into blocks."""

@@ -8,10 +8,12 @@ import httpx
 from httpx_sse import EventSource, ServerSentEvent
 
 from .errors import BlockstitchError, UnexpectedAnswer
-from .generated.models import ErrorResponse, Job, JobEventName
+from .generated.models import ErrorResponse, Job, JobEventName, ResponseChange
 from .generated.models.job_event_name import check_job_event_name
 
 T = TypeVar("T")
+
+RESPONSE_ENDS = ("response.completed", "response.incomplete")
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,28 @@ async def async_job_changes(response: httpx.Response) -> AsyncIterator[JobChange
         yield change
     if not ended:
         raise UnexpectedAnswer("the stream was cut: the job still runs")
+
+
+def response_changes(response: httpx.Response) -> Iterator[ResponseChange]:
+    """The events of a response, up to its end."""
+    ended = False
+    for event in EventSource(response).iter_sse():
+        change = ResponseChange.from_dict(_data(response, event))
+        ended = change.type_ in RESPONSE_ENDS
+        yield change
+    if not ended:
+        raise UnexpectedAnswer("the stream was cut: the response has no end")
+
+
+async def async_response_changes(response: httpx.Response) -> AsyncIterator[ResponseChange]:
+    """As `response_changes`."""
+    ended = False
+    async for event in EventSource(response).aiter_sse():
+        change = ResponseChange.from_dict(_data(response, event))
+        ended = change.type_ in RESPONSE_ENDS
+        yield change
+    if not ended:
+        raise UnexpectedAnswer("the stream was cut: the response has no end")
 
 
 def _change(response: httpx.Response, event: ServerSentEvent) -> JobChange:

@@ -9,6 +9,7 @@ from .generated.client import AuthenticatedClient, Client
 CHAT = "/v1/chat/completions"
 COMPLETIONS = "/v1/completions"
 DOCUMENTS = "/v1/documents"
+RESPONSES = "/v1/responses"
 SEGMENT = "/v1/segment"
 PAGE_DOCUMENTS = 100
 TIMEOUT_SECONDS = 600.0

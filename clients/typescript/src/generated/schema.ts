@@ -717,6 +717,7 @@ export interface components {
         DetokenizeRequest: {
             /** @description The served model; any other name is 404. */
             model?: string | null;
+            /** @description Ids of tokens that the model has. */
             tokens: number[];
         };
         DetokenizeResponse: {
@@ -1037,8 +1038,7 @@ export interface components {
         };
         /** @description OpenAI's events: the fields are those of the event's type. */
         ResponseChange: {
-            /** @description The name of the event. */
-            type: string;
+            type: components["schemas"]["ResponseEventName"];
             sequence_number: number;
             response?: components["schemas"]["ResponseObject"];
             /** @description A piece of the text. */
@@ -1084,14 +1084,15 @@ export interface components {
             /** @description Unix time, seconds. */
             created_at: number;
             status: components["schemas"]["ResponseStatus"];
-            error: null;
+            error: components["schemas"]["JobError"] | null;
             incomplete_details: components["schemas"]["IncompleteDetails"] | null;
             instructions: string | null;
             max_output_tokens: number | null;
             model: string;
             output: components["schemas"]["ResponseMessage"][];
             parallel_tool_calls: boolean;
-            previous_response_id: null;
+            /** @description Always null: nothing is stored. */
+            previous_response_id: string | null;
             /** @constant */
             store: false;
             temperature: number | null;
@@ -1123,7 +1124,7 @@ export interface components {
         ResponseRequest: {
             /** @description The served model; any other name is 404. */
             model?: string | null;
-            /** @description A question, or messages. */
+            /** @description A question, or messages. A user sends more than white space. */
             input: string | components["schemas"]["ResponseInputItem"][];
             /** @description A system message in front of the input. */
             instructions?: string | null;
@@ -1137,7 +1138,7 @@ export interface components {
             attention?: components["schemas"]["Attention"] | null;
             /** @description Separates tenants: blocks cached under one salt are never used under another. The header `x-cache-salt` may not name another one. */
             cache_salt?: string | null;
-            /** @description New tokens at most. */
+            /** @description New tokens at most; the server allows so many: `--max-tokens`. */
             max_output_tokens?: number | null;
             /** @description 0 = greedy. If absent, the checkpoint's (generation_config.json), else 1. */
             temperature?: number | null;
@@ -1166,6 +1167,7 @@ export interface components {
             type: components["schemas"]["ResponseFormatType"];
             name?: string | null;
             description?: string | null;
+            /** @description A JSON Schema that can be enforced (docs/api.md). */
             schema?: {
                 [key: string]: unknown;
             } | null;

@@ -14,6 +14,7 @@ T = TypeVar("T", bound="DetokenizeRequest")
 @_attrs_define
 class DetokenizeRequest:
     tokens: list[int]
+    """ Ids of tokens that the model has. """
     model: None | str | Unset = UNSET
     """ The served model; any other name is 404. """
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
+from ..models.response_event_name import ResponseEventName, check_response_event_name
 from ..types import UNSET, Unset
 
 if TYPE_CHECKING:
@@ -19,8 +20,7 @@ T = TypeVar("T", bound="ResponseChange")
 class ResponseChange:
     """OpenAI's events: the fields are those of the event's type."""
 
-    type_: str
-    """ The name of the event. """
+    type_: ResponseEventName
     sequence_number: int
     response: ResponseObject | Unset = UNSET
     delta: str | Unset = UNSET
@@ -28,7 +28,7 @@ class ResponseChange:
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        type_ = self.type_
+        type_: str = self.type_
 
         sequence_number = self.sequence_number
 
@@ -58,7 +58,7 @@ class ResponseChange:
         from ..models.response_object import ResponseObject  # noqa: PLC0415
 
         d = dict(src_dict)
-        type_ = d.pop("type")
+        type_ = check_response_event_name(d.pop("type"))
 
         sequence_number = d.pop("sequence_number")
 

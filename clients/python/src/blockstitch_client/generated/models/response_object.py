@@ -17,6 +17,7 @@ from ..types import UNSET, Unset
 
 if TYPE_CHECKING:
     from ..models.incomplete_details import IncompleteDetails
+    from ..models.job_error import JobError
     from ..models.report import Report
     from ..models.response_message import ResponseMessage
     from ..models.response_object_metadata import ResponseObjectMetadata
@@ -35,14 +36,15 @@ class ResponseObject:
     created_at: int
     """ Unix time, seconds. """
     status: ResponseStatus
-    error: None
+    error: JobError | None
     incomplete_details: IncompleteDetails | None
     instructions: None | str
     max_output_tokens: int | None
     model: str
     output: list[ResponseMessage]
     parallel_tool_calls: bool
-    previous_response_id: None
+    previous_response_id: None | str
+    """ Always null: nothing is stored. """
     store: bool
     temperature: float | None
     top_p: float | None
@@ -57,6 +59,7 @@ class ResponseObject:
 
     def to_dict(self) -> dict[str, Any]:
         from ..models.incomplete_details import IncompleteDetails  # noqa: PLC0415
+        from ..models.job_error import JobError  # noqa: PLC0415
         from ..models.response_usage import ResponseUsage  # noqa: PLC0415
 
         id = self.id
@@ -67,7 +70,11 @@ class ResponseObject:
 
         status: str = self.status
 
-        error = self.error
+        error: dict[str, Any] | None
+        if isinstance(self.error, JobError):
+            error = self.error.to_dict()
+        else:
+            error = self.error
 
         incomplete_details: dict[str, Any] | None
         if isinstance(self.incomplete_details, IncompleteDetails):
@@ -90,6 +97,7 @@ class ResponseObject:
 
         parallel_tool_calls = self.parallel_tool_calls
 
+        previous_response_id: None | str
         previous_response_id = self.previous_response_id
 
         store = self.store
@@ -158,6 +166,7 @@ class ResponseObject:
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
         from ..models.incomplete_details import IncompleteDetails  # noqa: PLC0415
+        from ..models.job_error import JobError  # noqa: PLC0415
         from ..models.report import Report  # noqa: PLC0415
         from ..models.response_message import ResponseMessage  # noqa: PLC0415
         from ..models.response_object_metadata import ResponseObjectMetadata  # noqa: PLC0415
@@ -176,7 +185,20 @@ class ResponseObject:
 
         status = check_response_status(d.pop("status"))
 
-        error = d.pop("error")
+        def _parse_error(data: object) -> JobError | None:
+            if data is None:
+                return data
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                error_type_0 = JobError.from_dict(data)
+
+                return error_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(JobError | None, data)
+
+        error = _parse_error(d.pop("error"))
 
         def _parse_incomplete_details(data: object) -> IncompleteDetails | None:
             if data is None:
@@ -218,7 +240,12 @@ class ResponseObject:
 
         parallel_tool_calls = d.pop("parallel_tool_calls")
 
-        previous_response_id = d.pop("previous_response_id")
+        def _parse_previous_response_id(data: object) -> None | str:
+            if data is None:
+                return data
+            return cast(None | str, data)
+
+        previous_response_id = _parse_previous_response_id(d.pop("previous_response_id"))
 
         store = d.pop("store")
 

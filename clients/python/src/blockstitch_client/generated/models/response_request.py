@@ -24,7 +24,7 @@ T = TypeVar("T", bound="ResponseRequest")
 @_attrs_define
 class ResponseRequest:
     input_: list[ResponseInputItem] | str
-    """ A question, or messages. """
+    """ A question, or messages. A user sends more than white space. """
     model: None | str | Unset = UNSET
     """ The served model; any other name is 404. """
     instructions: None | str | Unset = UNSET
@@ -44,7 +44,7 @@ class ResponseRequest:
     """ Separates tenants: blocks cached under one salt are never used under another. The header `x-cache-salt` may
     not name another one. """
     max_output_tokens: int | None | Unset = UNSET
-    """ New tokens at most. """
+    """ New tokens at most; the server allows so many: `--max-tokens`. """
     temperature: float | None | Unset = UNSET
     """ 0 = greedy. If absent, the checkpoint's (generation_config.json), else 1. """
     top_p: float | None | Unset = UNSET
