@@ -70,12 +70,13 @@ RULES = {
         *DOCUMENTS,
         *MESSAGES,
         ("invalid_request", r"prompt", "Either this or `messages`."),
+        ("empty_input", r"prompt", "that is not empty, nor only what begins every prompt"),
     ],
     "detokenize": [*BODY, ("invalid_request", r"tokens\[.*", "Ids of tokens that the model has.")],
     "createCompletion": [
         *GENERATE,
         ("invalid_request", r"prompt.*", "token ids of the model"),
-        ("empty_input", r"prompt.*", "and not empty"),
+        ("empty_input", r"prompt.*", "not empty"),
         ("empty_input", r"blocks.*", "None is only white space."),
     ],
     "createDocument": [
