@@ -1309,7 +1309,7 @@ export interface components {
         TokenizeRequest: {
             /** @description The served model; any other name is 404. */
             model?: string | null;
-            /** @description A text. Either this or `messages`. */
+            /** @description A text that is not empty, nor only what begins every prompt. Either this or `messages`. */
             prompt?: string | null;
             /** @description Whether a text's ids begin with those that stand in front of every prompt. Default: true. */
             add_special_tokens?: boolean | null;

@@ -28,7 +28,7 @@ class TokenizeRequest:
     model: None | str | Unset = UNSET
     """ The served model; any other name is 404. """
     prompt: None | str | Unset = UNSET
-    """ A text. Either this or `messages`. """
+    """ A text that is not empty, nor only what begins every prompt. Either this or `messages`. """
     add_special_tokens: bool | None | Unset = UNSET
     """ Whether a text's ids begin with those that stand in front of every prompt. Default: true. """
     return_token_strs: bool | None | Unset = UNSET
