@@ -92,7 +92,7 @@ async function idsOf(
   reply: FastifyReply,
 ): Promise<number[]> {
   checkModel(services, body.model);
-  const { prompt, messages, ...rest } = body;
+  const { prompt, messages, add_special_tokens: withSpecials = true, ...rest } = body;
   if ((prompt === undefined) === (messages === undefined)) {
     const reason = 'Send either `prompt` or `messages`.';
     throw new BlockstitchError('invalid_request', { reason }, { param: 'prompt' });
@@ -110,7 +110,7 @@ async function idsOf(
     attention: attentionMode(services, body),
     ...context,
   });
-  return body.add_special_tokens === false ? [...plan.finalTokenIds] : idsOfPlan(plan);
+  return withSpecials ? idsOfPlan(plan) : [...plan.finalTokenIds];
 }
 
 function idsOfPlan({ sinkTokenIds, blocks, finalTokenIds }: PromptPlan): number[] {

@@ -10,7 +10,11 @@ export const TokenizeBodySchema = named(
   'TokenizeRequest',
   Type.Object({
     model: chat.model,
-    prompt: Type.Optional(Type.String({ description: 'A text that is not empty, nor only what begins every prompt. Either this or `messages`.' })),
+    prompt: Type.Optional(
+      Type.String({
+        description: 'A text that is not empty, nor only what begins every prompt. Either this or `messages`.',
+      }),
+    ),
     add_special_tokens: Type.Optional(
       Type.Boolean({
         description: "Whether a text's ids begin with those that stand in front of every prompt. Default: true.",

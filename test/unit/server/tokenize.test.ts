@@ -22,7 +22,7 @@ describe('POST /tokenize', () => {
 
   it('counts a chat with its documents as an answer would report it', async () => {
     const chat = { messages: [{ role: 'user', content: 'Why?' }], documents: ['One.', { title: 'T', text: 'Two.' }] };
-    const { body } = await post('/tokenize', chat);
+    const { body } = await post('/tokenize', { ...chat, add_special_tokens: true });
     const answer = await post('/v1/chat/completions', chat);
     expect(body.count).toBe(answer.body.usage.prompt_tokens);
     expect(body.tokens).toHaveLength(body.count);
