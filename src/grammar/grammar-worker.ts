@@ -6,6 +6,7 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { readTokenizerDefinition } from '../text/read-tokenizer.js';
 import { Tokenizer } from '../text/tokenizer.js';
+import { CharacterBytes, mayBeText } from './character-bytes.js';
 import { loadXGrammar, type XGrammar } from './load-xgrammar.js';
 import type { GrammarId, MatchCommand } from './mask-link.js';
 import { MASK_STATE, MaskMemory } from './mask-memory.js';
@@ -40,6 +41,9 @@ type Compiled = Awaited<
 >;
 type Matcher = Awaited<ReturnType<XGrammar['GrammarMatcher']['createGrammarMatcher']>>;
 
+/** Takes out of a mask what cannot follow a token. */
+type Narrow = (mask: Int32Array, token: number) => void;
+
 if (parentPort !== null) void main(parentPort);
 
 async function main(host: MessagePort): Promise<void> {
@@ -48,15 +52,22 @@ async function main(host: MessagePort): Promise<void> {
   const tokenizer = new Tokenizer(await readTokenizerDefinition(checkpoint));
   // Tokens without text are never allowed but at the end. A marker of calls is text, also where it is a control token.
   const isText = (id: number) => !tokenizer.controlIds.has(id) || markers.includes(tokenizer.token(id) ?? '');
-  const bytesOf = (id: number) => (isText(id) ? tokenizer.tokenBytes(id) : new Uint8Array());
+  const bytesOf = (id: number) => {
+    const bytes = tokenizer.tokenBytes(id);
+    return isText(id) && mayBeText(bytes) ? bytes : new Uint8Array();
+  };
   // The binding hands the vocabulary on to C++ strings, which take bytes too.
-  const vocabulary = Array.from({ length: vocabSize }, (_, id) => bytesOf(id)) as unknown as string[];
+  const bytes = Array.from({ length: vocabSize }, (_, id) => bytesOf(id));
+  const characters = new CharacterBytes(vocabSize, (id) => bytes[id] as Uint8Array);
+  const lastByte = (id: number) => bytes[id]?.at(-1);
+  const vocabulary = bytes as unknown as string[];
   const info = await xgrammar.TokenizerInfo.createTokenizerInfo(vocabulary, 'raw', false, vocabSize, [...stopTokenIds]);
   // The host remembers compiled grammars and says which to drop.
   const compiler = await xgrammar.GrammarCompiler.createGrammarCompiler(info, false);
   const grammars = new Map<GrammarId, Compiled>();
+  const narrowed: Narrow = (mask, token) => characters.narrow(mask, lastByte(token));
   host.on('message', async (command: GrammarCommand) => {
-    if (command.type === 'connect') serve(xgrammar, grammars, command.port, turns);
+    if (command.type === 'connect') serve(xgrammar, grammars, command.port, turns, narrowed);
     else if (command.type === 'drop') {
       grammars.get(command.id)?.dispose();
       grammars.delete(command.id);
@@ -91,6 +102,7 @@ function serve(
   grammars: ReadonlyMap<GrammarId, Compiled>,
   port: MessagePort,
   turns: Int32Array,
+  narrow: Narrow,
 ): void {
   const requests = new Map<number, { matcher: Matcher; memory: MaskMemory }>();
   /** Commands of one engine are carried out in order, although opening a matcher is asynchronous. */
@@ -109,8 +121,9 @@ function serve(
     if (command.type === 'close') {
       requests.delete(command.request);
       request.matcher.dispose();
-    } else if (request.matcher.acceptToken(command.token)) await write(request.matcher, request.memory);
-    else request.memory.set(MASK_STATE.failed);
+    } else if (request.matcher.acceptToken(command.token)) {
+      await write(request.matcher, request.memory, (mask) => narrow(mask, command.token));
+    } else request.memory.set(MASK_STATE.failed);
   };
   port.on('message', (command: MatchCommand) => {
     last = last.then(async () => {
@@ -131,8 +144,9 @@ function serve(
   });
 }
 
-async function write(matcher: Matcher, memory: MaskMemory): Promise<void> {
+async function write(matcher: Matcher, memory: MaskMemory, narrow?: (mask: Int32Array) => void): Promise<void> {
   if (matcher.isTerminated()) return memory.set(MASK_STATE.ended);
   memory.mask.set(await matcher.getNextTokenBitmask());
+  narrow?.(memory.mask);
   memory.set(MASK_STATE.ready);
 }

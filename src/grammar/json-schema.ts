@@ -5,6 +5,7 @@
  * too. Objects with `properties` have no others, unless `additionalProperties` says so. Knows JSON Schema 2020-12.
  */
 import { BlockstitchError } from '../errors.js';
+import { rangeMark } from './integer-range.js';
 import { PatternNotEnforceable, patternOfJsonText } from './json-pattern.js';
 import { isObject, type Json, type JsonObject, settled } from './schema-keywords.js';
 
@@ -105,7 +106,7 @@ class Walk {
       else if (name === '$ref') made[name] = this.#reference(value, `${at}/$ref`);
       else if (KEPT.has(name)) made[name] = this.#keyword(name, value, `${at}/${name}`, depth);
     }
-    return withDefaults(made);
+    return BOUNDS.some((name) => name in made) ? this.#range(made, at) : withDefaults(made);
   }
 
   #keyword(name: string, value: Json, at: string, depth: number): Json {
@@ -133,6 +134,10 @@ class Walk {
         return this.#pattern(value, at);
       case 'enum':
         if (this.#array(value, at).length === 0) throw this.#refused(at, 'is empty: no value would fit');
+        for (const each of this.#array(value, at)) this.#checkConstant(each, at);
+        return value;
+      case 'const':
+        this.#checkConstant(value, at);
         return value;
       case 'minLength':
       case 'maxLength':
@@ -149,6 +154,20 @@ class Walk {
     }
   }
 
+  /** A whole number between bounds. */
+  #range(schema: JsonObject, at: string): JsonObject {
+    const bound = (names: readonly [string, string], step: number, nearest: (...values: number[]) => number) => {
+      const [open, exclusive] = names.map((name) => schema[name]);
+      const values = [open, typeof exclusive === 'number' ? exclusive + step : undefined];
+      const given = values.filter((value) => typeof value === 'number');
+      return given.length === 0 ? undefined : nearest(...given);
+    };
+    const from = bound(['minimum', 'exclusiveMinimum'], 1, Math.max);
+    const to = bound(['maximum', 'exclusiveMaximum'], -1, Math.min);
+    if (from !== undefined && to !== undefined && from > to) throw this.#refused(at, 'has bounds that no number fits');
+    return rangeMark(from, to);
+  }
+
   #checkKeywords(schema: JsonObject, at: string): void {
     for (const [name, value] of Object.entries(schema)) {
       if (UNSUPPORTED.has(name) && NEUTRAL[name] !== value) throw this.#refused(`${at}/${name}`, 'is not supported');
@@ -161,6 +180,11 @@ class Walk {
     if (bound !== undefined && !BOUNDS.every((name) => Number.isSafeInteger(schema[name] ?? 0))) {
       throw this.#refused(`${at}/${bound}`, 'must be a whole number');
     }
+  }
+
+  #checkConstant(value: Json, at: string): void {
+    if (JSON.stringify(value).includes('blockstitch integer from'))
+      throw this.#refused(at, 'holds words of the server');
   }
 
   /** xgrammar takes alternatives as `anyOf`. With `oneOf` a value must fit exactly one, so no two may share a value. */

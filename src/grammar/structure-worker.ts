@@ -5,6 +5,7 @@
  */
 import { parentPort } from 'node:worker_threads';
 import { ebnfOfCalls, quoted } from './ebnf-of-calls.js';
+import { withRanges } from './integer-range.js';
 import { loadXGrammar, type XGrammar } from './load-xgrammar.js';
 import type { CallsStructure, OutputStructure } from './output-structure.js';
 import { withUtf8Classes } from './utf8-classes.js';
@@ -33,7 +34,9 @@ if (parentPort !== null) {
 
 async function ebnfOf(xgrammar: XGrammar, structure: OutputStructure): Promise<string> {
   if (structure.kind === 'calls') return ebnfOfCalls(structure, (each) => ebnfOf(xgrammar, each));
-  return withUtf8Classes(withoutBareControls((await grammarOf(xgrammar, structure)).toString()));
+  const ebnf = (await grammarOf(xgrammar, structure)).toString();
+  const mended = withUtf8Classes(withoutBareControls(ebnf));
+  return structure.kind === 'json_schema' ? withRanges(mended) : mended;
 }
 
 /** An indent of -1: no line breaks. Without a value it is 2. */

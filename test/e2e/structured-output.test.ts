@@ -128,7 +128,7 @@ describe('a structure is refused', () => {
     ['for a choice with a NUL', { guided_choice: ['a\0b'] }, 'guided_choice', /NUL/],
     ['for a schema that nothing fits', { guided_json: { $ref: '#' } }, 'guided_json', /no text fits/],
     ['for a reference with a bad escape', { guided_json: { $ref: '#/%zz' } }, 'guided_json', /points to nothing/],
-    ['for an empty choice', { guided_choice: [''] }, 'guided_choice', /holds an empty string/],
+    ['for an empty choice', { guided_choice: [''] }, 'guided_choice[0]', /fewer than 1/],
   ])('%s', async (_, fields, param, words) => {
     const { status, json } = await server.post('/v1/chat/completions', { ...question, ...fields });
     expect([status, json]).toMatchObject([

@@ -29,14 +29,11 @@ export class GrammarWalk {
   readonly link: MaskLink;
   readonly stop: number;
   requests = 0;
-  /** Tokens of whole characters. Parts of characters may be joined to what is no character; models do not do that. */
-  readonly #whole: number[];
+  readonly #ids: number[];
 
   private constructor(checkpoint: string, tokenizer: Tokenizer) {
     this.tokenizer = tokenizer;
-    this.#whole = Array.from({ length: tokenizer.vocabSize }, (_, id) => id).filter(
-      (id) => !tokenizer.decode([id]).includes('\ufffd'),
-    );
+    this.#ids = Array.from({ length: tokenizer.vocabSize }, (_, id) => id);
     this.stop = tokenizer.tokenId('<|im_end|>') as number;
     const setup = { checkpoint, vocabSize: tokenizer.vocabSize, stopTokenIds: [this.stop], markers: [...MARKERS] };
     this.service = new GrammarService(setup);
@@ -76,7 +73,7 @@ export class GrammarWalk {
         const { allowed } = next;
         if (isAllowed(allowed, stop) && random() < 0.7) break;
         const ends = closing.filter((each) => isAllowed(allowed, each));
-        const all = this.#whole.filter((each) => each !== stop && isAllowed(allowed, each));
+        const all = this.#ids.filter((each) => each !== stop && isAllowed(allowed, each));
         const among = ends.length > 0 && random() < 0.4 ? ends : all;
         const token = among[Math.floor(random() * among.length)] as number;
         if (token === undefined) break;

@@ -13,6 +13,13 @@ const refusal = (schema: unknown): string => {
   return 'it was taken';
 };
 
+test.each([
+  [{ type: 'integer', minimum: 5, exclusiveMinimum: 5, maximum: 9 }, 'blockstitch integer from 6 to 9'],
+  [{ type: 'integer', exclusiveMaximum: 0 }, 'blockstitch integer from any to -1'],
+])('the bounds of %j are joined', (schema, mark) => {
+  expect(enforceableSchema(schema, 'schema')).toEqual({ const: mark });
+});
+
 describe('a schema', () => {
   test('is taken with what restricts values, without what only describes them', () => {
     const schema = {
@@ -28,7 +35,7 @@ describe('a schema', () => {
     };
     expect(made(schema)).toEqual({
       type: 'object',
-      properties: { name: { type: 'string', maxLength: 9 }, age: { type: 'integer', minimum: 0 } },
+      properties: { name: { type: 'string', maxLength: 9 }, age: { const: 'blockstitch integer from 0 to any' } },
       required: ['name'],
       additionalProperties: false,
     });
