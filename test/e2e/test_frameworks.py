@@ -2,8 +2,8 @@
 
     BLOCKSTITCH_URL=http://127.0.0.1:8080 build/frameworks/bin/python -m pytest test/e2e/test_frameworks.py
 
-Each schema is asked for in ten ways: streamed and not, as an answer's form and as a function's arguments. Every answer must
-parse and validate. It knows the frameworks and the protocol, nothing of the server behind it.
+Each schema is asked for in ten ways: streamed and not, as an answer's form and as a function's arguments. Every
+answer must parse and validate. It knows the frameworks and the protocol, nothing of the server behind it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import asyncio
 import json
 import os
 import random
-from typing import Annotated, Any, Literal, Optional
+from typing import Annotated, Any, Literal
 
 import jsonschema
 import litellm
@@ -42,7 +42,7 @@ def drawn_field(rng: random.Random, depth: int) -> tuple[Any, Any]:
         Annotated[int, Field(ge=low, le=low + rng.randint(1, 300))],
         bool,
         Literal[tuple(rng.sample(["red", "green", "dark blue", "Ü", 'a "b"'], 3))],
-        Optional[Literal["yes", "no"]],
+        Literal["yes", "no"] | None,
         Annotated[list[Literal["a", "b"]], Field(min_length=1, max_length=3)],
     ]
     if depth > 0 and rng.random() < 0.25:
