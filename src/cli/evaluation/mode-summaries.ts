@@ -2,11 +2,13 @@
  * Sums up the answers of each mode: how good they are, how like full attention's, what they cost. Every figure has its
  * 95% bootstrap interval over rows. Only rows that every mode answered count. Knows figures, not how they were asked.
  */
+
+import { citationsOf } from '../../server/generation/citations.js';
 import { formatMilliseconds } from '../../units.js';
 import { table } from '../terminal.js';
 import { contains, type Estimate, estimate, mean, median, normalized, wordF1 } from './answer-scores.js';
 import type { AskedAnswer, Mode } from './asked-modes.js';
-import type { QuestionFile } from './question-rows.js';
+import type { QuestionFile, QuestionRow } from './question-rows.js';
 
 export interface ModeSummary {
   mode: Mode;
@@ -20,6 +22,11 @@ export interface ModeSummary {
   same?: Estimate;
   /** `contains` less that of full attention, over the same rows. */
   containsChange?: Estimate;
+  /**
+   * Share of the right answers whose sentence cites a document that answers before any other (`citations`); absent if no
+   * row names one, or no answer is right.
+   */
+  goldCited?: Estimate;
   /** Median time to the first token, milliseconds. Documents are cached in the modes that use blocks. */
   ttftMs: Estimate;
   /** The same before the documents were cached; absent for `full`, and if they always were. */
@@ -54,7 +61,6 @@ export function summarize(file: QuestionFile, answers: readonly AskedAnswer[], m
     return row !== undefined && modes.every((mode) => row.has(mode) && row.get(mode)?.skipped === undefined);
   });
   const column = (mode: Mode) => whole.map(({ id }) => byRow.get(id)?.get(mode) as AskedAnswer);
-  const accepted = whole.map((row) => row.answers);
   const full = modes.includes('full') ? column('full') : undefined;
   const reason = skipped[0]?.skipped;
   return {
@@ -62,7 +68,7 @@ export function summarize(file: QuestionFile, answers: readonly AskedAnswer[], m
     rows: whole.length,
     skipped: skipped.length,
     ...(reason === undefined ? {} : { skippedReason: reason }),
-    modes: whole.length === 0 ? [] : modes.map((mode) => summarizeMode(mode, column(mode), full, accepted)),
+    modes: whole.length === 0 ? [] : modes.map((mode) => summarizeMode(mode, column(mode), full, whole)),
   };
 }
 
@@ -70,8 +76,10 @@ function summarizeMode(
   mode: Mode,
   answers: readonly AskedAnswer[],
   full: readonly AskedAnswer[] | undefined,
-  accepted: readonly string[][],
+  rows: readonly QuestionRow[],
 ): ModeSummary {
+  const accepted = rows.map((row) => row.answers);
+  const cited = rows.flatMap((row, at) => goldCited(answers[at]?.text ?? '', row));
   const found = answers.map(({ text }, at) => contains(text, accepted[at] ?? []));
   const cold = answers.flatMap((answer) => answer.cold?.ttftMs ?? []);
   const pairs = full?.map(({ text }, at) => [answers[at]?.text ?? '', text] as const);
@@ -98,6 +106,7 @@ function summarizeMode(
             mean,
           ),
         }),
+    ...(cited.length === 0 ? {} : { goldCited: estimate(cited, mean) }),
     ttftMs: estimate(
       answers.map(({ ttftMs }) => ttftMs),
       median,
@@ -111,15 +120,39 @@ function summarizeMode(
   };
 }
 
+/** @returns one number for a right answer to a row that names documents: 1 if the right one is cited first */
+function goldCited(answer: string, { question, answers, documents, gold }: QuestionRow): number[] {
+  if (gold === undefined || contains(answer, answers) === 0) return [];
+  const texts = documents.map(({ title, text }) => (title === undefined ? text : `${title}\n${text}`));
+  const said = citationsOf(answer, question, texts).filter(({ start, end }) =>
+    contains(answer.slice(start, end), answers),
+  );
+  const first = said[0]?.blocks[0]?.block;
+  return [first !== undefined && gold.includes(first) ? 1 : 0];
+}
+
 /** One table for each data file, as text. */
 export function summaryTable({ data, rows, skipped, skippedReason, modes }: DataSummary, markdown = false): string {
-  const head = ['mode', 'contains', 'F1', 'like full', 'change', 'TTFT', 'TTFT, cold', 'tokens computed'];
+  const hasGold = modes.some(({ goldCited }) => goldCited !== undefined);
+  const gold = (cell: string) => (hasGold ? [cell] : []);
+  const head = [
+    'mode',
+    'contains',
+    'F1',
+    'like full',
+    'change',
+    ...gold('gold cited'),
+    'TTFT',
+    'TTFT, cold',
+    'tokens computed',
+  ];
   const lines = modes.map((each) => [
     each.mode,
     percent(each.contains),
     percent(each.f1),
     each.mode === 'full' || !each.agreement ? '-' : percent(each.agreement),
     each.mode === 'full' || !each.containsChange ? '-' : percent(each.containsChange, true),
+    ...gold(each.goldCited ? percent(each.goldCited) : '-'),
     ranged(each.ttftMs, formatMilliseconds),
     each.coldTtftMs ? ranged(each.coldTtftMs, formatMilliseconds) : '-',
     `${each.computedTokens.value.toFixed(0)} of ${each.promptTokens.toFixed(0)}`,

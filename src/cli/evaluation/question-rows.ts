@@ -1,6 +1,6 @@
 /**
  * Reads questions with documents and accepted answers from JSONL files, one row a line:
- * `{id?, question, answers: [text], documents: [{title?, text}]}`. Other fields are ignored.
+ * `{id?, question, answers: [text], documents: [{title?, text}], gold?: [index]}`. Other fields are ignored.
  * A wrong row is named by file, line and field.
  */
 import { readFile, stat } from 'node:fs/promises';
@@ -15,6 +15,8 @@ export interface QuestionRow {
   /** At least one. */
   answers: string[];
   documents: { title?: string; text: string }[];
+  /** Places of the documents that answer, if the row names them. */
+  gold?: number[];
 }
 
 export interface QuestionFile {
@@ -66,7 +68,7 @@ function readRow(line: string, place: string, lineNumber: string): QuestionRow {
     throw invalid(`${place} is not JSON (${(cause as Error).message})`, cause);
   }
   if (!isRecord(json)) throw invalid(`${place} is not a JSON object`);
-  const { id, question, answers, documents } = json;
+  const { id, question, answers, documents, gold } = json;
   if (id !== undefined && id !== null && typeof id !== 'string' && typeof id !== 'number') {
     throw invalid(`${place}: id is ${shown(id)}, not a text or a number`);
   }
@@ -77,11 +79,16 @@ function readRow(line: string, place: string, lineNumber: string): QuestionRow {
     throw invalid(`${place}: answers is ${shown(answers)}, not a list of at least one text`);
   }
   if (!Array.isArray(documents)) throw invalid(`${place}: documents is ${shown(documents)}, not a list`);
+  const isPlace = (at: unknown) => Number.isInteger(at) && (at as number) >= 0 && (at as number) < documents.length;
+  if (gold !== undefined && gold !== null && !(Array.isArray(gold) && gold.every(isPlace))) {
+    throw invalid(`${place}: gold is ${shown(gold)}, not a list of places in documents`);
+  }
   return {
     id: id === undefined || id === null ? lineNumber : String(id),
     question,
     answers: answers as string[],
     documents: documents.map((document: unknown, at) => readDocument(document, `${place}: documents[${at}]`)),
+    ...(Array.isArray(gold) && gold.length > 0 ? { gold: gold as number[] } : {}),
   };
 }
 

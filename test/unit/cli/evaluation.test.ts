@@ -56,7 +56,7 @@ describe('a file of questions', () => {
     expect(await readQuestions(path, 2)).toEqual({
       name: 'rows',
       rows: [
-        { id: '7', ...good },
+        { id: '7', ...good, gold: [0] },
         { id: '3', ...good, documents: [{ text: 'x' }] },
       ],
     });
@@ -68,6 +68,7 @@ describe('a file of questions', () => {
     [{ ...good, question: ' ' }, 'line 1: question is " ", not a text'],
     [{ ...good, answers: [] }, 'line 1: answers is [], not a list of at least one text'],
     [{ ...good, answers: 'so' }, 'answers is "so"'],
+    [{ ...good, gold: [1] }, 'gold is [1], not a list of places in documents'],
     [{ ...good, documents: undefined }, 'documents is missing, not a list'],
     [{ ...good, documents: [{}] }, 'documents[0].text is missing, not a text'],
     [{ ...good, documents: [{ text: 'x', title: 5 }] }, 'documents[0].title is 5'],
@@ -124,6 +125,19 @@ describe('a summary', () => {
     expect(svg.match(/<circle/g)).toHaveLength(2);
     expect(svg).toContain('a &lt;model&gt; &amp; more');
     expect(svg).not.toMatch(/NaN|Infinity|undefined/);
+  });
+
+  test('tells how often the document that answers is cited, where rows name one', () => {
+    const documents = [{ text: 'The mill is old.' }, { title: 'Fair', text: 'The fair opened in 1961.' }];
+    const row = { id: 'a', question: 'When did the fair open?', answers: ['1961'], documents };
+    const answered = [answer('a', 'full', 'It opened in 1961.')];
+    const named = summarize({ name: 'rows', rows: [{ ...row, gold: [1] }] }, answered, ['full']);
+    expect(named.modes[0]?.goldCited?.value).toBe(1);
+    expect(summaryTable(named)).toMatch(/gold cited/);
+    const other = summarize({ name: 'rows', rows: [{ ...row, gold: [0] }] }, answered, ['full']);
+    expect(other.modes[0]?.goldCited?.value).toBe(0);
+    const unnamed = summarize({ name: 'rows', rows: [row] }, answered, ['full']);
+    expect([unnamed.modes[0]?.goldCited, summaryTable(unnamed).includes('gold')]).toEqual([undefined, false]);
   });
 
   test('of rows that nobody could answer is empty', () => {
