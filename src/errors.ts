@@ -240,7 +240,8 @@ export const ERRORS = {
     type: 'server_error',
     retryable: false,
     message: 'The checkpoint {path} cannot be used: {reason}',
-    remedy: 'Point --model at a complete Hugging Face directory or GGUF file of a supported family.',
+    remedy:
+      'Point --model at a complete Hugging Face directory or GGUF file of a supported family; --adapter, if it is named, at a PEFT LoRA directory.',
   },
   import_failed: {
     status: 500,
@@ -255,7 +256,7 @@ export const ERRORS = {
     type: 'server_error',
     retryable: false,
     message: 'The setting {setting} is invalid: {reason}',
-    remedy: 'See blockstitch serve --help.',
+    remedy: 'See blockstitch COMMAND --help.',
   },
   download_failed: {
     status: 500,
