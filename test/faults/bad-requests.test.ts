@@ -79,7 +79,7 @@ const CHATS: Case[] = [
   ['a model of the wrong type', { ...question, model: 7 }, 'invalid_request', 'model', /must be string/],
   ['a temperature as text', { ...question, temperature: 'NaN' }, 'invalid_request', 'temperature', /must be number/],
   ['a temperature beyond 2', { ...question, temperature: 2.5 }, 'invalid_request', 'temperature', /<= 2/],
-  ['top_p of 0', { ...question, top_p: 0 }, 'invalid_request', 'top_p', /> 0/],
+  ['a negative top_p', { ...question, top_p: -0.1 }, 'invalid_request', 'top_p', />= 0/],
   ['half a token', { ...question, max_tokens: 1.5 }, 'invalid_request', 'max_tokens', /must be integer/],
   ['no token', { ...question, max_tokens: 0 }, 'invalid_request', 'max_tokens', />= 1/],
   [
