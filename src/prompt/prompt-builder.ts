@@ -98,7 +98,7 @@ export class PromptBuilder {
     const { stretches, order, frames } = this.#rendering.render(messages, titles, options, passages);
     const encoded = await this.#encodeStretches(stretches, input.signal);
     const final = encoded.pop() ?? new Int32Array();
-    if (order.length === 0) return this.#withoutDocuments(messages, final, attention);
+    if (order.length === 0) return this.#withoutDocuments(messages, tools, final, attention);
     const inMessages = passages.map(({ message, start, end, segments }) => ({
       text: messages[message]?.content?.slice(start, end) ?? '',
       segments,
@@ -153,21 +153,24 @@ export class PromptBuilder {
    */
   async #withoutDocuments(
     messages: readonly ChatMessage[],
+    tools: readonly unknown[],
     prompt: Int32Array,
     attention: AttentionMode,
   ): Promise<PromptPlan> {
     const sinks = this.#sinks(attention);
     const ids = withoutSinks(prompt, sinks);
-    const cut = await this.#headerLength(ids, messages);
+    const cut = await this.#headerLength(ids, messages, tools);
     const blocks: PlanBlock[] = cut > 0 ? [{ tokenIds: ids.slice(0, cut), kind: 'template' }] : [];
     return this.#plan(attention, sinks, blocks, ids.slice(cut), 'messages');
   }
 
-  /** @returns tokens up to the control token that ends the system message; 0 for no header */
-  async #headerLength(ids: Int32Array, messages: readonly ChatMessage[]): Promise<number> {
-    const [first] = messages;
-    if (first?.role !== 'system' || messages.length < 2) return 0;
-    const tokens = await this.#text.count(first.content ?? '');
+  /**
+   * @param tools those that the template shows; most templates put them into the system message
+   * @returns tokens up to the control token that ends the system message; 0 for no header
+   */
+  async #headerLength(ids: Int32Array, messages: readonly ChatMessage[], tools: readonly unknown[]): Promise<number> {
+    const system = messages.length > 1 && messages[0]?.role === 'system' ? (messages[0].content ?? '') : '';
+    const tokens = await this.#text.count(tools.length === 0 ? system : system + JSON.stringify(tools));
     if (tokens < MIN_HEADER_TOKENS) return 0;
     const end = ids.findIndex((id, at) => at >= tokens && this.#text.tokenizer.controlIds.has(id));
     return Math.max(end, 0);

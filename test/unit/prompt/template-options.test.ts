@@ -78,6 +78,17 @@ describe('what the template is told', () => {
     expect(shownTools.filter((id) => id === end)).toHaveLength(2);
   });
 
+  test('tools in front are a block of their own, so that they are cached, and change no token', async () => {
+    const { builder, ids } = await builderFor(TEMPLATE);
+    const plan = await builder.chat({ messages: [user], tools: TOOLS });
+    expect(plan.blocks.map(({ kind }) => kind)).toEqual(['template']);
+    const other = await builder.chat({ messages: [{ ...user, content: 'When?' }], tools: TOOLS });
+    expect(other.blocks).toEqual(plan.blocks);
+    expect(await ids({ messages: [user], tools: TOOLS })).toEqual(
+      await ids({ messages: [user], tools: TOOLS, attention: 'full' }),
+    );
+  });
+
   test.each([
     ['messages', {}],
     ['documents', []],
