@@ -9,7 +9,7 @@ import { startChat } from '../generation/start-chat.js';
 import { callDelta, wireCall } from '../generation/wire-calls.js';
 import type { Lifecycle } from '../lifecycle.js';
 import { ChatAnswerSchema, type ChatBody, ChatBodySchema } from '../schemas/chat-schema.js';
-import { errorResponses } from '../schemas/error-schema.js';
+import { CHAT_ERRORS, errorResponses } from '../schemas/error-schema.js';
 import { ChatEventSchema } from '../schemas/event-schema.js';
 import * as examples from '../schemas/examples.js';
 import { body, jsonOrEvents } from '../schemas/response-forms.js';
@@ -25,19 +25,7 @@ const schema = {
       { schema: ChatEventSchema, example: examples.chatEvent },
       'The answer, or with `stream: true` its chunks.',
     ),
-    ...errorResponses(
-      ['body', 'engine'],
-      [
-        'empty_input',
-        'segmentation_invalid',
-        'context_length_exceeded',
-        'model_not_found',
-        'document_not_found',
-        'document_damaged',
-        'store_failed',
-        'client_closed',
-      ],
-    ),
+    ...errorResponses(['body', 'engine'], [...CHAT_ERRORS, 'client_closed']),
   },
 };
 

@@ -11,7 +11,7 @@ import { startChat } from '../generation/start-chat.js';
 import { refuseResponseFields } from '../generation/unsupported-fields.js';
 import type { Lifecycle } from '../lifecycle.js';
 import type { ChatBody } from '../schemas/chat-schema.js';
-import { errorResponses } from '../schemas/error-schema.js';
+import { CHAT_ERRORS, errorResponses } from '../schemas/error-schema.js';
 import { ResponseEventSchema } from '../schemas/event-schema.js';
 import * as examples from '../schemas/examples.js';
 import { body, jsonOrEvents } from '../schemas/response-forms.js';
@@ -33,19 +33,7 @@ const schema = {
       { schema: ResponseEventSchema, example: examples.responseEvent },
       'The response, or with `stream: true` its events.',
     ),
-    ...errorResponses(
-      ['body', 'engine'],
-      [
-        'empty_input',
-        'segmentation_invalid',
-        'context_length_exceeded',
-        'model_not_found',
-        'document_not_found',
-        'document_damaged',
-        'store_failed',
-        'client_closed',
-      ],
-    ),
+    ...errorResponses(['body', 'engine'], [...CHAT_ERRORS, 'client_closed']),
   },
 };
 

@@ -11,7 +11,7 @@ import { checkPromptSize } from '../generation/prompt-limits.js';
 import { attentionMode, checkModel } from '../generation/request-basics.js';
 import { endOf, planChat } from '../generation/start-chat.js';
 import type { Lifecycle } from '../lifecycle.js';
-import { errorResponses } from '../schemas/error-schema.js';
+import { CHAT_ERRORS, errorResponses } from '../schemas/error-schema.js';
 import * as examples from '../schemas/examples.js';
 import { body, json } from '../schemas/response-forms.js';
 import {
@@ -30,20 +30,7 @@ const tokenizeSchema = {
   body: body(TokenizeBodySchema, examples.tokenizeRequest),
   response: {
     200: json(TokenizeAnswerSchema, 'The ids and their count.', examples.tokenized),
-    ...errorResponses(
-      ['body'],
-      [
-        'empty_input',
-        'segmentation_invalid',
-        'context_length_exceeded',
-        'model_not_found',
-        'document_not_found',
-        'document_damaged',
-        'store_failed',
-        'queue_full',
-        'client_closed',
-      ],
-    ),
+    ...errorResponses(['body'], [...CHAT_ERRORS, 'queue_full', 'client_closed']),
   },
 };
 

@@ -55,6 +55,17 @@ const retryAfter = {
 
 type ErrorGroup = 'body' | 'engine';
 
+/** Of every route that reads a chat with its documents. */
+export const CHAT_ERRORS = [
+  'empty_input',
+  'segmentation_invalid',
+  'context_length_exceeded',
+  'model_not_found',
+  'document_not_found',
+  'document_damaged',
+  'store_failed',
+] as const satisfies readonly ErrorCode[];
+
 /**
  * OpenAPI responses for the errors of a route under /v1: by status, the codes in the description.
  *
