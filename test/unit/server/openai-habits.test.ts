@@ -35,6 +35,23 @@ describe('a body', () => {
   });
 });
 
+describe('content in parts', () => {
+  it('is one text, a line for each part', async () => {
+    const { app, engine } = await fakeApp();
+    const content = ['Who hosts', 'Zokego?'].map((text) => ({ type: 'text', text }));
+    const payload = { messages: [{ role: 'user', content }] };
+    await app.inject({ method: 'POST', url: '/v1/chat/completions', payload });
+    expect(Buffer.from(engine.requests[0]?.plan.finalTokenIds ?? []).toString()).toBe('Who hosts\nZokego?\n');
+  });
+
+  it('may be a refusal of the assistant', async () => {
+    const { app } = await fakeApp();
+    const refused = { role: 'assistant', content: [{ type: 'refusal', refusal: 'No.' }] };
+    const payload = { messages: [...question.messages, refused, ...question.messages] };
+    expect((await app.inject({ method: 'POST', url: '/v1/chat/completions', payload })).statusCode).toBe(200);
+  });
+});
+
 describe('sampling', () => {
   it('is greedy with top_p 0', async () => {
     expect((await asked({ top_p: 0, temperature: 0.8 })).sampling).toMatchObject({ temperature: 0, topP: 1 });
