@@ -52,8 +52,9 @@ export class ChatRendering {
     const { native } = this.#learn();
     const { stretches, order } = this.#marked(markers, { messages, titles, native, options, passages });
     // A template that leaves a message out, or shows it twice, gets it whole.
-    const shownOnce = passages.every((_, at) => order.filter((index) => index === titles.length + at).length === 1);
-    if (!shownOnce) return this.render(messages, titles, options);
+    const shown = order.filter((index) => index >= titles.length);
+    if (shown.length !== passages.length || new Set(shown).size !== passages.length)
+      return this.render(messages, titles, options);
     if (titles.some((_, index) => !order.includes(index))) {
       const reason = 'The chat template leaves documents out of these messages.';
       throw new BlockstitchError('invalid_request', { reason }, { param: 'documents' });

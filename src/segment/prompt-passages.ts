@@ -23,8 +23,12 @@ const LEAST_COUNTED = 3;
 /** Signs, one word or two, a number, as they stand in front of a passage: "Document 3:", "[2]", `<doc id="4">`. */
 const NUMBERED =
   /^(?:[^\p{L}\p{N}\n]{0,12}(?:\p{L}[\p{L}_-]{0,23}(?: \p{L}[\p{L}_-]{0,23})?)?[^\p{L}\p{N}\n]{0,3}\p{N}{1,3})(?![\p{L}\p{N}]|[.,]\p{N})[^\p{L}\p{N}\s]{0,4}/u;
-/** A line of nothing but one sign, again and again. */
-const RULE = /^[^\S\n]*(([-=_*#~+])\2{2,})[^\S\n]*(?:\n|$)/gm;
+/** A number's mark is never longer, in UTF-16 units; so it never ends inside a character. */
+const LONGEST_MARK = 160;
+/** A line of nothing but one sign, again and again. The white space in it ends no line, so each is read once. */
+const RULE = /^[^\S\n\r\u2028\u2029]*(([-=_*#~+])\2{2,})[^\S\n\r\u2028\u2029]*(?:\r?\n|$)/gm;
+/** Where a line's first sign stands, in front of it. */
+const LINE = /^[^\S\n\r\u2028\u2029]*(?=\S)/gm;
 const RULE_AT_END = /(?:^|\n)[^\S\n]*([-=_*#~+])\1{2,}\s*$/;
 /** A number between brackets needs no like of it to be a mark. */
 const BRACKETED = /^[[(<{]\p{N}{1,3}[\])>}]/u;
@@ -48,7 +52,7 @@ export function promptPassages(
     .map((end, at) => trimmed(text, { start: ends[at - 1] ?? 0, end: Math.min(end, rest) }))
     .filter(({ start, end }) => start < end);
   const passages = by === 'seams' ? withoutInstruction(text, parts) : parts;
-  const apart = passages.map((part) => withoutNumber(text, part, passages)).filter(({ start, end }) => start < end);
+  const apart = withoutNumbers(text, passages).filter(({ start, end }) => start < end);
   return apart.length === 0 ? undefined : { passages: apart, by };
 }
 
@@ -57,8 +61,7 @@ function withRules(text: string, seams: readonly number[]): number[] {
   if (seams.length === 0) return [];
   const places = new Map<string, number[]>();
   for (const match of text.matchAll(RULE)) {
-    const sign = match[1] as string;
-    places.set(sign, [...(places.get(sign) ?? []), match.index + match[0].length]);
+    added(places, match[1] as string, match.index + match[0].length);
   }
   const rules = [...places.values()].filter((same) => same.length > 1).flat();
   return inOrder([...seams, ...rules]);
@@ -67,12 +70,11 @@ function withRules(text: string, seams: readonly number[]): number[] {
 /** Where lines begin that an application has counted: one mark, with a number that grows by one from line to line. */
 function countedLines(text: string): number[] {
   const counted = new Map<string, { at: number; number: number }[]>();
-  for (const line of text.matchAll(/^[^\S\n]*(?=\S)/gm)) {
+  for (const line of text.matchAll(LINE)) {
     const at = line.index + line[0].length;
     const mark = numberAt(text, { start: at, end: text.length });
     if (mark === undefined || !(/\p{L}/u.test(mark) || BRACKETED.test(mark))) continue;
-    const key = masked(mark) as string;
-    counted.set(key, [...(counted.get(key) ?? []), { at, number: Number(/\p{N}+/u.exec(mark)?.[0]) }]);
+    added(counted, masked(mark), { at, number: Number(/\p{N}+/u.exec(mark)?.[0]) });
   }
   return [...counted.values()]
     .filter((same) => same.length >= LEAST_COUNTED)
@@ -80,6 +82,12 @@ function countedLines(text: string): number[] {
       same.every(({ number }, at) => at === 0 || number === (same[at - 1] as { number: number }).number + 1),
     )
     .flatMap((same) => same.map(({ at }) => at));
+}
+
+function added<Value>(lists: Map<string, Value[]>, key: string, value: Value): void {
+  const known = lists.get(key);
+  if (known) known.push(value);
+  else lists.set(key, [value]);
 }
 
 /** Each once, without the start of the text. */
@@ -105,8 +113,8 @@ function restStart(text: string, seams: readonly number[], holdsQuestion: boolea
 function isNumberedLike(text: string, seams: readonly number[]): boolean {
   const [before, last] = seams
     .slice(-2)
-    .map((start) => numberAt(text, trimmed(text, { start, end: Math.min(text.length, start + 64) })));
-  return last !== undefined && masked(last) === masked(before);
+    .map((start) => numberAt(text, trimmed(text, { start, end: Math.min(text.length, start + LONGEST_MARK) })));
+  return last !== undefined && before !== undefined && masked(last) === masked(before);
 }
 
 function lastMatchEnd(text: string, pattern: RegExp): number | undefined {
@@ -125,21 +133,26 @@ function withoutInstruction(text: string, parts: readonly TextSpan[]): readonly 
   return stands || shown.length <= LONGEST_INSTRUCTION || shown.endsWith(':') ? others : parts;
 }
 
-/** Takes off the passage's number, if another one has the same mark with a number of its own. */
-function withoutNumber(text: string, part: TextSpan, all: readonly TextSpan[]): TextSpan {
-  const mark = numberAt(text, part);
-  if (mark === undefined) return part;
-  const like = all.filter((other) => masked(numberAt(text, other)) === masked(mark)).length;
-  if (like < 2 && !BRACKETED.test(mark)) return part;
-  return trimmed(text, { start: part.start + mark.length, end: part.end });
+/** Takes off each passage's number, if another one has the same mark with a number of its own. */
+function withoutNumbers(text: string, passages: readonly TextSpan[]): TextSpan[] {
+  const marks = passages.map((part) => numberAt(text, part));
+  const alike = new Map<string, number>();
+  for (const mark of marks) {
+    if (mark !== undefined) alike.set(masked(mark), (alike.get(masked(mark)) ?? 0) + 1);
+  }
+  return passages.map((part, at) => {
+    const mark = marks[at];
+    if (mark === undefined || ((alike.get(masked(mark)) ?? 0) < 2 && !BRACKETED.test(mark))) return part;
+    return trimmed(text, { start: part.start + mark.length, end: part.end });
+  });
 }
 
 function numberAt(text: string, { start, end }: TextSpan): string | undefined {
-  return NUMBERED.exec(text.slice(start, Math.min(end, start + 64)))?.[0];
+  return NUMBERED.exec(text.slice(start, Math.min(end, start + LONGEST_MARK)))?.[0];
 }
 
-function masked(mark: string | undefined): string | undefined {
-  return mark?.replace(/\p{N}+/gu, '0');
+function masked(mark: string): string {
+  return mark.replace(/\p{N}+/gu, '0');
 }
 
 function trimmed(text: string, { start, end }: TextSpan): TextSpan {

@@ -84,6 +84,7 @@ describe('the event loop stays free while', () => {
     ['8 MB of commas are read', CHAT, () => `{"x":[${'"",'.repeat(2.6e6)}1]}`, 413],
     ['a megabyte is asked', CHAT, () => chat(filled(1e6)), 400],
     ['a megabyte of one letter is asked', CHAT, () => chat('a'.repeat(1e6)), 400],
+    ['a megabyte of numbered lines is asked', CHAT, () => chat(filled(1e6, '[1] word\n'), { auto_blocks: true }), 400],
     ['a megabyte of control tokens is asked', CHAT, () => chat(filled(1e6, '<|im_end|>')), 400],
     [
       'a thousand messages are sent',

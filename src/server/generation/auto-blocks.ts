@@ -6,6 +6,7 @@ import type { MessagePassage } from '../../prompt/message-passages.js';
 import type { AttentionMode } from '../../prompt/prompt-plan.js';
 import { type PromptPassages, promptPassages } from '../../segment/prompt-passages.js';
 import type { SegmentContext, SegmentOptions } from '../../segment/segmenter.js';
+import { QueuePlace } from '../../text/text-threads.js';
 import type { Services } from '../services.js';
 
 /** Shorter texts are cheaper to prefill than to look up: a few hundred tokens. */
@@ -34,30 +35,42 @@ export interface FoundPassages {
 const NONE: FoundPassages = { passages: [], cut: [] };
 
 /**
+ * Messages that alone are longer than the context stay whole, and so does one with more passages than `--max-blocks`.
+ *
  * @param texts of the messages, in order; undefined for those that stay whole
  * @throws BlockstitchError what the segmenter throws
  */
 export async function autoPassages(
-  services: Pick<Services, 'segment' | 'autoBlocks'>,
+  services: Pick<Services, 'segment' | 'autoBlocks' | 'config' | 'model'>,
   texts: readonly (string | undefined)[],
   { attention, wanted, segmentation }: AutoBlocks,
   context: SegmentContext,
 ): Promise<FoundPassages> {
   if (attention === 'full' || !(wanted ?? services.autoBlocks)) return NONE;
   const found: FoundPassages = { passages: [], cut: [] };
-  for (const [message, text] of texts.entries()) {
-    if (text === undefined || text.length < LEAST_CHARACTERS) continue;
-    const param = `messages[${message}].content`;
-    const segments = await services.segment(text, { ...segmentation, joined: true }, { ...context, param });
-    const { passages, by } = promptPassages(text, segments, message === texts.length - 1) ?? {};
-    if (passages === undefined || by === undefined) continue;
-    // Each by itself: nothing beside a passage moves a cut inside it.
-    const cut = passages.map(async ({ start, end }): Promise<MessagePassage> => {
-      const inside = await services.segment(text.slice(start, end), segmentation, { ...context, param });
-      return { message, start, end, segments: inside };
-    });
-    found.passages.push(...(await Promise.all(cut)));
-    found.cut.push({ message, passages: passages.length, by });
+  // However many passages there are, the request has one place in the queue.
+  const place = new QueuePlace();
+  let tokens = 0;
+  try {
+    for (const [message, text] of texts.entries()) {
+      if (text === undefined || text.length < LEAST_CHARACTERS) continue;
+      const param = `messages[${message}].content`;
+      const cut = (part: string, joined?: true) =>
+        services.segment(part, { ...segmentation, ...(joined ? { joined } : {}) }, { ...context, place, param });
+      const segments = await cut(text, true);
+      tokens += segments.reduce((sum, segment) => sum + segment.tokens, 0);
+      if (tokens > services.model.config.maxPositions) return NONE;
+      const { passages, by } = promptPassages(text, segments, message === texts.length - 1) ?? {};
+      if (passages === undefined || by === undefined) continue;
+      if (found.passages.length + passages.length > services.config.maxBlocks) continue;
+      // Each by itself: nothing beside a passage moves a cut inside it.
+      for (const { start, end } of passages) {
+        found.passages.push({ message, start, end, segments: await cut(text.slice(start, end)) });
+      }
+      found.cut.push({ message, passages: passages.length, by });
+    }
+  } finally {
+    place.leave();
   }
   return found;
 }

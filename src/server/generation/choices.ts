@@ -7,14 +7,18 @@ import type { RepairOptions, SamplingParams } from '../../engine/engine.js';
 import type { GrammarId } from '../../grammar/mask-link.js';
 import { type PlanBlock, type PromptPlan, promptTokens } from '../../prompt/prompt-plan.js';
 import { CallParser, type CallParserOptions } from '../../tools/call-parser.js';
+import { LoopTurns } from '../loop-turns.js';
 import type { Prefilled, RequestObserver } from '../metrics/server-metrics.js';
 import type { Report, Usage } from '../schemas/usage-schema.js';
 import type { Services } from '../services.js';
 import { wireOrigin } from '../wire-tiers.js';
 import type { CutMessage } from './auto-blocks.js';
 import { type ChoiceEvent, type FinishReason, streamChoice, type TokenEntry } from './choice-stream.js';
-import { citationsOf } from './citations.js';
+import { citationSteps } from './citations.js';
 import { mergeStreams } from './merge-streams.js';
+
+/** Of all requests: one of them cites in a turn. */
+const CITING = new LoopTurns();
 
 export interface Generation {
   /** The request's id, for logs; choices append their index. */
@@ -114,7 +118,7 @@ export class Choices {
   }
 
   /** The `blockstitch` extension: the first choice's blocks and timings. */
-  report(): Report {
+  async report(): Promise<Report> {
     const { plan, skippedDocuments = [], autoBlocks = [] } = this.generation;
     return {
       attention: plan.attention,
@@ -127,7 +131,7 @@ export class Choices {
         ...wireSource(plan.blocks[index]),
       })),
       ...(skippedDocuments.length === 0 ? {} : { skipped_documents: [...skippedDocuments] }),
-      ...this.citations(),
+      ...(await this.citations()),
       ...(autoBlocks.length === 0 ? {} : { auto_blocks: [...autoBlocks] }),
       timings: {
         queue_ms: round(this.prefilled?.queueMs ?? 0),
@@ -138,15 +142,16 @@ export class Choices {
     };
   }
 
-  private citations(): { citations?: NonNullable<Report['citations']> } {
+  private async citations(): Promise<{ citations?: NonNullable<Report['citations']> }> {
     const { citing } = this.generation;
     if (citing === undefined) return {};
     const { question, texts } = citing;
-    return {
-      citations: this.answers.flatMap((answer, choice) => {
-        return citationsOf(answer, question, texts).map((citation) => ({ choice, ...citation }));
-      }),
-    };
+    const citations: NonNullable<Report['citations']> = [];
+    for (const [choice, answer] of this.answers.entries()) {
+      const cited = await CITING.steps(citationSteps(answer ?? '', question, texts));
+      citations.push(...cited.map((citation) => ({ choice, ...citation })));
+    }
+    return { citations };
   }
 
   /** The report in short, for clients that drop fields they do not know. In a stream it goes out with the first token. */

@@ -48,10 +48,10 @@ export class PromptSet {
   }
 
   /** The blocks of all prompts, each with its prompt if there are several; the longest times. */
-  report(): Report {
+  async report(): Promise<Report> {
     const [first, ...others] = this.prompts;
     if (others.length === 0) return first.report();
-    const all = this.prompts.map((each) => each.report());
+    const all = await Promise.all(this.prompts.map((each) => each.report()));
     const longest = (of: (timings: Report['timings']) => number) => Math.max(...all.map(({ timings }) => of(timings)));
     return {
       attention: (all[0] as Report).attention,

@@ -56,7 +56,7 @@ export const chatCompletions: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }
         finish_reason: reason,
       })),
       usage: choices.usage(),
-      blockstitch: choices.report(),
+      blockstitch: await choices.report(),
     };
   });
 };
@@ -88,7 +88,7 @@ async function* chatChunks(
     } else if (event.type === 'finish') {
       unfinished -= 1;
       const last = chunk(index, {}, { finish_reason: event.reason });
-      yield { data: unfinished === 0 ? { ...last, blockstitch: choices.report() } : last };
+      yield { data: unfinished === 0 ? { ...last, blockstitch: await choices.report() } : last };
     }
   }
   if (withUsage) {

@@ -63,7 +63,7 @@ export const completions: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }> = 
         finish_reason: reason,
       })),
       usage: choices.usage(),
-      blockstitch: choices.report(),
+      blockstitch: await choices.report(),
     };
   });
 };
@@ -153,7 +153,7 @@ async function* completionChunks(
     } else if (event.type === 'finish') {
       unfinished -= 1;
       const last = chunk(index, '', { finish_reason: event.reason });
-      yield { data: unfinished === 0 ? { ...last, blockstitch: choices.report() } : last };
+      yield { data: unfinished === 0 ? { ...last, blockstitch: await choices.report() } : last };
     }
   }
   if (withUsage) yield { data: { ...head, object: 'text_completion', choices: [], usage: choices.usage() } };

@@ -52,7 +52,7 @@ export const responses: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }> = as
     }
     const [answer] = await choices.collect(request.clientSignal);
     reply.headers(choices.reportHeaders());
-    return whole(head, body, choices, answer?.text ?? '', answer?.reason ?? 'stop');
+    return await whole(head, body, choices, answer?.text ?? '', answer?.reason ?? 'stop');
   });
 };
 
@@ -120,7 +120,13 @@ function opened(head: Head, body: ResponseBody): ResponseAnswer {
   };
 }
 
-function whole(head: Head, body: ResponseBody, choices: Choices, text: string, reason: string): ResponseAnswer {
+async function whole(
+  head: Head,
+  body: ResponseBody,
+  choices: Choices,
+  text: string,
+  reason: string,
+): Promise<ResponseAnswer> {
   const usage = choices.usage();
   const isCut = reason === 'length';
   return {
@@ -135,7 +141,7 @@ function whole(head: Head, body: ResponseBody, choices: Choices, text: string, r
       output_tokens_details: { reasoning_tokens: 0 },
       total_tokens: usage.total_tokens,
     },
-    blockstitch: choices.report(),
+    blockstitch: await choices.report(),
   };
 }
 
@@ -178,7 +184,7 @@ async function* responseEvents(
       yield event('response.output_text.delta', { ...place, delta: happened.text, logprobs: [] });
     } else if (happened.type === 'finish') {
       const text = parts.join('');
-      const response = whole(head, body, choices, text, happened.reason);
+      const response = await whole(head, body, choices, text, happened.reason);
       yield event('response.output_text.done', { ...place, text, logprobs: [] });
       yield event('response.content_part.done', { ...place, part: outputText(text) });
       yield event('response.output_item.done', { output_index: 0, item: response.output[0] });

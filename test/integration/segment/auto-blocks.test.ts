@@ -165,4 +165,12 @@ describe('a cut message', () => {
     const end = Math.max(...blocks.map(({ message }) => message?.end ?? 0));
     expect(content.slice(end).trim()).toBe('What is this about?');
   });
+
+  test('may have more passages than texts may wait: it has one place in the queue', async () => {
+    const many = (name: string) => Array.from({ length: 300 }, (_, at) => `[${at + 1}] ${name}${at}\n`).join('');
+    const asked = ['ka', 'lo', 'mi'].map((name) => ask([user(`${many(name)}\nWhy?`)]));
+    for (const { blockstitch } of await Promise.all(asked)) {
+      expect(blockstitch.auto_blocks?.[0]?.passages).toBeGreaterThan(257);
+    }
+  });
 });

@@ -22,3 +22,21 @@ it('runs one heavy piece in each turn of the event loop, in order, whoever fails
   expect(ran.map(([name]) => name)).toEqual(['a', 'b', 'c', 'd']);
   expect(new Set(ran.map(([, at]) => at)).size).toBe(4);
 });
+
+it('lets the loop have turns between the steps of long work, and gives its result', async () => {
+  function* work() {
+    for (let step = 0; step < 3; step += 1) {
+      const end = performance.now() + 10;
+      while (performance.now() < end);
+      yield;
+    }
+    return 'done';
+  }
+  let turn = 0;
+  const count = setInterval(() => {
+    turn += 1;
+  }, 0);
+  expect(await new LoopTurns().steps(work())).toBe('done');
+  clearInterval(count);
+  expect(turn).toBeGreaterThan(1);
+});

@@ -1,0 +1,40 @@
+import { describe, expect, it } from 'vitest';
+import { promptPassages } from '../../../src/segment/prompt-passages.js';
+
+const whole = (text: string) => [{ start: 0, end: text.length, tokens: 1, boundaryScore: 1 }];
+const shown = (text: string) =>
+  promptPassages(text, whole(text), true)?.passages.map(({ start, end }) => text.slice(start, end));
+
+describe('promptPassages', () => {
+  it('takes counted passages without their numbers, whatever ends the lines', () => {
+    const lines = ['Read this.', '[1] The kettle.', '[2] The lamp.', '[3] The fair.', '', 'What is bright?'];
+    for (const end of ['\n', '\r\n']) {
+      const text = lines.join(end);
+      const passages = shown(text) as string[];
+      expect(passages.slice(0, 2)).toEqual(['The kettle.', 'The lamp.']);
+    }
+  });
+
+  it('reads a long message once, however many passages or lines it has', () => {
+    // Each of these took minutes when every line was held against every other one.
+    const counted = Array.from({ length: 50_000 }, (_, at) => `Source ${at % 1000}: a\n`).join('');
+    const lines = [...counted.matchAll(/\n/g)].map(({ index }, at, all) => {
+      const start = at === 0 ? 0 : (all[at - 1]?.index ?? 0) + 1;
+      return { start, end: index + 1, tokens: 1, boundaryScore: 1, seam: true as const };
+    });
+    expect(promptPassages(counted, lines, true)?.passages.length).toBeGreaterThan(49_000);
+    for (const piece of ['[1]\n', '\r', '\u2028', '---\n', '---\r', ' ', '-']) {
+      const text = `${piece.repeat(300_000)}x`;
+      for (const { start, end } of promptPassages(text, whole(text), true)?.passages ?? []) {
+        expect(end).toBeLessThanOrEqual(text.length);
+        expect(start).toBeLessThan(end);
+      }
+    }
+  });
+
+  it('never cuts a character in two behind a number', () => {
+    const mark = (number: number) => `${'😀'.repeat(12)}${'a'.repeat(24)} b${'b'.repeat(9)} ${number}😀😀`;
+    const text = [1, 2, 3].map((number) => `${mark(number)}😀😀 passage ${'word '.repeat(20)}`).join('\n');
+    for (const passage of shown(text) ?? []) expect(passage.isWellFormed()).toBe(true);
+  });
+});
