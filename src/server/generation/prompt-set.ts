@@ -21,8 +21,15 @@ export class PromptSet {
 
   /** Events of all choices as they come. Use `stream` or `collect`, once. */
   async *stream(signal: AbortSignal): AsyncGenerator<{ index: number; event: ChoiceEvent }> {
-    for await (const { index: prompt, event } of mergeStreams(this.prompts.map((each) => each.stream(signal)))) {
-      yield { index: prompt * this.count + event.index, event: event.event };
+    // A prompt that waits in the queue has no next event soon: it is told when the others end.
+    const ending = new AbortController();
+    const either = AbortSignal.any([signal, ending.signal]);
+    try {
+      for await (const { index: prompt, event } of mergeStreams(this.prompts.map((each) => each.stream(either)))) {
+        yield { index: prompt * this.count + event.index, event: event.event };
+      }
+    } finally {
+      ending.abort();
     }
   }
 
