@@ -40,3 +40,10 @@ export function movedPassages(
     return message < 0 ? [] : [{ ...passage, message }];
   });
 }
+
+/** What of a message stands in none of its passages: the instruction and the question. */
+export function outsidePassages(content: string, message: number, passages: readonly MessagePassage[]): string {
+  const own = passages.filter((passage) => passage.message === message);
+  const starts = [...own.map(({ start }) => start), content.length];
+  return starts.map((start, at) => content.slice(own[at - 1]?.end ?? 0, start)).join(' ');
+}

@@ -6,6 +6,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { scopeDigest } from '../../cache/block-key.js';
 import { BlockstitchError } from '../../errors.js';
 import { type ChatMessage, readMessages } from '../../prompt/chat-messages.js';
+import { outsidePassages } from '../../prompt/message-passages.js';
 import { type BlockSource, type PromptPlan, promptTokens } from '../../prompt/prompt-plan.js';
 import type { TemplateOptions } from '../../prompt/template-data.js';
 import type { ChatBody } from '../schemas/chat-schema.js';
@@ -79,7 +80,8 @@ export async function planChat(
         : documents.find(({ place }) => place === source.documentIndex)?.text;
     return text?.slice(source.start, source.end);
   };
-  const question = messages.findLast(({ role }) => role === 'user')?.content ?? '';
+  const asked = messages.findLastIndex(({ role }) => role === 'user');
+  const question = outsidePassages(messages[asked]?.content ?? '', asked, passages);
   const citing = { question, texts: plan.blocks.map(({ source }) => textOf(source)) };
   return { plan, ...(body.citations ? { citing } : {}), skippedDocuments, autoBlocks: cut, tools, structure };
 }

@@ -11,6 +11,7 @@ test('tells prompts that still wait when one of them fails in a stream', async (
     },
   };
   const failing = {
+    // biome-ignore lint/correctness/useYield: it fails at once
     async *stream() {
       throw new Error('queue full');
     },
