@@ -52,6 +52,7 @@ const UNSUPPORTED: Record<string, (value: unknown, body: Body, kind: Kind) => bo
 
 /** Of /v1/responses: whatever needs state, tools or a model that reasons. */
 const UNSUPPORTED_OF_RESPONSES: typeof UNSUPPORTED = {
+  n: (value) => value !== 1,
   previous_response_id: () => true,
   conversation: () => true,
   prompt: () => true,

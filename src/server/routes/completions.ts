@@ -3,6 +3,7 @@ import { isUtf8 } from 'node:buffer';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { scopeDigest } from '../../cache/block-key.js';
+import { settingLabel } from '../../config.js';
 import { checkDocumentCount, checkDocumentText } from '../../documents/document-limits.js';
 import { BlockstitchError } from '../../errors.js';
 import { type PromptPlan, promptTokens } from '../../prompt/prompt-plan.js';
@@ -16,7 +17,12 @@ import { heldGrammar, requestedStructure } from '../generation/requested-structu
 import { choiceCount, samplingParams, stopStrings } from '../generation/sampling-params.js';
 import { refuseUnsupportedFields } from '../generation/unsupported-fields.js';
 import type { Lifecycle } from '../lifecycle.js';
-import { CompletionAnswerSchema, type CompletionBody, CompletionBodySchema } from '../schemas/completion-schema.js';
+import {
+  CompletionAnswerSchema,
+  type CompletionBody,
+  CompletionBodySchema,
+  MOST_PROMPTS,
+} from '../schemas/completion-schema.js';
 import { errorResponses } from '../schemas/error-schema.js';
 import { CompletionEventSchema } from '../schemas/event-schema.js';
 import * as examples from '../schemas/examples.js';
@@ -79,6 +85,7 @@ async function startCompletion(
   const count = choiceCount(body, services.config);
   const stops = stopStrings(body, services.config);
   const { prompts, blocks } = promptsAndBlocks(body, services);
+  checkPromptCount(prompts.length, count, services.config);
   const context = { attention: attentionMode(services, body), tenant: scopeDigest(scope), signal: clientSignal };
   const plans = await Promise.all(prompts.map((prompt) => services.prompts.completion({ prompt, blocks, ...context })));
   const samplingOf = (plan: PromptPlan) =>
@@ -124,6 +131,18 @@ function promptsAndBlocks(body: CompletionBody, { config, model }: Services) {
     throw new BlockstitchError('invalid_request', { reason }, { param });
   }
   return { prompts, blocks };
+}
+
+/** @throws BlockstitchError `invalid_request` for more than could ever be in the queue at once */
+function checkPromptCount(prompts: number, count: number, { maxQueue, maxRunning }: Services['config']): void {
+  const invalid = (reason: string) => new BlockstitchError('invalid_request', { reason }, { param: 'prompt' });
+  if (prompts > MOST_PROMPTS) {
+    throw invalid(`\`prompt\` has ${prompts} prompts, more than the limit of ${MOST_PROMPTS}.`);
+  }
+  if (prompts > 1 && prompts * count > maxQueue + maxRunning) {
+    const limit = `${maxQueue + maxRunning} (${settingLabel('maxQueue')} and ${settingLabel('maxRunning')})`;
+    throw invalid(`\`prompt\` and \`n\` ask for ${prompts * count} choices, more than the limit of ${limit}.`);
+  }
 }
 
 /** One prompt or several, each text or token ids. */

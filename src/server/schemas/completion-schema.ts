@@ -16,12 +16,12 @@ export const CompletionBodySchema = named(
         [
           Type.String(),
           Type.Array(TokenIdSchema),
-          Type.Array(Type.String(), { minItems: 1, maxItems: MOST_PROMPTS }),
-          Type.Array(Type.Array(TokenIdSchema), { minItems: 1, maxItems: MOST_PROMPTS }),
+          Type.Array(Type.String(), { minItems: 1 }),
+          Type.Array(Type.Array(TokenIdSchema), { minItems: 1 }),
         ],
         {
           description:
-            'Text, token ids of the model, or a list of either: then choice j of prompt i is choice i * n + j. Each is a final block, and not empty.',
+            'Text, token ids of the model, or a list of either, at most 128: then choice j of prompt i is choice i * n + j. Each is a final block, and not empty.',
         },
       ),
     ),

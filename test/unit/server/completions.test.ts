@@ -58,6 +58,13 @@ describe('POST /v1/completions', () => {
     const outside = await complete({ prompt: [[1], [2, 256]] });
     expect([outside.status, outside.body.error.param]).toEqual([400, 'prompt[1]']);
     expect((await complete({ prompt: [] })).status).toBe(400);
+    const many = await complete({ prompt: Array(129).fill('a') });
+    expect([many.status, many.body.error.message]).toEqual([
+      400,
+      expect.stringContaining('129 prompts, more than the limit of 128'),
+    ]);
+    const choices = await complete({ prompt: Array(100).fill('a'), n: 4 });
+    expect([choices.status, choices.body.error.message]).toEqual([400, expect.stringContaining('400 choices')]);
   });
 
   it('says where each token begins in the text, and keeps parts of characters apart', async () => {

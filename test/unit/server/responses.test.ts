@@ -72,6 +72,7 @@ describe('POST /v1/responses', () => {
       ['previous_response_id', 'resp_1'],
       ['tools', [{ type: 'web_search' }]],
       ['background', true],
+      ['n', 3],
       ['reasoning', { effort: 'low' }],
     ] as const) {
       const { status, text } = await respond({ input: 'x', [field]: value });

@@ -694,7 +694,7 @@ export interface components {
             stream_options?: components["schemas"]["StreamOptions"] | null;
             /** @description Accepted and ignored. */
             user?: string | null;
-            /** @description Text, token ids of the model, or a list of either: then choice j of prompt i is choice i * n + j. Each is a final block, and not empty. */
+            /** @description Text, token ids of the model, or a list of either, at most 128: then choice j of prompt i is choice i * n + j. Each is a final block, and not empty. */
             prompt?: string | number[] | string[] | number[][] | null;
             /** @description Texts that become cached blocks in front of the prompt; without a prompt the last is the final block. None is only white space. */
             blocks?: string[] | null;

@@ -78,8 +78,8 @@ class CompletionRequest:
     user: None | str | Unset = UNSET
     """ Accepted and ignored. """
     prompt: list[int] | list[list[int]] | list[str] | None | str | Unset = UNSET
-    """ Text, token ids of the model, or a list of either: then choice j of prompt i is choice i * n + j. Each is a
-    final block, and not empty. """
+    """ Text, token ids of the model, or a list of either, at most 128: then choice j of prompt i is choice i * n +
+    j. Each is a final block, and not empty. """
     blocks: list[str] | None | Unset = UNSET
     """ Texts that become cached blocks in front of the prompt; without a prompt the last is the final block. None
     is only white space. """
