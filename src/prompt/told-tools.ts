@@ -54,7 +54,8 @@ export class ToldTools {
     const hasHistory = messages.some(({ role, tool_calls }) => role === 'tool' || tool_calls !== undefined);
     if (tools.length === 0 && !hasHistory) return { messages };
     const shows = this.#shows();
-    const seen = hasHistory && !shows.history ? this.#historyAsText(messages) : messages;
+    // Where nothing may be called, a template that leaves calls out is obeyed, as transformers does.
+    const seen = hasHistory && mayCall && !shows.history ? this.#historyAsText(messages) : messages;
     if (tools.length === 0 || shows.tools) return { messages: seen, tools };
     if (!mayCall) return { messages: seen };
     return { messages: withInstructions(seen, toolInstructions(tools, this.#notation), shows.system) };

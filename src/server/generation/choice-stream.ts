@@ -59,6 +59,11 @@ export async function* streamChoice(
   let generatedTokens = 0;
   let characters = 0;
   let entries: TokenEntry[] = [];
+  let accounted = false;
+  const finished = (reason: Parameters<RequestObserver['finished']>[0]) => {
+    accounted = true;
+    observer.finished(reason);
+  };
   try {
     for await (const event of services.engine.generate(request, engineSignal)) {
       if (event.type === 'prefilled') {
@@ -77,13 +82,13 @@ export async function* streamChoice(
         entries = [];
         if (stop !== undefined) {
           yield* partsOf('', [], calls, true);
-          observer.finished('stop');
+          finished('stop');
           yield { type: 'finish', reason: withCalls('stop', calls), stop, generatedTokens };
           return;
         }
         // Nothing behind the last call that may be made is wanted.
         if (calls?.isDone) {
-          observer.finished('stop');
+          finished('stop');
           yield { type: 'finish', reason: 'tool_calls', generatedTokens };
           return;
         }
@@ -92,7 +97,7 @@ export async function* streamChoice(
         const last = passText(matcher, detokenizer.flush());
         const text = last.text + (last.stop === undefined ? (matcher?.flush() ?? '') : '');
         yield* partsOf(text, [], calls, true);
-        observer.finished(last.stop === undefined ? reason : 'stop');
+        finished(last.stop === undefined ? reason : 'stop');
         const tokens = Math.max(generatedTokens, event.generatedTokens);
         const { stop } = last;
         if (stop === undefined) yield { type: 'finish', reason: withCalls(reason, calls), generatedTokens: tokens };
@@ -103,10 +108,13 @@ export async function* streamChoice(
     signal.throwIfAborted();
     throw new BlockstitchError('engine_failed', { reason: 'it ended a request without saying why' });
   } catch (error) {
+    accounted = true;
     observer.failed(signal.aborted ? 'abort' : 'error');
     throw signal.aborted ? signal.reason : error;
   } finally {
     ending.abort();
+    // The reader has gone while it had the last event in hand.
+    if (!accounted) observer.failed('abort');
     observer.left();
   }
 }

@@ -162,11 +162,17 @@ describe('tool calls in the history', () => {
   test('become text for a template that shows no calls: results are a message of the user', async () => {
     const { shown } = await builderFor(PLAIN);
     const second = { ...result, content: 'and lost' };
-    const text = await shown({ messages: [user, calls('{"q": "x"}'), result, second], tools: TOOLS });
-    expect(text).toBe(
+    const messages = [user, calls('{"q": "x"}'), result, second];
+    const text = await shown({ messages, tools: TOOLS, toolsMayBeCalled: true });
+    expect(text).toContain(
       'user: Why?\nassistant: <tool_call>\n{"name": "find", "arguments": {"q": "x"}}\n</tool_call>\n' +
         'user: <tool_response>\nfound\n</tool_response>\n<tool_response>\nand lost\n</tool_response>\nassistant: ',
     );
+  });
+
+  test('stay out of a template that leaves them out, where nothing may be called: as transformers does', async () => {
+    const { shown } = await builderFor(PLAIN);
+    expect(await shown({ messages: [user, calls('{"q": "x"}'), result] })).not.toContain('tool_call');
   });
 
   test.each([
