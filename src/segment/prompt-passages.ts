@@ -1,7 +1,8 @@
 /**
  * The passages that an application has put into a message by its own template, and where the rest of the message begins:
- * the instruction in front stays outside the first passage, the question behind the last one. What numbers a passage
- * ("[2]", "Document 3:") and white space at its ends stay outside too, so a passage is the same text wherever it stands.
+ * the question behind the last passage. What numbers a passage ("[2]", "Document 3:") and white space at its ends stay
+ * outside, so a passage is the same text wherever it stands. An instruction in front stays outside where it can be told from a
+ * passage; else it is one.
  */
 import type { Segment } from './segmenter.js';
 import type { TextSpan } from './span-tokens.js';

@@ -6,7 +6,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { scopeDigest } from '../../cache/block-key.js';
 import { BlockstitchError } from '../../errors.js';
 import { type ChatMessage, readMessages } from '../../prompt/chat-messages.js';
-import { outsidePassages } from '../../prompt/message-passages.js';
+import { type MessagePassage, outsidePassages } from '../../prompt/message-passages.js';
 import { type BlockSource, type PromptPlan, promptTokens } from '../../prompt/prompt-plan.js';
 import type { TemplateOptions } from '../../prompt/template-data.js';
 import type { ChatBody } from '../schemas/chat-schema.js';
@@ -72,18 +72,8 @@ export async function planChat(
   const auto = { attention, wanted: body.auto_blocks, segmentation: segmentOptions(body.segmentation) };
   const { passages, cut } = await autoPassages(services, cuttableTexts(messages), auto, context);
   const plan = await services.prompts.chat({ messages, documents, passages, attention, ...template, ...context });
-  const textOf = (source: BlockSource | undefined) => {
-    if (source === undefined) return undefined;
-    const text =
-      'messageIndex' in source
-        ? messages[source.messageIndex]?.content
-        : documents.find(({ place }) => place === source.documentIndex)?.text;
-    return text?.slice(source.start, source.end);
-  };
-  const asked = messages.findLastIndex(({ role }) => role === 'user');
-  const question = outsidePassages(messages[asked]?.content ?? '', asked, passages);
-  const citing = { question, texts: plan.blocks.map(({ source }) => textOf(source)) };
-  return { plan, ...(body.citations ? { citing } : {}), skippedDocuments, autoBlocks: cut, tools, structure };
+  const citing = body.citations ? { citing: citingOf(plan, messages, documents, passages) } : {};
+  return { plan, ...citing, skippedDocuments, autoBlocks: cut, tools, structure };
 }
 
 /** @throws BlockstitchError for what is wrong, before anything is generated */
@@ -123,6 +113,23 @@ export async function startChat(
   const cited = citing === undefined ? {} : { citing };
   const rest = { ...repairOptions(body), ...grammar, ...called, ...cited, skippedDocuments, autoBlocks };
   return new Choices(services, { label: id, plan, sampling, stops, count, scope, ...rest });
+}
+
+/** The question without its passages, and the text of each block that was cut from a document or a message. */
+function citingOf(
+  { blocks }: PromptPlan,
+  messages: readonly ChatMessage[],
+  documents: readonly { place: number; text: string }[],
+  passages: readonly MessagePassage[],
+): NonNullable<Generation['citing']> {
+  const texts = new Map(documents.map(({ place, text }) => [place, text]));
+  const textOf = (source: BlockSource) =>
+    'messageIndex' in source ? messages[source.messageIndex]?.content : texts.get(source.documentIndex);
+  const asked = messages.findLastIndex(({ role }) => role === 'user');
+  return {
+    question: outsidePassages(messages[asked]?.content ?? '', asked, passages),
+    texts: blocks.map(({ source }) => source && textOf(source)?.slice(source.start, source.end)),
+  };
 }
 
 /** What an assistant said stays whole: nothing was retrieved there. */
