@@ -1,8 +1,8 @@
 /**
  * Sees to it that a model knows of its tools, of its earlier calls and of what they gave. A chat template that shows them
- * gets them as they are. For any other, tools are explained at the end of the system message (or of the first user
- * message, if the template takes no system message), calls become text, and results become a user's message.
- * Renderings of messages that nobody sent tell what a template shows. src/tools knows the words.
+ * gets them as they are. For any other, where tools may be called, tools are explained at the end of the system message (or
+ * of the first user message, if the template takes no system message), calls become text, and results become a user's
+ * message. Renderings of messages that nobody sent tell what a template shows. src/tools knows the words.
  */
 import { type CallNotation, NOTATIONS } from '../tools/call-notation.js';
 import { callsAsText, resultAsText, toolInstructions } from '../tools/tool-prompt.js';
