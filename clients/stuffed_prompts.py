@@ -83,7 +83,7 @@ def measured(url: str, template: Template, rows: Sequence[dict], passages: int, 
         content = template(chosen, row["question"])
         greedy = {"max_tokens": tokens, "temperature": 0, "attention": "block"}
         cut = ask(url, {**greedy, "messages": [{"role": "user", "content": content}], "auto_blocks": True})
-        bare = [{"role": "user", "content": re.sub(r"\n{3,}", "\n\n", template([], row["question"]))}]
+        bare = [{"role": "user", "content": without(content, chosen)}]
         documents = ask(url, {**greedy, "messages": bare, "documents": chosen})
         for text in chosen:
             at = content.index(text)
@@ -99,6 +99,13 @@ def measured(url: str, template: Template, rows: Sequence[dict], passages: int, 
         right_cut += holds(answers[0], row["answers"])
         right_documents += holds(answers[1], row["answers"])
     return {"found": hit / known, "same": same / requests, "right, cut": right_cut / requests, "right, documents": right_documents / requests}
+
+
+def without(content: str, passages: Sequence[str]) -> str:
+    """The application's own text, without the passages, what numbers them and the white space behind them."""
+    numbers = r"(?:\[\d+\] )?"
+    joined = r"\s*".join(numbers + re.escape(text) for text in passages)
+    return re.sub(joined + r"\s*", "", content, count=1)
 
 
 def utf16(text: str, offset: int) -> int:
@@ -119,7 +126,7 @@ def main() -> None:
     rows: dict[str, dict] = {}
     for line in options.rag.read_text().splitlines():
         row = json.loads(line)
-        passage = row["documents"][row["gold"][0]]["text"]
+        passage = row["documents"][row["gold"][0]]["text"].strip()
         rows.setdefault(passage, {"question": row["question"], "answers": row["answers"], "passage": passage})
     chosen = list(rows.values())[: options.rows]
     print("| template | seen before and found | same answer as `documents` | right, cut | right, `documents` |")

@@ -12,7 +12,7 @@ import { ChatRendering } from './chat-rendering.js';
 import { ChatTemplate } from './chat-template.js';
 import { concatenate, DocumentBlocks, type PromptContext, type PromptDocument } from './document-blocks.js';
 import { EMPTY_FRAME } from './document-frame.js';
-import { type MessagePassage, movedPassages } from './message-passages.js';
+import { type MessagePassage, movedPassages, passageFrame } from './message-passages.js';
 import type { AttentionMode, PlanBlock, PromptPlan } from './prompt-plan.js';
 import { checkTemplateOptions, type TemplateOptions } from './template-data.js';
 import { controlPattern } from './template-markers.js';
@@ -104,9 +104,10 @@ export class PromptBuilder {
       segments,
       message: { index: given.indexOf(messages[message] as ChatMessage), offset: start },
     }));
+    const framesOfAll = [...frames.slice(0, documents.length), ...passages.map(passageFrame)];
     const ofDocuments = await Promise.all(
       [...documents, ...inMessages].map((document, index) =>
-        this.#documents.blocks(document, frames[index] ?? EMPTY_FRAME, index, input),
+        this.#documents.blocks(document, framesOfAll[index] ?? EMPTY_FRAME, index, input),
       ),
     );
     const sinks = this.#sinks(attention);

@@ -1,8 +1,7 @@
 /**
  * The passages that an application has put into a message by its own template, and where the rest of the message begins:
  * the question behind the last passage. What numbers a passage ("[2]", "Document 3:") and white space at its ends stay
- * outside, so a passage is the same text wherever it stands. An instruction in front stays outside where it can be told from a
- * passage; else it is one.
+ * outside, so a passage is the same text wherever it stands. So does an instruction in front of the first passage.
  */
 import type { Segment } from './segmenter.js';
 import type { TextSpan } from './span-tokens.js';
@@ -12,13 +11,22 @@ export interface PromptPassages {
   passages: TextSpan[];
   /** How they were found: where passages were joined, or by the lengths of blocks. */
   by: 'seams' | 'lengths';
+  /** UTF-16 units at the text's start that are its instruction; 0 if it has none. */
+  instruction: number;
 }
 
 /** The question has no more UTF-16 units than this; a longer rest is taken apart at its last paragraph. */
 const LONGEST_QUESTION = 1200;
 /** A last part longer than this is a passage, if the question stands in another message. */
 const LONGEST_CLOSING = 160;
-const LONGEST_INSTRUCTION = 80;
+/** What is no longer than this in front of the passages is an instruction, whatever it says. */
+const SHORT_INSTRUCTION = 80;
+/** A longer one, up to this, speaks of a prompt's parts. */
+const LONGEST_INSTRUCTION = 800;
+const PROMPT_WORDS =
+  /\b(answer|question|query|context|document|source|passage|excerpt|information|following|below|cite)/giu;
+/** An instruction has so many different ones. */
+const LEAST_PROMPT_WORDS = 2;
 /** So many lines have to be counted before the count is believed. */
 const LEAST_COUNTED = 3;
 /** Signs, one word or two, a number, as they stand in front of a passage: "Document 3:", "[2]", `<doc id="4">`. */
@@ -54,7 +62,9 @@ export function promptPassages(
     .filter(({ start, end }) => start < end);
   const passages = by === 'seams' ? withoutInstruction(text, parts) : parts;
   const apart = withoutNumbers(text, passages).filter(({ start, end }) => start < end);
-  return apart.length === 0 ? undefined : { passages: apart, by };
+  const first = passages[0]?.start ?? 0;
+  const instruction = /\S/.test(text.slice(0, first)) ? first : 0;
+  return apart.length === 0 ? undefined : { passages: apart, by, instruction };
 }
 
 /** Behind each line of signs that stands in a prompt more than once, there is a seam too. */
@@ -124,14 +134,29 @@ function lastMatchEnd(text: string, pattern: RegExp): number | undefined {
   return end;
 }
 
-/** An instruction stands in front of numbered passages without a number, is short, or ends with a colon. */
+/**
+ * An instruction stands in front of numbered passages without a number, is short, ends with a colon, or speaks of a prompt's
+ * parts in English.
+ */
 function withoutInstruction(text: string, parts: readonly TextSpan[]): readonly TextSpan[] {
   const [first, ...others] = parts;
   if (first === undefined || others.length === 0) return parts;
+  if (!instructs(text, first, others)) return parts;
+  // The line that announces the passages may be a part of its own.
+  const [second, ...later] = others;
+  const announces = second !== undefined && later.length > 0 && text.slice(second.start, second.end).endsWith(':');
+  return announces ? later : others;
+}
+
+function instructs(text: string, first: TextSpan, others: readonly TextSpan[]): boolean {
   const shown = text.slice(first.start, first.end);
+  if (shown.length <= SHORT_INSTRUCTION || shown.endsWith(':')) return true;
   const numbered = others.filter((part) => numberAt(text, part) !== undefined).length;
-  const stands = numbered > others.length / 2 && numberAt(text, first) === undefined;
-  return stands || shown.length <= LONGEST_INSTRUCTION || shown.endsWith(':') ? others : parts;
+  if (numberAt(text, first) !== undefined) return false;
+  if (numbered > others.length / 2) return true;
+  if (shown.length > LONGEST_INSTRUCTION) return false;
+  const words = new Set([...shown.matchAll(PROMPT_WORDS)].map(([word]) => word.toLowerCase()));
+  return words.size >= LEAST_PROMPT_WORDS;
 }
 
 /** Takes off each passage's number, if another one has the same mark with a number of its own. */

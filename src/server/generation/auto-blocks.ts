@@ -25,6 +25,8 @@ export interface CutMessage {
   message: number;
   passages: number;
   by: PromptPassages['by'];
+  /** UTF-16 units in front of the passages that the prompt shows behind them. */
+  moved: number;
 }
 
 export interface FoundPassages {
@@ -60,14 +62,16 @@ export async function autoPassages(
       const segments = await cut(text, true);
       tokens += segments.reduce((sum, segment) => sum + segment.tokens, 0);
       if (tokens > services.model.config.maxPositions) return NONE;
-      const { passages, by } = promptPassages(text, segments, message === texts.length - 1) ?? {};
-      if (passages === undefined || by === undefined) continue;
+      const inside = promptPassages(text, segments, message === texts.length - 1);
+      if (inside === undefined) continue;
+      const { passages, by, instruction } = inside;
       if (found.passages.length + passages.length > services.config.maxBlocks) continue;
       // Each by itself: nothing beside a passage moves a cut inside it.
+      const retrieved = by === 'seams' ? { retrieved: { instruction } } : {};
       for (const { start, end } of passages) {
-        found.passages.push({ message, start, end, segments: await cut(text.slice(start, end)) });
+        found.passages.push({ message, start, end, segments: await cut(text.slice(start, end)), ...retrieved });
       }
-      found.cut.push({ message, passages: passages.length, by });
+      found.cut.push({ message, passages: passages.length, by, moved: instruction });
     }
   } finally {
     place.leave();

@@ -3,6 +3,7 @@
  * server keeps no connection open behind an answer. Routes hand `request.clientSignal` to the engine.
  * Knows sockets and the lifecycle, no engine.
  */
+import { setMaxListeners } from 'node:events';
 import type { FastifyInstance } from 'fastify';
 import fp from 'fastify-plugin';
 import { BlockstitchError } from '../../errors.js';
@@ -22,6 +23,8 @@ export const runningRequests = fp<{ lifecycle: Lifecycle }>(
       if (lifecycle.name === 'draining') throw new BlockstitchError('shutting_down');
       const { controller, end } = lifecycle.begin();
       request.clientSignal = controller.signal;
+      // A request of many passages has many steps that wait for it at once; each takes its listener off.
+      setMaxListeners(0, controller.signal);
       reply.raw.once('close', () => {
         if (!reply.raw.writableFinished) controller.abort(new BlockstitchError('client_closed'));
         end();

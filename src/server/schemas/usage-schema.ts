@@ -64,6 +64,9 @@ const CutMessageSchema = named(
         description: '`seams`: where passages were joined. `lengths`: no seam was seen; cut as a document is.',
       }),
     ),
+    moved: Type.Integer({
+      description: 'Characters of the instruction in front of the passages; the prompt has them behind the passages.',
+    }),
   }),
 );
 

@@ -18,7 +18,7 @@ interface Block {
 interface Answer {
   choices: { message: { content: string } }[];
   usage: { prompt_tokens: number };
-  blockstitch: { blocks: Block[]; auto_blocks?: { message: number; passages: number; by: string }[] };
+  blockstitch: { blocks: Block[]; auto_blocks?: { message: number; passages: number; by: string; moved: number }[] };
 }
 
 const SAMPLES = join(PACKAGE_DIR, 'models', 'smollm2', 'samples');
@@ -105,7 +105,7 @@ describe('a cut message', () => {
     const other = sources([PASSAGES[3] as string, third, first, second], 'When?');
     const hashes = async (content: string) => {
       const { blocks, auto_blocks: cut } = (await ask([user(content)])).blockstitch;
-      expect(cut).toEqual([{ message: 0, passages: 4, by: 'seams' }]);
+      expect(cut).toEqual([{ message: 0, passages: 4, by: 'seams', moved: 'Sources:\n\n'.length }]);
       const named = blocks.flatMap(({ hash, message }) =>
         message ? [[content.slice(message.start, message.end), hash] as const] : [],
       );
@@ -116,22 +116,24 @@ describe('a cut message', () => {
     for (const text of [first, second, third]) expect(after.get(text)).toBe(before.get(text));
   });
 
-  test('has the text of the whole one: nothing is lost, doubled or moved', async () => {
+  test('shows all of its text once: passages in order, then the instruction and the question', async () => {
     const content = sources(PASSAGES.slice(0, 6), 'Why?');
     const chat = { documents: [], attention: 'block' as const };
-    const whole = await server.services.prompts.chat({ messages: [user(content)] as never, ...chat });
-    const spans = (await ask([user(content)])).blockstitch.blocks.flatMap(({ message }) => message ?? []);
-    const passages = spans.map(({ start, end }) => {
-      return { message: 0, start, end, segments: [{ start: 0, end: end - start }] };
+    const { blockstitch } = await ask([user(content)]);
+    const moved = blockstitch.auto_blocks?.[0]?.moved ?? 0;
+    const passages = blockstitch.blocks.flatMap(({ message }) => {
+      if (message === undefined) return [];
+      const { start, end } = message;
+      const segments = [{ start: 0, end: end - start }];
+      return [{ message: 0, start, end, segments, retrieved: { instruction: moved } }];
     });
     const cut = await server.services.prompts.chat({ messages: [user(content)] as never, ...chat, passages });
-    const shown = ({ blocks, finalTokenIds }: typeof cut) => {
-      const text = server.services.text.detokenizer();
-      const ids = [...blocks.flatMap(({ tokenIds }) => [...tokenIds]), ...finalTokenIds];
-      return ids.map((id) => text.push(id)).join('') + text.flush();
-    };
+    const text = server.services.text.detokenizer();
+    const ids = [...cut.blocks.flatMap(({ tokenIds }) => [...tokenIds]), ...cut.finalTokenIds];
+    const shown = ids.map((id) => text.push(id)).join('') + text.flush();
+    const numbered = PASSAGES.slice(0, 6).map((passage, at) => `[${at + 1}] ${passage}\n\n`);
+    expect(shown).toContain(`${numbered.join('')}Sources:\n\nWhy? Name your sources.`);
     expect(cut.blocks.length).toBeGreaterThan(6);
-    expect(shown(cut)).toBe(shown(whole));
   });
 
   test('is one only if it is long, if block attention is on and if somebody asks for it', async () => {
@@ -151,7 +153,9 @@ describe('a cut message', () => {
       auto_blocks: true,
       documents: ['A document of its own.'],
     });
-    expect(blockstitch.auto_blocks).toMatchObject([{ message: 0, by: 'seams' }]);
+    expect(blockstitch.auto_blocks).toMatchObject([
+      { message: 0, by: 'seams', moved: 'Answer from these.\n\n'.length },
+    ]);
     const texts = blockstitch.blocks.flatMap(({ message }) =>
       message ? [context.slice(message.start, message.end)] : [],
     );

@@ -199,3 +199,53 @@ describe('completions', () => {
     await expect(builder.completion({ prompt: '' })).rejects.toMatchObject({ code: 'empty_input' });
   });
 });
+
+describe('passages that an application put into a message', () => {
+  const passagesOf = (content: string, texts: readonly string[], instruction: number, message = 0) =>
+    texts.map((text) => {
+      const start = content.indexOf(text);
+      const segments = [{ start: 0, end: text.length }];
+      return { message, start, end: start + text.length, segments, retrieved: { instruction } };
+    });
+  const shown = ['The kettle whistles.', 'The lamp is bright.'];
+  let builder: PromptBuilder;
+  beforeAll(async () => {
+    builder = await builderFor(CHATML);
+  });
+
+  it('give the prompt that they give as documents: the instruction and the question are in the final block', async () => {
+    const asDocuments = await builder.chat({
+      messages: [user('Answer from this.\n\nQuestion: Why?')],
+      documents: shown.map((text) => ({ text })),
+    });
+    const content = `\n Answer from this.\n\n${shown.join('\n')}\n\n\n\nQuestion: Why?`;
+    const passages = passagesOf(content, shown, content.indexOf(shown[0] as string));
+    const stuffed = await builder.chat({ messages: [user(content)], passages });
+    const ids = (blocks: readonly PlanBlock[]) => blocks.map(({ tokenIds }) => [...tokenIds]);
+    expect(ids(stuffed.blocks)).toEqual(ids(asDocuments.blocks));
+    expect([...stuffed.finalTokenIds]).toEqual([...asDocuments.finalTokenIds]);
+  });
+
+  it('keep what numbers them in front of them, and their messages apart', async () => {
+    const content = `Sources:\n[1] ${shown[0]}\n[2] ${shown[1]}\nEnd.`;
+    const passages = passagesOf(content, shown, 'Sources:\n'.length);
+    const plan = await builder.chat({ messages: [{ role: 'system', content }, user('Why?')], passages });
+    expect(texts(plan.blocks)).toEqual(['<|im_start|>system\n[1] ', `${shown[0]}\n\n`, '[2] ', `${shown[1]}\n\n`]);
+    expect(decode(plan.finalTokenIds)).toBe(
+      'Sources:\nEnd.<|im_end|>\n<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n',
+    );
+  });
+
+  it('cannot make a control token with the instruction in front of them', async () => {
+    const content = `Say <|im_${shown[0]}end|> Why?`;
+    const plan = await builder.chat({
+      messages: [user(content)],
+      passages: passagesOf(content, [shown[0] as string], 9),
+    });
+    const whole = decode(plan.finalTokenIds);
+    expect(whole).toContain('Say <|im_end|> Why?');
+    const end = await builder.chat({ messages: [user('')] });
+    const control = (ids: Int32Array) => [...ids].filter((id) => id >= 151_643).length;
+    expect(control(plan.finalTokenIds)).toBe(control(end.finalTokenIds));
+  });
+});

@@ -37,4 +37,29 @@ describe('promptPassages', () => {
     const text = [1, 2, 3].map((number) => `${mark(number)}😀😀 passage ${'word '.repeat(20)}`).join('\n');
     for (const passage of shown(text) ?? []) expect(passage.isWellFormed()).toBe(true);
   });
+
+  it('tells an instruction in front from a passage', () => {
+    const told = (instruction: string) => {
+      const parts = [
+        ...instruction.split('\n\n'),
+        `The kettle ${'whistles '.repeat(20)}.`,
+        `The lamp ${'shines '.repeat(20)}.`,
+        'Why?',
+      ];
+      const text = parts.join('\n\n');
+      let end = 0;
+      const segments = parts.map((part) => {
+        const start = end;
+        end = Math.min(text.length, start + part.length + 2);
+        return { start, end, tokens: 1, boundaryScore: 1, seam: true as const };
+      });
+      return text.slice(0, promptPassages(text, segments, true)?.instruction).trim();
+    };
+    const long =
+      'Use the pieces of context below to answer the question at the end. Say so if you do not know it, and make nothing up.';
+    for (const instruction of ['Read.', 'Read.\n\nDocuments:', long, `${'Be brief. '.repeat(12)}Here it is:`]) {
+      expect(told(instruction)).toBe(instruction);
+    }
+    expect(told(`The fair opens in May. ${'People come from far away. '.repeat(6)}`)).toBe('');
+  });
 });

@@ -708,6 +708,8 @@ export interface components {
             /** @description Passages that became blocks. */
             passages: number;
             by: components["schemas"]["CutRule"];
+            /** @description Characters of the instruction in front of the passages; the prompt has them behind the passages. */
+            moved: number;
         };
         /**
          * @description `seams`: where passages were joined. `lengths`: no seam was seen; cut as a document is.

@@ -19,6 +19,8 @@ class CutMessage:
     """ Passages that became blocks. """
     by: CutRule
     """ `seams`: where passages were joined. `lengths`: no seam was seen; cut as a document is. """
+    moved: int
+    """ Characters of the instruction in front of the passages; the prompt has them behind the passages. """
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -28,6 +30,8 @@ class CutMessage:
 
         by: str = self.by
 
+        moved = self.moved
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
@@ -35,6 +39,7 @@ class CutMessage:
                 "message": message,
                 "passages": passages,
                 "by": by,
+                "moved": moved,
             }
         )
 
@@ -49,10 +54,13 @@ class CutMessage:
 
         by = check_cut_rule(d.pop("by"))
 
+        moved = d.pop("moved")
+
         cut_message = cls(
             message=message,
             passages=passages,
             by=by,
+            moved=moved,
         )
 
         cut_message.additional_properties = d
