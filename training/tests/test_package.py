@@ -15,6 +15,7 @@ REPOSITORY = TRAINING.parent
 PACKAGE = TRAINING / "blockstitch_training"
 #: Each room, and the rooms that it may import from.
 ROOMS = {
+    "answering": set(),
     "optimization": set(),
     "semanticseg": set(),
     "demo": {"optimization"},

@@ -2,6 +2,7 @@
 
     python -m blockstitch_training.distill train --teacher DIR --out DIR [--questions | --chat FILE | --text FILE...]
     python -m blockstitch_training.distill speed --teacher DIR
+    python -m blockstitch_training.distill decode --gguf FILE --out DIR
 
 `train` goes from data to an exported checkpoint. The same command goes on where a run was cut off. For several GPUs put
 `accelerate launch --config_file accelerate-configs/fsdp.yaml -m` in place of `python -m`.
@@ -19,7 +20,9 @@ from pathlib import Path
 from .distill_settings import Settings
 
 HELP = {
-    "start": "checkpoint of an earlier student to begin with; it brings its own sinks",
+    "start": "an earlier student to begin with, checkpoint or adapter; it brings its own sinks",
+    "base": "what the student begins with, the teacher unless given; an adapter goes onto it",
+    "lora_rank": "rank of LoRA on all linear layers; 0 trains all weights",
     "loss": "kl = distillation, ce = block fine-tuning on the answers",
     "sinks": "learned sink tokens, 0 = off",
     "hide": "block dropout: probability that a block is hidden, 0 = off",
@@ -78,6 +81,10 @@ def parser() -> argparse.ArgumentParser:
     speed.add_argument("--turns", type=int, default=5)
     speed.add_argument("--tokens", type=int, default=2048, help="per step, before dropout; the masked rows take 11 GB at 8192")
     speed.add_argument("--documents", type=int, nargs=2, default=(8, 8), metavar=("FEWEST", "MOST"))
+    decode = commands.add_parser("decode", help="decode a GGUF file to a Hugging Face directory")
+    decode.set_defaults(run=_decode)
+    decode.add_argument("--gguf", type=Path, required=True)
+    decode.add_argument("--out", type=Path, required=True)
     return made
 
 
@@ -118,12 +125,25 @@ def _train(options: argparse.Namespace) -> None:
     distiller.export(target)
     if is_main:
         print(f"wrote {target}; serve it: blockstitch serve --model {target}")
+        if settings.lora_rank:
+            print(f"wrote {target / 'adapter'}; or serve it on its base: blockstitch serve --model {settings.student_base} --adapter {target / 'adapter'}")
 
 
 def _speed(options: argparse.Namespace) -> None:
     from .speed_comparison import measure
 
     print(json.dumps(measure(options.teacher, options.turns, options.tokens, tuple(options.documents)), indent=2))
+
+
+def _decode(options: argparse.Namespace) -> int:
+    if not options.gguf.is_file():
+        print(f"there is no file {options.gguf}", file=sys.stderr)
+        return 1
+    from .gguf_checkpoint import decode_gguf
+
+    decode_gguf(options.gguf, options.out)
+    print(f"wrote {options.out}")
+    return 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

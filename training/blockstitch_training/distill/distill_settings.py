@@ -12,7 +12,9 @@ from pathlib import Path
 @dataclass
 class Settings:
     teacher: str  # Hugging Face directory of the frozen full-attention teacher
-    start: str = ""  # checkpoint of an earlier student to begin with, sinks included; empty: the teacher's weights and fresh sinks
+    start: str = ""  # an earlier student to begin with (checkpoint, or adapter of `base`), sinks included; empty: fresh sinks
+    base: str = ""  # Hugging Face directory that the student begins with; empty: the teacher
+    lora_rank: int = 0  # rank of a low-rank student (low_rank.py); 0: all weights are trained
 
     loss: str = "kl"  # "kl": distillation; "ce": block fine-tuning, cross-entropy on the answers
     sinks: int = 4  # learned sink tokens; 0 = off (sink_tokens.py)
@@ -53,6 +55,8 @@ class Settings:
             (self.loss in ("kl", "ce"), "loss must be kl or ce"),
             (self.learning_rate > 0 and self.muon_rate >= 0, "learning_rate must be positive and muon_rate not negative"),
             (self.sinks >= 0, "sinks must not be negative"),
+            (self.lora_rank >= 0, "lora_rank must not be negative"),
+            (self.lora_rank == 0 or self.muon_rate == 0, "muon_rate is for whole matrices: leave it at 0 with lora_rank"),
             (self.hide < 1, "hide must be below 1: something has to stay"),
             (self.clip > 0 and self.floor >= 0, "clip must be positive and floor not negative"),
             (self.precision in ("bf16", "no"), "precision must be bf16 or no"),
@@ -61,6 +65,16 @@ class Settings:
         for holds, message in rules:
             if not holds:
                 raise ValueError(message)
+
+    @property
+    def student_base(self) -> str:
+        """The directory that the student's weights begin with, or that its adapter goes onto."""
+        return self.base or self.teacher
+
+    @property
+    def mode(self) -> str:
+        """The attention that the student is made for: requests that name none get it."""
+        return "full" if self.full_share == 1 else "block"
 
     def rate(self, step: int) -> float:
         """Learning rate of a step: linear warm-up, then a cosine down to `final_rate`."""

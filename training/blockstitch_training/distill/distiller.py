@@ -20,7 +20,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedType, set_seed
 from tqdm import tqdm
-from transformers import AutoConfig
+from transformers import AutoConfig, PreTrainedModel
 
 from ..optimization.optimizers import Schedule, make_optimizers
 from .block_attention import inverse_frequencies, use_block_attention
@@ -28,6 +28,7 @@ from .block_dropout import draw
 from .checkpoint import export_checkpoint, load_model, load_tokenizer, stored_dtype
 from .distill_settings import Settings
 from .examples import Source, packs
+from .low_rank import adapter_sinks, add_low_rank, is_adapter, merged, write_adapter
 from .packed_batch import Batch, assemble
 from .sink_tokens import add_sink_tokens, base_sinks
 from .step_loss import Losses, StepLoss
@@ -43,19 +44,18 @@ class Distiller:
         self.out = out
         self.accelerator = accelerator or Accelerator(mixed_precision=settings.precision)
         set_seed(settings.seed)
-        self.tokenizer = load_tokenizer(settings.start or settings.teacher)
-        student = load_model(settings.start or settings.teacher)
         self.teacher_sinks = base_sinks(AutoConfig.from_pretrained(settings.teacher))
-        fresh_sinks = 0 if settings.start else settings.sinks
-        self.student_sinks = add_sink_tokens(student, self.tokenizer, fresh_sinks, settings.seed)
+        student = self._load_student()
         self.inv_freq = inverse_frequencies(student)
         use_block_attention(student)
         if settings.gradient_checkpointing:
             student.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        if settings.lora_rank:
+            student = add_low_rank(student, settings.lora_rank, self.learned_sinks, settings.start)
         student.train()
         self.teacher = self._load_teacher() if settings.loss == "kl" else None
-        if settings.muon_rate > 0 and self.accelerator.distributed_type == DistributedType.FSDP:
-            raise ValueError("Muon needs whole matrices, FSDP shards them: leave muon_rate at 0")
+        if self.accelerator.distributed_type == DistributedType.FSDP and (settings.muon_rate > 0 or settings.lora_rank > 0):
+            raise ValueError("FSDP shards the matrices: leave muon_rate and lora_rank at 0")
         optimizers = make_optimizers(student, settings.learning_rate, settings.muon_rate, settings.weight_decay)
         self.student, *prepared = self.accelerator.prepare(student, *optimizers)
         self.optimizer = Schedule(prepared)
@@ -67,6 +67,24 @@ class Distiller:
         self.step = 0
         self.cursor = 0  # number of this process's next example
         self.seconds = 0.0
+
+    def _load_student(self) -> PreTrainedModel:
+        """The student's weights before its adapter, with rows for all sinks. Sets the tokenizer and the sinks."""
+        settings = self.settings
+        on_adapter = bool(settings.start) and is_adapter(settings.start)
+        if on_adapter and not settings.lora_rank:
+            raise ValueError(f"{settings.start} is an adapter: give --lora-rank, or start with a whole checkpoint")
+        if settings.lora_rank and settings.start and not on_adapter:
+            raise ValueError(f"{settings.start} is no adapter: give it as --base, and a low-rank student begins with it")
+        directory = settings.start if settings.start and not on_adapter else settings.student_base
+        self.tokenizer = load_tokenizer(directory)
+        student = load_model(directory)
+        base = base_sinks(student.config)
+        brought = len(adapter_sinks(settings.start)) - len(base) if on_adapter else 0
+        fresh = 0 if settings.start and not on_adapter else max(brought, 0) or settings.sinks
+        self.student_sinks = add_sink_tokens(student, self.tokenizer, fresh, settings.seed)
+        self.learned_sinks = self.student_sinks[len(base) :]
+        return student
 
     def _load_teacher(self) -> torch.nn.Module:
         """The frozen teacher, whole on every device. On a GPU it has its stored type. The CPU computes in bfloat16 through autocast."""
@@ -196,11 +214,26 @@ class Distiller:
             file.write_text("".join(line + "\n" for line in kept))
 
     def export(self, directory: Path) -> None:
+        """Writes the student as a checkpoint. A low-rank one has its adapter beside it, in `directory`/adapter, and is what that gives."""
+        if self.settings.lora_rank:
+            if self.accelerator.is_main_process:
+                self._export_low_rank(directory)
+            self.accelerator.wait_for_everyone()
+            return
         weights = self.accelerator.get_state_dict(self.student)
         if self.accelerator.is_main_process:
             model = self.accelerator.unwrap_model(self.student)
-            export_checkpoint(model, weights, self.tokenizer, self.student_sinks, self.settings.teacher, directory)
+            export_checkpoint(model, weights, self.tokenizer, self.student_sinks, self.settings.student_base, directory, self.settings.mode)
         self.accelerator.wait_for_everyone()
+
+    def _export_low_rank(self, directory: Path) -> None:
+        settings = self.settings
+        student = self.accelerator.unwrap_model(self.student)
+        write_adapter(student, self.student_sinks, settings.mode, settings.student_base, directory / "adapter")
+        base = load_model(settings.student_base)
+        add_sink_tokens(base, load_tokenizer(settings.student_base), len(self.learned_sinks), settings.seed)
+        whole = merged(base, settings.lora_rank, self.learned_sinks, directory / "adapter")
+        export_checkpoint(whole, whole.state_dict(), self.tokenizer, self.student_sinks, settings.student_base, directory, settings.mode)
 
 
 def _progress_bar(total: int, done: int, shown: bool):

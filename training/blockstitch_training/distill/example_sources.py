@@ -85,6 +85,8 @@ def chat_examples(file: Path, tokenizer: PreTrainedTokenizerBase, sinks: list[in
     """
     Reads JSONL with one conversation per line. `messages` have OpenAI's form. The last one is the assistant's, the answer that is
     trained. `documents` are texts, or objects with `text`, optional `title` and optional `blocks` (the text, already cut).
+    Conversations one behind another over the same documents become one example, up to `longest`: they share
+    the documents' prefill.
 
     @param longest tokens of one example; longer ones are left out
     @returns examples and the number of those left out
@@ -107,7 +109,12 @@ def chat_examples(file: Path, tokenizer: PreTrainedTokenizerBase, sinks: list[in
         blocks, asked = prompt.plan(messages[:-1], made)
         answer = tokenizer.encode(messages[-1]["content"], add_special_tokens=False)
         final = Final.of_answer(asked, [*answer, tokenizer.eos_token_id])
-        examples.append(Example(tuple(map(tuple, blocks)), (final,)))
+        context = tuple(map(tuple, blocks))
+        joined = Example(context, (*examples[-1].finals, final)) if context and examples and examples[-1].blocks == context else None
+        if joined and joined.tokens <= longest:
+            examples[-1] = joined
+        else:
+            examples.append(Example(context, (final,)))
     fitting = [example for example in examples if example.tokens <= longest]
     return fitting, len(examples) - len(fitting)
 

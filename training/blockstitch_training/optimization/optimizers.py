@@ -11,12 +11,15 @@ import torch
 
 def make_optimizers(model: torch.nn.Module, rate: float, muon_rate: float = 0.0, weight_decay: float = 0.0) -> list[torch.optim.Optimizer]:
     """
+    Frozen weights are left out.
+
     @param rate      learning rate of AdamW
     @param muon_rate learning rate of Muon for the matrices between embeddings and head; 0 leaves them to AdamW
     """
-    matrices = [weight for name, weight in model.named_parameters() if muon_rate > 0 and weight.ndim == 2 and not _is_table(name)]
+    trained = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
+    matrices = [weight for name, weight in trained if muon_rate > 0 and weight.ndim == 2 and not _is_table(name)]
     chosen = {id(weight) for weight in matrices}
-    rest = [weight for weight in model.parameters() if id(weight) not in chosen]
+    rest = [weight for _, weight in trained if id(weight) not in chosen]
     made: list[torch.optim.Optimizer] = [torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.95), weight_decay=weight_decay)]
     return [torch.optim.Muon(matrices, lr=muon_rate, weight_decay=0.01), *made] if matrices else made
 

@@ -106,6 +106,22 @@ def test_chats_become_examples_whose_answer_is_trained(tokenizer, teacher, tmp_p
         chat_examples(file, tokenizer, [0], Cutting(teacher, "blank-lines"), 200)
 
 
+def test_chats_over_the_same_documents_share_them(tokenizer, teacher, tmp_path):
+    file = tmp_path / "chats.jsonl"
+    tokenizer.chat_template = CHATML
+
+    def row(question, documents):
+        messages = [{"role": "user", "content": question}, {"role": "assistant", "content": "In Rome."}]
+        return json.dumps({"messages": messages, "documents": documents}) + "\n"
+
+    kettle, lamp = ["The kettle whistles."], ["The lamp is bright."]
+    file.write_text("".join(row(question, documents) for question, documents in [("Why?", kettle), ("Who?", kettle), ("When?", lamp), ("Why?", kettle)]))
+    examples, _ = chat_examples(file, tokenizer, [0], Cutting(teacher, "blank-lines"), longest=200)
+    assert [len(example.finals) for example in examples] == [2, 1, 1]
+    alone, _ = chat_examples(file, tokenizer, [0], Cutting(teacher, "blank-lines"), longest=examples[0].tokens - 1)
+    assert [len(example.finals) for example in alone] == [1, 1, 1, 1]
+
+
 def test_text_becomes_runs_of_blocks_whose_last_one_is_final(tokenizer, teacher, tmp_path):
     file = tmp_path / "book.txt"
     file.write_text("\n\n".join(f"Paragraph {at}. " + "More words of it. " * 40 for at in range(8)))
