@@ -193,6 +193,11 @@ export class BlockCache {
     });
   }
 
+  /** `failing` from the calls that opened a breaker until one succeeds. */
+  get storeState(): 'ok' | 'failing' {
+    return this.#store?.state ?? 'ok';
+  }
+
   async statistics(): Promise<CacheStatistics> {
     const host = { ...this.#hostCounts, entries: this.#host.entries, bytes: this.#host.bytes };
     return this.#store === undefined ? { host } : { host, store: await this.#store.statistics() };

@@ -15,8 +15,11 @@ export interface StoreLock {
 
 export interface ByteStore {
   readonly brand: StoreBrand;
-  /** Values in the order of `keys`, undefined where absent. */
-  get(keys: readonly string[]): Promise<(Uint8Array | undefined)[]>;
+  /**
+   * Values in the order of `keys`, undefined where absent.
+   * @param signal aborted when nobody waits for them any more: the store may drop what is on its way, and rejects then
+   */
+  get(keys: readonly string[], signal?: AbortSignal): Promise<(Uint8Array | undefined)[]>;
   /**
    * Resolves when the values are durable by the store's own standard. A refused put leaves the old values as they were.
    * An aborted put may leave the value there or not; the caller deletes it then.

@@ -42,8 +42,12 @@ export class CircuitBreaker {
     return this.#now() - this.#openedMs >= this.#restMs ? 'half-open' : 'open';
   }
 
-  /** Calls the store, unless the breaker is open. Never rejects; `reason` says why there is no result. */
-  async run<T>(call: () => Promise<T>): Promise<Answer<T>> {
+  /**
+   * Calls the store, unless the breaker is open. Never rejects; `reason` says why there is no result.
+   *
+   * @param call gets a signal that is aborted when its time is over
+   */
+  async run<T>(call: (late: AbortSignal) => Promise<T>): Promise<Answer<T>> {
     const { state } = this;
     if (state === 'open' || (state === 'half-open' && this.#probing)) {
       return { ok: false, reason: `the store is given up for a while: ${this.#lastReason}` };
@@ -63,13 +67,18 @@ export class CircuitBreaker {
     }
   }
 
-  async #timed<T>(call: () => Promise<T>): Promise<T> {
+  async #timed<T>(call: (late: AbortSignal) => Promise<T>): Promise<T> {
     let timer: NodeJS.Timeout | undefined;
+    const over = new AbortController();
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`no answer within ${this.#timeoutMs} ms`)), this.#timeoutMs);
+      timer = setTimeout(() => {
+        const error = new Error(`no answer within ${this.#timeoutMs} ms`);
+        reject(error);
+        over.abort(error);
+      }, this.#timeoutMs);
     });
     try {
-      return await Promise.race([call(), late]);
+      return await Promise.race([call(over.signal), late]);
     } finally {
       clearTimeout(timer);
     }

@@ -1,11 +1,14 @@
 /**
  * Connects to Redis as the settings say: one server, a cluster, or a master that Sentinels know. `rediss://` means TLS.
- * Knows connections. `redis-store.ts` keeps blocks there, `src/documents` keeps documents and jobs.
+ * Owns a connection's life: when it counts as dead, when it is made again, and who is told whether it can be used.
+ * `redis-store.ts` keeps blocks there, `src/documents` keeps documents and jobs.
  */
 import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { ConnectionOptions } from 'node:tls';
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import { BlockstitchError } from '../errors.js';
+import { type RedisNode, readRedisUrl } from './redis-url.js';
 
 export interface RedisSettings {
   /** `redis://[user:password@]host[:port][/db]`, `rediss://` for TLS; commas separate several. */
@@ -21,13 +24,17 @@ export interface RedisSettings {
   redisKey: string;
 }
 
-interface Node {
-  host: string;
-  port: number;
-  tls: boolean;
-  username: string;
-  password: string;
-  db: number;
+/** Whether a connection can be used. `reason` is Redis' or the network's word. */
+export type RedisState = { usable: true } | { usable: false; reason: string };
+
+export interface ConnectOptions {
+  /**
+   * What the connection carries. `documents`: short answers that clients wait for. `blocks`: large values.
+   * `loads`: values that nobody may wait for any more; what is on the way is given up with the connection.
+   */
+  carries?: 'documents' | 'blocks' | 'loads';
+  /** Told of each change, and of the first state. */
+  onState?: (state: RedisState) => void;
 }
 
 const DEFAULT_PORT = { single: 6379, cluster: 6379, sentinel: 26_379 } as const;
@@ -37,52 +44,114 @@ type CommonOptions = Omit<RedisOptions, 'replyMapping'>;
 const CONNECT_TIMEOUT_MS = 5_000;
 /** Parts of 16 MiB must get through slow lines. `stored-blocks.ts` bounds how long a request waits. */
 const COMMAND_TIMEOUT_MS = 15_000;
+/** A connection on which nothing arrives for so long while something is asked is dead. A large value takes its time. */
+const SILENCE_MS = { documents: 4_000, blocks: 10_000, loads: 4_000 } as const;
+/** Connections that are lost while a call waits, before it is given up. Loads are computed instead. */
+const LOST_CONNECTIONS = { documents: 3, blocks: 1, loads: 0 } as const;
+/** After one reconnection because of an answer, the next one waits so long: a lone replica still serves reads. */
+const RECONNECT_REST_MS = 1_000;
+/** Redis reads its files at a start. A call waits so long for it. */
+const LOADING_MS = 5_000;
+const LOADING_PAUSE_MS = 100;
 
 /** Soon, then each second. The circuit breaker keeps requests away while Redis is down. */
 const retryMs = (times: number) => Math.min(50 * times, 1_000);
 
 /** Connects in the background. @throws BlockstitchError `config_invalid` if a URL or a file cannot be used */
-export function connectRedis(settings: RedisSettings): Redis | Cluster {
+export function connectRedis(settings: RedisSettings, { carries = 'blocks', onState }: ConnectOptions = {}) {
   const urls = settings.redisUrl.split(',').map((url) => url.trim());
   const mode = settings.redisMode === 'auto' ? (urls.length > 1 ? 'cluster' : 'single') : settings.redisMode;
   if (mode === 'single' && urls.length > 1)
     throw invalid('--redis-url', 'it has several URLs, but --redis-mode is single');
-  const nodes = urls.map((url) => readUrl(url, DEFAULT_PORT[mode]));
-  const [first] = nodes as [Node, ...Node[]];
+  const nodes = urls.map((url) => readRedisUrl(url, DEFAULT_PORT[mode]));
+  const [first] = nodes as [RedisNode, ...RedisNode[]];
   if (nodes.some(({ tls }) => tls !== first.tls)) throw invalid('--redis-url', 'it mixes redis:// and rediss://');
   const tls = first.tls ? { tls: tlsOptions(settings) } : {};
   const options: CommonOptions = {
     username: first.username || undefined,
     password: first.password || undefined,
-    maxRetriesPerRequest: 1,
+    maxRetriesPerRequest: LOST_CONNECTIONS[carries],
     commandTimeout: COMMAND_TIMEOUT_MS,
     connectTimeout: CONNECT_TIMEOUT_MS,
+    socketTimeout: SILENCE_MS[carries],
+    reconnectOnError: onceIn(RECONNECT_REST_MS, isOfAnotherMaster),
+    // The check asks INFO, which a user may lack. `askRedis` waits while Redis loads. A Sentinel's master shows its role in it.
+    enableReadyCheck: mode === 'sentinel',
     ...tls,
   };
   const client = connect(mode, nodes, first, options, settings);
-  // Each command rejects by itself. Without a listener, an error of the connection would end the process.
-  client.on('error', (error: Error) => lastErrors.set(client, error));
+  follow(client, onState);
   return client;
 }
 
-/** Calls Redis. If Redis cannot be reached, the message says why: the command itself only says that it gave up. */
+/**
+ * Calls Redis. What Redis refused because of its own state, it did not carry out: that is tried again, once on the new
+ * connection, or until Redis has read its files. `call` must be repeatable.
+ *
+ * @throws Error with Redis' words, and with nothing of the command; if Redis cannot be reached, with the reason
+ */
 export async function askRedis<T>(client: Redis | Cluster, call: () => Promise<T>): Promise<T> {
-  try {
-    return await call();
-  } catch (error) {
-    const cause = lastErrors.get(client);
-    const gaveUp = client.status !== 'ready' && cause !== undefined;
-    throw gaveUp ? new Error(`Redis cannot be reached: ${cause.message}`, { cause: error }) : error;
+  const giveUpMs = performance.now() + LOADING_MS;
+  for (let tried = 1; ; tried++) {
+    try {
+      return await call();
+    } catch (thrown) {
+      const error = thrown as Error;
+      const loading = /\bLOADING\b/.test(error.message) && performance.now() < giveUpMs;
+      if (loading) await delay(LOADING_PAUSE_MS);
+      else if (tried > 1 || !(isOfAnotherMaster(error) || /^EXECABORT/.test(error.message))) {
+        const cause = lastErrors.get(client);
+        const gaveUp = client.status !== 'ready' && cause !== undefined;
+        // The library's errors carry their commands: keys, texts, passwords. Those must not get into a log.
+        throw new Error(gaveUp ? `Redis cannot be reached: ${cause}` : error.message);
+      }
+    }
   }
 }
 
-/** The last failure of each connection. */
-const lastErrors = new WeakMap<Redis | Cluster, Error>();
+/** The user may not run scripts. */
+export function withoutScripts(error: unknown): boolean {
+  return error instanceof Error && /NOPERM|unknown command/i.test(error.message);
+}
+
+/** Words of the last failure of each connection. */
+const lastErrors = new WeakMap<Redis | Cluster, string>();
+
+/** Redis was told to serve another way: a failover behind one address leaves connections to what is a replica now. */
+function isOfAnotherMaster({ message }: Error): boolean {
+  return /\b(READONLY|MASTERDOWN)\b/.test(message);
+}
+
+/** @returns `holds`, but true at most once in `restMs` */
+function onceIn(restMs: number, holds: (error: Error) => boolean): (error: Error) => boolean {
+  let lastMs = Number.NEGATIVE_INFINITY;
+  return (error) => {
+    if (performance.now() - lastMs < restMs || !holds(error)) return false;
+    lastMs = performance.now();
+    return true;
+  };
+}
+
+/** Each command rejects by itself. Without a listener, an error of the connection would end the process. */
+function follow(client: Redis | Cluster, onState: ((state: RedisState) => void) | undefined): void {
+  let usable: boolean | undefined;
+  const tell = (state: RedisState) => {
+    if (state.usable !== usable) onState?.(state);
+    usable = state.usable;
+  };
+  client.on('ready', () => tell({ usable: true }));
+  client.on('error', (error: Error & { lastNodeError?: Error }) => {
+    const reason = error.lastNodeError?.message ?? error.message;
+    lastErrors.set(client, reason);
+    tell({ usable: false, reason });
+  });
+  // A connection that Redis closes in order has no error of its own: the next try tells.
+}
 
 function connect(
   mode: 'single' | 'cluster' | 'sentinel',
-  nodes: readonly Node[],
-  first: Node,
+  nodes: readonly RedisNode[],
+  first: RedisNode,
   options: CommonOptions,
   { redisMaster, redisSentinelPassword }: RedisSettings,
 ): Redis | Cluster {
@@ -113,29 +182,6 @@ function connect(
   });
 }
 
-function readUrl(url: string, defaultPort: number): Node {
-  let parsed: URL;
-  try {
-    parsed = new URL(url);
-  } catch {
-    throw invalid('--redis-url', `${JSON.stringify(withoutPassword(url))} is not a URL`);
-  }
-  if (parsed.protocol !== 'redis:' && parsed.protocol !== 'rediss:') {
-    throw invalid('--redis-url', `its scheme ${parsed.protocol} is neither redis: nor rediss:`);
-  }
-  if (parsed.hostname === '') throw invalid('--redis-url', 'it names no host');
-  const db = parsed.pathname.replace(/^\//, '');
-  if (!/^\d{0,4}$/.test(db)) throw invalid('--redis-url', `its database ${JSON.stringify(db)} is not a number`);
-  return {
-    host: parsed.hostname.replace(/^\[|\]$/g, ''),
-    port: parsed.port === '' ? defaultPort : Number(parsed.port),
-    tls: parsed.protocol === 'rediss:',
-    username: decodeURIComponent(parsed.username),
-    password: decodeURIComponent(parsed.password),
-    db: Number(db),
-  };
-}
-
 function tlsOptions({ redisCa, redisCert, redisKey }: RedisSettings): ConnectionOptions {
   if ((redisCert === '') !== (redisKey === '')) {
     throw invalid('--redis-cert', '--redis-cert and --redis-key are given together or not at all');
@@ -152,10 +198,6 @@ function readPem(setting: string, file: string): Buffer {
   } catch (cause) {
     throw invalid(setting, cause instanceof Error ? cause.message : String(cause));
   }
-}
-
-function withoutPassword(url: string): string {
-  return url.replace(/:[^:@/]*@/, ':***@');
 }
 
 function invalid(setting: string, reason: string): BlockstitchError {

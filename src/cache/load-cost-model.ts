@@ -5,6 +5,9 @@
  *
  * Waiting follows the ski-rental rule: a load is given up when waiting has cost as much as computing. So a request
  * never takes more than twice the better of the two, whatever the store does.
+ *
+ * Measures grow old: they lose half of their weight every 30 seconds. A slow store is probed with a load now and then, and a
+ * probe that shows it fast counts instead of all that was measured before.
  */
 
 export interface LoadCostOptions {
@@ -19,6 +22,8 @@ export interface LoadCostOptions {
 
 /** Weight of earlier loads when a new one is added: about the last twenty loads count. */
 const DECAY = 0.95;
+/** Time in which a measure loses half of its weight. */
+const HALF_LIFE_MS = 30_000;
 /** Loads that are measured before one may be passed over: the first loads open connections and warm caches. */
 const LEAST_LOADS = 4;
 
@@ -30,6 +35,8 @@ export interface LoadClock {
   giveUp(): void;
   /** Call once: with its size when it came, without when it did not. */
   end(bytes?: number): void;
+  /** Call instead of `end` when so many bytes have not come until now: the store is at least so slow. */
+  drop(bytes: number): void;
 }
 
 export class LoadCostModel {
@@ -42,6 +49,9 @@ export class LoadCostModel {
   #ms = 0;
   #lastEndMs = Number.NEGATIVE_INFINITY;
   #lastTryMs = Number.NEGATIVE_INFINITY;
+  #observedMs = Number.NEGATIVE_INFINITY;
+  /** The load that begins next finds out whether a store that was slow still is; `worthLoading` lets one through. */
+  #probing = false;
   #pendingComputeMs = 0;
 
   constructor({ leastWaitMs = 25, mostWaitMs = 2_000, probeMs = 5_000, now }: LoadCostOptions = {}) {
@@ -65,6 +75,7 @@ export class LoadCostModel {
     const faster =
       computeMs !== undefined && loadMs !== undefined && loadMs > Math.max(computeMs, this.#leastWaitMs / 5);
     if (faster && this.#now() - this.#lastTryMs < this.#probeMs) return false;
+    this.#probing = faster;
     this.#lastTryMs = this.#now();
     return true;
   }
@@ -75,6 +86,8 @@ export class LoadCostModel {
    */
   begin(computeMs: number | undefined): LoadClock {
     const startMs = this.#now();
+    const probe = this.#probing;
+    this.#probing = false;
     let pendingMs = computeMs ?? 0;
     this.#pendingComputeMs += pendingMs;
     const giveUp = () => {
@@ -82,23 +95,25 @@ export class LoadCostModel {
       pendingMs = 0;
     };
     const waitMs = computeMs === undefined ? this.#mostWaitMs : this.#clamp(this.#pendingComputeMs);
-    return {
-      waitMs,
-      giveUp,
-      end: (bytes) => {
-        giveUp();
-        const endMs = this.#now();
-        // Other loads used the same line before this one: their time does not count for it.
-        if (bytes !== undefined) this.#observe(bytes, endMs - Math.max(startMs, this.#lastEndMs));
-        this.#lastEndMs = endMs;
-      },
+    const ended = (bytes: number | undefined) => {
+      giveUp();
+      const endMs = this.#now();
+      // Other loads used the same line before this one: their time does not count for it.
+      if (bytes !== undefined) this.#observe(bytes, endMs - Math.max(startMs, this.#lastEndMs), probe);
+      this.#lastEndMs = endMs;
     };
+    return { waitMs, giveUp, end: ended, drop: ended };
   }
 
-  #observe(bytes: number, ms: number): void {
+  /** @param probe a load of a store that was slow: if it shows the store faster, what was measured before is of the past */
+  #observe(bytes: number, ms: number, probe: boolean): void {
+    const faster = probe && ms / bytes < this.#ms / this.#bytes;
+    const age = this.#now() - this.#observedMs;
+    const kept = faster ? 0 : DECAY * 0.5 ** (age / HALF_LIFE_MS);
+    this.#observedMs = this.#now();
     this.#loads++;
-    this.#bytes = this.#bytes * DECAY + bytes;
-    this.#ms = this.#ms * DECAY + ms;
+    this.#bytes = this.#bytes * kept + bytes;
+    this.#ms = this.#ms * kept + ms;
   }
 
   #clamp(ms: number): number {

@@ -3,12 +3,14 @@
  * Knows bytes under keys, time to live and locks. It finds keys with SCAN on every master, never with KEYS.
  *
  * Many values travel in one batch: commands of one turn go out together, and answers come back in order. The further
- * parts of a value are read several at a time.
+ * parts of a value are read several at a time. Values are read over a connection of their own: what nobody waits for any
+ * more is dropped with it, and neither locks nor writes stand behind it.
  */
 import { randomUUID } from 'node:crypto';
 import type { Cluster, Redis } from 'ioredis';
 import type { ByteStore, StoreEntry, StoreLock } from './byte-store.js';
-import { askRedis } from './connect-redis.js';
+import { askRedis, withoutScripts } from './connect-redis.js';
+import { RedisLoads } from './redis-loads.js';
 
 const PART_BYTES = 16 * 1024 * 1024;
 /** Parts of a value that are read at once: 64 MiB. */
@@ -20,6 +22,8 @@ const STATISTICS_MS = 10_000;
 
 export interface RedisStoreOptions {
   client: Redis | Cluster;
+  /** Reads values; `client` by default. */
+  loads?: Redis | Cluster;
   /** Seconds that a block lives; 0 leaves eviction to Redis. */
   ttlSeconds: number;
   prefix?: string;
@@ -33,19 +37,21 @@ interface Sizes {
 export class RedisStore implements ByteStore {
   readonly brand = 'redis';
   readonly #client: Redis | Cluster;
+  readonly #loads: RedisLoads;
   readonly #ttlSeconds: number;
   readonly #prefix: string;
   #sizes: { sizes: Sizes; takenMs: number } | undefined;
   #counting: Promise<Sizes> | undefined;
 
-  constructor({ client, ttlSeconds, prefix = 'blockstitch:' }: RedisStoreOptions) {
+  constructor({ client, loads = client, ttlSeconds, prefix = 'blockstitch:' }: RedisStoreOptions) {
     this.#client = client;
+    this.#loads = new RedisLoads(loads, { disposable: loads !== client });
     this.#ttlSeconds = ttlSeconds;
     this.#prefix = prefix;
   }
 
-  async get(keys: readonly string[]): Promise<(Uint8Array | undefined)[]> {
-    return askRedis(this.#client, () => Promise.all(keys.map((key) => this.#read(key))));
+  async get(keys: readonly string[], signal?: AbortSignal): Promise<(Uint8Array | undefined)[]> {
+    return this.#loads.read((client) => Promise.all(keys.map((key) => this.#read(client, key, signal))), signal);
   }
 
   /** Sends one part after another: the connection never holds a whole large value. The first part is written last. */
@@ -86,9 +92,7 @@ export class RedisStore implements ByteStore {
     const taken = await askRedis(this.#client, () => this.#client.set(name, token, 'PX', ttlMs, 'NX'));
     if (taken !== 'OK') return undefined;
     return {
-      release: async () => {
-        await this.#client.eval(UNLOCK, 1, name, token);
-      },
+      release: () => askRedis(this.#client, () => this.#unlock(name, token)),
     };
   }
 
@@ -102,7 +106,18 @@ export class RedisStore implements ByteStore {
   }
 
   async close(): Promise<void> {
+    this.#loads.close();
     await this.#client.quit().catch(() => this.#client.disconnect());
+  }
+
+  /** Between the look and the delete of a user who may not run scripts, a lock may run out and be taken by another. */
+  async #unlock(name: string, token: string): Promise<void> {
+    try {
+      await this.#client.eval(UNLOCK, 1, name, token);
+    } catch (error) {
+      if (!withoutScripts(error)) throw error;
+      if ((await this.#client.get(name)) === token) await this.#client.del(name);
+    }
   }
 
   async #count(): Promise<Sizes> {
@@ -131,14 +146,15 @@ export class RedisStore implements ByteStore {
     }
   }
 
-  async #read(key: string): Promise<Uint8Array | undefined> {
-    const first = await this.#client.getBuffer(this.#part(key, 0));
+  async #read(client: Redis | Cluster, key: string, signal?: AbortSignal): Promise<Uint8Array | undefined> {
+    const first = await client.getBuffer(this.#part(key, 0));
     if (first === null) return undefined;
     if (first.byteLength < PART_BYTES) return first;
     const parts = [first];
     for (let next = 1; ; next += PARTS_PER_READ) {
+      signal?.throwIfAborted();
       const names = Array.from({ length: PARTS_PER_READ }, (_, index) => this.#part(key, next + index));
-      for (const part of await this.#client.mgetBuffer(...names)) {
+      for (const part of await client.mgetBuffer(...names)) {
         if (part !== null) parts.push(part);
         if (part === null || part.byteLength < PART_BYTES) return Buffer.concat(parts);
       }

@@ -37,6 +37,15 @@ export interface HoldWanted {
 /** Whoever is told `undefined` holds the right (across replicas) to compute the block, and must call `release`. */
 export type StoreAnswer = { value: BlockValue; loadMs: number } | { value: undefined; release(): Promise<void> };
 
+/** A search under way. */
+interface Search {
+  clock: LoadClock;
+  /** Aborted when the request waits no longer. */
+  stop: AbortSignal;
+  /** Aborted when nobody wants the value any more. */
+  dropped: AbortSignal;
+}
+
 export interface StoreLoad {
   answer: StoreAnswer;
   /** A value that comes after the wait was given up; resolves when the load is over, however it ended. */
@@ -58,6 +67,8 @@ const MAX_REMEMBERED = 10_000;
 const WRITE_TIMEOUT_MS = 30_000;
 const DELETE_TIMEOUT_MS = 15_000;
 const STATISTICS_TIMEOUT_MS = 1_000;
+/** A load that was given up may still come for so long, for host memory. Then it is dropped: others need the line. */
+const LATE_MS = 2_000;
 
 const NOTHING_LATE = Promise.resolve(undefined);
 const NOBODY_HAS_IT: StoreLoad = { answer: { value: undefined, release: async () => {} }, late: NOTHING_LATE };
@@ -98,6 +109,10 @@ export class StoredBlocks {
     return this.#store.brand;
   }
 
+  get state(): 'ok' | 'failing' {
+    return [this.#reads, this.#writes, this.#locks].every(({ state }) => state === 'closed') ? 'ok' : 'failing';
+  }
+
   /** Which of the keys the store has; undefined if it cannot be asked. */
   async has(keys: readonly BlockKey[]): Promise<ReadonlySet<BlockKey> | undefined> {
     if (keys.length === 0) return new Set();
@@ -111,8 +126,7 @@ export class StoredBlocks {
    */
   async load(key: BlockKey, wanted: HoldWanted): Promise<StoreLoad> {
     const { tokens, computeMs } = wanted;
-    const { shape } = this.#options;
-    if (tokens !== undefined && !this.#cost.worthLoading(HEADER_BYTES + payloadBytes(shape, tokens), computeMs)) {
+    if (tokens !== undefined && !this.#cost.worthLoading(this.#storedBytes(tokens), computeMs)) {
       this.#counts.passedOver++;
       remember(this.#passedOver, key);
       return NOBODY_HAS_IT;
@@ -120,7 +134,8 @@ export class StoredBlocks {
     const clock = this.#cost.begin(computeMs);
     const waited = new AbortController();
     const stop = wanted.signal === undefined ? waited.signal : AbortSignal.any([waited.signal, wanted.signal]);
-    const search = this.#search(key, computeMs, stop, clock);
+    const dropped = new AbortController();
+    const search = this.#search(key, wanted, { clock, stop, dropped: dropped.signal });
     let timer: NodeJS.Timeout | undefined;
     const outOfTime = new Promise<undefined>((resolve) => {
       timer = setTimeout(resolve, clock.waitMs, undefined);
@@ -131,8 +146,13 @@ export class StoredBlocks {
     this.#counts.late++;
     clock.giveUp();
     waited.abort();
+    const patience = setTimeout(
+      () => dropped.abort(new Error(`no value within ${LATE_MS} ms after its time`)),
+      LATE_MS,
+    );
     // The value may still come, for the host tier. Nobody wants a right to compute that comes now: it is released.
     const late = search.then(async (after) => {
+      clearTimeout(patience);
       if (after.value === undefined) await after.release();
       return after.value;
     });
@@ -217,22 +237,24 @@ export class StoredBlocks {
   /** Reads the value. If nobody has it, takes the lock or waits for the replica that computes it. Never rejects. */
   async #search(
     key: BlockKey,
-    computeMs: number | undefined,
-    stop: AbortSignal,
-    clock: LoadClock,
+    { computeMs, tokens }: HoldWanted,
+    { clock, stop, dropped }: Search,
   ): Promise<StoreAnswer> {
     const startMs = performance.now();
     const giveUpMs = startMs + (computeMs ?? UNKNOWN_WAIT_MS);
     for (let pauseMs = POLL_MS.first; ; pauseMs = Math.min(pauseMs * 2, POLL_MS.most)) {
-      const value = await this.#read(key);
+      const value = await this.#read(key, dropped);
       // Only the first look measures a load. Later looks have waited for another replica's prefill.
-      if (pauseMs === POLL_MS.first) clock.end(value && HEADER_BYTES + value.payload.byteLength);
+      if (pauseMs === POLL_MS.first) {
+        if (dropped.aborted && tokens !== undefined) clock.drop(this.#storedBytes(tokens));
+        else clock.end(value && HEADER_BYTES + value.payload.byteLength);
+      }
       if (value !== undefined) return this.#found(value, startMs);
       const lock = await this.#locks.run(() => this.#store.lock(key, lockTtlMs(computeMs)));
       const held = lock.ok ? lock.result : undefined;
       if (held !== undefined) {
         // The lock's last holder may have saved the block since the look above.
-        const late = await this.#read(key);
+        const late = await this.#read(key, dropped);
         if (late !== undefined) {
           await this.#locks.run(() => held.release());
           return this.#found(late, startMs);
@@ -249,6 +271,10 @@ export class StoredBlocks {
     }
   }
 
+  #storedBytes(tokens: number): number {
+    return HEADER_BYTES + payloadBytes(this.#options.shape, tokens);
+  }
+
   #found(value: BlockValue, startMs: number): StoreAnswer {
     const loadMs = performance.now() - startMs;
     this.#counts.hits++;
@@ -257,9 +283,9 @@ export class StoredBlocks {
     return { value, loadMs };
   }
 
-  async #read(key: BlockKey): Promise<BlockValue | undefined> {
+  async #read(key: BlockKey, dropped: AbortSignal): Promise<BlockValue | undefined> {
     return this.#looks.during(key, async (refuse) => {
-      const answer = await this.#reads.run(() => this.#store.get([key]));
+      const answer = await this.#reads.run((late) => this.#store.get([key], AbortSignal.any([dropped, late])));
       const bytes = answer.ok ? answer.result[0] : undefined;
       if (bytes === undefined) return undefined;
       const decoded = await decodeBlock(this.#options.shape, key, bytes);

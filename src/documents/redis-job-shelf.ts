@@ -5,9 +5,8 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Cluster, Redis } from 'ioredis';
-import { askRedis } from '../cache/connect-redis.js';
+import { askRedis, withoutScripts } from '../cache/connect-redis.js';
 import { ENDED_JOBS_SECONDS, type JobShelf } from './job-shelf.js';
-import { withoutScripts } from './redis-shelf.js';
 
 /** A job that has ended takes no change. KEYS: job, lease, open, sealed. ARGV: id, change, value, seconds. */
 const CHANGE = `

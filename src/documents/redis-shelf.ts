@@ -5,7 +5,7 @@
  * Versions before this one kept all texts of a tenant in one hash. It is still read; a write moves the document over.
  */
 import type { Cluster, Redis } from 'ioredis';
-import { askRedis } from '../cache/connect-redis.js';
+import { askRedis, withoutScripts } from '../cache/connect-redis.js';
 import { type DocumentShelf, HEAD_BYTES, type Head, headOf, idKey, idOf, sameHead } from './document-shelf.js';
 
 /** KEYS: value, old hash, index. ARGV: field, head that was read, new value ('' removes). */
@@ -99,9 +99,4 @@ export class RedisShelf implements DocumentShelf {
     const all = `${this.#prefix}documents:{${tenant}}`;
     return [`${this.#prefix}document:{${tenant}}:${idKey(id)}`, `${all}:texts`, `${all}:ids`];
   }
-}
-
-/** The user may not run scripts. */
-export function withoutScripts(error: unknown): boolean {
-  return error instanceof Error && /NOPERM|unknown command/i.test(error.message);
 }

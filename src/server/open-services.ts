@@ -34,6 +34,7 @@ import { parseDevice } from '../units.js';
 import type { ServerMetrics } from './metrics/server-metrics.js';
 import type { Services, TextServices } from './services.js';
 import { resolveSpecialTokens } from './special-tokens.js';
+import { type RedisConnection, StoreWatch } from './store-watch.js';
 
 export interface StartProgress {
   doing: string;
@@ -103,7 +104,11 @@ export async function openServices(
     const { eosTokenIds, sinkTokenIds, sinksUnderFull, notices } = resolveSpecialTokens(imported, text);
     for (const line of [...outsideNotices(text, imported.config.vocabSize), ...notices]) options.onNotice?.(line);
     const model: ImportedModel = { ...imported, config: { ...imported.config, eosTokenIds } };
-    const stores = await openStores(config, options.onNotice);
+    const watch = new StoreWatch({
+      ...(logger ? { log: logger } : {}),
+      onChange: (connection, usable) => metrics.redisConnection(connection, usable),
+    });
+    const stores = await openStores(config, watch, options.onNotice);
     const { layers, kvHeads, headDim } = model.config;
     const shape: BlockShape = { fingerprint: model.fingerprint, layers, kvHeads, headDim, dtype: config.kvDtype };
     const cache = new BlockCache({
@@ -180,6 +185,7 @@ export async function openServices(
       documents,
       grammars,
       metrics,
+      storeState: () => (watch.usable && cache.storeState === 'ok' ? 'ok' : 'failing'),
       close: async (grace = 0) => {
         graceMs = grace;
         await closeAll();
@@ -215,15 +221,24 @@ interface OpenStores {
   close: () => Promise<void>;
 }
 
-async function openStores(config: Config, notice: (line: string) => void = () => undefined): Promise<OpenStores> {
+async function openStores(
+  config: Config,
+  watch: StoreWatch,
+  notice: (line: string) => void = () => undefined,
+): Promise<OpenStores> {
   if (config.redisUrl !== '') {
     const ttlSeconds = Math.ceil(config.redisTtlMs / 1000);
-    // Documents have a connection of their own: they do not wait behind the loads of blocks.
-    const client = connectRedis(config);
+    const open = (carries: RedisConnection) => connectRedis(config, { carries, onState: watch.follow(carries) });
+    // Documents have a connection of their own: they do not wait behind the loads and writes of blocks.
+    const client = open('documents');
+    const loads = connectRedis(config, { carries: 'loads' });
     return {
-      blocks: new RedisStore({ client: connectRedis(config), ttlSeconds }),
+      blocks: new RedisStore({ client: open('blocks'), loads, ttlSeconds }),
       shelves: { documents: new RedisShelf(client), jobs: new RedisJobShelf(client) },
-      close: async () => void (await client.quit().catch(() => client.disconnect())),
+      close: async () => {
+        watch.closing();
+        await client.quit().catch(() => client.disconnect());
+      },
     };
   }
   try {

@@ -87,6 +87,8 @@ export interface Services {
   /** Makes grammars of what answers must look like. */
   grammars: Pick<GrammarService, 'compile'>;
   metrics: ServerMetrics;
+  /** `failing`: the store cannot be reached, or its calls fail. Requests go on; documents by id may be refused. */
+  storeState(): 'ok' | 'failing';
   /** Ends engine and stores: running requests get `graceMs`. */
   close(graceMs?: number): Promise<void>;
 }

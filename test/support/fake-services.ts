@@ -140,6 +140,7 @@ export async function fakeApp(settings: Partial<Record<SettingName, string | num
     documents,
     grammars: { compile: async () => ({ id: 1, release: () => undefined }) },
     metrics,
+    storeState: () => 'ok',
     close: async () => engine.close(),
   };
   const app = await buildApp({ config, lifecycle, metrics });

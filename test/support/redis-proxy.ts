@@ -1,4 +1,4 @@
-/** A line to Redis that a test can stop in either direction. The bytes of one side then wait until the test goes on. */
+/** A line to Redis that a test can stop, slow, cut or lose. Bytes that are stopped wait until the test goes on. */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
@@ -10,6 +10,16 @@ export interface RedisProxy {
   /** From now on bytes of this direction wait. */
   hold(direction: Direction): void;
   release(direction: Direction): void;
+  /** From now on so many bytes a second pass in each direction; without a number, all that come. */
+  slow(bytesPerSecond?: number): void;
+  /** What is connected now goes silent for ever, without an end. New connections work. */
+  lose(): void;
+  /** Ends every connection once so many more bytes of answers have passed: in the middle of a value. */
+  cut(afterBytes: number): void;
+  /** Connections made so far. */
+  readonly connections: number;
+  /** Leads new connections to another server; `end` closes those that are there. */
+  lead(port: number, options?: { end?: boolean }): void;
   /** Resolves once so many bytes wait. */
   held(direction: Direction, bytes?: number): Promise<void>;
   close(): Promise<void>;
@@ -18,20 +28,40 @@ export interface RedisProxy {
 export async function startRedisProxy(port: number): Promise<RedisProxy> {
   const lines = { calls: new Line(), answers: new Line() };
   const sockets = new Set<Socket>();
+  const lost = new WeakSet<Socket>();
+  let target = port;
+  let connections = 0;
+  let cutAfter = Number.POSITIVE_INFINITY;
+  const endAll = () => {
+    for (const socket of sockets) socket.destroy();
+  };
   const server = createServer((client) => {
-    const redis = connect(port, '127.0.0.1');
+    connections++;
+    const redis = connect(target, '127.0.0.1');
     for (const socket of [client, redis]) {
       sockets.add(socket);
       socket.setNoDelay(true);
       socket.on('error', () => {});
       socket.on('close', () => {
+        sockets.delete(socket);
+        if (lost.has(client)) return;
         client.destroy();
         redis.destroy();
-        sockets.delete(socket);
       });
     }
-    client.on('data', (bytes) => lines.calls.pass(bytes, redis));
-    redis.on('data', (bytes) => lines.answers.pass(bytes, client));
+    client.on('data', (bytes) => {
+      if (!lost.has(client)) lines.calls.pass(bytes, redis);
+    });
+    redis.on('data', (bytes) => {
+      if (lost.has(client)) return;
+      if (bytes.byteLength < cutAfter) {
+        cutAfter -= bytes.byteLength;
+        lines.answers.pass(bytes, client);
+        return;
+      }
+      client.write(bytes.subarray(0, cutAfter), endAll);
+      cutAfter = Number.POSITIVE_INFINITY;
+    });
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   return {
@@ -39,17 +69,68 @@ export async function startRedisProxy(port: number): Promise<RedisProxy> {
     hold: (direction) => lines[direction].hold(),
     release: (direction) => lines[direction].release(),
     held: (direction, bytes = 1) => lines[direction].held(bytes),
+    slow(bytesPerSecond) {
+      for (const line of Object.values(lines)) line.slow(bytesPerSecond);
+    },
+    lose() {
+      for (const socket of sockets) lost.add(socket);
+    },
+    cut(afterBytes) {
+      cutAfter = afterBytes;
+    },
+    get connections() {
+      return connections;
+    },
+    lead(other, { end = false } = {}) {
+      target = other;
+      if (end) endAll();
+    },
     async close() {
-      for (const socket of sockets) socket.destroy();
+      for (const line of Object.values(lines)) line.slow();
+      endAll();
       server.close();
       await once(server, 'close');
     },
   };
 }
 
+/** Bytes that leave a slow line at once, by the tick of its clock. */
+const TICK_MS = 10;
+
 class Line {
   #held: { bytes: Uint8Array; to: Socket }[] | undefined;
   #waiting: { bytes: number; go: () => void }[] = [];
+  #timer: NodeJS.Timeout | undefined;
+
+  /** @param bytesPerSecond of all connections together */
+  slow(bytesPerSecond?: number): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    if (bytesPerSecond === undefined) {
+      this.release();
+      return;
+    }
+    this.hold();
+    let lastMs = performance.now();
+    let allowed = 0;
+    this.#timer = setInterval(() => {
+      const nowMs = performance.now();
+      allowed = Math.min(allowed + ((nowMs - lastMs) * bytesPerSecond) / 1000, bytesPerSecond);
+      lastMs = nowMs;
+      for (let first = this.#held?.[0]; first !== undefined && allowed >= 1; first = this.#held?.[0]) {
+        // What was meant for a connection that is gone is not sent.
+        const size = first.to.destroyed
+          ? first.bytes.byteLength
+          : Math.min(first.bytes.byteLength, Math.floor(allowed));
+        if (!first.to.destroyed) {
+          first.to.write(first.bytes.subarray(0, size));
+          allowed -= size;
+        }
+        first.bytes = first.bytes.subarray(size);
+        if (first.bytes.byteLength === 0) this.#held?.shift();
+      }
+    }, TICK_MS);
+  }
 
   pass(bytes: Uint8Array, to: Socket): void {
     if (this.#held === undefined) {

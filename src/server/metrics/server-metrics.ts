@@ -5,6 +5,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { CacheStatistics, StoreBrand, TierStatistics } from '../../cache/tiers.js';
 import type { Engine, EngineState, EngineStatistics, GenerateEvent } from '../../engine/engine.js';
+import type { RedisConnection } from '../store-watch.js';
 import { wireOrigin } from '../wire-tiers.js';
 
 const SHORT_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -96,6 +97,10 @@ export class ServerMetrics {
   private readonly storeFailures = this.counter('store_failures_total', 'Calls of the store that failed', ['tier']);
   private readonly breaker = this.gauge('store_breaker_open', '1 while the store is given up for a time', ['tier']);
 
+  private readonly redisConnected = this.gauge('redis_connected', '1 while the connection can be used, else 0', [
+    'connection',
+  ]);
+
   /** @param modelName label `model_name` of every metric, as vLLM has it */
   constructor(modelName: string) {
     this.registry.setDefaultLabels({ model_name: modelName });
@@ -119,6 +124,10 @@ export class ServerMetrics {
 
   error(code: string): void {
     this.errors.inc({ code });
+  }
+
+  redisConnection(connection: RedisConnection, usable: boolean): void {
+    this.redisConnected.set({ connection }, usable ? 1 : 0);
   }
 
   ingested(origin: Origin): void {

@@ -64,9 +64,9 @@ export const health: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle; metrics: 
   });
 
   app.get('/ready', { schema: readySchema, logLevel: 'warn' }, async () => {
-    const { engine, model } = lifecycle.services();
+    const { engine, model, storeState } = lifecycle.services();
     if (engine.state.name !== 'running') throw new BlockstitchError('not_ready', { reason: engine.state.reason });
-    return { status: 'ready', model: model.name };
+    return { status: 'ready', model: model.name, store: storeState() };
   });
 
   app.get('/metrics', { schema: metricsSchema, logLevel: 'warn' }, async (_request, reply) => {

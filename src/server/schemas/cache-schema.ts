@@ -122,4 +122,14 @@ export const ModelListSchema = named(
 );
 
 export const HealthSchema = named('Health', Type.Object({ status: Type.Literal('ok') }));
-export const ReadySchema = named('Ready', Type.Object({ status: Type.Literal('ready'), model: Type.String() }));
+const StoreStateSchema = named(
+  'StoreState',
+  oneOf(['ok', 'failing'], {
+    description:
+      'failing: the store cannot be reached, or its calls fail. Requests go on by computing; documents by id may be refused',
+  }),
+);
+export const ReadySchema = named(
+  'Ready',
+  Type.Object({ status: Type.Literal('ready'), model: Type.String(), store: StoreStateSchema }),
+);

@@ -157,7 +157,7 @@ export const model = {
 };
 export const modelList = { object: 'list', data: [model] };
 export const health = { status: 'ok' };
-export const ready = { status: 'ready', model: 'demo' };
+export const ready = { status: 'ready', model: 'demo', store: 'ok' };
 
 export const tokenizeRequest = { prompt: 'Zokego is held', return_token_strs: true };
 export const tokenized = {

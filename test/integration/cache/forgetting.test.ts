@@ -127,8 +127,10 @@ async function untilRefused(cache: BlockCache, reason: RegExp): Promise<string[]
   for (let number = 0; refused < 3 && number < 500; number++) {
     const key = `${number}`.padStart(64, '0');
     const outcome = await cache.computed(key, async () => value(500));
-    if (outcome.durable) kept.push(key);
-    else {
+    if (outcome.durable) {
+      kept.push(key);
+      refused = 0;
+    } else {
       refused++;
       expect(outcome.reason).toMatch(reason);
     }

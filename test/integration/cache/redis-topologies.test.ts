@@ -137,14 +137,23 @@ test('a Redis that is not there is named, to blocks and to documents', async () 
 describe('settings that cannot be used', () => {
   test.each([
     [{ REDIS_URL: 'localhost:6379' }, '--redis-url'],
-    [{ REDIS_URL: 'http://localhost' }, 'http:'],
+    [{ REDIS_URL: 'http://localhost' }, 'redis://'],
     [{ REDIS_URL: 'redis://a,rediss://b' }, 'mixes'],
     [{ REDIS_URL: 'redis://a,redis://b', BLOCKSTITCH_REDIS_MODE: 'single' }, 'several URLs'],
     [{ REDIS_URL: 'redis://a/2,redis://b' }, 'no numbered databases'],
     [{ REDIS_URL: 'redis://a/x' }, 'not a number'],
     [{ REDIS_URL: 'rediss://a', BLOCKSTITCH_REDIS_CA: '/nowhere/ca.pem' }, '--redis-ca'],
     [{ REDIS_URL: 'rediss://a', BLOCKSTITCH_REDIS_CERT: '/nowhere/cert.pem' }, 'together'],
-    [{ REDIS_URL: ':secret@host' }, '***'],
+    [{ REDIS_URL: ':secret@host' }, 'redis://'],
+    [{ REDIS_URL: 'secret://host' }, 'redis://'],
+    [{ REDIS_URL: 'redis://:a@secret:s%/w@host' }, 'encodeURIComponent'],
+    [{ REDIS_URL: 'redis://:a/secret@host' }, 'encodeURIComponent'],
+    [{ REDIS_URL: 'redis://u/secret@host' }, 'encodeURIComponent'],
+    [{ REDIS_URL: 'redis://u#secret@host' }, 'encodeURIComponent'],
+    [{ REDIS_URL: 'redis://u?secret@host' }, 'encodeURIComponent'],
+    [{ REDIS_URL: 'redis://:secret%@host' }, 'encodeURIComponent'],
+    [{ REDIS_URL: 'redis://host,redis://:a/secret@host' }, 'encodeURIComponent'],
+    [{ REDIS_URL: 'redis://:secret@' }, 'encodeURIComponent'],
   ])('%j are refused by name', (env, word) => {
     expect(() => connect(env as Record<string, string>)).toThrow(word);
     try {

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { PACKAGE_DIR, SETTINGS } from '../../../src/config.js';
 import type { Setting } from '../../../src/setting-kinds.js';
 import { type CliResult, runCli } from '../../support/cli-process.js';
+import { startRedis } from '../../support/redis-server.js';
 
 const COMMANDS = ['serve', 'ask', 'demo', 'eval', 'segment', 'import', 'pull', 'bench', 'doctor', 'openapi'];
 const home = mkdtempSync(join(tmpdir(), 'blockstitch-cli-'));
@@ -164,6 +165,14 @@ describe('blockstitch doctor', () => {
     expect(stdout).toMatch(/^FAIL model: .* it has no config\.json .*Point --model at/m);
     expect(stdout).toMatch(/^FAIL store: Redis (cannot be reached|does not answer).*: check REDIS_URL/m);
     expect(stdout).toMatch(/^ok +Node/m);
+  });
+
+  test('names a password that Redis refuses, and does not print it', async () => {
+    const redis = await startRedis(undefined, ['--requirepass', 'right']);
+    const { code, stdout, stderr } = await run('doctor', '--redis-url', redis.url.replace('//', '//:wrong-secret@'));
+    await redis.stop();
+    expect([code, stdout]).toEqual([1, expect.stringMatching(/^FAIL store: .*WRONGPASS.*: check REDIS_URL/m)]);
+    expect(stdout + stderr).not.toContain('wrong-secret');
   });
 });
 

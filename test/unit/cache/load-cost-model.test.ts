@@ -38,6 +38,47 @@ describe('choosing between loading and computing', () => {
     expect(model.worthLoading(1_000_000, 50)).toBe(true);
   });
 
+  test('a probe that finds a slow store fast again counts at once, however much was slow before', () => {
+    const { model, load, pass } = bench({ probeMs: 1_000 });
+    for (let each = 0; each < 40; each++) load(1_000_000, 2_000);
+    model.worthLoading(1_000_000, undefined);
+    expect(model.worthLoading(1_000_000, 50)).toBe(false);
+    pass(1_000);
+    expect(model.worthLoading(1_000_000, 50)).toBe(true);
+    load(1_000_000, 10);
+    expect(model.estimateMs(1_000_000)).toBeCloseTo(10);
+    expect(model.worthLoading(1_000_000, 50)).toBe(true);
+  });
+
+  test('a probe that finds it slow still leaves the measure slow', () => {
+    const { model, load, pass } = bench({ probeMs: 10_000 });
+    for (let each = 0; each < 10; each++) load(1_000_000, 2_000);
+    pass(10_000);
+    expect(model.worthLoading(1_000_000, 50)).toBe(true);
+    load(1_000_000, 1_900);
+    expect(model.worthLoading(1_000_000, 50)).toBe(false);
+  });
+
+  test('loads that never came are measured as well: the store is at least so slow', () => {
+    const { model, pass } = bench();
+    model.worthLoading(1_000_000, undefined);
+    for (let each = 0; each < 4; each++) {
+      const clock = model.begin(50);
+      pass(1_000);
+      clock.drop(1_000_000);
+    }
+    expect(model.estimateMs(1_000_000)).toBeCloseTo(1_000);
+    expect(model.worthLoading(1_000_000, 50)).toBe(false);
+  });
+
+  test('old measures lose their weight with time', () => {
+    const { model, load, pass } = bench();
+    for (let each = 0; each < 40; each++) load(1_000_000, 2_000);
+    pass(10 * 60_000);
+    load(1_000_000, 10);
+    expect(model.estimateMs(1_000_000)).toBeLessThan(20);
+  });
+
   test('loads where the cost of computing is not known', () => {
     const { model, load } = bench();
     for (let each = 0; each < 10; each++) load(1_000, 500);

@@ -1008,6 +1008,7 @@ export interface components {
             /** @constant */
             status: "ready";
             model: string;
+            store: components["schemas"]["StoreState"];
         };
         RefusalPart: {
             /** @constant */
@@ -1243,6 +1244,11 @@ export interface components {
         };
         /** @enum {string} */
         Segmenter: "auto" | "structural" | "fixed" | "paragraphs" | "recursive" | "texttiling" | "embedding" | "semantic";
+        /**
+         * @description failing: the store cannot be reached, or its calls fail. Requests go on by computing; documents by id may be refused
+         * @enum {string}
+         */
+        StoreState: "ok" | "failing";
         StoreStatistics: {
             tier: components["schemas"]["TierName"];
             breaker: components["schemas"]["BreakerState"];
@@ -1510,6 +1516,7 @@ export type SegmentList = components['schemas']['SegmentList'];
 export type SegmentRequest = components['schemas']['SegmentRequest'];
 export type Segmentation = components['schemas']['Segmentation'];
 export type Segmenter = components['schemas']['Segmenter'];
+export type StoreState = components['schemas']['StoreState'];
 export type StoreStatistics = components['schemas']['StoreStatistics'];
 export type StreamOptions = components['schemas']['StreamOptions'];
 export type StructuredOutputs = components['schemas']['StructuredOutputs'];
@@ -1661,7 +1668,8 @@ export interface operations {
                     /**
                      * @example {
                      *       "status": "ready",
-                     *       "model": "demo"
+                     *       "model": "demo",
+                     *       "store": "ok"
                      *     }
                      */
                     "application/json": components["schemas"]["Ready"];

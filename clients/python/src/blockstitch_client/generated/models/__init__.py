@@ -113,6 +113,7 @@ from .segment_list import SegmentList
 from .segment_request import SegmentRequest
 from .segmentation import Segmentation
 from .segmenter import Segmenter
+from .store_state import StoreState
 from .store_statistics import StoreStatistics
 from .stream_options import StreamOptions
 from .structured_outputs import StructuredOutputs
@@ -247,6 +248,7 @@ __all__ = (
     "Segmenter",
     "SegmentList",
     "SegmentRequest",
+    "StoreState",
     "StoreStatistics",
     "StreamOptions",
     "StructuredOutputs",

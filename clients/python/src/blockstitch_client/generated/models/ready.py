@@ -11,6 +11,8 @@ from typing import (
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
+from ..models.store_state import StoreState, check_store_state
+
 T = TypeVar("T", bound="Ready")
 
 
@@ -18,6 +20,9 @@ T = TypeVar("T", bound="Ready")
 class Ready:
     status: Literal["ready"]
     model: str
+    store: StoreState
+    """ failing: the store cannot be reached, or its calls fail. Requests go on by computing; documents by id may be
+    refused """
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -25,12 +30,15 @@ class Ready:
 
         model = self.model
 
+        store: str = self.store
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
             {
                 "status": status,
                 "model": model,
+                "store": store,
             }
         )
 
@@ -45,9 +53,12 @@ class Ready:
 
         model = d.pop("model")
 
+        store = check_store_state(d.pop("store"))
+
         ready = cls(
             status=status,
             model=model,
+            store=store,
         )
 
         ready.additional_properties = d
