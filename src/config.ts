@@ -7,9 +7,10 @@ import { isIP } from 'node:net';
 import { BlockstitchError } from './errors.js';
 import type { NumberSetting, Setting } from './setting-kinds.js';
 import { type Config, SETTINGS, type SettingName, settingLabel } from './settings.js';
-import { parseBytes, parseDevice, parseMilliseconds } from './units.js';
+import { parseBytes, parseDevice, parseMilliseconds, parseRepair } from './units.js';
 
 export { type Config, PACKAGE_DIR, SETTINGS, type SettingName, settingLabel, shownDefault } from './settings.js';
+export { parseRepair } from './units.js';
 
 /**
  * Reads every setting.
@@ -34,6 +35,9 @@ export function loadConfig(
   }
   if (parseDevice(loaded.device) === undefined) {
     throw invalid('device', `${JSON.stringify(loaded.device)} is not cpu, cuda, cuda:0 or a list such as cuda:0,1`);
+  }
+  if (parseRepair(loaded.repair) === undefined) {
+    throw invalid('repair', `${JSON.stringify(loaded.repair)} is neither auto nor a number from 0 to 1`);
   }
   if (trustedProxies(loaded) === undefined) {
     const reason = `${JSON.stringify(loaded.trustProxy)} is not a list of addresses such as 10.0.0.0/8,127.0.0.1`;

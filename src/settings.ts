@@ -118,6 +118,12 @@ export const SETTINGS = {
     ['auto', 'block', 'full'],
     "attention of requests that name none; auto takes the mode in the checkpoint's config.json, else block",
   ),
+  repair: text(
+    '--repair',
+    'BLOCKSTITCH_REPAIR',
+    'auto',
+    'share of the cached tokens, 0 to 1, that is computed again in context for requests that name no attention; auto: 0 for checkpoints trained for block attention, else 0.15',
+  ),
   toolParser: choice(
     '--tool-parser',
     'BLOCKSTITCH_TOOL_PARSER',

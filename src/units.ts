@@ -51,6 +51,13 @@ function parseQuantity(text: string, units: Record<string, number>): number | un
   return Math.round(Number(match[1]) * factor);
 }
 
+/** Reads a share of repair: `auto`, or a number from 0 to 1. @returns undefined for any other text */
+export function parseRepair(text: string): number | 'auto' | undefined {
+  if (text === 'auto') return text;
+  const share = text.trim() === '' ? Number.NaN : Number(text);
+  return share >= 0 && share <= 1 ? share : undefined;
+}
+
 /**
  * Reads a device: `cpu`, or GPUs by number, `cuda` (the first), `cuda:1`, `cuda:0,1`.
  *

@@ -31,6 +31,7 @@ import { StopMatcher } from '../text/stop-matcher.js';
 import { createTextService, outsideNotices, type TextService } from '../text/text-service.js';
 import { type CallNotation, detectNotation, MARKERS, NOTATIONS } from '../tools/call-notation.js';
 import { parseDevice } from '../units.js';
+import { defaultAttention } from './default-attention.js';
 import type { ServerMetrics } from './metrics/server-metrics.js';
 import type { Services, TextServices } from './services.js';
 import { resolveSpecialTokens } from './special-tokens.js';
@@ -173,7 +174,7 @@ export async function openServices(
     return {
       config,
       model,
-      defaultAttention: config.attention === 'auto' ? (model.config.blockAttention?.mode ?? 'block') : config.attention,
+      defaultAttention: defaultAttention(config, model.config, options.onNotice),
       autoBlocks:
         config.autoBlocks === 'auto' ? model.config.blockAttention?.mode === 'block' : config.autoBlocks === 'on',
       engine,

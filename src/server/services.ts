@@ -16,6 +16,7 @@ import type { AttentionMode, PlanBlock, PromptPlan } from '../prompt/prompt-plan
 import type { TemplateOptions } from '../prompt/template-data.js';
 import type { Segment, SegmentContext, SegmentOptions } from '../segment/segmenter.js';
 import type { CallNotation } from '../tools/call-notation.js';
+import type { DefaultAttention } from './default-attention.js';
 import type { ServerMetrics } from './metrics/server-metrics.js';
 
 export interface TextServices {
@@ -71,7 +72,7 @@ export interface Services {
   config: Config;
   model: ImportedModel;
   /** Attention of requests that name none. */
-  defaultAttention: AttentionMode;
+  defaultAttention: DefaultAttention;
   /** Whether messages of requests that do not say so are cut into blocks by themselves. */
   autoBlocks: boolean;
   engine: Engine;

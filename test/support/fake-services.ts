@@ -129,7 +129,7 @@ export async function fakeApp(settings: Partial<Record<SettingName, string | num
   const services: Services = {
     config,
     model: MODEL,
-    defaultAttention: 'block',
+    defaultAttention: { mode: 'block' },
     autoBlocks: config.autoBlocks === 'on',
     engine,
     cache: engine.cache,

@@ -14,7 +14,7 @@ import { BlockstitchError } from '../../errors.js';
 import { readSamples, samplesOf } from '../../server/playground/sample-documents.js';
 import { formatBytes, formatMilliseconds } from '../../units.js';
 import { documentHits } from '../answer-report.js';
-import { askServer, type ChatResult, flushCache } from '../api-client.js';
+import { askServer, type ChatQuestion, type ChatResult, flushCache } from '../api-client.js';
 import { namedModel, resolveModel } from '../named-models.js';
 import { addSettings, MODEL_SETTINGS, readSettings } from '../setting-options.js';
 import { openTerminal, type Terminal, table } from '../terminal.js';
@@ -48,7 +48,7 @@ export function addDemo(program: Command): void {
       const server = await startServer({ ...config, apiKeys: [], requestsPerMinute: 0, redisUrl: '' });
       try {
         await server.ready;
-        await showDemo(server.url, samples, terminal);
+        await showDemo(server.url, samples, plainBlocks(config), terminal);
       } finally {
         await server.close();
       }
@@ -85,12 +85,22 @@ async function withModel(command: Command, config: Config, terminal: Terminal): 
   }
 }
 
-async function showDemo(url: string, samples: Awaited<ReturnType<typeof readSamples>>, terminal: Terminal) {
+/** The demo shows what stitching is: plain blocks, unless somebody chose otherwise. */
+function plainBlocks({ attention, repair }: Config): Pick<ChatQuestion, 'attention'> {
+  return attention === 'auto' && repair === 'auto' ? { attention: 'block' } : {};
+}
+
+async function showDemo(
+  url: string,
+  samples: Awaited<ReturnType<typeof readSamples>>,
+  attention: Pick<ChatQuestion, 'attention'>,
+  terminal: Terminal,
+) {
   const [first, second, third] = samples.questions;
   const forth = samples.documents.map(({ text }) => ({ text }));
   const back = [...forth].reverse();
   const ask = (question: string, documents: typeof forth) =>
-    askServer(url, { question, documents, maxTokens: NEW_TOKENS, temperature: 0 });
+    askServer(url, { question, documents, maxTokens: NEW_TOKENS, temperature: 0, ...attention });
   // One question without documents: the first step of a process pays for everything that is set up once.
   await askServer(url, { question: first.question, documents: [], maxTokens: 1, temperature: 0 });
   terminal.print(`${forth.length} ${forth.length === 1 ? 'document' : 'documents'}, served at ${url}\n`);

@@ -18,13 +18,21 @@ export function checkModel(services: Pick<Services, 'model'>, model: string | un
 /** The attention of the request's plan. Repairing everything is full attention. */
 export function attentionMode(services: Services, body: SamplingBody): AttentionMode {
   const { attention } = body;
-  if (attention === undefined) return services.defaultAttention;
+  if (attention === undefined) return services.defaultAttention.mode;
   if (typeof attention === 'string') return attention;
-  return (repairOptions(body).repair?.share ?? 0) >= 1 ? 'full' : attention.mode;
+  return (repairOptions(services, body).repair?.share ?? 0) >= 1 ? 'full' : attention.mode;
 }
 
-/** @throws BlockstitchError `invalid_request` for a repair of full attention */
-export function repairOptions({ attention }: SamplingBody): { repair?: RepairOptions } {
+/**
+ * A request that names an attention gets that one: `block` alone is plain.
+ *
+ * @throws BlockstitchError `invalid_request` for a repair of full attention
+ */
+export function repairOptions(
+  { defaultAttention }: Pick<Services, 'defaultAttention'>,
+  { attention }: SamplingBody,
+): { repair?: RepairOptions } {
+  if (attention === undefined) return defaultAttention.repair ? { repair: defaultAttention.repair } : {};
   if (typeof attention !== 'object' || attention.repair === undefined) return {};
   const { mode, repair } = attention;
   if (mode === 'full') {

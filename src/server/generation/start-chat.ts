@@ -111,7 +111,7 @@ export async function startChat(
   const grammar = await heldGrammar(services, asked, reply, clientSignal);
   const called = tools === undefined ? {} : { tools: tools.parser };
   const cited = citing === undefined ? {} : { citing };
-  const rest = { ...repairOptions(body), ...grammar, ...called, ...cited, skippedDocuments, autoBlocks };
+  const rest = { ...repairOptions(services, body), ...grammar, ...called, ...cited, skippedDocuments, autoBlocks };
   return new Choices(services, { label: id, plan, sampling, stops, count, scope, ...rest });
 }
 

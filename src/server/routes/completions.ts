@@ -102,7 +102,7 @@ async function startCompletion(
     );
   const runs = plans.map((plan) => ({ plan, sampling: samplingOf(plan) }));
   const grammar = await heldGrammar(services, requestedStructure(body), reply, clientSignal);
-  const rest = { stops, count, scope, ...repairOptions(body), ...grammar };
+  const rest = { stops, count, scope, ...repairOptions(services, body), ...grammar };
   const choices = runs.map((run, at) => {
     return new Choices(services, { label: runs.length === 1 ? id : `${id}-p${at}`, ...run, ...rest });
   });

@@ -1,7 +1,7 @@
 /** /v1/blocks, /v1/cache, /v1/models, /health and /ready on the wire. */
 import { Type } from '@fastify/type-provider-typebox';
 import { SETTINGS } from '../../config.js';
-import { mapOf, named, oneOf } from './named.js';
+import { mapOf, named, oneOf, usedAs } from './named.js';
 import { AttentionModeSchema } from './sampling-schema.js';
 
 export const TierNameSchema = named('TierName', oneOf(['pool', 'host', 'lmdb', 'redis']));
@@ -109,7 +109,8 @@ export const ModelSchema = named(
         family: Type.String(),
         weights: named('WeightFormat', oneOf(SETTINGS.weights.choices)),
         fingerprint: Type.String(),
-        attention: AttentionModeSchema,
+        attention: usedAs(AttentionModeSchema, 'Of requests that name none.'),
+        repair: Type.Number({ description: 'Share of the cached tokens that such requests compute again in context.' }),
         kv_dtype: named('KvType', oneOf(SETTINGS.kvDtype.choices)),
         sink_token_ids: Type.Array(Type.Integer()),
       }),

@@ -151,6 +151,7 @@ export const model = {
     weights: 'int8',
     fingerprint: '94e71c244af15288d6bfa5fa562e4adfeae35d4928a9fdbed3c325ab4b83e819',
     attention: 'block',
+    repair: 0,
     kv_dtype: 'float16',
     sink_token_ids: [0, 1451, 1452, 1453, 1454],
   },

@@ -59,7 +59,7 @@ export const AttentionSchema = named(
   'Attention',
   Type.Union([AttentionModeSchema, AttentionOptionsSchema], {
     description:
-      "`block` stitches cached blocks; `full` is ordinary causal attention over the same tokens. If absent, the checkpoint's own mode.",
+      "`block` stitches cached blocks; `full` is ordinary causal attention over the same tokens. If absent, the checkpoint's own mode; one that was not trained for blocks gets `--repair`. `block` alone repairs nothing.",
   }),
 );
 

@@ -348,7 +348,7 @@ export interface components {
             refusal: string | null;
             tool_calls?: components["schemas"]["ToolCall"][];
         };
-        /** @description `block` stitches cached blocks; `full` is ordinary causal attention over the same tokens. If absent, the checkpoint's own mode. */
+        /** @description `block` stitches cached blocks; `full` is ordinary causal attention over the same tokens. If absent, the checkpoint's own mode; one that was not trained for blocks gets `--repair`. `block` alone repairs nothing. */
         Attention: components["schemas"]["AttentionMode"] | components["schemas"]["AttentionOptions"];
         /**
          * @description `block` stitches cached blocks; `full` is ordinary causal attention over the same tokens.
@@ -465,7 +465,7 @@ export interface components {
         ChatCompletionRequest: {
             /** @description The served model; any other name is 404. */
             model?: string | null;
-            /** @description `block` stitches cached blocks; `full` is ordinary causal attention over the same tokens. If absent, the checkpoint's own mode. */
+            /** @description `block` stitches cached blocks; `full` is ordinary causal attention over the same tokens. If absent, the checkpoint's own mode; one that was not trained for blocks gets `--repair`. `block` alone repairs nothing. */
             attention?: components["schemas"]["Attention"] | null;
             /** @description Separates tenants: blocks cached under one salt are never used under another. The header `x-cache-salt` may not name another one. */
             cache_salt?: string | null;
@@ -645,7 +645,7 @@ export interface components {
         CompletionRequest: {
             /** @description The served model; any other name is 404. */
             model?: string | null;
-            /** @description `block` stitches cached blocks; `full` is ordinary causal attention over the same tokens. If absent, the checkpoint's own mode. */
+            /** @description `block` stitches cached blocks; `full` is ordinary causal attention over the same tokens. If absent, the checkpoint's own mode; one that was not trained for blocks gets `--repair`. `block` alone repairs nothing. */
             attention?: components["schemas"]["Attention"] | null;
             /** @description Separates tenants: blocks cached under one salt are never used under another. The header `x-cache-salt` may not name another one. */
             cache_salt?: string | null;
@@ -970,7 +970,10 @@ export interface components {
             family: string;
             weights: components["schemas"]["WeightFormat"];
             fingerprint: string;
+            /** @description Of requests that name none. */
             attention: components["schemas"]["AttentionMode"];
+            /** @description Share of the cached tokens that such requests compute again in context. */
+            repair: number;
             kv_dtype: components["schemas"]["KvType"];
             sink_token_ids: number[];
         };
@@ -1137,7 +1140,7 @@ export interface components {
             segmentation?: components["schemas"]["Segmentation"] | null;
             /** @description Cut messages of more than a few hundred tokens into blocks: a passage that was seen before is a hit wherever it stands. `false`: they stay whole. If absent, `--auto-blocks` decides. */
             auto_blocks?: boolean | null;
-            /** @description `block` stitches cached blocks; `full` is ordinary causal attention over the same tokens. If absent, the checkpoint's own mode. */
+            /** @description `block` stitches cached blocks; `full` is ordinary causal attention over the same tokens. If absent, the checkpoint's own mode; one that was not trained for blocks gets `--repair`. `block` alone repairs nothing. */
             attention?: components["schemas"]["Attention"] | null;
             /** @description Separates tenants: blocks cached under one salt are never used under another. The header `x-cache-salt` may not name another one. */
             cache_salt?: string | null;
@@ -1330,7 +1333,7 @@ export interface components {
             segmentation?: components["schemas"]["Segmentation"] | null;
             /** @description Cut messages of more than a few hundred tokens into blocks: a passage that was seen before is a hit wherever it stands. `false`: they stay whole. If absent, `--auto-blocks` decides. */
             auto_blocks?: boolean | null;
-            /** @description `block` stitches cached blocks; `full` is ordinary causal attention over the same tokens. If absent, the checkpoint's own mode. */
+            /** @description `block` stitches cached blocks; `full` is ordinary causal attention over the same tokens. If absent, the checkpoint's own mode; one that was not trained for blocks gets `--repair`. `block` alone repairs nothing. */
             attention?: components["schemas"]["Attention"] | null;
             /** @description Separates tenants: blocks cached under one salt are never used under another. The header `x-cache-salt` may not name another one. */
             cache_salt?: string | null;
@@ -5284,6 +5287,7 @@ export interface operations {
                      *             "weights": "int8",
                      *             "fingerprint": "94e71c244af15288d6bfa5fa562e4adfeae35d4928a9fdbed3c325ab4b83e819",
                      *             "attention": "block",
+                     *             "repair": 0,
                      *             "kv_dtype": "float16",
                      *             "sink_token_ids": [
                      *               0,
@@ -5435,6 +5439,7 @@ export interface operations {
                      *         "weights": "int8",
                      *         "fingerprint": "94e71c244af15288d6bfa5fa562e4adfeae35d4928a9fdbed3c325ab4b83e819",
                      *         "attention": "block",
+                     *         "repair": 0,
                      *         "kv_dtype": "float16",
                      *         "sink_token_ids": [
                      *           0,

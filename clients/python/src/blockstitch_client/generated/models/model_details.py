@@ -20,6 +20,8 @@ class ModelDetails:
     fingerprint: str
     attention: AttentionMode
     """ `block` stitches cached blocks; `full` is ordinary causal attention over the same tokens. """
+    repair: float
+    """ Share of the cached tokens that such requests compute again in context. """
     kv_dtype: KvType
     sink_token_ids: list[int]
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
@@ -33,6 +35,8 @@ class ModelDetails:
 
         attention: str = self.attention
 
+        repair = self.repair
+
         kv_dtype: str = self.kv_dtype
 
         sink_token_ids = self.sink_token_ids
@@ -45,6 +49,7 @@ class ModelDetails:
                 "weights": weights,
                 "fingerprint": fingerprint,
                 "attention": attention,
+                "repair": repair,
                 "kv_dtype": kv_dtype,
                 "sink_token_ids": sink_token_ids,
             }
@@ -63,6 +68,8 @@ class ModelDetails:
 
         attention = check_attention_mode(d.pop("attention"))
 
+        repair = d.pop("repair")
+
         kv_dtype = check_kv_type(d.pop("kv_dtype"))
 
         sink_token_ids = cast(list[int], d.pop("sink_token_ids"))
@@ -72,6 +79,7 @@ class ModelDetails:
             weights=weights,
             fingerprint=fingerprint,
             attention=attention,
+            repair=repair,
             kv_dtype=kv_dtype,
             sink_token_ids=sink_token_ids,
         )

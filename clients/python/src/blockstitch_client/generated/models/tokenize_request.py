@@ -44,7 +44,7 @@ class TokenizeRequest:
     it stands. `false`: they stay whole. If absent, `--auto-blocks` decides. """
     attention: AttentionMode | AttentionOptions | None | Unset = UNSET
     """ `block` stitches cached blocks; `full` is ordinary causal attention over the same tokens. If absent, the
-    checkpoint's own mode. """
+    checkpoint's own mode; one that was not trained for blocks gets `--repair`. `block` alone repairs nothing. """
     cache_salt: None | str | Unset = UNSET
     """ Separates tenants: blocks cached under one salt are never used under another. The header `x-cache-salt` may
     not name another one. """
