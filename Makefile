@@ -10,7 +10,7 @@ STAMP := build/stamps
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-$(STAMP)/npm: package.json package-lock.json .npmrc
+$(STAMP)/npm: package.json npm-shrinkwrap.json .npmrc
 	@mkdir -p $(STAMP)
 	npm ci --no-progress
 	@touch $@
@@ -104,6 +104,9 @@ test: build redis browser $(STAMP)/venv $(STAMP)/clients tokenizers frameworks #
 	ctest --test-dir kernels/build-sanitize --output-on-failure
 	@$(MAKE) --no-print-directory cuda-test
 	cd training && .venv/bin/python -m pytest -q tests
+
+package: build ## Make the npm package: blockstitch-VERSION.tgz, with the kernels of this machine
+	npm pack --silent --ignore-scripts
 
 lint: $(STAMP)/npm ## Check format, lint rules (imports between rooms, no circles), types and the OpenAPI document
 	npx biome check .

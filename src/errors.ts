@@ -270,7 +270,8 @@ export const ERRORS = {
     type: 'server_error',
     retryable: false,
     message: 'The native kernels cannot be used: {reason}',
-    remedy: 'Run make build (needs a C++17 compiler and CMake), then blockstitch doctor.',
+    remedy:
+      'Run kernels/build.mjs of this installation with node (needs a C++17 compiler and CMake), then blockstitch doctor.',
   },
 } as const satisfies Record<string, ErrorEntry>;
 

@@ -36,7 +36,9 @@ function open(): NativeAddon {
   try {
     process.dlopen(addonModule, path, constants.dlopen.RTLD_NOW | constants.dlopen.RTLD_GLOBAL);
   } catch (cause) {
-    throw unavailable(`${path} cannot be loaded: ${(cause as Error).message}`);
+    throw unavailable(
+      `${path} cannot be loaded: ${(cause as Error).message}; it is built for this machine by ${buildCommand()}`,
+    );
   }
   const addon = addonModule.exports;
   if (addon.interfaceVersion !== INTERFACE_VERSION) {
@@ -63,9 +65,13 @@ export function packageRoot(): string {
   return directory;
 }
 
+function buildCommand(): string {
+  return `node ${join(packageRoot(), 'kernels', 'build.mjs')}`;
+}
+
 function addonPath(): string {
   const path = join(packageRoot(), 'kernels', 'build', 'blockstitch.node');
-  if (!existsSync(path)) throw unavailable(`${path} is missing: it is built by \`node kernels/build.mjs\``);
+  if (!existsSync(path)) throw unavailable(`${path} is missing; it is built by ${buildCommand()}`);
   return path;
 }
 

@@ -19,9 +19,18 @@ export interface CliProcess {
 
 /** @param home for caches, so that nothing of the machine's own is read or written */
 export function startCli(argv: readonly string[], home: string, env: Record<string, string> = {}): CliProcess {
-  const main = join(PACKAGE_DIR, 'dist', 'src', 'cli', 'main.js');
+  return startProgram(process.execPath, [join(PACKAGE_DIR, 'dist', 'src', 'cli', 'main.js'), ...argv], home, env);
+}
+
+/** The same for another program. */
+export function startProgram(
+  program: string,
+  argv: readonly string[],
+  home: string,
+  env: Record<string, string> = {},
+): CliProcess {
   const { PATH = '' } = process.env;
-  const child = spawn(process.execPath, [main, ...argv], {
+  const child = spawn(program, argv, {
     env: { PATH, HOME: home, ...env },
     cwd: home,
     stdio: ['pipe', 'pipe', 'pipe'],
