@@ -66,6 +66,14 @@ export const ERRORS = {
     message: 'No valid API key was given.',
     remedy: 'Send Authorization: Bearer <key>.',
   },
+  stored_bytes_exceeded: {
+    status: 403,
+    // Not 507: clients repeat what is 5xx, and a repeated request fails again.
+    type: 'invalid_request_error',
+    retryable: false,
+    message: 'The stored blocks of this tenant have {stored}; {wanted} more pass the limit of {limit}.',
+    remedy: 'DELETE documents that are not needed any more, or ask the operator for a larger limit.',
+  },
   model_not_found: {
     status: 404,
     type: 'not_found_error',
@@ -157,11 +165,11 @@ export const ERRORS = {
     message: '{waiting} requests are waiting, the limit is {limit}.',
     remedy: 'Retry after the seconds given in Retry-After.',
   },
-  rate_limited: {
+  rate_limit_exceeded: {
     status: 429,
     type: 'rate_limit_error',
     retryable: true,
-    message: 'More than {limit} {what} in a minute.',
+    message: 'The limit of {limit} {what} is reached.',
     remedy: 'Retry after the seconds given in Retry-After.',
   },
   client_closed: {

@@ -5,6 +5,7 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { CLIENT_SETTINGS, KEY_SETTINGS } from './key-settings.js';
 import {
   bytes,
   type ChoiceSetting,
@@ -192,14 +193,7 @@ export const SETTINGS = {
     join(CACHE_DIR, 'models'),
     'directory of the models that blockstitch pull NAME gets',
   ),
-  apiKeys: {
-    kind: 'secrets',
-    flag: null,
-    env: 'BLOCKSTITCH_API_KEYS',
-    default: '',
-    help: 'API keys, separated by commas; if the variable is empty, no key is asked for',
-  } satisfies SecretListSetting as SecretListSetting,
-  apiKeysFile: text('--api-keys-file', 'BLOCKSTITCH_API_KEYS_FILE', '', 'file with one API key per line'),
+  ...KEY_SETTINGS,
   maxBodyBytes: bytes('--max-body', 'BLOCKSTITCH_MAX_BODY', 8 * MiB, KiB, GiB, 'size of a request body'),
   maxPromptBytes: bytes(
     '--max-prompt',
@@ -272,24 +266,7 @@ export const SETTINGS = {
     'connections',
     'open connections; more are closed at once',
   ),
-  requestsPerMinute: integer(
-    '--rate-limit',
-    'BLOCKSTITCH_RATE_LIMIT',
-    0,
-    0,
-    1_000_000,
-    'requests per minute',
-    'requests of one API key a minute, or of one address if there are no keys; 0 sets no limit',
-  ),
-  maxKeyFailures: integer(
-    '--max-key-failures',
-    'BLOCKSTITCH_MAX_KEY_FAILURES',
-    60,
-    0,
-    1_000_000,
-    'wrong keys per minute',
-    'wrong API keys from one address a minute; 0 sets no limit',
-  ),
+  ...CLIENT_SETTINGS,
   corsOrigins: text(
     '--cors-origins',
     'BLOCKSTITCH_CORS_ORIGINS',

@@ -17,7 +17,7 @@ const BYTE_UNITS: Record<string, number> = {
   tib: 1024 ** 4,
 };
 
-const TIME_UNITS: Record<string, number> = { '': 1, ms: 1, s: 1e3, m: 60e3, min: 60e3, h: 3_600e3 };
+const TIME_UNITS: Record<string, number> = { '': 1, ms: 1, s: 1e3, m: 60e3, min: 60e3, h: 3_600e3, d: 86_400e3 };
 
 /** @returns whole bytes; undefined if `text` is not a size */
 export function parseBytes(text: string): number | undefined {

@@ -16,6 +16,7 @@ import { addDemo } from './commands/demo.js';
 import { addDoctor } from './commands/doctor.js';
 import { addEval } from './commands/eval.js';
 import { addImport } from './commands/import.js';
+import { addKeys } from './commands/keys.js';
 import { addOpenApi } from './commands/openapi.js';
 import { addPull } from './commands/pull.js';
 import { addSegment } from './commands/segment.js';
@@ -35,6 +36,7 @@ export function buildProgram(): Command {
   addSegment(program);
   addImport(program);
   addPull(program);
+  addKeys(program);
   addBench(program);
   addDoctor(program);
   addOpenApi(program);

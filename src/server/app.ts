@@ -13,6 +13,8 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify';
 import { allowedOrigins, type Config, trustedProxies } from '../config.js';
 import { MAX_ID_BYTES } from '../documents/document-limits.js';
+import { KeyRing } from './keys/key-ring.js';
+import type { MinuteCounts } from './keys/minute-counts.js';
 import type { Lifecycle } from './lifecycle.js';
 import { loggingRequests } from './logged-request.js';
 import type { ServerMetrics } from './metrics/server-metrics.js';
@@ -45,13 +47,24 @@ export interface AppOptions {
   config: Config;
   lifecycle: Lifecycle;
   metrics: ServerMetrics;
+  /** The API keys; those of the configuration by default. */
+  keys?: KeyRing;
+  /** Where keys are counted; in this process by default. */
+  counts?: MinuteCounts;
   logger?: FastifyServerOptions['logger'];
 }
 
 /** A request must have arrived whole, headers and body, in this time, else 408. Answers may take any time. */
 const REQUEST_READ_MS = 120_000;
 
-export async function buildApp({ config, lifecycle, metrics, logger = false }: AppOptions): Promise<FastifyInstance> {
+export async function buildApp({
+  config,
+  lifecycle,
+  metrics,
+  keys,
+  counts,
+  logger = false,
+}: AppOptions): Promise<FastifyInstance> {
   const app = fastify({
     logger: loggingRequests(logger),
     genReqId: requestId,
@@ -76,9 +89,13 @@ export async function buildApp({ config, lifecycle, metrics, logger = false }: A
   if (config.playground === 'on') await app.register(playground, config);
 
   await app.register(health, { lifecycle, metrics });
+  const ring = keys ?? (await KeyRing.ofConfig(config));
   await app.register(async (api) => {
-    await api.register(apiKeys, { keys: config.apiKeys, maxFailures: config.maxKeyFailures });
-    await api.register(clientLimits, config);
+    await api.register(apiKeys, { keys: ring, maxFailures: config.maxKeyFailures });
+    await api.register(clientLimits, {
+      requestsPerMinute: config.requestsPerMinute,
+      ...(counts === undefined ? {} : { counts }),
+    });
     await api.register(tenants);
     await api.register(loadShedding);
     await api.register(runningRequests, { lifecycle });

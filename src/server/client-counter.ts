@@ -1,5 +1,5 @@
 /**
- * Counts events per client over a minute, in bounded memory. Knows names and time; the caller knows what it counts.
+ * Counts events (requests, tokens, wrong keys) per client over a minute, in bounded memory. Knows names and time; the caller knows what it counts.
  * A client keeps its count until its minute is over: new names never push an old one out. When the table is full, all
  * names that are new share one count.
  */
@@ -9,6 +9,8 @@ export interface ClientCount {
   count: number;
   /** Whole seconds until its minute is over, >= 1. */
   secondsLeft: number;
+  /** Names the minute. */
+  endsMs: number;
 }
 
 const WINDOW_MS = 60_000;
@@ -33,14 +35,24 @@ export class ClientCounter {
     return this.#counts.size;
   }
 
-  /** Counts one event. */
-  add(client: string): ClientCount {
+  /** Counts events. */
+  add(client: string, events = 1): ClientCount {
     this.#dropEnded();
     const name = this.#counts.has(client) || this.#counts.size < this.#mostClients ? client : THE_REST;
     const entry = this.#counts.get(name) ?? { count: 0, endsMs: this.#now() + WINDOW_MS };
-    entry.count += 1;
+    entry.count += events;
     this.#counts.set(name, entry);
     return this.#told(entry);
+  }
+
+  /** Takes events back, if the minute in which they were counted is not over. @param counted what `add` answered */
+  giveBack(client: string, events: number, { endsMs }: ClientCount): void {
+    for (const name of [client, THE_REST]) {
+      const entry = this.#counts.get(name);
+      if (entry?.endsMs !== endsMs) continue;
+      entry.count -= events;
+      return;
+    }
   }
 
   /** The count as it is. */
@@ -51,7 +63,7 @@ export class ClientCounter {
   }
 
   #told({ count, endsMs }: { count: number; endsMs: number }): ClientCount {
-    return { count, secondsLeft: Math.max(1, Math.ceil((endsMs - this.#now()) / 1000)) };
+    return { count, endsMs, secondsLeft: Math.max(1, Math.ceil((endsMs - this.#now()) / 1000)) };
   }
 
   #dropEnded(): void {

@@ -5,10 +5,13 @@
 import type { AddressInfo } from 'node:net';
 import { basename } from 'node:path';
 import type { FastifyInstance, FastifyServerOptions } from 'fastify';
+import { connectRedis } from '../cache/connect-redis.js';
 import type { Config } from '../config.js';
 import { BlockstitchError } from '../errors.js';
 import { buildApp } from './app.js';
 import { watchEngine } from './engine-watch.js';
+import { KeyRing } from './keys/key-ring.js';
+import { SharedCounts } from './keys/minute-counts.js';
 import { Lifecycle } from './lifecycle.js';
 import { ServerMetrics } from './metrics/server-metrics.js';
 import { openServices, type StartProgress } from './open-services.js';
@@ -26,6 +29,8 @@ export interface RunningServer {
   app: FastifyInstance;
   /** Resolves when requests are taken; rejects with what kept the model from loading. */
   ready: Promise<Services>;
+  /** Reads the file of API keys again. @throws Error if it cannot be used; the keys stay as they were */
+  reloadKeys(): Promise<void>;
   /** Resolves with the reason when the engine has been down for `config.maxDownMs`: the process is of no use any more. */
   gaveUp: Promise<string>;
   /**
@@ -46,7 +51,19 @@ const LINGER_MS = 500;
 export async function startServer(config: Config, options: StartOptions = {}): Promise<RunningServer> {
   const lifecycle = new Lifecycle();
   const metrics = new ServerMetrics(servedName(config));
-  const app = await buildApp({ config, lifecycle, metrics, logger: options.logger ?? false });
+  const keys = await KeyRing.ofConfig(config);
+  // Keys are counted over all replicas, on a connection of their own: counts do not wait behind loads of blocks.
+  const redis = keys.asksForKeys && config.redisUrl !== '' ? connectRedis(config) : undefined;
+  const counts = redis === undefined ? {} : { counts: new SharedCounts(redis) };
+  const app = await buildApp({ config, lifecycle, metrics, keys, ...counts, logger: options.logger ?? false });
+  const stopLooking = keys.watch((error) => {
+    if (error) app.log.warn({ err: error }, 'the file of API keys cannot be used, the keys stay as they were');
+    else app.log.info('the file of API keys has been read again');
+  });
+  app.addHook('onClose', async () => {
+    stopLooking();
+    redis?.disconnect();
+  });
   const url = await listen(app, config);
   const loading = new AbortController();
   let giveUp: (reason: string) => void = () => {};
@@ -81,6 +98,7 @@ export async function startServer(config: Config, options: StartOptions = {}): P
     app,
     ready,
     gaveUp,
+    reloadKeys: () => keys.reload(),
     close(graceMs = config.drainMs) {
       closing ??= closeAll(app, lifecycle, ready, loading, graceMs).finally(() => stopWatching());
       return closing;

@@ -60,7 +60,7 @@ export function addAsk(program: Command): void {
     const { startServer } = await import('../../server/start-server.js');
     const bar = terminal.progress('loading');
     const server = await startServer(
-      { ...config, apiKeys: [], requestsPerMinute: 0 },
+      { ...config, apiKeys: [], keyFile: '', requestsPerMinute: 0 },
       { onProgress: ({ done, total }) => bar.update(done, total) },
     );
     try {

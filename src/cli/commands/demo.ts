@@ -45,7 +45,7 @@ export function addDemo(program: Command): void {
       const samples = await readSamples(flags.samples ?? samplesOf(config.model), '--samples');
       const { startServer } = await import('../../server/start-server.js');
       terminal.note(`loading ${basename(config.model)} ...`);
-      const server = await startServer({ ...config, apiKeys: [], requestsPerMinute: 0, redisUrl: '' });
+      const server = await startServer({ ...config, apiKeys: [], keyFile: '', requestsPerMinute: 0, redisUrl: '' });
       try {
         await server.ready;
         await showDemo(server.url, samples, plainBlocks(config), terminal);

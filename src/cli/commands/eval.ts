@@ -104,7 +104,7 @@ async function withServer(config: Config, terminal: Terminal, work: (url: string
   const { startServer } = await import('../../server/start-server.js');
   const bar = terminal.progress('loading');
   const server = await startServer(
-    { ...config, storeDir: directory, redisUrl: '', apiKeys: [], requestsPerMinute: 0 },
+    { ...config, storeDir: directory, redisUrl: '', apiKeys: [], keyFile: '', requestsPerMinute: 0 },
     { onProgress: ({ done, total }) => bar.update(done, total) },
   );
   try {

@@ -16,7 +16,8 @@ export function addServe(program: Command): void {
     .addHelpText(
       'after',
       `
-API keys are read from BLOCKSTITCH_API_KEYS or --api-keys-file, never from a flag.
+API keys are read from BLOCKSTITCH_API_KEYS, --api-keys-file or --key-file (see blockstitch keys), never from a flag.
+SIGHUP reads the key file again; so does a change of the file, within a second or two.
 SIGINT and SIGTERM drain; a second signal of either kind ends the process at once.
 Exit codes: 0 drained after a signal; 1 the model cannot be loaded, or the engine stayed down for --max-down;
 2 wrong usage or settings, or an address that is taken.`,
@@ -28,6 +29,12 @@ Exit codes: 0 drained after a signal; 1 the model cannot be loaded, or the engin
       const { startServer } = await import('../../server/start-server.js');
       const server = await startServer(config, { logger: { level: config.logLevel } });
       terminal.note(`listening on ${server.url}, loading ${config.model}`);
+      process.on('SIGHUP', () => {
+        server.reloadKeys().then(
+          () => terminal.note('SIGHUP: the key file has been read again'),
+          (error: Error) => terminal.note(`SIGHUP: the keys stay as they were: ${error.message}`),
+        );
+      });
       const loaded = server.ready.then(() => {
         terminal.note(`ready: ${server.url}/docs`);
         if (config.playground === 'on') terminal.note(`playground: ${server.url}/`);

@@ -63,6 +63,16 @@ export class Choices {
     private readonly generation: Generation,
   ) {}
 
+  /** New tokens that all choices together may have. */
+  get mostTokens(): number {
+    return this.generation.count * this.generation.sampling.maxTokens;
+  }
+
+  /** New tokens until now, also of choices that were given up. */
+  get tokensSoFar(): number {
+    return this.observers.reduce((sum, { tokens }) => sum + tokens, 0);
+  }
+
   /** Events of all choices as they come. Ends when all have finished; one failure fails all. */
   async *stream(signal: AbortSignal): AsyncGenerator<{ index: number; event: ChoiceEvent }> {
     const ending = new AbortController();

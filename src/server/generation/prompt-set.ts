@@ -19,6 +19,14 @@ export class PromptSet {
     return this.prompts.length * this.count;
   }
 
+  get mostTokens(): number {
+    return this.prompts.reduce((sum, { mostTokens }) => sum + mostTokens, 0);
+  }
+
+  get tokensSoFar(): number {
+    return this.prompts.reduce((sum, { tokensSoFar }) => sum + tokensSoFar, 0);
+  }
+
   /** Events of all choices as they come. Use `stream` or `collect`, once. */
   async *stream(signal: AbortSignal): AsyncGenerator<{ index: number; event: ChoiceEvent }> {
     // A prompt that waits in the queue has no next event soon: it is told when the others end.

@@ -80,7 +80,7 @@ export async function planChat(
 export async function startChat(
   services: Services,
   body: ChatBody,
-  request: Asker & Pick<FastifyRequest, 'id'>,
+  request: Asker & Pick<FastifyRequest, 'id' | 'chargeTokens'>,
   reply: FastifyReply,
 ): Promise<Choices> {
   if (body.top_logprobs !== undefined && !body.logprobs) {
@@ -112,7 +112,9 @@ export async function startChat(
   const called = tools === undefined ? {} : { tools: tools.parser };
   const cited = citing === undefined ? {} : { citing };
   const rest = { ...repairOptions(services, body), ...grammar, ...called, ...cited, skippedDocuments, autoBlocks };
-  return new Choices(services, { label: id, plan, sampling, stops, count, scope, ...rest });
+  const choices = new Choices(services, { label: id, plan, sampling, stops, count, scope, ...rest });
+  await request.chargeTokens(promptTokens(plan), choices.mostTokens, () => choices.tokensSoFar);
+  return choices;
 }
 
 /** The question without its passages, and the text of each block that was cut from a document or a message. */

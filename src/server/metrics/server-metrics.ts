@@ -37,6 +37,8 @@ export interface RequestObserver {
   left(): void;
   /** Milliseconds from submission to the first token, once there is one. */
   readonly ttftMs: number | undefined;
+  /** Tokens until now. */
+  readonly tokens: number;
 }
 
 export class ServerMetrics {
@@ -181,6 +183,9 @@ export class ServerMetrics {
       },
       get ttftMs() {
         return firstToken === undefined ? undefined : firstToken - started;
+      },
+      get tokens() {
+        return tokens;
       },
     };
   }

@@ -1,18 +1,18 @@
 /**
- * Asks for an API key if the server has any, and sets the request's tenant: each key is a tenant of its own.
- * Keys are compared by digest, in constant time, and never logged. Guessing is slow: after too many wrong keys, an address
- * does not learn for a minute whether a key is right. Knows the Authorization header; every key may call every route.
+ * Asks for an API key if the server has any, and sets the request's tenant: each key is a tenant of its own, unless its
+ * entry names a shared one. Guessing is slow: after too many wrong keys, an address does not learn for a minute whether
+ * a key is right. Knows the Authorization header; `keys/key-ring.ts` knows the keys. Every key may call every route.
  */
-import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { LRUCache } from 'lru-cache';
 import { BlockstitchError } from '../../errors.js';
 import { clientNetwork } from '../client-address.js';
 import { ClientCounter } from '../client-counter.js';
+import type { KeyHolder, KeyRing } from '../keys/key-ring.js';
 
 export interface ApiKeysOptions {
-  keys: readonly string[];
+  keys: Pick<KeyRing, 'asksForKeys' | 'find'>;
   /** Wrong keys of one address a minute; 0 sets no limit. */
   maxFailures: number;
 }
@@ -21,6 +21,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Id of the tenant, made from its key; '' if the server has no keys. */
     tenant: string;
+    /** Whose key it is; undefined if the server has no keys. */
+    keyHolder: KeyHolder | undefined;
   }
 }
 
@@ -31,27 +33,27 @@ const FAMILIAR_MS = 3_600_000;
 export const apiKeys = fp<ApiKeysOptions>(
   (app: FastifyInstance, { keys, maxFailures }, done) => {
     app.decorateRequest('tenant', '');
-    if (keys.length === 0) return done();
-    const digests = keys.map(digest);
-    const tenants = keys.map(tenantId);
+    app.decorateRequest('keyHolder', undefined);
+    if (!keys.asksForKeys) return done();
     const failures = new ClientCounter();
     const familiar = new LRUCache<string, true>({ max: MOST_FAMILIAR, ttl: FAMILIAR_MS });
     app.addHook('onRequest', async (request, reply) => {
       const given = bearer(request);
       if (given === undefined) throw new BlockstitchError('authentication_failed');
-      const known = indexOf(digest(given), digests);
+      const holder = keys.find(given);
       const address = clientNetwork(request.ip);
-      const visitor = `${known} ${address}`;
+      const visitor = `${holder?.client} ${address}`;
       const { count, secondsLeft } = failures.read(address);
       const guesses = maxFailures > 0 && count >= maxFailures;
-      if (known !== undefined && (!guesses || familiar.has(visitor))) {
+      if (holder !== undefined && (!guesses || familiar.has(visitor))) {
         familiar.set(visitor, true);
-        request.tenant = tenants[known] ?? '';
+        request.keyHolder = holder;
+        request.tenant = holder.tenant;
         return;
       }
       if (guesses) {
         reply.header('retry-after', secondsLeft);
-        throw new BlockstitchError('rate_limited', { limit: maxFailures, what: 'wrong API keys' });
+        throw new BlockstitchError('rate_limit_exceeded', { limit: maxFailures, what: 'wrong API keys a minute' });
       }
       failures.add(address);
       throw new BlockstitchError('authentication_failed');
@@ -61,26 +63,7 @@ export const apiKeys = fp<ApiKeysOptions>(
   { name: 'api-keys' },
 );
 
-/** The tenant of a key: a digest of the key's digest, so that a list of hashed keys names the same tenants. 32 hex digits. */
-export function tenantId(key: string): string {
-  return createHash('sha256')
-    .update(`blockstitch tenant ${digest(key).toString('hex')}`)
-    .digest('hex')
-    .slice(0, 32);
-}
-
-/** Compares with every key, so that time does not tell which one matched. */
-function indexOf(given: Buffer, digests: readonly Buffer[]): number | undefined {
-  let found: number | undefined;
-  for (const [index, expected] of digests.entries()) found = timingSafeEqual(given, expected) ? index : found;
-  return found;
-}
-
 function bearer({ headers }: FastifyRequest): string | undefined {
   const [scheme, key, ...rest] = (headers.authorization ?? '').trim().split(/\s+/);
   return scheme?.toLowerCase() === 'bearer' && key && rest.length === 0 ? key : undefined;
-}
-
-function digest(key: string): Buffer {
-  return createHash('sha256').update(key, 'utf8').digest();
 }

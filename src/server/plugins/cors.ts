@@ -13,9 +13,9 @@ const EXPOSED = [
   'x-blockstitch-cached-tokens',
   'x-blockstitch-blocks-hit',
   'x-blockstitch-ttft-ms',
-  'x-ratelimit-limit',
-  'x-ratelimit-remaining',
-  'x-ratelimit-reset',
+  ...['requests', 'tokens', 'prompt-tokens', 'new-tokens'].flatMap((kind) =>
+    ['limit', 'remaining', 'reset'].map((fact) => `x-ratelimit-${fact}-${kind}`),
+  ),
 ];
 /** Browsers ask again after this time. */
 const PREFLIGHT_SECONDS = 600;

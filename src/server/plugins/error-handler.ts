@@ -19,7 +19,13 @@ export interface ErrorHandlerOptions {
 }
 
 /** Seconds after which a client may try again, by what went wrong. */
-const RETRY_AFTER_SECONDS = { queue_full: 1, rate_limited: 1, overloaded: 2, shutting_down: 5, not_ready: 5 } as const;
+const RETRY_AFTER_SECONDS = {
+  queue_full: 1,
+  rate_limit_exceeded: 1,
+  overloaded: 2,
+  shutting_down: 5,
+  not_ready: 5,
+} as const;
 
 export const errorHandler = fp<ErrorHandlerOptions>(
   (app: FastifyInstance, options, done) => {

@@ -77,9 +77,10 @@ export const completions: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }> = 
 async function startCompletion(
   services: Services,
   body: CompletionBody,
-  { id, clientSignal, scope }: Pick<FastifyRequest, 'id' | 'clientSignal' | 'scope'>,
+  request: Pick<FastifyRequest, 'id' | 'clientSignal' | 'scope' | 'chargeTokens'>,
   reply: FastifyReply,
 ): Promise<PromptSet> {
+  const { id, clientSignal, scope } = request;
   refuseUnsupportedFields(body, 'completion');
   checkModel(services, body.model);
   const count = choiceCount(body, services.config);
@@ -106,7 +107,10 @@ async function startCompletion(
   const choices = runs.map((run, at) => {
     return new Choices(services, { label: runs.length === 1 ? id : `${id}-p${at}`, ...run, ...rest });
   });
-  return new PromptSet(choices as [Choices, ...Choices[]], count);
+  const all = new PromptSet(choices as [Choices, ...Choices[]], count);
+  const prompted = plans.reduce((sum, plan) => sum + promptTokens(plan), 0);
+  await request.chargeTokens(prompted, all.mostTokens, () => all.tokensSoFar);
+  return all;
 }
 
 /** @throws BlockstitchError `empty_input`, `payload_too_large`, `invalid_request` */

@@ -28,7 +28,7 @@ export const ErrorSchema = named(
 const API_ERRORS: ErrorCode[] = [
   'invalid_request',
   'authentication_failed',
-  'rate_limited',
+  'rate_limit_exceeded',
   'internal_error',
   'not_ready',
   'overloaded',

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { tenantId } from '../../../src/server/plugins/api-keys.js';
+import { tenantId } from '../../../src/server/keys/key-ring.js';
 import { fakeApp } from '../../support/fake-services.js';
 
 type App = Awaited<ReturnType<typeof fakeApp>>['app'];
@@ -49,8 +49,15 @@ describe('the rate limit', () => {
   it('says what is left, and when to come again', async () => {
     const { app } = await fakeApp({ requestsPerMinute: 1 });
     const [taken, refused] = [await app.inject({ url: '/v1/models' }), await app.inject({ url: '/v1/models' })];
-    expect(taken.headers).toMatchObject({ 'x-ratelimit-limit': '1', 'x-ratelimit-remaining': '0' });
-    expect(refused.json().error).toMatchObject({ code: 'rate_limited', message: 'More than 1 requests in a minute.' });
+    expect(taken.headers).toMatchObject({
+      'x-ratelimit-limit-requests': '1',
+      'x-ratelimit-remaining-requests': '0',
+      'x-ratelimit-reset-requests': '60s',
+    });
+    expect(refused.json().error).toMatchObject({
+      code: 'rate_limit_exceeded',
+      message: 'The limit of 1 requests a minute is reached.',
+    });
     expect(Number(refused.headers['retry-after'])).toBeGreaterThan(50);
   });
 });

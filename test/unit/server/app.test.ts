@@ -121,7 +121,7 @@ describe('rate limits', () => {
       app.inject({ method: 'POST', url, headers: { authorization: `Bearer ${key}` }, payload: question });
     expect([(await ask('a')).statusCode, (await ask('a')).statusCode]).toEqual([200, 200]);
     const refused = await ask('a');
-    expect([refused.statusCode, refused.json().error.code]).toEqual([429, 'rate_limited']);
+    expect([refused.statusCode, refused.json().error.code]).toEqual([429, 'rate_limit_exceeded']);
     expect(Number(refused.headers['retry-after'])).toBeGreaterThan(0);
     expect((await ask('b')).statusCode).toBe(200);
   });

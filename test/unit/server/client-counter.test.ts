@@ -6,15 +6,21 @@ describe('counts per client', () => {
   it('begin anew when the minute that the first event began is over', () => {
     let nowMs = 0;
     const counter = new ClientCounter({ now: () => nowMs });
-    expect([counter.add('a'), counter.add('a')]).toEqual([
+    expect([counter.add('a'), counter.add('a')]).toMatchObject([
       { count: 1, secondsLeft: 60 },
       { count: 2, secondsLeft: 60 },
     ]);
     nowMs = 59_500;
-    expect(counter.add('a')).toEqual({ count: 3, secondsLeft: 1 });
-    expect(counter.add('b')).toEqual({ count: 1, secondsLeft: 60 });
+    const counted = counter.add('a', 3);
+    expect(counted).toMatchObject({ count: 5, secondsLeft: 1 });
+    counter.giveBack('a', 2, counted);
+    expect(counter.read('a').count).toBe(3);
+    expect(counter.add('b')).toMatchObject({ count: 1, secondsLeft: 60 });
     nowMs = 60_000;
-    expect(counter.read('a')).toEqual({ count: 0, secondsLeft: 60 });
+    expect(counter.read('a')).toMatchObject({ count: 0, secondsLeft: 60 });
+    counter.add('a', 2);
+    counter.giveBack('a', 1, counted);
+    expect(counter.read('a').count).toBe(2);
     expect(counter.read('b').count).toBe(1);
     nowMs = 120_000;
     expect(counter.size).toBe(0);

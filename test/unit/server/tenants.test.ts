@@ -3,9 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { tenantTag } from '../../../src/cache/block-key.js';
 import { loadConfig } from '../../../src/config.js';
 import { buildApp } from '../../../src/server/app.js';
+import { tenantId } from '../../../src/server/keys/key-ring.js';
 import { Lifecycle } from '../../../src/server/lifecycle.js';
 import { ServerMetrics } from '../../../src/server/metrics/server-metrics.js';
-import { tenantId } from '../../../src/server/plugins/api-keys.js';
 import { fakeApp } from '../../support/fake-services.js';
 
 const KEYS = { apiKeys: ['alpha', 'beta'] };

@@ -1,0 +1,121 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { type KeyLimits, makeKey, writeKeyFile } from '../../../../src/server/keys/key-file.js';
+import { fakeApp } from '../../../support/fake-services.js';
+
+const directory = mkdtempSync(join(tmpdir(), 'blockstitch-limits-'));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+let files = 0;
+/** A server whose keys have these limits; what comes back asks with the first key. */
+async function limited(limits: KeyLimits, settings = {}) {
+  const made = [makeKey({ name: 'a', limits }), makeKey({ name: 'b' })];
+  const keyFile = join(directory, `${files++}.json`);
+  await writeKeyFile(
+    keyFile,
+    made.map(({ entry }) => entry),
+  );
+  const { app, engine } = await fakeApp({ keyFile, ...settings });
+  const [first = '', second = ''] = made.map(({ key }) => key);
+  const as = (key: string) => ({ authorization: `Bearer ${key}` });
+  return {
+    app,
+    engine,
+    models: (key = first) => app.inject({ url: '/v1/models', headers: as(key) }),
+    /** `prompt` has a token for each byte, and the sinks one more. */
+    complete: (prompt: string, maxTokens: number, fields: object = {}) =>
+      app.inject({
+        method: 'POST',
+        url: '/v1/completions',
+        headers: as(first),
+        payload: { prompt, max_tokens: maxTokens, ...fields },
+      }),
+    key: first,
+    second,
+  };
+}
+
+const codes = (responses: readonly { statusCode: number }[]) => responses.map(({ statusCode }) => statusCode);
+
+describe('a key of the key file', () => {
+  it('has a limit of requests of its own, which wins over that of the server', async () => {
+    const { models, second } = await limited({ requestsPerMinute: 3 }, { requestsPerMinute: 1 });
+    const all = [await models(), await models(), await models(), await models()];
+    expect(codes(all)).toEqual([200, 200, 200, 429]);
+    expect(codes([await models(second), await models(second)])).toEqual([200, 429]);
+    expect(all[3]?.json().error.code).toBe('rate_limit_exceeded');
+    expect(Number(all[3]?.headers['retry-after'])).toBeGreaterThan(0);
+    expect(all.map(({ headers }) => headers['x-ratelimit-remaining-requests'])).toEqual(['2', '1', '0', '0']);
+  });
+
+  it('has a limit of prompt tokens; what is refused uses nothing', async () => {
+    const { complete } = await limited({ promptTokensPerMinute: 10 });
+    // 5 bytes and the sink: 6 tokens.
+    const first = await complete('abcde', 1);
+    expect(first.json().usage.prompt_tokens).toBe(6);
+    expect(first.headers).toMatchObject({
+      'x-ratelimit-limit-prompt-tokens': '10',
+      'x-ratelimit-remaining-prompt-tokens': '4',
+      'x-ratelimit-limit-tokens': '10',
+      'x-ratelimit-remaining-tokens': '4',
+    });
+    expect(codes([await complete('abcde', 1), await complete('abc', 1), await complete('a', 1)])).toEqual([
+      429, 200, 429,
+    ]);
+  });
+
+  it('has a limit of new tokens: the most that may come is taken, the rest is given back', async () => {
+    const { complete, engine } = await limited({ newTokensPerMinute: 40 });
+    engine.answer = 'ten bytes.';
+    const all = [await complete('x', 30), await complete('x', 30), await complete('x', 30)];
+    expect(codes(all)).toEqual([200, 200, 429]);
+    expect(all.map(({ headers }) => headers['x-ratelimit-remaining-new-tokens'])).toEqual(['10', '0', '0']);
+    expect(codes([await complete('x', 20)])).toEqual([200]);
+  });
+
+  it('is told at once what no minute has room for', async () => {
+    const { complete } = await limited({ newTokensPerMinute: 40 });
+    const refused = await complete('x', 21, { n: 2 });
+    expect([refused.statusCode, refused.json().error.code]).toEqual([413, 'payload_too_large']);
+    expect(refused.json().error.message).toBe('The request has 42 new tokens, more than the limit of 40 a minute.');
+    expect((await complete('x', 40)).statusCode).toBe(200);
+  });
+
+  it('pays for what was generated before its client left, and no more', async () => {
+    const { app, engine, complete, key } = await limited({ newTokensPerMinute: 100 });
+    const url = await app.listen({ port: 0, host: '127.0.0.1' });
+    engine.answer = 'x'.repeat(100);
+    let asked = 0;
+    // Three tokens come at once, the fourth never.
+    Object.defineProperty(engine, 'tokenMs', { get: () => (asked++ < 3 ? 0 : 1e6), configurable: true });
+    const leaving = new AbortController();
+    const response = await fetch(`${url}/v1/completions`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ prompt: 'x', max_tokens: 90, stream: true }),
+      signal: leaving.signal,
+    });
+    expect(response.headers.get('x-ratelimit-remaining-new-tokens')).toBe('10');
+    leaving.abort();
+    while (engine.statistics().running > 0) await new Promise(setImmediate);
+    Object.defineProperty(engine, 'tokenMs', { value: 0 });
+    expect((await complete('x', 1)).headers['x-ratelimit-remaining-new-tokens']).toBe('96');
+    app.server.closeAllConnections();
+    await app.close();
+  });
+
+  it('has a limit of requests at once, and a place is free when an answer ends', async () => {
+    const { engine, complete, models, second } = await limited({ concurrent: 1 });
+    engine.tokenMs = 5;
+    const slow = complete('x', 10);
+    while (engine.requests.length === 0) await new Promise(setImmediate);
+    const refused = await models();
+    expect([refused.statusCode, refused.json().error.code]).toEqual([429, 'rate_limit_exceeded']);
+    expect(refused.headers['retry-after']).toBe('1');
+    expect((await models(second)).statusCode).toBe(200);
+    expect((await slow).statusCode).toBe(200);
+    expect((await models()).statusCode).toBe(200);
+  });
+});
