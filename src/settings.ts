@@ -146,7 +146,7 @@ export const SETTINGS = {
     0,
     0,
     1024 * 1024 * GiB,
-    'most bytes of blocks in the LMDB store; 0 sets no limit but the disk',
+    'most bytes of blocks in the LMDB store; beyond it what was used longest ago goes; 0 sets no limit but the disk',
   ),
   redisUrl: text(
     '--redis-url',

@@ -83,6 +83,8 @@ export class BlockCache {
   readonly #forgetting = new Forgetting();
   /** Loads under way that others may join. */
   readonly #flights = new Map<BlockKey, Promise<HoldOutcome>>();
+  /** How many ingestions count on a block. */
+  readonly #watched = new Map<BlockKey, number>();
   readonly #hostCounts = { hits: 0, misses: 0, corrupt: 0, loadedBytes: 0, loadSeconds: 0 };
 
   constructor({ store, hostBytes, ...options }: BlockCacheOptions) {
@@ -154,7 +156,7 @@ export class BlockCache {
       if (!operation.forgotten.has('host')) this.#host.put(key, value);
       if (this.#store === undefined) return { durable: false, reason: 'there is no store' };
       if (operation.forgotten.has('store')) return FORGOTTEN;
-      const write = this.#store.save(key, value, operation.signal);
+      const write = this.#store.save(key, value, operation.signal, this.#watched);
       operation.storeWrite = write;
       const reason = await write;
       if (operation.forgotten.has('store')) return FORGOTTEN;
@@ -167,15 +169,22 @@ export class BlockCache {
   }
 
   /**
-   * Watches blocks until somebody is told that they are durable.
+   * Watches blocks that a document needs until somebody is told that they are durable.
    * @returns `forgotten` says whether the store was told to forget one of them since; call `end` when the watch is over
    */
   watch(keys: readonly BlockKey[]): { forgotten(): boolean; end(): void } {
     const operations = keys.map((key) => this.#forgetting.begin(key));
+    for (const key of keys) this.#watched.set(key, (this.#watched.get(key) ?? 0) + 1);
+    this.#store?.keep(keys);
     return {
       forgotten: () => operations.some(({ forgotten }) => forgotten.has('store')),
       end: () => {
         for (const operation of operations) this.#forgetting.end(operation);
+        for (const key of keys) {
+          const left = (this.#watched.get(key) ?? 1) - 1;
+          if (left === 0) this.#watched.delete(key);
+          else this.#watched.set(key, left);
+        }
       },
     };
   }
@@ -196,6 +205,29 @@ export class BlockCache {
   /** `failing` from the calls that opened a breaker until one succeeds. */
   get storeState(): 'ok' | 'failing' {
     return this.#store?.state ?? 'ok';
+  }
+
+  /** Told of blocks that a pool had: the store drops what was used longest ago. */
+  used(keys: readonly BlockKey[]): void {
+    this.#store?.used(keys);
+  }
+
+  /** Sizes of a tenant's blocks in the store; undefined if there is none or it does not say. @param tag see `tenantTag` */
+  async usage(tag: string): Promise<{ entries: number; bytes: number } | undefined> {
+    return this.#store?.usage(tag);
+  }
+
+  /**
+   * Whether a tenant may store more blocks.
+   * @param tokens of each block that would be stored
+   * @returns what is stored, what the blocks would add, and the limit that this passes; undefined if there is room
+   */
+  async lacksRoom(tag: string, tokens: readonly number[]) {
+    const room = await this.#store?.room(tag);
+    if (this.#store === undefined || room === undefined) return undefined;
+    let wanted = 0;
+    for (const each of tokens) wanted += this.#store.bytesOf(each);
+    return room.stored + wanted > room.limit ? { ...room, wanted } : undefined;
   }
 
   async statistics(): Promise<CacheStatistics> {
@@ -246,6 +278,7 @@ export class BlockCache {
       const hosted = operation.forgotten.has('host') ? undefined : this.#host.get(key);
       if (hosted !== undefined) {
         this.#hostCounts.hits++;
+        this.#store?.used([key]);
         return { found: true, tier: 'host', value: hosted, loadMs: performance.now() - startMs };
       }
       this.#hostCounts.misses++;

@@ -12,7 +12,8 @@ import { type BlockKey, type CacheScope, COMMON_SCOPE } from './tiers.js';
 /** Raise it when equal inputs give another key, or other bytes in a stored value. */
 export const BLOCK_FORMAT_VERSION = 2;
 
-const TAG_DIGITS = 16;
+/** Digits at the front of a key that name its tenant. */
+export const TAG_DIGITS = 16;
 
 export interface BlockKeyFields {
   /** Hex SHA-256 of config, weights and weight format. */

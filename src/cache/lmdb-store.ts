@@ -2,35 +2,37 @@
  * The embedded store: LMDB in one directory, read through a memory map. A value is durable when `put` resolves.
  * Knows bytes under keys. Values above 16 MiB are split in parts. Documents and jobs live beside the blocks.
  *
- * `sizes` is the index: key -> bytes of the value. It is written in the same transaction as the parts, and it holds the
- * totals for statistics. So nobody walks the store to count.
+ * The index (`lmdb-index.ts`) is written in the same transaction as the parts. At its limit the store makes room: what was
+ * used longest ago goes first, and blocks that documents need go last.
  */
 import { statfsSync } from 'node:fs';
 import { type Database, open, type RootDatabase } from 'lmdb';
 import { makeDirectory } from '../make-directory.js';
-import type { ByteStore, StoreEntry, StoreLock } from './byte-store.js';
+import type { ByteStore, StoreEntry, StoreListing, StoreLock } from './byte-store.js';
 import { LmdbFiles } from './lmdb-files.js';
+import { LmdbIndex } from './lmdb-index.js';
 
 const PART_BYTES = 16 * 1024 * 1024;
 /** Milliseconds of copying in one turn of the event loop; then others get a turn. */
 const READ_SLICE_MS = 5;
 /** Keys removed in one transaction: some milliseconds. */
 const KEYS_PER_REMOVAL = 256;
-/** Never the key of a block: those are hex digits. */
-const TOTALS = 'totals';
-/** Sorts after every key that begins with the prefix: keys are ASCII. */
-const AFTER_PREFIX = '\u007f';
+/** Uses are written with the next value, or after this time. */
+const WRITE_USES_MS = 30_000;
+/** A use within this time after the last one is not written. */
+const USE_GRAIN_MS = 60_000;
+/** Values listed in one turn of the event loop. */
+const LISTED_PER_TURN = 1_024;
 
 export interface LmdbStoreOptions {
-  /** Most bytes of blocks; 0 sets no limit but the disk. */
+  /** Most bytes of blocks; 0 sets no limit but the disk. Beyond it, what was used longest ago goes. */
   maxBytes?: number;
+  /** A use is written only if the last one was so long ago. */
+  useGrainMs?: number;
+  /** Unix time, milliseconds. */
+  now?: () => number;
   /** Called if the store was not closed: its files are checked first, and a large store takes a while. */
   onCheck?: () => void;
-}
-
-interface Totals {
-  entries: number;
-  bytes: number;
 }
 
 export class LmdbStore implements ByteStore {
@@ -40,7 +42,11 @@ export class LmdbStore implements ByteStore {
   readonly #maxBytes: number;
   readonly #root: RootDatabase<Buffer, string>;
   readonly #blocks: Database<Buffer, string>;
-  readonly #sizes: Database<Buffer, string>;
+  readonly #index: LmdbIndex;
+  readonly #now: () => number;
+  readonly #timer: NodeJS.Timeout;
+  /** Values that went to make room, since the start. */
+  #evicted = 0;
   /** Records of the document registry; write them within `write`. */
   readonly documents: Database<Buffer, string>;
   /** Jobs of src/documents; write them within `write`. */
@@ -64,7 +70,11 @@ export class LmdbStore implements ByteStore {
     return new LmdbStore(directory, files, options);
   }
 
-  private constructor(directory: string, files: LmdbFiles, { maxBytes = 0 }: LmdbStoreOptions) {
+  private constructor(
+    directory: string,
+    files: LmdbFiles,
+    { maxBytes = 0, useGrainMs = USE_GRAIN_MS, now = Date.now }: LmdbStoreOptions,
+  ) {
     this.#directory = directory;
     this.#files = files;
     this.#maxBytes = maxBytes;
@@ -78,10 +88,13 @@ export class LmdbStore implements ByteStore {
     });
     const database = (name: string) => this.#root.openDB<Buffer, string>({ name, encoding: 'binary' });
     this.#blocks = database('blocks');
-    this.#sizes = database('sizes');
+    this.#now = now;
+    this.#index = new LmdbIndex(this.#root, { grainMs: useGrainMs, now });
     this.documents = database('documents');
     this.jobs = database('jobs');
-    if (!this.#sizes.doesExist(TOTALS)) this.#indexAll();
+    if (this.#index.isMissing) this.#indexAll();
+    this.#timer = setInterval(() => void this.#writeUses().catch(() => undefined), WRITE_USES_MS);
+    this.#timer.unref();
   }
 
   async get(keys: readonly string[]): Promise<(Uint8Array | undefined)[]> {
@@ -97,22 +110,30 @@ export class LmdbStore implements ByteStore {
 
   async put(entries: readonly StoreEntry[], signal?: AbortSignal): Promise<void> {
     const bytes = entries.reduce((sum, { value }) => sum + value.byteLength, 0);
+    const keys = new Set(entries.map(({ key }) => key));
     await this.write(() => {
       signal?.throwIfAborted();
-      const totals = this.#totals();
-      const replaced = entries.reduce((sum, { key }) => sum + (this.#sizeOf(key) ?? 0), 0);
-      const after = totals.bytes - replaced + bytes;
-      if (this.#maxBytes > 0 && after > this.#maxBytes) {
+      const totals = this.#index.totals();
+      const replaced = [...keys].reduce((sum, key) => sum + (this.#index.read(key)?.bytes ?? 0), 0);
+      // Uses are written whatever becomes of the values: they say what goes.
+      this.#index.writeUses();
+      const excess = this.#maxBytes > 0 ? totals.bytes - replaced + bytes - this.#maxBytes : 0;
+      const spared = (key: string) => keys.has(key) || entries.some(({ wanted }) => wanted?.has(key));
+      // Nothing goes for values that cannot fit at all.
+      const victims = excess > 0 && bytes > this.#maxBytes ? undefined : this.#index.victims(excess, spared);
+      if (victims === undefined) {
         throw new Error(`the store holds ${totals.bytes} of at most ${this.#maxBytes} bytes, ${bytes} more do not fit`);
       }
       return () => {
-        for (const { key, value } of entries) this.#write(key, value);
+        for (const key of victims) this.#remove(key);
+        this.#evicted += victims.length;
+        for (const entry of entries) this.#write(entry);
       };
     });
   }
 
   async has(keys: readonly string[]): Promise<boolean[]> {
-    return keys.map((key) => this.#sizes.doesExist(key));
+    return keys.map((key) => this.#index.has(key));
   }
 
   async delete(keys: readonly string[]): Promise<number> {
@@ -126,16 +147,37 @@ export class LmdbStore implements ByteStore {
   }
 
   async clear(prefix = ''): Promise<number> {
-    if (prefix !== '') return this.delete(this.#keysWith(prefix));
+    if (prefix !== '') return this.delete(this.#index.keysWith(prefix));
     const cleared = await this.write(() => () => {
-      const { entries } = this.#totals();
+      const { entries } = this.#index.totals();
       this.#blocks.clearSync();
-      this.#sizes.clearSync();
-      this.#sizes.put(TOTALS, numbers(0, 0));
+      this.#index.clear();
       return entries;
     });
     await this.#freePages();
     return cleared;
+  }
+
+  used(keys: readonly string[]): void {
+    for (const key of keys) this.#index.use(key);
+  }
+
+  async keep(keys: readonly string[]): Promise<void> {
+    const unmarked = keys.filter((key) => this.#index.read(key)?.kept === false);
+    if (unmarked.length > 0) await this.write(() => () => this.#index.keep(unmarked));
+  }
+
+  async usage(tag: string): Promise<{ entries: number; bytes: number }> {
+    return this.#index.totalsOf(tag);
+  }
+
+  async *list(prefix = ''): AsyncGenerator<StoreListing> {
+    let listed = 0;
+    for (const [key, record] of this.#index.entries(prefix)) {
+      yield { key, ...record };
+      listed += 1;
+      if (listed % LISTED_PER_TURN === 0) await new Promise(setImmediate);
+    }
   }
 
   /** Locks within this process only: one process owns an embedded store. */
@@ -151,12 +193,19 @@ export class LmdbStore implements ByteStore {
     };
   }
 
-  async statistics(): Promise<{ entries: number; bytes: number }> {
-    return this.#totals();
+  /** Values that went to make room, since the start. */
+  get evicted(): number {
+    return this.#evicted;
+  }
+
+  async statistics(): Promise<{ entries: number; bytes: number; evicted: number }> {
+    return { ...this.#index.totals(), evicted: this.#evicted };
   }
 
   /** LMDB waits for its last commit, and for ever if that one failed. So an empty commit that succeeds goes last. */
   async close(): Promise<void> {
+    clearInterval(this.#timer);
+    if (!this.#failed) await this.#writeUses().catch(() => undefined);
     if (this.#failed) await this.#root.transaction(() => undefined).catch(() => undefined);
     await this.#root.close();
     this.#files.closed();
@@ -195,10 +244,11 @@ export class LmdbStore implements ByteStore {
 
   /** LMDB reuses the pages that a commit freed only from the second commit on. On a full disk, this makes the room. */
   async #freePages(): Promise<void> {
-    await this.write(() => {
-      const { entries, bytes } = this.#totals();
-      return () => this.#sizes.put(TOTALS, numbers(entries, bytes));
-    });
+    await this.write(() => () => this.#index.rewrite());
+  }
+
+  async #writeUses(): Promise<void> {
+    if (this.#index.hasUses) await this.write(() => () => this.#index.writeUses());
   }
 
   #turn(): Promise<void> {
@@ -214,8 +264,9 @@ export class LmdbStore implements ByteStore {
 
   /** Returns a copy: memory of the map is valid only within its transaction. */
   #read(key: string): Uint8Array | undefined {
-    const bytes = this.#sizeOf(key);
+    const bytes = this.#index.read(key)?.bytes;
     if (bytes === undefined) return undefined;
+    this.#index.use(key);
     const parts: Buffer[] = [];
     for (let part = 0; part < partsOf(bytes); part++) {
       const value = this.#blocks.getBinary(partKey(key, part));
@@ -225,67 +276,45 @@ export class LmdbStore implements ByteStore {
   }
 
   /** Call within a transaction. */
-  #write(key: string, value: Uint8Array): void {
-    this.#remove(key);
+  #write({ key, value, wanted }: StoreEntry): void {
+    const before = this.#remove(key);
     for (let part = 0, at = 0; part === 0 || at < value.byteLength; part++, at += PART_BYTES) {
       const length = Math.min(PART_BYTES, value.byteLength - at);
       this.#blocks.put(partKey(key, part), Buffer.from(value.buffer, value.byteOffset + at, length));
     }
-    this.#sizes.put(key, numbers(value.byteLength));
-    const totals = this.#totals();
-    this.#sizes.put(TOTALS, numbers(totals.entries + 1, totals.bytes + value.byteLength));
+    const kept = wanted?.has(key) === true || before?.kept === true;
+    this.#index.add(key, { bytes: value.byteLength, usedMs: this.#now(), kept });
   }
 
-  /** Call within a transaction. @returns whether the value was there */
-  #remove(key: string): boolean {
-    const bytes = this.#sizeOf(key);
-    if (bytes === undefined) return false;
-    for (let part = 0; part < partsOf(bytes); part++) this.#blocks.remove(partKey(key, part));
-    this.#sizes.remove(key);
-    const totals = this.#totals();
-    this.#sizes.put(TOTALS, numbers(totals.entries - 1, totals.bytes - bytes));
-    return true;
+  /** Call within a transaction. @returns what was there */
+  #remove(key: string) {
+    const record = this.#index.remove(key);
+    if (record === undefined) return undefined;
+    for (let part = 0; part < partsOf(record.bytes); part++) this.#blocks.remove(partKey(key, part));
+    return record;
   }
 
-  #keysWith(prefix: string): string[] {
-    return Array.from(this.#sizes.getKeys({ start: prefix, end: prefix + AFTER_PREFIX }), String);
-  }
-
-  #sizeOf(key: string): number | undefined {
-    return this.#sizes.getBinary(key)?.readDoubleLE(0);
-  }
-
-  #totals(): Totals {
-    const record = this.#sizes.getBinary(TOTALS);
-    return record === undefined
-      ? { entries: 0, bytes: 0 }
-      : { entries: record.readDoubleLE(0), bytes: record.readDoubleLE(8) };
-  }
-
-  /** Makes the index, once: for a new store, or for a store that was written before there was an index. */
+  /** Makes the index, once: for a new store, or for a store that an older version wrote. */
   #indexAll(): void {
     this.#root.transactionSync(() => {
-      const sizes = new Map<string, number>();
+      const bytes = new Map<string, number>();
       for (const { key, value } of this.#blocks.getRange()) {
         const name = key.slice(0, key.lastIndexOf(':'));
-        sizes.set(name, (sizes.get(name) ?? 0) + value.byteLength);
+        bytes.set(name, (bytes.get(name) ?? 0) + value.byteLength);
       }
-      let total = 0;
-      for (const [key, bytes] of sizes) {
-        this.#sizes.putSync(key, numbers(bytes));
-        total += bytes;
-      }
-      this.#sizes.putSync(TOTALS, numbers(sizes.size, total));
+      this.#index.make(bytes, bytes.size === 0 ? new Set() : this.#keysInDocuments());
     });
+  }
+
+  /** Block keys in the records of documents, whatever else those hold. */
+  #keysInDocuments(): Set<string> {
+    const keys = new Set<string>();
+    for (const { value } of this.documents.getRange()) {
+      for (const [, key = ''] of value.toString('latin1').matchAll(/"([0-9a-f]{64})"/g)) keys.add(key);
+    }
+    return keys;
   }
 }
 
 const partKey = (key: string, part: number) => `${key}:${part}`;
 const partsOf = (bytes: number) => Math.max(1, Math.ceil(bytes / PART_BYTES));
-
-/** float64 little-endian: whole numbers up to 2^53. */
-function numbers(...values: number[]): Buffer {
-  const record = Buffer.alloc(values.length * 8);
-  for (const [index, value] of values.entries()) record.writeDoubleLE(value, index * 8);
-  return record;
-}

@@ -8,7 +8,8 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Cluster, Redis } from 'ioredis';
-import type { ByteStore, StoreEntry, StoreLock } from './byte-store.js';
+import { TAG_DIGITS } from './block-key.js';
+import type { ByteStore, StoreEntry, StoreListing, StoreLock } from './byte-store.js';
 import { askRedis, withoutScripts } from './connect-redis.js';
 import { RedisLoads } from './redis-loads.js';
 
@@ -34,14 +35,20 @@ interface Sizes {
   bytes: number;
 }
 
+/** Sizes of all blocks, and by the tag of the tenant. */
+interface Counted {
+  all: Sizes;
+  byTag: ReadonlyMap<string, Sizes>;
+}
+
 export class RedisStore implements ByteStore {
   readonly brand = 'redis';
   readonly #client: Redis | Cluster;
   readonly #loads: RedisLoads;
   readonly #ttlSeconds: number;
   readonly #prefix: string;
-  #sizes: { sizes: Sizes; takenMs: number } | undefined;
-  #counting: Promise<Sizes> | undefined;
+  #sizes: { counted: Counted; takenMs: number } | undefined;
+  #counting: Promise<Counted> | undefined;
 
   constructor({ client, loads = client, ttlSeconds, prefix = 'blockstitch:' }: RedisStoreOptions) {
     this.#client = client;
@@ -98,11 +105,28 @@ export class RedisStore implements ByteStore {
 
   /** Up to ten seconds old. Replicas write and Redis evicts, so only a walk over all keys can count. */
   async statistics(): Promise<Sizes> {
-    if (this.#sizes !== undefined && performance.now() - this.#sizes.takenMs < STATISTICS_MS) return this.#sizes.sizes;
-    this.#counting ??= this.#count().finally(() => {
-      this.#counting = undefined;
-    });
-    return this.#counting;
+    return (await this.#counted()).all;
+  }
+
+  /** Up to ten seconds old, as `statistics`. */
+  async usage(tag: string): Promise<Sizes> {
+    return (await this.#counted()).byTag.get(tag) ?? { entries: 0, bytes: 0 };
+  }
+
+  async *list(prefix = ''): AsyncGenerator<StoreListing> {
+    for await (const { keys, node } of this.#pages(prefix)) {
+      const firsts = keys.filter((key) => key.endsWith(':0'));
+      const lengths = await Promise.all(firsts.map((key) => this.#bytesOf(key, node)));
+      const idle = await Promise.all(firsts.map((key) => node.object('IDLETIME', key).catch(() => null)));
+      for (const [index, name] of firsts.entries()) {
+        const bytes = lengths[index] ?? 0;
+        // It may have gone since it was found.
+        if (bytes === 0) continue;
+        const seconds = idle[index];
+        const usedMs = typeof seconds === 'number' ? { usedMs: Date.now() - seconds * 1000 } : {};
+        yield { key: this.#keyIn(name), bytes, ...usedMs };
+      }
+    }
   }
 
   async close(): Promise<void> {
@@ -120,15 +144,43 @@ export class RedisStore implements ByteStore {
     }
   }
 
-  async #count(): Promise<Sizes> {
-    const sizes = { entries: 0, bytes: 0 };
-    await this.#scan('', async (keys, node) => {
-      sizes.entries += keys.filter((key) => key.endsWith(':0')).length;
-      const lengths = await Promise.all(keys.map((key) => node.strlen(key)));
-      for (const bytes of lengths) sizes.bytes += bytes;
+  async #counted(): Promise<Counted> {
+    if (this.#sizes !== undefined && performance.now() - this.#sizes.takenMs < STATISTICS_MS)
+      return this.#sizes.counted;
+    this.#counting ??= this.#count().finally(() => {
+      this.#counting = undefined;
     });
-    this.#sizes = { sizes, takenMs: performance.now() };
-    return sizes;
+    return this.#counting;
+  }
+
+  async #count(): Promise<Counted> {
+    const all = { entries: 0, bytes: 0 };
+    const byTag = new Map<string, Sizes>();
+    await this.#scan('', async (keys, node) => {
+      const lengths = await Promise.all(keys.map((key) => node.strlen(key)));
+      for (const [index, name] of keys.entries()) {
+        const tag = this.#keyIn(name).slice(0, TAG_DIGITS);
+        const ofTag = byTag.get(tag) ?? { entries: 0, bytes: 0 };
+        byTag.set(tag, ofTag);
+        for (const sizes of [all, ofTag]) {
+          sizes.entries += name.endsWith(':0') ? 1 : 0;
+          sizes.bytes += lengths[index] ?? 0;
+        }
+      }
+    });
+    const counted = { all, byTag };
+    this.#sizes = { counted, takenMs: performance.now() };
+    return counted;
+  }
+
+  /** Bytes of all parts of a value. @param first name of its first part */
+  async #bytesOf(first: string, node: Redis): Promise<number> {
+    let bytes = 0;
+    for (let part = 0; ; part++) {
+      const length = await node.strlen(`${first.slice(0, -1)}${part}`);
+      bytes += length;
+      if (length < PART_BYTES) return bytes;
+    }
   }
 
   /** If aborted between two parts, it deletes the parts that it wrote: nobody would find them without the first one. */
@@ -166,13 +218,22 @@ export class RedisStore implements ByteStore {
     return `${this.#prefix}block:{${key}}:${part}`;
   }
 
+  /** The block's key in the name of a part. */
+  #keyIn(name: string): string {
+    return name.slice(name.indexOf('{') + 1, name.indexOf('}'));
+  }
+
   async #scan(prefix: string, visit: (keys: string[], node: Redis) => Promise<void>): Promise<void> {
+    for await (const { keys, node } of this.#pages(prefix)) await visit(keys, node);
+  }
+
+  async *#pages(prefix: string): AsyncGenerator<{ keys: string[]; node: Redis }> {
     const nodes = 'nodes' in this.#client ? this.#client.nodes('master') : [this.#client];
     for (const node of nodes) {
       let cursor = '0';
       do {
         const [next, keys] = await node.scan(cursor, 'MATCH', `${this.#prefix}block:{${prefix}*`, 'COUNT', 500);
-        await visit(keys, node);
+        yield { keys, node };
         cursor = next;
       } while (cursor !== '0');
     }

@@ -4,7 +4,9 @@
  * Knows keys, values and time. `forgetting.ts` knows what must not be kept; `block-cache.ts` has host memory.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import { formatBytes } from '../units.js';
 import { decodeBlock, encodeBlock, HEADER_BYTES, payloadBytes } from './block-codec.js';
+import { TAG_DIGITS } from './block-key.js';
 import type { ByteStore } from './byte-store.js';
 import { type BreakerOptions, CircuitBreaker } from './circuit-breaker.js';
 import { type LoadClock, LoadCostModel, type LoadCostOptions } from './load-cost-model.js';
@@ -20,6 +22,8 @@ export interface StoredBlocksOptions {
   onCorrupt?: (key: BlockKey, reason: string) => void;
   /** Called when the store is given up for a while, and when it is well again. */
   onStoreChange?: (state: 'open' | 'closed', calls: StoreCalls, reason: string) => void;
+  /** Most bytes that a tenant may have in the store, by its tag; undefined for no limit. */
+  storedBytesOf?: (tag: string) => number | undefined;
   breaker?: Pick<BreakerOptions, 'threshold' | 'restMs' | 'timeoutMs'>;
   cost?: LoadCostOptions;
   /** Milliseconds that a delete may take before it is reported as failed. */
@@ -86,7 +90,7 @@ export class StoredBlocks {
   readonly #reported = new Set<BlockKey>();
   readonly #looks = new StoreLooks();
   readonly #counts = { hits: 0, misses: 0, corrupt: 0, loadedBytes: 0, loadSeconds: 0, passedOver: 0, late: 0 };
-  #sizes = { entries: 0, bytes: 0 };
+  #sizes: { entries: number; bytes: number; evicted?: number } = { entries: 0, bytes: 0 };
   #measuring: Promise<void> | undefined;
   #failedDeletes = 0;
 
@@ -163,17 +167,27 @@ export class StoredBlocks {
    * Writes a block.
    *
    * @param signal aborted when the block was forgotten meanwhile
+   * @param wanted keys that ingestions count on now
    * @returns why it is not durable; undefined if it is
    */
-  async save(key: BlockKey, value: BlockValue, signal: AbortSignal): Promise<string | undefined> {
+  async save(
+    key: BlockKey,
+    value: BlockValue,
+    signal: AbortSignal,
+    wanted: { has(key: BlockKey): boolean },
+  ): Promise<string | undefined> {
     if (this.#passedOver.delete(key) && (await this.has([key]))?.has(key)) return undefined;
+    const room = await this.room(key.slice(0, TAG_DIGITS));
+    if (room !== undefined && room.stored + this.bytesOf(value.tokens) > room.limit) {
+      return `the stored blocks of this tenant have ${formatBytes(room.stored)} of at most ${formatBytes(room.limit)}`;
+    }
     const encoded = await encodeBlock(this.#options.shape, key, value);
     await this.#looks.overtake(key);
     const stopped = new AbortController();
     const either = AbortSignal.any([signal, stopped.signal]);
     const saved = await this.#writes.run(async () => {
       try {
-        if (!either.aborted) await this.#store.put([{ key, value: encoded }], either);
+        if (!either.aborted) await this.#store.put([{ key, value: encoded, wanted }], either);
       } catch (error) {
         // A write that was called off says nothing about the store.
         if (!signal.aborted) throw error;
@@ -182,6 +196,34 @@ export class StoredBlocks {
     // A write that took too long must not go on after a later delete.
     stopped.abort();
     return saved.ok ? undefined : saved.reason;
+  }
+
+  /** Bytes of a block's value in the store. */
+  bytesOf(tokens: number): number {
+    return HEADER_BYTES + payloadBytes(this.#options.shape, tokens);
+  }
+
+  /** What a tenant has and may have in the store; undefined if it has no limit, or the store does not say. */
+  async room(tag: string): Promise<{ stored: number; limit: number } | undefined> {
+    const limit = this.#options.storedBytesOf?.(tag);
+    if (limit === undefined) return undefined;
+    const usage = await this.usage(tag);
+    return usage === undefined ? undefined : { stored: usage.bytes, limit };
+  }
+
+  /** Sizes of a tenant's blocks; undefined if the store does not say. Has no vote in the breakers. */
+  async usage(tag: string): Promise<{ entries: number; bytes: number } | undefined> {
+    return within(this.#store.usage(tag), STATISTICS_TIMEOUT_MS).catch(() => undefined);
+  }
+
+  /** Tells the store of blocks that were used in a nearer tier. */
+  used(keys: readonly BlockKey[]): void {
+    this.#store.used?.(keys);
+  }
+
+  /** Tells the store that documents need blocks. What fails here costs an order of leaving only. */
+  keep(keys: readonly BlockKey[]): void {
+    this.#store.keep?.(keys).catch(() => undefined);
   }
 
   /** Deletes do not share the breaker of writes: a store that refuses writes must still make room. */
@@ -200,6 +242,7 @@ export class StoredBlocks {
     return {
       ...this.#counts,
       ...this.#sizes,
+      evicted: this.#sizes.evicted ?? 0,
       brand: this.brand,
       breaker: states.includes('open') ? 'open' : states.includes('half-open') ? 'half-open' : 'closed',
       failures: this.#reads.failures + this.#writes.failures + this.#locks.failures + this.#failedDeletes,

@@ -75,6 +75,8 @@ export interface CacheStatistics {
     failures: number;
     /** Blocks that were computed although the store had them, because computing was measured to be faster. */
     passedOver: number;
+    /** Blocks that went to make room, since the start, if the store makes room by itself and says so. */
+    evicted: number;
     /** Loads that were given up because they took as long as computing. */
     late: number;
   };

@@ -3,12 +3,13 @@
  * A failure leaves no block that only this ingestion stored. Knows the order; other files do the steps.
  */
 import { createHash } from 'node:crypto';
-import { scopeDigest } from '../cache/block-key.js';
-import type { CacheScope } from '../cache/tiers.js';
+import { scopeDigest, tenantTag } from '../cache/block-key.js';
+import type { BlockKey, CacheScope } from '../cache/tiers.js';
 import type { BlockReport } from '../engine/engine.js';
 import { BlockstitchError } from '../errors.js';
 import type { PlanBlock } from '../prompt/prompt-plan.js';
 import type { Segment, SegmentOptions } from '../segment/segmenter.js';
+import { formatBytes } from '../units.js';
 import { isNewer } from './acceptance.js';
 import type { CutsInUse } from './cuts-in-use.js';
 import { blockKeys, formName, type SharedParts } from './document-parts.js';
@@ -79,7 +80,9 @@ export async function ingestDocument(
   const blocks = await prompts.documentBlocks(prompted, context);
   progress.total?.(blocks.length);
   const tryCounter = countedOnce(progress.blockDone);
-  const claim = await unnamed.claim(await blockKeys(parts, blocks, scope), keysOf(found));
+  const keys = await blockKeys(parts, blocks, scope);
+  await refuseBeyondRoom(parts, scope, blocks, keys);
+  const claim = await unnamed.claim(keys, keysOf(found));
   try {
     const reports = await untilKept(claim, () => computed(parts, scope, blocks, { signal, blockDone: tryCounter() }));
     const made: DocumentRecord = {
@@ -115,6 +118,29 @@ export async function ingestDocument(
     claim.end();
   }
 }
+
+/** @throws BlockstitchError `stored_bytes_exceeded` if the tenant has no room for the blocks that are not stored yet */
+async function refuseBeyondRoom(
+  { cache }: Pick<SharedParts, 'cache'>,
+  { tenant }: CacheScope,
+  blocks: readonly PlanBlock[],
+  keys: readonly BlockKey[],
+): Promise<void> {
+  const tag = tenantTag(tenant);
+  if ((await cache.lacksRoom(tag, blocks.map(lengthOf))) === undefined) return;
+  const places = await cache.find(keys);
+  const missing = blocks.filter((_, index) => !places[index]?.tiers.includes('store'));
+  const lack = await cache.lacksRoom(tag, missing.map(lengthOf));
+  if (lack === undefined || missing.length === 0) return;
+  const { stored, wanted, limit } = lack;
+  throw new BlockstitchError('stored_bytes_exceeded', {
+    stored: formatBytes(stored),
+    wanted: formatBytes(wanted),
+    limit: formatBytes(limit),
+  });
+}
+
+const lengthOf = ({ tokenIds }: PlanBlock) => tokenIds.length;
 
 function computed(
   { engine, prompts, onBlock }: SharedParts,

@@ -6,7 +6,7 @@
 import type { BlockCache } from '../cache/block-cache.js';
 import type { BlockKey } from '../cache/tiers.js';
 
-export type DocumentCache = Pick<BlockCache, 'find' | 'forget'>;
+export type DocumentCache = Pick<BlockCache, 'find' | 'forget' | 'lacksRoom'>;
 
 /** One running ingestion. Call `end` in any case. */
 export interface Claim {

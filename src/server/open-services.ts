@@ -55,6 +55,8 @@ export interface OpenOptions {
   /** Told of stores that fail, values that are damaged and workers that end: the server goes on. */
   logger?: ServiceLogger;
   onProgress?: (progress: StartProgress) => void;
+  /** Most bytes that a tenant may have in the store, by its tag; undefined for no limit. */
+  storedBytesOf?: (tag: string) => number | undefined;
   /** Called with one line for each unusual but harmless event. */
   onNotice?: (line: string) => void;
 }
@@ -116,6 +118,7 @@ export async function openServices(
       shape,
       store: stores.blocks,
       hostBytes: config.hostTierBytes,
+      ...(options.storedBytesOf === undefined ? {} : { storedBytesOf: options.storedBytesOf }),
       onCorrupt: (key, reason) => logger?.warn({ key, reason }, 'stored block refused, it is computed anew'),
       onStoreChange: (state, calls, reason) => {
         if (state === 'open') logger?.error({ calls, reason }, 'store fails, requests go on by recomputing');

@@ -77,7 +77,7 @@ export interface Services {
   autoBlocks: boolean;
   engine: Engine;
   /** Where blocks are kept. */
-  cache: Pick<BlockCache, 'brand' | 'find' | 'forget' | 'statistics'>;
+  cache: Pick<BlockCache, 'brand' | 'find' | 'forget' | 'statistics' | 'usage'>;
   text: TextServices;
   prompts: PromptServices;
   /** How the model writes calls of functions. */

@@ -74,6 +74,7 @@ export async function startServer(config: Config, options: StartOptions = {}): P
   const ready = openServices(config, metrics, {
     signal: loading.signal,
     logger: app.log,
+    storedBytesOf: (tag) => keys.storedBytesOf(tag),
     onNotice: (line) => app.log.warn(line),
     onProgress: (progress) => {
       lifecycle.starting(progress.doing);

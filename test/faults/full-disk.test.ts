@@ -147,20 +147,28 @@ test.skipIf(!mayMount)('a store cannot be opened on a full disk, and says why', 
   await expect(LmdbStore.open(join(path, 'late'))).rejects.toThrow('is full');
 });
 
-test('a store at its own limit says so, and requests go on', async () => {
-  const store = await LmdbStore.open(join(directory, 'limited'), { maxBytes: 400_000 });
+test('a store at its own limit makes room: what was used longest ago goes, passages before documents', async () => {
+  const store = await LmdbStore.open(join(directory, 'limited'), { maxBytes: 1_000_000 });
   const { engine, cache, told, close } = await openEngine(store);
   onTestFinished(close);
   const { kept, error } = await fill(engine, 50);
-  expect(kept.length).toBeGreaterThan(1);
-  expect(error).toMatchObject({ code: 'store_failed' });
-  expect(String(error)).toContain('at most 400000 bytes');
+  expect([kept.length, error]).toEqual([50, undefined]);
+  const stored = async (names: readonly number[]) => {
+    const keys = names.map((name) => engine.blockKey(block(name).tokenIds, SINKS));
+    return (await cache.find(keys)).map(({ tiers }) => tiers.includes('store'));
+  };
+  const documents = (await stored(kept)).lastIndexOf(false) + 1;
+  const newest = kept.slice(documents);
+  expect(newest.length).toBeGreaterThan(2);
+  expect((await stored(kept)).slice(0, documents)).not.toContain(true);
   const others = [block(60), block(61)];
   const cold = await answer(engine, others);
   await cache.forget(ALL, POOL);
   expect(await answer(engine, others)).toEqual(cold);
-  for (const name of [70, 71, 72]) await answer(engine, [block(name)]);
-  await expect.poll(() => told).toContainEqual(expect.stringMatching(/^writes open: .*at most 400000 bytes/));
-  const keys = kept.map((name) => engine.blockKey(block(name).tokenIds, SINKS));
-  expect((await cache.find(keys)).every(({ tiers }) => tiers.includes('store'))).toBe(true);
+  for (const name of [70, 71, 72, 73, 74, 75]) await answer(engine, [block(name)]);
+  await expect.poll(() => stored([75])).toEqual([true]);
+  expect((await stored(newest.slice(2))).every(Boolean)).toBe(true);
+  expect(told).toEqual([]);
+  expect((await cache.statistics()).store?.bytes).toBeLessThanOrEqual(1_000_000);
+  expect((await cache.statistics()).store?.evicted).toBeGreaterThan(documents);
 });

@@ -45,6 +45,7 @@ export class DocumentsBench<Kept extends Shelves = ReturnType<typeof memoryShelv
         ingest: (blocks, options, signal) => this.#ingest(blocks, options, signal),
       },
       cache: {
+        lacksRoom: async () => undefined,
         find: async (keys) =>
           keys.map((key) =>
             this.findFails ? { tiers: [], unknown: ['store'] } : { tiers: this.store.has(key) ? ['store'] : [] },

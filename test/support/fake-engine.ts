@@ -117,15 +117,20 @@ export class FakeEngine implements Engine {
   }
 
   /** The cache that goes with it: everything is in the pool. */
-  readonly cache: Pick<BlockCache, 'brand' | 'find' | 'forget' | 'statistics'> = {
+  readonly cache: Pick<BlockCache, 'brand' | 'find' | 'forget' | 'statistics' | 'lacksRoom' | 'usage'> = {
     brand: 'lmdb',
     find: async (keys) => keys.map((key) => this.place(key)),
     forget: async (selection) => this.forget(selection),
+    lacksRoom: async () => undefined,
+    usage: async (tag) => {
+      const tokens = [...this.cached].filter(([key]) => key.startsWith(tag)).map(([, each]) => each);
+      return { entries: tokens.length, bytes: tokens.reduce((sum, each) => sum + each, 0) };
+    },
     statistics: async (): Promise<CacheStatistics> => {
       const tier = { entries: 0, bytes: 0, hits: 0, misses: 0, corrupt: 0, loadedBytes: 0, loadSeconds: 0 };
       return {
         host: tier,
-        store: { ...tier, brand: 'lmdb', breaker: 'closed', failures: 0, passedOver: 0, late: 0 },
+        store: { ...tier, brand: 'lmdb', breaker: 'closed', failures: 0, passedOver: 0, late: 0, evicted: 0 },
       };
     },
   };

@@ -57,6 +57,16 @@ export class FaultyStore implements ByteStore {
     return this.#inner.statistics();
   }
 
+  async usage(tag: string): Promise<{ entries: number; bytes: number }> {
+    await this.#act();
+    return this.#inner.usage(tag);
+  }
+
+  async *list(prefix?: string) {
+    await this.#act();
+    yield* this.#inner.list(prefix);
+  }
+
   async close(): Promise<void> {
     await this.#inner.close();
   }

@@ -80,6 +80,8 @@ class GatedStore implements ByteStore {
   // Locks are the process' own: nothing to wait for.
   lock = (key: string, ttlMs: number) => this.inner.lock(key, ttlMs);
   statistics = () => this.inner.statistics();
+  usage = (tag: string) => this.inner.usage(tag);
+  list = (prefix?: string) => this.inner.list(prefix);
   close = () => this.inner.close();
 }
 

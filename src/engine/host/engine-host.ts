@@ -10,7 +10,7 @@
 import { randomInt } from 'node:crypto';
 import type { MessagePort } from 'node:worker_threads';
 import type { BlockCache } from '../../cache/block-cache.js';
-import type { CacheScope } from '../../cache/tiers.js';
+import type { BlockKey, CacheScope } from '../../cache/tiers.js';
 import { BlockstitchError } from '../../errors.js';
 import type { GrammarService } from '../../grammar/grammar-service.js';
 import type { NativeAddon } from '../../kernels/native-addon.js';
@@ -309,7 +309,10 @@ export class EngineHost implements Engine {
       else if (event.type === 'failed')
         this.#failStream(handle, new BlockstitchError(event.code, { ...event.details }));
       else if (event.type === 'finish') this.#endStream(handle, event);
-      else stream.push(event);
+      else {
+        if (event.type === 'prefilled') this.#options.cache.used(keysInPool(event.blocks));
+        stream.push(event);
+      }
     }
   }
 
@@ -361,4 +364,9 @@ async function* follow(stream: RequestStream, left: () => void): AsyncGenerator<
   } finally {
     left();
   }
+}
+
+/** Nobody asks the store for these, so it has to be told that they are used. */
+function keysInPool(blocks: readonly BlockReport[]): BlockKey[] {
+  return blocks.filter(({ origin }) => origin === 'pool').map(({ key }) => key);
 }

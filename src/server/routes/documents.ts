@@ -60,7 +60,14 @@ const ingestSchema = {
     ),
     ...errorResponses(
       ['body', 'engine'],
-      ['empty_input', 'segmentation_invalid', 'deleted_meanwhile', 'store_failed', 'client_closed'],
+      [
+        'empty_input',
+        'segmentation_invalid',
+        'stored_bytes_exceeded',
+        'deleted_meanwhile',
+        'store_failed',
+        'client_closed',
+      ],
     ),
   },
 };

@@ -185,7 +185,7 @@ describe('a store in trouble', () => {
     const kept = freshKey();
     expect(await cache.computed(kept, async () => value(20))).toEqual({ durable: true });
     for (let turn = 0; turn < 3; turn++) {
-      const refused = await cache.computed(freshKey(), async () => value(20));
+      const refused = await cache.computed(freshKey(), async () => value(40));
       expect(refused).toMatchObject({ durable: false, reason: expect.stringContaining('at most 4000 bytes') });
     }
     expect(await payloadOf(cache, kept)).toEqual(value(20).payload);
@@ -263,12 +263,12 @@ describe('LMDB', () => {
     ]);
     await first.put([{ key: 'a', value: new Uint8Array(50) }]);
     const expected = { entries: 2, bytes: 50 + 17 * 1024 * 1024 };
-    expect(await first.statistics()).toEqual(expected);
+    expect(await first.statistics()).toMatchObject(expected);
     await first.close();
     const second = await LmdbStore.open(path);
-    expect(await second.statistics()).toEqual(expected);
+    expect(await second.statistics()).toMatchObject(expected);
     expect(await second.delete(['b', 'c'])).toBe(1);
-    expect(await second.statistics()).toEqual({ entries: 1, bytes: 50 });
+    expect(await second.statistics()).toMatchObject({ entries: 1, bytes: 50 });
     await second.close();
   });
 
@@ -281,7 +281,7 @@ describe('LMDB', () => {
     await blocks.put('b:1', Buffer.alloc(5, 3));
     await old.close();
     const store = await LmdbStore.open(path);
-    expect(await store.statistics()).toEqual({ entries: 2, bytes: 15 + 16 * 1024 * 1024 });
+    expect(await store.statistics()).toMatchObject({ entries: 2, bytes: 15 + 16 * 1024 * 1024 });
     const [a, b] = await store.get(['a', 'b']);
     expect([a?.byteLength, b?.byteLength, b?.at(-1)]).toEqual([10, 5 + 16 * 1024 * 1024, 3]);
     await store.close();

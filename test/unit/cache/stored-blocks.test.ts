@@ -50,6 +50,14 @@ class MapStore implements ByteStore {
   async statistics() {
     return { entries: this.values.size, bytes: 0 };
   }
+
+  async usage() {
+    return { entries: this.values.size, bytes: 0 };
+  }
+
+  async *list() {
+    for (const [key, value] of this.values) yield { key, bytes: value.byteLength };
+  }
   async close() {}
 }
 

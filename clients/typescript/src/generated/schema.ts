@@ -2004,7 +2004,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
-            /** @description `rate_limited`, `queue_full` */
+            /** @description `rate_limit_exceeded`, `queue_full` */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
@@ -2015,10 +2015,10 @@ export interface operations {
                     /**
                      * @example {
                      *       "error": {
-                     *         "message": "More than ... ... in a minute.",
+                     *         "message": "The limit of ... ... is reached.",
                      *         "type": "rate_limit_error",
                      *         "param": null,
-                     *         "code": "rate_limited",
+                     *         "code": "rate_limit_exceeded",
                      *         "remedy": "Retry after the seconds given in Retry-After."
                      *       }
                      *     }
@@ -2299,7 +2299,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
-            /** @description `rate_limited`, `queue_full` */
+            /** @description `rate_limit_exceeded`, `queue_full` */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
@@ -2310,10 +2310,10 @@ export interface operations {
                     /**
                      * @example {
                      *       "error": {
-                     *         "message": "More than ... ... in a minute.",
+                     *         "message": "The limit of ... ... is reached.",
                      *         "type": "rate_limit_error",
                      *         "param": null,
-                     *         "code": "rate_limited",
+                     *         "code": "rate_limit_exceeded",
                      *         "remedy": "Retry after the seconds given in Retry-After."
                      *       }
                      *     }
@@ -2475,7 +2475,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
-            /** @description `rate_limited` */
+            /** @description `rate_limit_exceeded` */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
@@ -2486,10 +2486,10 @@ export interface operations {
                     /**
                      * @example {
                      *       "error": {
-                     *         "message": "More than ... ... in a minute.",
+                     *         "message": "The limit of ... ... is reached.",
                      *         "type": "rate_limit_error",
                      *         "param": null,
-                     *         "code": "rate_limited",
+                     *         "code": "rate_limit_exceeded",
                      *         "remedy": "Retry after the seconds given in Retry-After."
                      *       }
                      *     }
@@ -2662,6 +2662,26 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description `stored_bytes_exceeded` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "The stored blocks of this tenant have ...; ... more pass the limit of ....",
+                     *         "type": "invalid_request_error",
+                     *         "param": null,
+                     *         "code": "stored_bytes_exceeded",
+                     *         "remedy": "DELETE documents that are not needed any more, or ask the operator for a larger limit."
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description `deleted_meanwhile` */
             409: {
                 headers: {
@@ -2742,7 +2762,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
-            /** @description `rate_limited`, `queue_full` */
+            /** @description `rate_limit_exceeded`, `queue_full` */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
@@ -2753,10 +2773,10 @@ export interface operations {
                     /**
                      * @example {
                      *       "error": {
-                     *         "message": "More than ... ... in a minute.",
+                     *         "message": "The limit of ... ... is reached.",
                      *         "type": "rate_limit_error",
                      *         "param": null,
-                     *         "code": "rate_limited",
+                     *         "code": "rate_limit_exceeded",
                      *         "remedy": "Retry after the seconds given in Retry-After."
                      *       }
                      *     }
@@ -2937,7 +2957,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
-            /** @description `rate_limited` */
+            /** @description `rate_limit_exceeded` */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
@@ -2948,10 +2968,10 @@ export interface operations {
                     /**
                      * @example {
                      *       "error": {
-                     *         "message": "More than ... ... in a minute.",
+                     *         "message": "The limit of ... ... is reached.",
                      *         "type": "rate_limit_error",
                      *         "param": null,
-                     *         "code": "rate_limited",
+                     *         "code": "rate_limit_exceeded",
                      *         "remedy": "Retry after the seconds given in Retry-After."
                      *       }
                      *     }
@@ -3096,7 +3116,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
-            /** @description `rate_limited` */
+            /** @description `rate_limit_exceeded` */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
@@ -3107,10 +3127,10 @@ export interface operations {
                     /**
                      * @example {
                      *       "error": {
-                     *         "message": "More than ... ... in a minute.",
+                     *         "message": "The limit of ... ... is reached.",
                      *         "type": "rate_limit_error",
                      *         "param": null,
-                     *         "code": "rate_limited",
+                     *         "code": "rate_limit_exceeded",
                      *         "remedy": "Retry after the seconds given in Retry-After."
                      *       }
                      *     }
@@ -3257,7 +3277,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
-            /** @description `rate_limited` */
+            /** @description `rate_limit_exceeded` */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
@@ -3268,10 +3288,10 @@ export interface operations {
                     /**
                      * @example {
                      *       "error": {
-                     *         "message": "More than ... ... in a minute.",
+                     *         "message": "The limit of ... ... is reached.",
                      *         "type": "rate_limit_error",
                      *         "param": null,
-                     *         "code": "rate_limited",
+                     *         "code": "rate_limit_exceeded",
                      *         "remedy": "Retry after the seconds given in Retry-After."
                      *       }
                      *     }
@@ -3418,7 +3438,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
-            /** @description `rate_limited` */
+            /** @description `rate_limit_exceeded` */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
@@ -3429,10 +3449,10 @@ export interface operations {
                     /**
                      * @example {
                      *       "error": {
-                     *         "message": "More than ... ... in a minute.",
+                     *         "message": "The limit of ... ... is reached.",
                      *         "type": "rate_limit_error",
                      *         "param": null,
-                     *         "code": "rate_limited",
+                     *         "code": "rate_limit_exceeded",
                      *         "remedy": "Retry after the seconds given in Retry-After."
                      *       }
                      *     }
@@ -3573,7 +3593,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
-            /** @description `rate_limited` */
+            /** @description `rate_limit_exceeded` */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
@@ -3584,10 +3604,10 @@ export interface operations {
                     /**
                      * @example {
                      *       "error": {
-                     *         "message": "More than ... ... in a minute.",
+                     *         "message": "The limit of ... ... is reached.",
                      *         "type": "rate_limit_error",
                      *         "param": null,
-                     *         "code": "rate_limited",
+                     *         "code": "rate_limit_exceeded",
                      *         "remedy": "Retry after the seconds given in Retry-After."
                      *       }
                      *     }
@@ -3878,7 +3898,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
-            /** @description `rate_limited`, `queue_full` */
+            /** @description `rate_limit_exceeded`, `queue_full` */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
@@ -3889,10 +3909,10 @@ export interface operations {
                     /**
                      * @example {
                      *       "error": {
-                     *         "message": "More than ... ... in a minute.",
+                     *         "message": "The limit of ... ... is reached.",
                      *         "type": "rate_limit_error",
                      *         "param": null,
-                     *         "code": "rate_limited",
+                     *         "code": "rate_limit_exceeded",
                      *         "remedy": "Retry after the seconds given in Retry-After."
                      *       }
                      *     }
@@ -4143,7 +4163,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
-            /** @description `rate_limited`, `queue_full` */
+            /** @description `rate_limit_exceeded`, `queue_full` */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
@@ -4154,10 +4174,10 @@ export interface operations {
                     /**
                      * @example {
                      *       "error": {
-                     *         "message": "More than ... ... in a minute.",
+                     *         "message": "The limit of ... ... is reached.",
                      *         "type": "rate_limit_error",
                      *         "param": null,
-                     *         "code": "rate_limited",
+                     *         "code": "rate_limit_exceeded",
                      *         "remedy": "Retry after the seconds given in Retry-After."
                      *       }
                      *     }
@@ -4369,7 +4389,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
-            /** @description `rate_limited` */
+            /** @description `rate_limit_exceeded` */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
@@ -4380,10 +4400,10 @@ export interface operations {
                     /**
                      * @example {
                      *       "error": {
-                     *         "message": "More than ... ... in a minute.",
+                     *         "message": "The limit of ... ... is reached.",
                      *         "type": "rate_limit_error",
                      *         "param": null,
-                     *         "code": "rate_limited",
+                     *         "code": "rate_limit_exceeded",
                      *         "remedy": "Retry after the seconds given in Retry-After."
                      *       }
                      *     }
@@ -4582,7 +4602,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
-            /** @description `rate_limited`, `queue_full` */
+            /** @description `rate_limit_exceeded`, `queue_full` */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
@@ -4593,10 +4613,10 @@ export interface operations {
                     /**
                      * @example {
                      *       "error": {
-                     *         "message": "More than ... ... in a minute.",
+                     *         "message": "The limit of ... ... is reached.",
                      *         "type": "rate_limit_error",
                      *         "param": null,
-                     *         "code": "rate_limited",
+                     *         "code": "rate_limit_exceeded",
                      *         "remedy": "Retry after the seconds given in Retry-After."
                      *       }
                      *     }
@@ -4742,7 +4762,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
-            /** @description `rate_limited` */
+            /** @description `rate_limit_exceeded` */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
@@ -4753,10 +4773,10 @@ export interface operations {
                     /**
                      * @example {
                      *       "error": {
-                     *         "message": "More than ... ... in a minute.",
+                     *         "message": "The limit of ... ... is reached.",
                      *         "type": "rate_limit_error",
                      *         "param": null,
-                     *         "code": "rate_limited",
+                     *         "code": "rate_limit_exceeded",
                      *         "remedy": "Retry after the seconds given in Retry-After."
                      *       }
                      *     }
@@ -4896,7 +4916,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
-            /** @description `rate_limited` */
+            /** @description `rate_limit_exceeded` */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
@@ -4907,10 +4927,10 @@ export interface operations {
                     /**
                      * @example {
                      *       "error": {
-                     *         "message": "More than ... ... in a minute.",
+                     *         "message": "The limit of ... ... is reached.",
                      *         "type": "rate_limit_error",
                      *         "param": null,
-                     *         "code": "rate_limited",
+                     *         "code": "rate_limit_exceeded",
                      *         "remedy": "Retry after the seconds given in Retry-After."
                      *       }
                      *     }
@@ -5058,7 +5078,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
-            /** @description `rate_limited` */
+            /** @description `rate_limit_exceeded` */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
@@ -5069,10 +5089,10 @@ export interface operations {
                     /**
                      * @example {
                      *       "error": {
-                     *         "message": "More than ... ... in a minute.",
+                     *         "message": "The limit of ... ... is reached.",
                      *         "type": "rate_limit_error",
                      *         "param": null,
-                     *         "code": "rate_limited",
+                     *         "code": "rate_limit_exceeded",
                      *         "remedy": "Retry after the seconds given in Retry-After."
                      *       }
                      *     }
@@ -5191,7 +5211,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
-            /** @description `rate_limited` */
+            /** @description `rate_limit_exceeded` */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
@@ -5202,10 +5222,10 @@ export interface operations {
                     /**
                      * @example {
                      *       "error": {
-                     *         "message": "More than ... ... in a minute.",
+                     *         "message": "The limit of ... ... is reached.",
                      *         "type": "rate_limit_error",
                      *         "param": null,
-                     *         "code": "rate_limited",
+                     *         "code": "rate_limit_exceeded",
                      *         "remedy": "Retry after the seconds given in Retry-After."
                      *       }
                      *     }
@@ -5344,7 +5364,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
-            /** @description `rate_limited` */
+            /** @description `rate_limit_exceeded` */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
@@ -5355,10 +5375,10 @@ export interface operations {
                     /**
                      * @example {
                      *       "error": {
-                     *         "message": "More than ... ... in a minute.",
+                     *         "message": "The limit of ... ... is reached.",
                      *         "type": "rate_limit_error",
                      *         "param": null,
-                     *         "code": "rate_limited",
+                     *         "code": "rate_limit_exceeded",
                      *         "remedy": "Retry after the seconds given in Retry-After."
                      *       }
                      *     }
@@ -5514,7 +5534,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
-            /** @description `rate_limited` */
+            /** @description `rate_limit_exceeded` */
             429: {
                 headers: {
                     /** @description Seconds after which to try again. */
@@ -5525,10 +5545,10 @@ export interface operations {
                     /**
                      * @example {
                      *       "error": {
-                     *         "message": "More than ... ... in a minute.",
+                     *         "message": "The limit of ... ... is reached.",
                      *         "type": "rate_limit_error",
                      *         "param": null,
-                     *         "code": "rate_limited",
+                     *         "code": "rate_limit_exceeded",
                      *         "remedy": "Retry after the seconds given in Retry-After."
                      *       }
                      *     }
