@@ -12,6 +12,8 @@ export interface StoreEntry {
    * document needs it, and it goes last from then on.
    */
   wanted?: { has(key: string): boolean };
+  /** Token of the lock under which the value was computed. The put is refused if that lock is not held any more. */
+  fence?: string;
 }
 
 /** What a store knows of a value without reading it. */
@@ -25,7 +27,18 @@ export interface StoreListing {
 }
 
 export interface StoreLock {
+  /** Names this holder, and no other one ever. */
+  readonly token: string;
+  /** The lock lives so long from now on. @returns false if it had ended; it stays so */
+  renew(ttlMs: number): Promise<boolean>;
   release(): Promise<void>;
+}
+
+/** A put was refused: the lock that it names has ended, and another replica may compute the block. */
+export class LockEnded extends Error {
+  constructor() {
+    super('the lock has ended under which the block was computed');
+  }
 }
 
 export interface ByteStore {
@@ -38,6 +51,7 @@ export interface ByteStore {
   /**
    * Resolves when the values are durable by the store's own standard. A refused put leaves the old values as they were.
    * An aborted put may leave the value there or not; the caller deletes it then.
+   * @throws LockEnded if a fence refuses it
    */
   put(entries: readonly StoreEntry[], signal?: AbortSignal): Promise<void>;
   has(keys: readonly string[]): Promise<boolean[]>;
@@ -45,7 +59,7 @@ export interface ByteStore {
   delete(keys: readonly string[]): Promise<number>;
   /** Deletes every block value (not documents) whose key begins with `prefix`. @returns how many */
   clear(prefix?: string): Promise<number>;
-  /** Takes a short lock for one prefill across replicas. @returns undefined when another holder has it */
+  /** Takes the lock of a block, for one prefill across replicas. @returns undefined when another holder has it */
   lock(key: string, ttlMs: number): Promise<StoreLock | undefined>;
   statistics(): Promise<{ entries: number; bytes: number; evicted?: number }>;
   /** Sizes of the values whose keys begin with a tenant's tag (see `block-key.ts`). */

@@ -5,10 +5,11 @@
  * The index (`lmdb-index.ts`) is written in the same transaction as the parts. At its limit the store makes room: what was
  * used longest ago goes first, and blocks that documents need go last.
  */
+import { randomUUID } from 'node:crypto';
 import { statfsSync } from 'node:fs';
 import { type Database, open, type RootDatabase } from 'lmdb';
 import { makeDirectory } from '../make-directory.js';
-import type { ByteStore, StoreEntry, StoreListing, StoreLock } from './byte-store.js';
+import { type ByteStore, LockEnded, type StoreEntry, type StoreListing, type StoreLock } from './byte-store.js';
 import { LmdbFiles } from './lmdb-files.js';
 import { LmdbIndex } from './lmdb-index.js';
 
@@ -51,8 +52,8 @@ export class LmdbStore implements ByteStore {
   readonly documents: Database<Buffer, string>;
   /** Jobs of src/documents; write them within `write`. */
   readonly jobs: Database<Buffer, string>;
-  /** When each lock ends, by `performance.now()`. */
-  readonly #locks = new Map<string, { untilMs: number }>();
+  /** Who holds each lock, and when it ends, by `performance.now()`. */
+  readonly #locks = new Map<string, { token: string; untilMs: number }>();
   /** Whether the last commit failed. */
   #failed = false;
   #readMs = 0;
@@ -113,6 +114,9 @@ export class LmdbStore implements ByteStore {
     const keys = new Set(entries.map(({ key }) => key));
     await this.write(() => {
       signal?.throwIfAborted();
+      for (const { key, fence } of entries) {
+        if (fence !== undefined && this.#locks.get(key)?.token !== fence) throw new LockEnded();
+      }
       const totals = this.#index.totals();
       const replaced = [...keys].reduce((sum, key) => sum + (this.#index.read(key)?.bytes ?? 0), 0);
       // Uses are written whatever becomes of the values: they say what goes.
@@ -184,9 +188,15 @@ export class LmdbStore implements ByteStore {
   async lock(key: string, ttlMs: number): Promise<StoreLock | undefined> {
     const nowMs = performance.now();
     if ((this.#locks.get(key)?.untilMs ?? 0) > nowMs) return undefined;
-    const own = { untilMs: nowMs + ttlMs };
+    const own = { token: randomUUID(), untilMs: nowMs + ttlMs };
     this.#locks.set(key, own);
     return {
+      token: own.token,
+      renew: async (ms) => {
+        if (this.#locks.get(key) !== own) return false;
+        own.untilMs = performance.now() + ms;
+        return true;
+      },
       release: async () => {
         if (this.#locks.get(key) === own) this.#locks.delete(key);
       },

@@ -9,15 +9,19 @@
 import { randomUUID } from 'node:crypto';
 import type { Cluster, Redis } from 'ioredis';
 import { TAG_DIGITS } from './block-key.js';
-import type { ByteStore, StoreEntry, StoreListing, StoreLock } from './byte-store.js';
+import { type ByteStore, LockEnded, type StoreEntry, type StoreListing, type StoreLock } from './byte-store.js';
 import { askRedis, withoutScripts } from './connect-redis.js';
 import { RedisLoads } from './redis-loads.js';
 
 const PART_BYTES = 16 * 1024 * 1024;
 /** Parts of a value that are read at once: 64 MiB. */
 const PARTS_PER_READ = 4;
-/** Deletes the lock only if the caller still holds it. */
-const UNLOCK = 'if redis.call("get", KEYS[1]) == ARGV[1] then return redis.call("del", KEYS[1]) else return 0 end';
+/** Each acts only if the caller still holds the lock. KEYS: lock, the value's first part. ARGV: token, milliseconds or bytes. */
+const IF_HELD = (action: string) => `if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end ${action} return 1`;
+const UNLOCK = IF_HELD("redis.call('del', KEYS[1])");
+const RENEW = IF_HELD("redis.call('pexpire', KEYS[1], ARGV[2])");
+const PUT = IF_HELD("redis.call('set', KEYS[2], ARGV[2])");
+const PUT_FOR_A_WHILE = IF_HELD("redis.call('set', KEYS[2], ARGV[2], 'EX', ARGV[3])");
 /** Sizes are kept for so many milliseconds, because counting walks over every key. */
 const STATISTICS_MS = 10_000;
 
@@ -63,7 +67,8 @@ export class RedisStore implements ByteStore {
 
   /** Sends one part after another: the connection never holds a whole large value. The first part is written last. */
   async put(entries: readonly StoreEntry[], signal?: AbortSignal): Promise<void> {
-    await askRedis(this.#client, () => Promise.all(entries.map((entry) => this.#write(entry, signal))));
+    const written = await askRedis(this.#client, () => Promise.all(entries.map((entry) => this.#write(entry, signal))));
+    if (written.includes(false)) throw new LockEnded();
   }
 
   async has(keys: readonly string[]): Promise<boolean[]> {
@@ -94,12 +99,16 @@ export class RedisStore implements ByteStore {
   }
 
   async lock(key: string, ttlMs: number): Promise<StoreLock | undefined> {
-    const name = `${this.#prefix}lock:{${key}}`;
+    const name = this.#lock(key);
     const token = randomUUID();
     const taken = await askRedis(this.#client, () => this.#client.set(name, token, 'PX', ttlMs, 'NX'));
     if (taken !== 'OK') return undefined;
+    const ifHeld = (script: string, args: number[], act: () => Promise<unknown>) =>
+      askRedis(this.#client, () => this.#ifHeld(name, token, script, args, act));
     return {
-      release: () => askRedis(this.#client, () => this.#unlock(name, token)),
+      token,
+      renew: (ms) => ifHeld(RENEW, [ms], () => this.#client.pexpire(name, ms)),
+      release: async () => void (await ifHeld(UNLOCK, [], () => this.#client.del(name))),
     };
   }
 
@@ -132,16 +141,6 @@ export class RedisStore implements ByteStore {
   async close(): Promise<void> {
     this.#loads.close();
     await this.#client.quit().catch(() => this.#client.disconnect());
-  }
-
-  /** Between the look and the delete of a user who may not run scripts, a lock may run out and be taken by another. */
-  async #unlock(name: string, token: string): Promise<void> {
-    try {
-      await this.#client.eval(UNLOCK, 1, name, token);
-    } catch (error) {
-      if (!withoutScripts(error)) throw error;
-      if ((await this.#client.get(name)) === token) await this.#client.del(name);
-    }
   }
 
   async #counted(): Promise<Counted> {
@@ -183,8 +182,11 @@ export class RedisStore implements ByteStore {
     }
   }
 
-  /** If aborted between two parts, it deletes the parts that it wrote: nobody would find them without the first one. */
-  async #write({ key, value }: StoreEntry, signal: AbortSignal | undefined): Promise<void> {
+  /**
+   * If aborted between two parts, it deletes the parts that it wrote: nobody would find them without the first one.
+   * @returns false if the fence refuses the value
+   */
+  async #write({ key, value, fence }: StoreEntry, signal: AbortSignal | undefined): Promise<boolean> {
     const parts = Math.max(1, Math.ceil(value.byteLength / PART_BYTES));
     for (let part = parts - 1; part >= 0; part--) {
       if (signal?.aborted) {
@@ -193,9 +195,46 @@ export class RedisStore implements ByteStore {
       }
       const slice = value.subarray(part * PART_BYTES, (part + 1) * PART_BYTES);
       const bytes = Buffer.from(slice.buffer, slice.byteOffset, slice.byteLength);
-      if (this.#ttlSeconds > 0) await this.#client.set(this.#part(key, part), bytes, 'EX', this.#ttlSeconds);
-      else await this.#client.set(this.#part(key, part), bytes);
+      if (part === 0 && fence !== undefined) return this.#writeFenced(key, bytes, fence);
+      await this.#writePart(this.#part(key, part), bytes);
     }
+    return true;
+  }
+
+  async #writePart(name: string, bytes: Buffer): Promise<void> {
+    if (this.#ttlSeconds > 0) await this.#client.set(name, bytes, 'EX', this.#ttlSeconds);
+    else await this.#client.set(name, bytes);
+  }
+
+  /** The first part makes the value: whoever holds the lock no longer does not write it. Other parts are the same anyway. */
+  #writeFenced(key: string, bytes: Buffer, fence: string): Promise<boolean> {
+    const [lock, first] = [this.#lock(key), this.#part(key, 0)];
+    const [script, more] = this.#ttlSeconds > 0 ? [PUT_FOR_A_WHILE, [this.#ttlSeconds]] : [PUT, []];
+    return this.#ifHeld(lock, fence, script, [bytes, ...more], () => this.#writePart(first, bytes), [first]);
+  }
+
+  /** @param act does the same where scripts may not be run: between the look and the act the lock may end */
+  async #ifHeld(
+    lock: string,
+    token: string,
+    script: string,
+    args: readonly (Buffer | number)[],
+    act: () => Promise<unknown>,
+    keys: readonly string[] = [],
+  ): Promise<boolean> {
+    const client = this.#client;
+    try {
+      return (await client.eval(script, 1 + keys.length, lock, ...keys, token, ...args)) === 1;
+    } catch (error) {
+      if (!withoutScripts(error)) throw error;
+    }
+    if ((await client.get(lock)) !== token) return false;
+    await act();
+    return true;
+  }
+
+  #lock(key: string): string {
+    return `${this.#prefix}lock:{${key}}`;
   }
 
   async #read(client: Redis | Cluster, key: string, signal?: AbortSignal): Promise<Uint8Array | undefined> {

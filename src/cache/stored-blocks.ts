@@ -7,8 +7,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { formatBytes } from '../units.js';
 import { decodeBlock, encodeBlock, HEADER_BYTES, payloadBytes } from './block-codec.js';
 import { TAG_DIGITS } from './block-key.js';
-import type { ByteStore } from './byte-store.js';
-import { type BreakerOptions, CircuitBreaker } from './circuit-breaker.js';
+import { BlockLeases } from './block-leases.js';
+import { type ByteStore, LockEnded, type StoreEntry } from './byte-store.js';
+import { type Answer, type BreakerOptions, CircuitBreaker } from './circuit-breaker.js';
 import { type LoadClock, LoadCostModel, type LoadCostOptions } from './load-cost-model.js';
 import { StoreLooks } from './store-looks.js';
 import type { BlockKey, BlockShape, BlockValue, CacheStatistics } from './tiers.js';
@@ -28,6 +29,8 @@ export interface StoredBlocksOptions {
   cost?: LoadCostOptions;
   /** Milliseconds that a delete may take before it is reported as failed. */
   deleteTimeoutMs?: number;
+  /** Milliseconds for which a replica that is gone holds up the others. */
+  leaseMs?: number;
 }
 
 /** What the caller knows of the block that it asks for. All of it is optional. */
@@ -35,6 +38,8 @@ export interface HoldWanted {
   tokens?: number;
   /** Milliseconds to prefill it. */
   computeMs?: number | undefined;
+  /** The caller would rather wait than compute what the store has, or what another replica computes just now. */
+  patient?: boolean;
   signal?: AbortSignal;
 }
 
@@ -43,11 +48,14 @@ export type StoreAnswer = { value: BlockValue; loadMs: number } | { value: undef
 
 /** A search under way. */
 interface Search {
-  clock: LoadClock;
-  /** Aborted when the request waits no longer. */
-  stop: AbortSignal;
+  /** When it stops waiting for another replica, by `performance.now()`. */
+  untilMs: number;
+  /** Measures the load. */
+  clock?: LoadClock;
+  /** Aborted when the caller waits no longer. */
+  stop?: AbortSignal | undefined;
   /** Aborted when nobody wants the value any more. */
-  dropped: AbortSignal;
+  dropped?: AbortSignal;
 }
 
 export interface StoreLoad {
@@ -58,9 +66,6 @@ export interface StoreLoad {
 
 export type Deleted = { ok: true; count: number } | { ok: false; reason: string };
 
-/** A lock lives this many times as long as its prefill should take. After that its holder counts as dead. */
-const LOCK_TTL_FACTOR = 4;
-const LOCK_TTL_MS = { least: 1_000, most: 30_000, unknown: 5_000 };
 /** Wait for another replica's prefill while the cost of our own is not known. */
 const UNKNOWN_WAIT_MS = 250;
 /** Pauses between looks at another replica's prefill, doubled each time. */
@@ -84,6 +89,7 @@ export class StoredBlocks {
   readonly #reads: CircuitBreaker;
   readonly #writes: CircuitBreaker;
   readonly #locks: CircuitBreaker;
+  readonly #leases: BlockLeases;
   readonly #cost: LoadCostModel;
   /** Blocks that are computed although the store may have them. They need not be written again. */
   readonly #passedOver = new Set<BlockKey>();
@@ -106,6 +112,8 @@ export class StoredBlocks {
     this.#reads = breaker('reads');
     this.#writes = breaker('writes');
     this.#locks = breaker('locks');
+    const run = this.#locks.run.bind(this.#locks) as CircuitBreaker['run'];
+    this.#leases = new BlockLeases({ store: options.store, run, leaseMs: options.leaseMs });
     this.#cost = new LoadCostModel(options.cost);
   }
 
@@ -126,10 +134,19 @@ export class StoredBlocks {
 
   /**
    * The block's value, or the right to compute it. Waits for the store and for another replica's prefill, but no longer
-   * than computing takes. Never rejects.
+   * than computing takes; a patient caller waits for as long as that replica holds its right. Never rejects.
    */
   async load(key: BlockKey, wanted: HoldWanted): Promise<StoreLoad> {
-    const { tokens, computeMs } = wanted;
+    const { tokens, computeMs, patient = false } = wanted;
+    if (patient) {
+      const untilMs = Number.POSITIVE_INFINITY;
+      const answer = await this.#search(key, wanted, {
+        untilMs,
+        clock: this.#cost.begin(computeMs),
+        stop: wanted.signal,
+      });
+      return { answer, late: NOTHING_LATE };
+    }
     if (tokens !== undefined && !this.#cost.worthLoading(this.#storedBytes(tokens), computeMs)) {
       this.#counts.passedOver++;
       remember(this.#passedOver, key);
@@ -139,7 +156,8 @@ export class StoredBlocks {
     const waited = new AbortController();
     const stop = wanted.signal === undefined ? waited.signal : AbortSignal.any([waited.signal, wanted.signal]);
     const dropped = new AbortController();
-    const search = this.#search(key, wanted, { clock, stop, dropped: dropped.signal });
+    const untilMs = performance.now() + (computeMs ?? UNKNOWN_WAIT_MS);
+    const search = this.#search(key, wanted, { untilMs, clock, stop, dropped: dropped.signal });
     let timer: NodeJS.Timeout | undefined;
     const outOfTime = new Promise<undefined>((resolve) => {
       timer = setTimeout(resolve, clock.waitMs, undefined);
@@ -182,20 +200,37 @@ export class StoredBlocks {
       return `the stored blocks of this tenant have ${formatBytes(room.stored)} of at most ${formatBytes(room.limit)}`;
     }
     const encoded = await encodeBlock(this.#options.shape, key, value);
-    await this.#looks.overtake(key);
+    for (let again: (StoreAnswer & { value: undefined }) | undefined; ; ) {
+      const saved = await this.#write({ key, value: encoded, wanted }, signal);
+      await again?.release();
+      if (!saved.ok) return saved.reason;
+      if (!saved.result.lockEnded) return undefined;
+      // Another replica may have the right by now, and saves the block. Else this one takes it anew.
+      const answer = await this.#search(key, {}, { untilMs: Number.POSITIVE_INFINITY, stop: signal });
+      if (answer.value !== undefined) return undefined;
+      again = answer;
+    }
+  }
+
+  async #write(unfenced: StoreEntry, signal: AbortSignal): Promise<Answer<{ lockEnded: boolean }>> {
+    await this.#looks.overtake(unfenced.key);
     const stopped = new AbortController();
     const either = AbortSignal.any([signal, stopped.signal]);
+    const fence = this.#leases.fence(unfenced.key);
+    const entry = fence === undefined ? unfenced : { ...unfenced, fence };
     const saved = await this.#writes.run(async () => {
       try {
-        if (!either.aborted) await this.#store.put([{ key, value: encoded, wanted }], either);
+        if (!either.aborted) await this.#store.put([entry], either);
       } catch (error) {
+        if (error instanceof LockEnded) return { lockEnded: true };
         // A write that was called off says nothing about the store.
         if (!signal.aborted) throw error;
       }
+      return { lockEnded: false };
     });
     // A write that took too long must not go on after a later delete.
     stopped.abort();
-    return saved.ok ? undefined : saved.reason;
+    return saved;
   }
 
   /** Bytes of a block's value in the store. */
@@ -250,6 +285,7 @@ export class StoredBlocks {
   }
 
   async close(): Promise<void> {
+    this.#leases.close();
     await this.#store.close();
   }
 
@@ -277,38 +313,34 @@ export class StoredBlocks {
     }
   }
 
-  /** Reads the value. If nobody has it, takes the lock or waits for the replica that computes it. Never rejects. */
+  /** Reads the value. If nobody has it, takes the right to compute it, or waits for the replica that has the right. */
   async #search(
     key: BlockKey,
-    { computeMs, tokens }: HoldWanted,
-    { clock, stop, dropped }: Search,
+    { tokens }: HoldWanted,
+    { untilMs, clock, stop, dropped }: Search,
   ): Promise<StoreAnswer> {
     const startMs = performance.now();
-    const giveUpMs = startMs + (computeMs ?? UNKNOWN_WAIT_MS);
     for (let pauseMs = POLL_MS.first; ; pauseMs = Math.min(pauseMs * 2, POLL_MS.most)) {
       const value = await this.#read(key, dropped);
       // Only the first look measures a load. Later looks have waited for another replica's prefill.
       if (pauseMs === POLL_MS.first) {
-        if (dropped.aborted && tokens !== undefined) clock.drop(this.#storedBytes(tokens));
-        else clock.end(value && HEADER_BYTES + value.payload.byteLength);
+        if (dropped?.aborted && tokens !== undefined) clock?.drop(this.#storedBytes(tokens));
+        else clock?.end(value && HEADER_BYTES + value.payload.byteLength);
       }
       if (value !== undefined) return this.#found(value, startMs);
-      const lock = await this.#locks.run(() => this.#store.lock(key, lockTtlMs(computeMs)));
+      const lock = await this.#leases.take(key);
       const held = lock.ok ? lock.result : undefined;
       if (held !== undefined) {
         // The lock's last holder may have saved the block since the look above.
         const late = await this.#read(key, dropped);
         if (late !== undefined) {
-          await this.#locks.run(() => held.release());
+          await this.#leases.giveBack(held);
           return this.#found(late, startMs);
         }
       }
-      if (!lock.ok || held !== undefined || stop.aborted || performance.now() >= giveUpMs) {
+      if (!lock.ok || held !== undefined || stop?.aborted || performance.now() >= untilMs) {
         this.#counts.misses++;
-        return {
-          value: undefined,
-          release: async () => void (held && (await this.#locks.run(() => held.release()))),
-        };
+        return { value: undefined, release: async () => void (held && (await this.#leases.giveBack(held))) };
       }
       await delay(pauseMs);
     }
@@ -326,9 +358,11 @@ export class StoredBlocks {
     return { value, loadMs };
   }
 
-  async #read(key: BlockKey, dropped: AbortSignal): Promise<BlockValue | undefined> {
+  async #read(key: BlockKey, dropped?: AbortSignal): Promise<BlockValue | undefined> {
     return this.#looks.during(key, async (refuse) => {
-      const answer = await this.#reads.run((late) => this.#store.get([key], AbortSignal.any([dropped, late])));
+      const answer = await this.#reads.run((late) =>
+        this.#store.get([key], dropped ? AbortSignal.any([dropped, late]) : late),
+      );
       const bytes = answer.ok ? answer.result[0] : undefined;
       if (bytes === undefined) return undefined;
       const decoded = await decodeBlock(this.#options.shape, key, bytes);
@@ -363,9 +397,4 @@ async function within<T>(call: Promise<T>, ms: number): Promise<T> {
 function remember(keys: Set<BlockKey>, key: BlockKey): void {
   if (keys.size >= MAX_REMEMBERED) keys.clear();
   keys.add(key);
-}
-
-function lockTtlMs(computeMs: number | undefined): number {
-  if (computeMs === undefined) return LOCK_TTL_MS.unknown;
-  return Math.ceil(Math.min(Math.max(computeMs * LOCK_TTL_FACTOR, LOCK_TTL_MS.least), LOCK_TTL_MS.most));
 }

@@ -170,7 +170,7 @@ export async function openServices(
       prompts,
       segment,
       logger: logger ?? { info: () => undefined, warn: () => undefined },
-      onBlock: ({ origin }) => metrics.ingested(origin),
+      onBlock: (report) => metrics.ingested(report),
     });
     // At the end this comes first: it waits for the writes that still run in the background.
     closers.push(() => documents.settle());

@@ -124,7 +124,7 @@ export async function fakeApp(settings: Partial<Record<SettingName, string | num
     prompts,
     segment: segmentParagraphs,
     logger: { info: () => undefined, warn: () => undefined },
-    onBlock: ({ origin }) => metrics.ingested(origin),
+    onBlock: (report) => metrics.ingested(report),
   });
   const services: Services = {
     config,

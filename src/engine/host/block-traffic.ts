@@ -6,7 +6,7 @@
 import type { BlockCache, SaveOutcome } from '../../cache/block-cache.js';
 import type { BlockKey, BlockValue } from '../../cache/tiers.js';
 import type { NativeAddon } from '../../kernels/native-addon.js';
-import type { EngineCommand, PageTransfer, SaveOrder } from '../wire/messages.js';
+import type { EngineCommand, LoadOrder, SaveOrder } from '../wire/messages.js';
 
 export interface BlockTrafficOptions {
   addon: Pick<NativeAddon, 'readPages' | 'writePages' | 'payloadBytes'>;
@@ -38,12 +38,12 @@ export class BlockTraffic {
   }
 
   /** Asks the cache for a block, fills its pages if the cache has it, and tells the worker. */
-  async load({ stay, key, pages, tokens }: PageTransfer): Promise<void> {
+  async load({ stay, key, pages, tokens, patient }: LoadOrder): Promise<void> {
     const { addon, poolId, cache, post, prefillMs } = this.#options;
     const cancel = new AbortController();
     this.#loads.set(stay, cancel);
     try {
-      const outcome = await cache.hold(key, { tokens, computeMs: prefillMs(tokens), signal: cancel.signal });
+      const outcome = await cache.hold(key, { tokens, computeMs: prefillMs(tokens), patient, signal: cancel.signal });
       if (!outcome.found) {
         if (this.#closed) await outcome.release();
         else this.#leases.set(stay, () => outcome.release());

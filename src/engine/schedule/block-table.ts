@@ -29,6 +29,8 @@ export interface PoolBlock {
   pins: number;
   /** Whether the tiers below keep such blocks. Then they are asked for it first, and it is saved when computed. */
   readonly stored: boolean;
+  /** An ingestion brought it: it waits for another replica that computes the block. A request would compute it, too. */
+  readonly patient: boolean;
   /** Forgotten while held: its key no longer finds it, and it leaves when it is released. */
   doomed: boolean;
   /** Tiers that were told to forget the block since it entered: its save must keep away from them. */
@@ -43,6 +45,8 @@ export interface NewBlock {
   sinks: PoolBlock | undefined;
   /** Whether the tiers below keep it. Then they are asked first. */
   stored: boolean;
+  /** Whether an ingestion brings it. */
+  patient?: boolean;
 }
 
 /** Changes since the last look, in order. The HTTP thread mirrors the pool with them and gives leases back. */
@@ -140,6 +144,7 @@ export class BlockTable {
       sinks: block.sinks,
       state: block.stored ? 'loading' : 'missing',
       stored: block.stored,
+      patient: block.patient ?? false,
       computed: 0,
       origin: undefined,
       pins: 1,

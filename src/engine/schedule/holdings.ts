@@ -71,8 +71,9 @@ export class Holdings {
     if (!this.#fits([task.wanted], task.sinksWanted, sparePages)) return false;
     const [present] = this.#pinPresent([task.wanted]);
     task.sinks = this.#takeSinks(task.sinksWanted);
-    task.block = present ?? this.#takeBlock(task.wanted, task.sinks);
+    task.block = present ?? this.#takeBlock(task.wanted, task.sinks, true);
     task.wasInPool = present?.state === 'ready';
+    task.joined = present !== undefined;
     return true;
   }
 
@@ -113,14 +114,14 @@ export class Holdings {
     });
   }
 
-  #takeBlock(wanted: BlockSpec, sinks: PoolBlock | undefined): PoolBlock {
+  #takeBlock(wanted: BlockSpec, sinks: PoolBlock | undefined, patient = false): PoolBlock {
     const found = this.#table.find(wanted.key);
     if (found !== undefined) {
       // The same text twice in one prompt: one copy, two segments.
       this.#table.pin(found);
       return found;
     }
-    const block = this.#table.add({ key: wanted.key, tokenIds: wanted.tokenIds, sinks, stored: true });
+    const block = this.#table.add({ key: wanted.key, tokenIds: wanted.tokenIds, sinks, stored: true, patient });
     if (block === undefined) throw new Error('pages were counted that are not there');
     this.#onLoad(block);
     return block;

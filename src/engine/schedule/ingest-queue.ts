@@ -17,6 +17,8 @@ export interface IngestTask {
   sinks: PoolBlock | undefined;
   /** Ready in the pool before the task came. */
   wasInPool: boolean;
+  /** In the pool before the task came, also if somebody else was still loading or computing it: that is counted there. */
+  joined: boolean;
   /** Whether its save was asked for when it was computed. */
   saveAsked: boolean;
 }
@@ -53,6 +55,7 @@ export class IngestQueue {
         block: undefined,
         sinks: undefined,
         wasInPool: false,
+        joined: false,
         saveAsked: false,
       });
     }

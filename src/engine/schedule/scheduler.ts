@@ -252,7 +252,7 @@ export class Scheduler {
   #completeTask(task: IngestTask, block: PoolBlock): void {
     const inStore = block.origin === 'store' && !task.wasInPool && !block.forgotten.has('store');
     if (!task.saveAsked && !inStore) this.#save(block, true);
-    const origin = task.wasInPool ? 'pool' : (block.origin ?? 'computed');
+    const origin = task.joined ? 'pool' : (block.origin ?? 'computed');
     this.#news.ingested.push({ task, origin, saved: !inStore });
     this.#ingest.remove(task);
     this.#holdings.releaseTask(task);

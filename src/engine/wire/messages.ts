@@ -35,6 +35,11 @@ export interface PageTransfer {
   tokens: number;
 }
 
+export interface LoadOrder extends PageTransfer {
+  /** An ingestion asks: it waits for a replica that computes the block, however long that takes. */
+  patient: boolean;
+}
+
 export interface SaveOrder extends PageTransfer {
   /** Somebody waits until the block is durable. */
   durable: boolean;
@@ -52,7 +57,7 @@ export interface EngineNews {
   events: { handle: Handle; event: RequestEvent }[];
   ingested: { handle: Handle; index: number; key: BlockKey; origin: CacheTier | 'computed'; save: boolean }[];
   failedIngests: { handle: Handle; reason: string }[];
-  loads: PageTransfer[];
+  loads: LoadOrder[];
   saves: SaveOrder[];
   /** Stays of blocks that were given up while this engine held the right to compute them. */
   abandoned: number[];

@@ -288,8 +288,8 @@ export class EngineCore {
     for (const sequence of expired) {
       this.#finish(sequence, { type: 'finish', reason: 'deadline', generatedTokens: sequence.generated });
     }
-    for (const { stay, key, pages, tokenIds } of loads) {
-      this.#news.loads.push({ stay, key, pages, tokens: tokenIds.length });
+    for (const { stay, key, pages, tokenIds, patient } of loads) {
+      this.#news.loads.push({ stay, key, pages, tokens: tokenIds.length, patient });
     }
     for (const { block, durable, forgotten } of saves) {
       const { stay, key, pages, tokenIds } = block;

@@ -4,7 +4,7 @@
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { CacheStatistics, StoreBrand, TierStatistics } from '../../cache/tiers.js';
-import type { Engine, EngineState, EngineStatistics, GenerateEvent } from '../../engine/engine.js';
+import type { BlockReport, Engine, EngineState, EngineStatistics, GenerateEvent } from '../../engine/engine.js';
 import type { RedisConnection } from '../store-watch.js';
 import { wireOrigin } from '../wire-tiers.js';
 
@@ -70,6 +70,9 @@ export class ServerMetrics {
   private readonly blockHits = this.counter('block_hits_total', 'Blocks of requests that were cached', ['tier']);
   private readonly blockMisses = this.counter('block_misses_total', 'Blocks of requests that had to be computed');
   private readonly ingestedBlocks = this.counter('ingested_blocks_total', 'Blocks of ingested documents', ['origin']);
+  private readonly ingestedTokens = this.counter('ingested_tokens_total', 'Tokens of blocks of ingested documents', [
+    'origin',
+  ]);
 
   private readonly running = this.gauge('num_requests_running', 'Requests in the engine');
   private readonly waiting = this.gauge('num_requests_waiting', 'Requests in the queue');
@@ -132,8 +135,9 @@ export class ServerMetrics {
     this.redisConnected.set({ connection }, usable ? 1 : 0);
   }
 
-  ingested(origin: Origin): void {
+  ingested({ origin, tokens }: Pick<BlockReport, 'origin' | 'tokens'>): void {
     this.ingestedBlocks.inc({ origin: this.named(origin) });
+    this.ingestedTokens.inc({ origin: this.named(origin) }, tokens);
   }
 
   private named(origin: Origin): string {

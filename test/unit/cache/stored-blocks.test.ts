@@ -41,6 +41,8 @@ class MapStore implements ByteStore {
     if (this.locked.has(key)) return undefined;
     this.locked.add(key);
     return {
+      token: key,
+      renew: async () => true,
       release: async () => {
         this.calls.push('release');
         this.locked.delete(key);

@@ -46,7 +46,7 @@ function bench(more: {
 const order = (key: string, durable = false, tokens = 10): SaveOrder => ({
   ...{ key, durable, tokens, forgotten: [], stay: key.charCodeAt(0), pages: Int32Array.of(0) },
 });
-const transfer = { stay: 7, key: 'k', pages: Int32Array.of(3), tokens: 4 };
+const transfer = { stay: 7, key: 'k', pages: Int32Array.of(3), tokens: 4, patient: false };
 
 describe('loading', () => {
   test('fills the pages before the worker is told', async () => {
