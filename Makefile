@@ -143,4 +143,4 @@ test-busy: build redis browser $(STAMP)/venv ## Every TypeScript test beside fou
 	@trap 'kill $$(jobs -p)' EXIT; for loop in 1 2 3 4; do (while :; do :; done) & done; \
 	BLOCKSTITCH_PYTHON=$(CURDIR)/$(VENV)/bin/python npx vitest run
 
-.PHONY: help clients frameworks build demo serve redis browser screenshots cuda-toolkit cuda cuda-harness cuda-sanitize cuda-test tokenizers test test-node test-nodes test-busy lint check bench clean
+.PHONY: help clients frameworks package build demo serve redis browser screenshots cuda-toolkit cuda cuda-harness cuda-sanitize cuda-test tokenizers test test-node test-nodes test-busy lint check bench clean
