@@ -9,9 +9,9 @@ import { loadConfig } from '../src/config.js';
 import type { WeightFormat } from '../src/model/imported-model.js';
 import { readTokenizerDefinition } from '../src/text/read-tokenizer.js';
 import { Tokenizer } from '../src/text/tokenizer.js';
-import { StepModel } from '../test/support/step-model.js';
 import { proseOf } from './prose.js';
 import { type BenchOptions, type BenchReport, describeMachine } from './report.js';
+import { StepModel } from './step-model.js';
 
 const FORMATS: readonly WeightFormat[] = ['fp32', 'native', 'int8', 'int4'];
 const TEXTS = 50;

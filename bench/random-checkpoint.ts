@@ -6,8 +6,8 @@
 import { createHash } from 'node:crypto';
 import { type FileHandle, mkdir, open, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { narrowToBfloat16 } from '../../src/model/float-conversion.js';
-import type { ModelFamily } from '../../src/model/imported-model.js';
+import { narrowToBfloat16 } from '../src/model/float-conversion.js';
+import type { ModelFamily } from '../src/model/imported-model.js';
 import { randomTokenizerFiles, SPECIAL_TOKENS } from './random-tokenizer.js';
 
 export interface RandomShape {

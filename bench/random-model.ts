@@ -17,7 +17,7 @@ import { loadCuda } from '../src/kernels/load-cuda.js';
 import { importModel } from '../src/model/import-model.js';
 import type { ImportedModel, WeightFormat } from '../src/model/imported-model.js';
 import type { PlanBlock, PromptPlan } from '../src/prompt/prompt-plan.js';
-import { type RANDOM_SHAPES, writeRandomCheckpoint } from '../test/support/random-checkpoint.js';
+import { type RANDOM_SHAPES, writeRandomCheckpoint } from './random-checkpoint.js';
 
 const DIRECTORY = join(tmpdir(), 'blockstitch-bench');
 

@@ -9,7 +9,7 @@ import type { LogitRow } from '../src/engine/sampling/best-tokens.js';
 import { LogitAdjustments } from '../src/engine/sampling/logit-adjustments.js';
 import { logitsNeeded, Sampler } from '../src/engine/sampling/sampler.js';
 import { uniform } from '../src/engine/sampling/token-random.js';
-import type { RANDOM_SHAPES } from '../test/support/random-checkpoint.js';
+import type { RANDOM_SHAPES } from './random-checkpoint.js';
 import { randomEngine, randomTokens, SAMPLING, THREADS, timed, tokenTimes } from './random-model.js';
 import { type BenchOptions, type BenchReport, describeMachine, median } from './report.js';
 

@@ -2,15 +2,15 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { GraphDraws } from '../../src/engine/sampling/graph-draws.js';
-import { ModelRunner } from '../../src/engine/worker/model-runner.js';
-import type { ModelOutput } from '../../src/engine/worker/step-batch.js';
-import { KvPool } from '../../src/kernels/kv-pool.js';
-import { loadAddon } from '../../src/kernels/load-addon.js';
-import type { KvDtype } from '../../src/kernels/native-addon.js';
-import { encodeStepMetadata, type Segment, type StepSequence } from '../../src/kernels/step-metadata.js';
-import { importModel } from '../../src/model/import-model.js';
-import type { ImportedModel, WeightFormat } from '../../src/model/imported-model.js';
+import type { GraphDraws } from '../src/engine/sampling/graph-draws.js';
+import { ModelRunner } from '../src/engine/worker/model-runner.js';
+import type { ModelOutput } from '../src/engine/worker/step-batch.js';
+import { KvPool } from '../src/kernels/kv-pool.js';
+import { loadAddon } from '../src/kernels/load-addon.js';
+import type { KvDtype } from '../src/kernels/native-addon.js';
+import { encodeStepMetadata, type Segment, type StepSequence } from '../src/kernels/step-metadata.js';
+import { importModel } from '../src/model/import-model.js';
+import type { ImportedModel, WeightFormat } from '../src/model/imported-model.js';
 
 export interface GoldenPlan {
   sinks: number[];

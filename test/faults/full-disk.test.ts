@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { RANDOM_SHAPES, writeRandomCheckpoint } from '../../bench/random-checkpoint.js';
 import { BlockCache } from '../../src/cache/block-cache.js';
 import { LmdbStore } from '../../src/cache/lmdb-store.js';
 import { DocumentRegistry } from '../../src/documents/document-registry.js';
@@ -13,7 +14,6 @@ import { importModel } from '../../src/model/import-model.js';
 import type { ImportedModel } from '../../src/model/imported-model.js';
 import type { PlanBlock } from '../../src/prompt/prompt-plan.js';
 import { documentRecord, putRecord, textOf } from '../support/document-records.js';
-import { RANDOM_SHAPES, writeRandomCheckpoint } from '../support/random-checkpoint.js';
 import { emptyDisk, fillDisk, mayMount } from '../support/small-disk.js';
 
 const ALL = { prefix: '' };

@@ -3,7 +3,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach } from 'vitest';
-import { writeRandomCheckpoint } from './random-checkpoint.js';
+import { writeRandomCheckpoint } from '../../bench/random-checkpoint.js';
 
 export class CheckpointCases {
   readonly root: string;

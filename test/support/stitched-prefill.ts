@@ -1,9 +1,10 @@
 /** Blocks prefilled apart and stitched, over a KV pool and through a store: for the model tests. */
+
+import type { GoldenPlan, StepModel } from '../../bench/step-model.js';
 import { BlockCache } from '../../src/cache/block-cache.js';
 import { blockKey } from '../../src/cache/block-key.js';
 import type { ByteStore } from '../../src/cache/byte-store.js';
 import type { Segment } from '../../src/kernels/step-metadata.js';
-import type { GoldenPlan, StepModel } from './step-model.js';
 
 export interface Stitched {
   segments: Segment[];

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { RANDOM_SHAPES, writeRandomCheckpoint } from '../../../bench/random-checkpoint.js';
 import { BlockCache } from '../../../src/cache/block-cache.js';
 import { createEngine } from '../../../src/engine/create-engine.js';
 import { type Engine, GREEDY } from '../../../src/engine/engine.js';
@@ -12,7 +13,6 @@ import { SharedCounters } from '../../../src/engine/wire/shared-counters.js';
 import { importModel } from '../../../src/model/import-model.js';
 import type { ImportedModel } from '../../../src/model/imported-model.js';
 import type { PlanBlock } from '../../../src/prompt/prompt-plan.js';
-import { RANDOM_SHAPES, writeRandomCheckpoint } from '../../support/random-checkpoint.js';
 
 const SINKS = Int32Array.of(1, 6);
 const directory = mkdtempSync(join(tmpdir(), 'blockstitch-closing-'));

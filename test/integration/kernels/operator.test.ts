@@ -2,9 +2,9 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { StepModel } from '../../../bench/step-model.js';
 import { PACKAGE_DIR } from '../../../src/config.js';
 import { loadAddon } from '../../../src/kernels/load-addon.js';
-import { StepModel } from '../../support/step-model.js';
 
 const CHECKPOINT = join(import.meta.dirname, '../../fixtures/checkpoints/qwen3-norm');
 const TOKENS = [5, 6, 7, 8, 9, 10, 11];

@@ -6,12 +6,12 @@ import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, truncateSync, wr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { StepModel } from '../../../bench/step-model.js';
 import { openCheckpoint } from '../../../src/model/checkpoint.js';
 import { importModel } from '../../../src/model/import-model.js';
 import type { WeightFormat } from '../../../src/model/imported-model.js';
 import { pythonWithRequirements } from '../../support/demo-server.js';
 import { askPython } from '../../support/real-tokenizers.js';
-import { StepModel } from '../../support/step-model.js';
 
 const python = pythonWithRequirements();
 const root = mkdtempSync(join(tmpdir(), 'blockstitch-adapters-'));

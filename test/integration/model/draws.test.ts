@@ -1,10 +1,10 @@
 /** The graph's own draws against their definition, over the logits of the same step. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { StepModel } from '../../../bench/step-model.js';
 import { GREEDY, type SamplingParams } from '../../../src/engine/engine.js';
 import { encodeDraws, type GraphDraw } from '../../../src/engine/sampling/graph-draws.js';
 import { LogitAdjustments } from '../../../src/engine/sampling/logit-adjustments.js';
 import { Sampler } from '../../../src/engine/sampling/sampler.js';
-import { StepModel } from '../../support/step-model.js';
 
 /** Float32 weights and sums may move an edge between two tokens by this share of the total. */
 const ROUNDING = 1e-5;

@@ -3,11 +3,11 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileS
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { relativeDifference, StepModel } from '../../../bench/step-model.js';
 import type { GgufTensorType } from '../../../src/gguf/gguf-types.js';
 import { importModel } from '../../../src/model/import-model.js';
 import type { WeightFormat } from '../../../src/model/imported-model.js';
 import { randomGguf, VOCABULARY } from '../../support/random-gguf.js';
-import { relativeDifference, StepModel } from '../../support/step-model.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'blockstitch-gguf-'));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));

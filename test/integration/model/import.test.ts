@@ -5,10 +5,10 @@ import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type RandomShape, writeRandomCheckpoint } from '../../../bench/random-checkpoint.js';
 import { acquireImportLock } from '../../../src/model/import-lock.js';
 import { type ImportProgress, importModel } from '../../../src/model/import-model.js';
 import type { WeightFormat } from '../../../src/model/imported-model.js';
-import { type RandomShape, writeRandomCheckpoint } from '../../support/random-checkpoint.js';
 
 const root = mkdtempSync(join(tmpdir(), 'blockstitch-import-'));
 const tiny = join(root, 'tiny');

@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { readGolden, relativeDifference, StepModel } from '../../../bench/step-model.js';
 import type { ByteStore } from '../../../src/cache/byte-store.js';
 import { LmdbStore } from '../../../src/cache/lmdb-store.js';
 import { RedisStore } from '../../../src/cache/redis-store.js';
 import type { KvDtype } from '../../../src/kernels/native-addon.js';
 import { startRedis, type TestRedis } from '../../support/redis-server.js';
-import { readGolden, relativeDifference, StepModel } from '../../support/step-model.js';
 import { stitched, stitchedThrough } from '../../support/stitched-prefill.js';
 
 const CHECKPOINTS = join(import.meta.dirname, '../../fixtures/checkpoints');

@@ -1,6 +1,7 @@
 /** The probe against full prefill: its values are those of the second layer in context, and deviations are sums over them. */
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type GoldenPlan, readGolden, StepModel } from '../../../bench/step-model.js';
 import { type ProbeLayout, PromptProbe } from '../../../src/engine/repair/prompt-probe.js';
 import { ContextProbe } from '../../../src/engine/worker/context-probe.js';
 import { KvPool } from '../../../src/kernels/kv-pool.js';
@@ -8,7 +9,6 @@ import { loadAddon } from '../../../src/kernels/load-addon.js';
 import type { KvDtype } from '../../../src/kernels/native-addon.js';
 import type { Segment } from '../../../src/kernels/step-metadata.js';
 import type { WeightFormat } from '../../../src/model/imported-model.js';
-import { type GoldenPlan, readGolden, StepModel } from '../../support/step-model.js';
 
 const CHECKPOINTS = join(import.meta.dirname, '../../fixtures/checkpoints');
 const PAGE_TOKENS = 16;

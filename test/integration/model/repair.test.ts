@@ -4,10 +4,10 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Run, readGolden, relativeDifference, StepModel } from '../../../bench/step-model.js';
 import { PromptRepair, type RepairRun } from '../../../src/engine/repair/prompt-repair.js';
 import { chooseFirst } from '../../../src/engine/repair/repair-plan.js';
 import type { Segment } from '../../../src/kernels/step-metadata.js';
-import { type Run, readGolden, relativeDifference, StepModel } from '../../support/step-model.js';
 
 const CHECKPOINTS = join(import.meta.dirname, '../../fixtures/checkpoints');
 const NAMES = readdirSync(CHECKPOINTS, { withFileTypes: true })

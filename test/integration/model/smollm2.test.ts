@@ -8,13 +8,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, type TestContext, test } from 'vitest';
+import { readGolden, StepModel } from '../../../bench/step-model.js';
 import { LmdbStore } from '../../../src/cache/lmdb-store.js';
 import { RedisStore } from '../../../src/cache/redis-store.js';
 import { NAMED_MODELS, type NamedModel } from '../../../src/cli/named-models.js';
 import { pullNamedModel } from '../../../src/cli/pip-download.js';
 import { loadConfig } from '../../../src/config.js';
 import { startRedis, type TestRedis } from '../../support/redis-server.js';
-import { readGolden, StepModel } from '../../support/step-model.js';
 import { stitched, stitchedThrough } from '../../support/stitched-prefill.js';
 
 const GOLDEN = join(import.meta.dirname, '../../fixtures/smollm2');
