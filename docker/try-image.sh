@@ -59,8 +59,9 @@ say "built: $(du -sm --exclude=proc "$mounted" | cut -f1) MiB, of them $(du -sm 
 buildah umount "$image" > /dev/null
 
 PORT=${PORT:-18080}
-entry=$(buildah inspect --format '{{join .OCIv1.Config.Entrypoint " "}} {{join .OCIv1.Config.Cmd " "}}' "$image")
-say "starting as $(buildah inspect --format '{{.OCIv1.Config.User}}' "$image"): $entry"
+config() { buildah inspect "$image" | node -p "const { config } = JSON.parse(require('fs').readFileSync(0)).OCIv1; $1"; }
+entry=$(config '[...config.Entrypoint, ...config.Cmd].join(" ")')
+say "starting as $(config 'config.User'): $entry"
 # shellcheck disable=SC2086 # the entry is a list of words
 buildah run --network host --env BLOCKSTITCH_PORT="$PORT" "$image" -- $entry > "$WORK/serve.log" 2>&1 &
 trap 'pkill -TERM -P $! 2> /dev/null || true' EXIT
