@@ -296,6 +296,14 @@ export class BlockstitchError extends Error {
   /** What to do about it, for the response and the terminal. */
   readonly remedy: string;
 
+  /** The message without words: a client's own may be among them. For logs. */
+  get wordless(): string {
+    const numbers = Object.entries(this.details).filter(([, detail]) => typeof detail === 'number');
+    return ERRORS[this.code].message.replace(/\{(\w+)\}/g, (_, name: string) => {
+      return String(numbers.find(([each]) => each === name)?.[1] ?? '...');
+    });
+  }
+
   constructor(
     code: ErrorCode,
     details: Record<string, string | number> = {},

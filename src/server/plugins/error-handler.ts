@@ -147,10 +147,14 @@ function rememberRoute(routes: Map<string, RoutePattern>, { url, method }: Route
  */
 const USUAL: readonly ErrorCode[] = ['client_closed', 'not_ready', 'shutting_down', 'document_damaged'];
 
-/** One line per error. Usual errors are not warnings. */
+/**
+ * One line per error. Usual errors are not warnings. The message of a refusal may repeat what the client sent, and so may
+ * the names of fields within fields: the log has neither.
+ */
 export function logError(error: BlockstitchError, thrown: unknown, request: FastifyRequest): void {
-  if (USUAL.includes(error.code)) request.log.info({ code: error.code }, error.message);
+  if (error.code === 'not_ready') request.log.info({ code: error.code }, error.message);
+  else if (USUAL.includes(error.code)) request.log.info({ code: error.code }, error.wordless);
   else if (error.status >= 500 && !error.retryable) request.log.error({ err: thrown, code: error.code }, error.message);
   else if (error.status >= 500) request.log.warn({ err: error.cause ?? thrown, code: error.code }, error.message);
-  else request.log.info({ code: error.code, param: error.param }, error.message);
+  else request.log.info({ code: error.code, param: /^[\w-]+(\[\d+\])?/.exec(error.param ?? '')?.[0] }, error.wordless);
 }
