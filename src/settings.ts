@@ -148,6 +148,12 @@ export const SETTINGS = {
     1024 * 1024 * GiB,
     'most bytes of blocks in the LMDB store; beyond it what was used longest ago goes; 0 sets no limit but the disk',
   ),
+  storeHmacKeys: text(
+    '--store-hmac-keys',
+    'BLOCKSTITCH_STORE_HMAC_KEYS',
+    '',
+    'file with a key of 64 hex digits or more per line: stored blocks are signed with the first, others are refused',
+  ),
   redisUrl: text(
     '--redis-url',
     'REDIS_URL',

@@ -3,20 +3,23 @@
  * Knows the format and checks all of it. A value that fails a check is refused with a reason; nothing is thrown.
  *
  * Header (little-endian): magic "BSKV" · u32 version · 32 bytes fingerprint · u32 layers, kv heads, head dim, dtype,
- * tokens · u32 zero · u64 payload bytes · u32 CRC-32 of the payload · 32 bytes SHA-256 of the key · 16 bytes zero ·
+ * tokens · u32 zero · u64 payload bytes · u32 CRC-32 of the payload · 32 bytes SHA-256 of the key · 16 bytes MAC ·
  * u32 CRC-32 of the header before it.
  *
  * The checksums prove that the bytes are whole. The key's hash proves that they belong to this block: a store may give
- * back a sound value of another key (a restore, a shifted reply, another writer).
+ * back a sound value of another key (a restore, a shifted reply, another writer). The MAC, if keys are given, proves that
+ * a server with a key wrote all of this; it is zero otherwise, and then nobody asks for it.
  */
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { BLOCK_FORMAT_VERSION } from './block-key.js';
+import { MAC_BYTES, type StoreMacs } from './store-macs.js';
 import type { BlockKey, BlockShape, BlockValue } from './tiers.js';
 
 export const HEADER_BYTES = 128;
 const PAYLOAD_CRC_AT = 72;
 const KEY_HASH_AT = 76;
+const MAC_AT = KEY_HASH_AT + 32;
 const HEADER_CRC_AT = HEADER_BYTES - 4;
 const SLICE_BYTES = 8 * 1024 * 1024;
 const MAGIC = 0x564b5342;
@@ -32,10 +35,16 @@ export function payloadBytes(shape: BlockShape, tokens: number): number {
 }
 
 /**
- * @param key the key under which the value will be stored
+ * @param key  the key under which the value will be stored
+ * @param macs signs it; without keys nobody does
  * @throws TypeError when the payload does not have the length that shape and tokens ask for
  */
-export async function encodeBlock(shape: BlockShape, key: BlockKey, value: BlockValue): Promise<Uint8Array> {
+export async function encodeBlock(
+  shape: BlockShape,
+  key: BlockKey,
+  value: BlockValue,
+  macs?: StoreMacs,
+): Promise<Uint8Array> {
   const expected = payloadBytes(shape, value.tokens);
   if (value.payload.byteLength !== expected) {
     throw new TypeError(`payload of ${value.payload.byteLength} bytes, ${expected} expected`);
@@ -45,6 +54,7 @@ export async function encodeBlock(shape: BlockShape, key: BlockKey, value: Block
   bytes.set(value.payload, HEADER_BYTES);
   bytes.writeUInt32LE(await checksum(value.payload), PAYLOAD_CRC_AT);
   bytes.set(hashOf(key), KEY_HASH_AT);
+  if (macs) bytes.set(await macs.sign([bytes.subarray(0, MAC_AT), value.payload]), MAC_AT);
   bytes.writeUInt32LE(crc32(bytes.subarray(0, HEADER_CRC_AT)), HEADER_CRC_AT);
   return bytes;
 }
@@ -52,9 +62,15 @@ export async function encodeBlock(shape: BlockShape, key: BlockKey, value: Block
 /**
  * The payload of the result shares memory with `bytes`.
  *
- * @param key the key that was asked for
+ * @param key  the key that was asked for
+ * @param macs believes the value only if one of its keys signed it
  */
-export async function decodeBlock(shape: BlockShape, key: BlockKey, bytes: Uint8Array): Promise<Decoded> {
+export async function decodeBlock(
+  shape: BlockShape,
+  key: BlockKey,
+  bytes: Uint8Array,
+  macs?: StoreMacs,
+): Promise<Decoded> {
   if (bytes.byteLength < HEADER_BYTES) return { ok: false, reason: 'shorter than its header' };
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (view.readUInt32LE(0) !== MAGIC) return { ok: false, reason: 'wrong magic' };
@@ -75,6 +91,10 @@ export async function decodeBlock(shape: BlockShape, key: BlockKey, bytes: Uint8
   const payload = bytes.subarray(HEADER_BYTES);
   if (view.readUInt32LE(PAYLOAD_CRC_AT) !== (await checksum(payload))) {
     return { ok: false, reason: 'payload checksum' };
+  }
+  const mac = view.subarray(MAC_AT, MAC_AT + MAC_BYTES);
+  if (macs && !(await macs.holds(mac, [view.subarray(0, MAC_AT), payload]))) {
+    return { ok: false, reason: mac.every((byte) => byte === 0) ? 'not signed' : 'signed with another key' };
   }
   return { ok: true, value: { tokens, payload } };
 }

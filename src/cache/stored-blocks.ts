@@ -12,6 +12,7 @@ import { type ByteStore, LockEnded, type StoreEntry } from './byte-store.js';
 import { type Answer, type BreakerOptions, CircuitBreaker } from './circuit-breaker.js';
 import { type LoadClock, LoadCostModel, type LoadCostOptions } from './load-cost-model.js';
 import { StoreLooks } from './store-looks.js';
+import type { StoreMacs } from './store-macs.js';
 import type { BlockKey, BlockShape, BlockValue, CacheStatistics } from './tiers.js';
 
 export type StoreCalls = 'reads' | 'writes' | 'locks';
@@ -23,6 +24,8 @@ export interface StoredBlocksOptions {
   onCorrupt?: (key: BlockKey, reason: string) => void;
   /** Called when the store is given up for a while, and when it is well again. */
   onStoreChange?: (state: 'open' | 'closed', calls: StoreCalls, reason: string) => void;
+  /** Signs values, and believes no others. */
+  macs?: StoreMacs;
   /** Most bytes that a tenant may have in the store, by its tag; undefined for no limit. */
   storedBytesOf?: (tag: string) => number | undefined;
   breaker?: Pick<BreakerOptions, 'threshold' | 'restMs' | 'timeoutMs'>;
@@ -199,7 +202,7 @@ export class StoredBlocks {
     if (room !== undefined && room.stored + this.bytesOf(value.tokens) > room.limit) {
       return `the stored blocks of this tenant have ${formatBytes(room.stored)} of at most ${formatBytes(room.limit)}`;
     }
-    const encoded = await encodeBlock(this.#options.shape, key, value);
+    const encoded = await encodeBlock(this.#options.shape, key, value, this.#options.macs);
     for (let again: (StoreAnswer & { value: undefined }) | undefined; ; ) {
       const saved = await this.#write({ key, value: encoded, wanted }, signal);
       await again?.release();
@@ -365,7 +368,7 @@ export class StoredBlocks {
       );
       const bytes = answer.ok ? answer.result[0] : undefined;
       if (bytes === undefined) return undefined;
-      const decoded = await decodeBlock(this.#options.shape, key, bytes);
+      const decoded = await decodeBlock(this.#options.shape, key, bytes, this.#options.macs);
       if (decoded.ok) return decoded.value;
       this.#refused(key, decoded.reason);
       await refuse(() => this.delete([key]));

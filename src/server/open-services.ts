@@ -7,6 +7,7 @@ import type { ByteStore } from '../cache/byte-store.js';
 import { connectRedis } from '../cache/connect-redis.js';
 import { LmdbStore } from '../cache/lmdb-store.js';
 import { RedisStore } from '../cache/redis-store.js';
+import { StoreMacs } from '../cache/store-macs.js';
 import type { BlockShape } from '../cache/tiers.js';
 import { type Config, importedActivations } from '../config.js';
 import { usableCpus } from '../cpu-quota.js';
@@ -118,6 +119,7 @@ export async function openServices(
       shape,
       store: stores.blocks,
       hostBytes: config.hostTierBytes,
+      ...macsOf(config),
       ...(options.storedBytesOf === undefined ? {} : { storedBytesOf: options.storedBytesOf }),
       onCorrupt: (key, reason) => logger?.warn({ key, reason }, 'stored block refused, it is computed anew'),
       onStoreChange: (state, calls, reason) => {
@@ -198,6 +200,17 @@ export async function openServices(
   } catch (error) {
     await closeAll();
     throw error;
+  }
+}
+
+/** @throws BlockstitchError `config_invalid` */
+function macsOf({ storeHmacKeys }: Config): { macs?: StoreMacs } {
+  if (storeHmacKeys === '') return {};
+  try {
+    return { macs: StoreMacs.read(storeHmacKeys) };
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new BlockstitchError('config_invalid', { setting: '--store-hmac-keys', reason }, { cause });
   }
 }
 

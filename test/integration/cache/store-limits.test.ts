@@ -11,6 +11,7 @@ import { tenantTag } from '../../../src/cache/block-key.js';
 import type { ByteStore } from '../../../src/cache/byte-store.js';
 import { LmdbStore, type LmdbStoreOptions } from '../../../src/cache/lmdb-store.js';
 import { RedisStore } from '../../../src/cache/redis-store.js';
+import { StoreMacs } from '../../../src/cache/store-macs.js';
 import type { BlockShape } from '../../../src/cache/tiers.js';
 import { startRedis } from '../../support/redis-server.js';
 
@@ -197,5 +198,38 @@ describe.each(STORES)('%s', (brand, open) => {
     expect(await cache.hold(keyOf('c', poor))).toMatchObject({ found: true, tier: 'host' });
     await cache.forget({ keys: [keyOf('a', poor)] });
     expect(await save('c', poor)).toEqual({ durable: true });
+  });
+
+  test('signed values: keys are changed one after another, and what is not signed is a miss, counted and made anew', async () => {
+    const store = await open();
+    const [old, young] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)];
+    const refused: string[] = [];
+    const cacheWith = (macs: StoreMacs | undefined) =>
+      new BlockCache({
+        ...{ shape: SHAPE, store, hostBytes: 0, onCorrupt: (_key, reason) => refused.push(reason) },
+        ...(macs === undefined ? {} : { macs }),
+      });
+    const value = { tokens: 2, payload: new Uint8Array(payloadBytes(SHAPE, 2)).fill(9) };
+    const key = keyOf('signed');
+    const save = (cache: BlockCache) => cache.computed(key, async () => value);
+    const found = async (cache: BlockCache) => {
+      const outcome = await cache.hold(key);
+      if (!outcome.found) await outcome.release();
+      return outcome.found;
+    };
+    await save(cacheWith(undefined));
+    const first = cacheWith(new StoreMacs([old]));
+    expect(await found(first)).toBe(false);
+    expect((await first.statistics()).store).toMatchObject({ corrupt: 1, misses: 1 });
+    expect(await store.has([key])).toEqual([false]);
+    expect(await save(first)).toEqual({ durable: true });
+    const both = cacheWith(new StoreMacs([young, old]));
+    expect([await found(first), await found(both)]).toEqual([true, true]);
+    expect(await save(both)).toEqual({ durable: true });
+    expect([await found(cacheWith(new StoreMacs([young]))), await found(both)]).toEqual([true, true]);
+    expect(await found(first)).toBe(false);
+    // Counted each time, reported once for a key.
+    expect((await first.statistics()).store?.corrupt).toBe(2);
+    expect(refused).toEqual(['not signed']);
   });
 });

@@ -1,8 +1,13 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { decodeBlock, encodeBlock, payloadBytes } from '../../../src/cache/block-codec.js';
 import { blockKey, tenantTag } from '../../../src/cache/block-key.js';
 import { HostTier } from '../../../src/cache/host-tier.js';
+import { StoreMacs } from '../../../src/cache/store-macs.js';
 import type { BlockShape } from '../../../src/cache/tiers.js';
 
 const SHAPE: BlockShape = { fingerprint: 'cd'.repeat(32), layers: 2, kvHeads: 1, headDim: 8, dtype: 'int8' };
@@ -97,4 +102,46 @@ test('host memory drops the least recently used', () => {
   tier.put('c', value);
   expect([tier.has('a'), tier.has('b'), tier.has('c')]).toEqual([true, false, true]);
   expect(tier.bytes).toBe(2 * value.payload.byteLength);
+});
+
+const [first, second, third] = [1, 2, 3].map((byte) => Buffer.alloc(32, byte)) as [Buffer, Buffer, Buffer];
+
+test('a signed block is believed by who has its key, first or not, and by who asks for no signature', async () => {
+  const bytes = await encodeBlock(SHAPE, KEY, value, new StoreMacs([first, second]));
+  for (const macs of [new StoreMacs([first]), new StoreMacs([second, first]), undefined]) {
+    expect((await decodeBlock(SHAPE, KEY, bytes, macs)).ok).toBe(true);
+  }
+  const reason = 'signed with another key';
+  expect(await decodeBlock(SHAPE, KEY, bytes, new StoreMacs([second, third]))).toEqual({ ok: false, reason });
+});
+
+test('a block without a signature is refused by who wants one', async () => {
+  const bytes = await encodeBlock(SHAPE, KEY, value);
+  expect(await decodeBlock(SHAPE, KEY, bytes, new StoreMacs([first]))).toEqual({ ok: false, reason: 'not signed' });
+});
+
+test('a signed block that somebody changes, with every checksum made right again, is refused', async () => {
+  const macs = new StoreMacs([first]);
+  const other = { tokens: value.tokens, payload: value.payload.map((byte) => byte ^ 1) };
+  const forged = Buffer.from(await encodeBlock(SHAPE, KEY, other));
+  const signed = Buffer.from(await encodeBlock(SHAPE, KEY, value, macs));
+  signed.copy(forged, 108, 108, 124);
+  forged.writeUInt32LE(crc32(forged.subarray(0, 124)), 124);
+  expect((await decodeBlock(SHAPE, KEY, forged)).ok).toBe(true);
+  expect(await decodeBlock(SHAPE, KEY, forged, macs)).toEqual({ ok: false, reason: 'signed with another key' });
+});
+
+test('keys of signatures come from a file, and what is wrong with it is said without a key', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'blockstitch-macs-'));
+  const file = join(directory, 'keys');
+  const read = (text: string) => {
+    writeFileSync(file, text);
+    return StoreMacs.read(file);
+  };
+  expect(read(`# new\n${'ab'.repeat(32)}\n\n${'cd'.repeat(40)}\n`)).toBeInstanceOf(StoreMacs);
+  expect(() => read('# none\n')).toThrow('holds no key');
+  for (const wrong of ['ab'.repeat(31), 'xy'.repeat(32), `${'ab'.repeat(32)}a`]) {
+    expect(() => read(`#\n${wrong}\n`)).toThrow(/^line 2 of \S+ is not a key of 64 hex digits or more$/);
+  }
+  rmSync(directory, { recursive: true, force: true });
 });
