@@ -14,6 +14,7 @@ import { type LoadClock, LoadCostModel, type LoadCostOptions } from './load-cost
 import { StoreLooks } from './store-looks.js';
 import type { StoreMacs } from './store-macs.js';
 import type { BlockKey, BlockShape, BlockValue, CacheStatistics } from './tiers.js';
+import { within } from './within.js';
 
 export type StoreCalls = 'reads' | 'writes' | 'locks';
 
@@ -381,19 +382,6 @@ export class StoredBlocks {
     if (this.#reported.has(key)) return;
     remember(this.#reported, key);
     this.#options.onCorrupt?.(key, reason);
-  }
-}
-
-/** @throws Error if there is no answer in time; the call itself goes on */
-async function within<T>(call: Promise<T>, ms: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
-  });
-  try {
-    return await Promise.race([call, late]);
-  } finally {
-    clearTimeout(timer);
   }
 }
 
