@@ -139,6 +139,12 @@ export const SETTINGS = {
     ['auto', 'on', 'off'],
     'cut long messages into blocks where a request does not say; auto: for checkpoints trained for block attention',
   ),
+  otlpEndpoint: text(
+    '--otlp-endpoint',
+    'OTEL_EXPORTER_OTLP_ENDPOINT',
+    '',
+    'collector of OpenTelemetry traces, OTLP over HTTP, such as http://127.0.0.1:4318; empty: no traces',
+  ),
   storeDir: text('--store-dir', 'BLOCKSTITCH_STORE_DIR', join(CACHE_DIR, 'store'), 'directory of the LMDB store'),
   storeMaxBytes: bytes(
     '--store-max',

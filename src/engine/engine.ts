@@ -102,6 +102,9 @@ export type GenerateEvent =
       cachedTokens: number;
       queueMs: number;
       prefillMs: number;
+      /** Parts of `prefillMs`: until the tiers below had answered, then until the pages were filled. */
+      findMs: number;
+      loadMs: number;
     }
   | { type: 'token'; tokenId: number; logprob?: number; topLogprobs?: TokenLogprob[] }
   | { type: 'finish'; reason: FinishReason; stopTokenId?: number; generatedTokens: number };

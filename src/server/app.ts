@@ -31,6 +31,7 @@ import { requestId, requestIds } from './plugins/request-ids.js';
 import { runningRequests } from './plugins/running-requests.js';
 import { securityHeaders } from './plugins/security-headers.js';
 import { tenants } from './plugins/tenants.js';
+import { traces } from './plugins/traces.js';
 import { cache } from './routes/cache.js';
 import { chatCompletions } from './routes/chat-completions.js';
 import { completions } from './routes/completions.js';
@@ -41,6 +42,7 @@ import { models } from './routes/models.js';
 import { responses } from './routes/responses.js';
 import { segment } from './routes/segment.js';
 import { tokenize } from './routes/tokenize.js';
+import type { Tracing } from './tracing/open-tracing.js';
 import { validatorCompiler } from './validator.js';
 
 export interface AppOptions {
@@ -51,6 +53,8 @@ export interface AppOptions {
   keys?: KeyRing;
   /** Where keys are counted; in this process by default. */
   counts?: MinuteCounts;
+  /** Where traces go, if anywhere. */
+  tracing?: Tracing | undefined;
   logger?: FastifyServerOptions['logger'];
 }
 
@@ -63,6 +67,7 @@ export async function buildApp({
   metrics,
   keys,
   counts,
+  tracing,
   logger = false,
 }: AppOptions): Promise<FastifyInstance> {
   const app = fastify({
@@ -82,6 +87,7 @@ export async function buildApp({
   await app.register(errorHandler, { maxBodyBytes: config.maxBodyBytes, onError: ({ code }) => metrics.error(code) });
   await app.register(requestIds);
   await app.register(httpMetrics, { metrics });
+  await app.register(traces, { tracing });
   await app.register(securityHeaders);
   await app.register(crossOrigin, { origins: allowedOrigins(config) ?? [] });
   await app.register(jsonBody);

@@ -16,6 +16,7 @@ import { Lifecycle } from './lifecycle.js';
 import { ServerMetrics } from './metrics/server-metrics.js';
 import { openServices, type StartProgress } from './open-services.js';
 import type { Services } from './services.js';
+import { openTracing } from './tracing/open-tracing.js';
 
 export interface StartOptions {
   logger?: FastifyServerOptions['logger'];
@@ -55,7 +56,11 @@ export async function startServer(config: Config, options: StartOptions = {}): P
   // Keys are counted over all replicas, on a connection of their own: counts do not wait behind loads of blocks.
   const redis = keys.asksForKeys && config.redisUrl !== '' ? connectRedis(config) : undefined;
   const counts = redis === undefined ? {} : { counts: new SharedCounts(redis) };
-  const app = await buildApp({ config, lifecycle, metrics, keys, ...counts, logger: options.logger ?? false });
+  let lost: (error: unknown) => void = () => {};
+  const tracing =
+    config.otlpEndpoint === '' ? undefined : await openTracing(config.otlpEndpoint, (error) => lost(error));
+  const app = await buildApp({ config, lifecycle, metrics, keys, ...counts, tracing, logger: options.logger ?? false });
+  lost = (error) => app.log.warn({ err: error }, 'traces are not taken, these spans are lost');
   const stopLooking = keys.watch((error) => {
     if (error) app.log.warn({ err: error }, 'the file of API keys cannot be used, the keys stay as they were');
     else app.log.info('the file of API keys has been read again');

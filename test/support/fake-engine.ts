@@ -58,7 +58,16 @@ export class FakeEngine implements Engine {
       const tokens = promptTokens(request.plan);
       const cachedTokens = blocks.reduce((sum, { origin, tokens }) => sum + (origin === 'computed' ? 0 : tokens), 0);
       this.totals.prompt += tokens;
-      yield { type: 'prefilled', blocks, promptTokens: tokens, cachedTokens, queueMs: 1, prefillMs: 2 };
+      yield {
+        type: 'prefilled',
+        blocks,
+        promptTokens: tokens,
+        cachedTokens,
+        queueMs: 1,
+        prefillMs: 2,
+        findMs: 0.5,
+        loadMs: 0.25,
+      };
       for (const tokenId of Buffer.from(this.answer).subarray(0, request.sampling.maxTokens)) {
         if (this.tokenMs > 0) await pause(this.tokenMs, signal);
         if (signal?.aborted) {

@@ -42,18 +42,22 @@ export class BlockTraffic {
     const { addon, poolId, cache, post, prefillMs } = this.#options;
     const cancel = new AbortController();
     this.#loads.set(stay, cancel);
+    const asked = performance.now();
+    let answered = asked;
+    const took = () => ({ findMs: answered - asked, loadMs: performance.now() - answered });
     try {
       const outcome = await cache.hold(key, { tokens, computeMs: prefillMs(tokens), patient, signal: cancel.signal });
+      answered = performance.now();
       if (!outcome.found) {
         if (this.#closed) await outcome.release();
         else this.#leases.set(stay, () => outcome.release());
-        post({ type: 'settled', stay, tier: undefined });
+        post({ type: 'settled', stay, tier: undefined, took: { ...took(), loadMs: 0 } });
         return;
       }
       const { value, tier } = outcome;
       const fits = value.tokens === tokens && value.payload.byteLength === addon.payloadBytes(poolId, tokens);
       if (fits && !this.#closed) await this.#write(addon.writePages(poolId, pages, tokens, value.payload));
-      post({ type: 'settled', stay, tier: fits ? tier : undefined });
+      post({ type: 'settled', stay, tier: fits ? tier : undefined, took: took() });
     } catch {
       // The cache never rejects for a store failure. Any error here means that the pages were not filled.
       post({ type: 'settled', stay, tier: undefined });

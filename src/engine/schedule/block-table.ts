@@ -7,6 +7,7 @@
  * tail into these very pages, so nothing is copied when the block becomes ready.
  */
 import { type BlockKey, type BlockSelection, type CacheTier, covering, type LowerTier } from '../../cache/tiers.js';
+import type { LoadTimes } from '../wire/messages.js';
 import type { PagePool } from './page-pool.js';
 
 /** `loading`: the tiers below are asked. `missing`: it must be computed. `ready`: others may attend to it. */
@@ -27,6 +28,8 @@ export interface PoolBlock {
   /** Where its KV came from; defined when the block is ready. */
   origin: LowerTier | 'computed' | undefined;
   pins: number;
+  /** How long the tiers below took to answer; absent if they were not asked. */
+  took?: LoadTimes;
   /** Whether the tiers below keep such blocks. Then they are asked for it first, and it is saved when computed. */
   readonly stored: boolean;
   /** An ingestion brought it: it waits for another replica that computes the block. A request would compute it, too. */
@@ -175,8 +178,9 @@ export class BlockTable {
    * Takes the answer of the tiers below for a loading block.
    * @param tier the tier that had its KV: its pages are filled. Undefined: it must be computed, under a lease
    */
-  settle(block: PoolBlock, tier: LowerTier | undefined): void {
+  settle(block: PoolBlock, tier: LowerTier | undefined, took?: LoadTimes): void {
     if (block.state !== 'loading') throw new Error(`block ${block.key} is settled but not loading`);
+    if (took !== undefined) block.took = took;
     if (tier === undefined) {
       block.state = 'missing';
       block.leased = true;

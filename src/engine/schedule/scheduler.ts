@@ -12,6 +12,7 @@
 import type { BlockSelection, CacheTier, LowerTier } from '../../cache/tiers.js';
 import type { PromptProbe } from '../repair/prompt-probe.js';
 import type { RepairRun } from '../repair/prompt-repair.js';
+import type { LoadTimes } from '../wire/messages.js';
 import type { Handle, IngestSpec, RequestSpec } from '../wire/specs.js';
 import type { SchedulerPolicy } from '../wire/worker-setup.js';
 import type { BlockTable, PoolBlock } from './block-table.js';
@@ -121,9 +122,9 @@ export class Scheduler {
   }
 
   /** Takes the answer of the tiers below for a loading block. If `tier` is given, its pages are filled. */
-  settle(stay: number, tier: LowerTier | undefined): void {
+  settle(stay: number, tier: LowerTier | undefined, took?: LoadTimes): void {
     const block = this.#table.byStay(stay);
-    if (block !== undefined) this.#table.settle(block, tier);
+    if (block !== undefined) this.#table.settle(block, tier, took);
   }
 
   /** Notes that a block's pages were copied out, or that its save was given up. */
@@ -232,6 +233,7 @@ export class Scheduler {
       next.running = true;
       if (next.admittedMs === undefined) {
         next.admittedMs = nowMs;
+        next.awaited = next.held.filter(({ state }) => state === 'loading');
         this.#news.admitted.push(next);
       }
     }

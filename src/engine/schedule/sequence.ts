@@ -6,6 +6,7 @@ import type { Segment } from '../../kernels/step-metadata.js';
 import type { BlockReport } from '../engine.js';
 import { PromptRepair } from '../repair/prompt-repair.js';
 import { Int32List } from '../wire/int32-list.js';
+import type { LoadTimes } from '../wire/messages.js';
 import type { RequestSpec } from '../wire/specs.js';
 import type { PoolBlock } from './block-table.js';
 
@@ -35,6 +36,8 @@ export class Sequence {
   sinksCached = false;
   generated = 0;
   admittedMs: number | undefined;
+  /** Held blocks for which the tiers below had not answered when it was admitted. */
+  awaited: readonly PoolBlock[] = [];
   prefilledReported = false;
 
   /** @param pageTokens token slots per page */
@@ -107,6 +110,14 @@ export class Sequence {
         ...(repairedTokens === 0 ? {} : { repairedTokens }),
       };
     });
+  }
+
+  /** How long it waited for the tiers below: loads run side by side, so the longest counts. */
+  loadTimes(): LoadTimes {
+    const longest = (of: (took: LoadTimes) => number) =>
+      Math.max(0, ...this.awaited.map(({ took }) => (took === undefined ? 0 : of(took))));
+    const findMs = longest((took) => took.findMs);
+    return { findMs, loadMs: longest((took) => took.findMs + took.loadMs) - findMs };
   }
 
   /** Prompt tokens that were not computed for this request. Repaired tokens were computed. */

@@ -14,7 +14,7 @@ export type EngineCommand =
   | { type: 'ingest'; spec: IngestSpec }
   | { type: 'cancelIngest'; handle: Handle }
   /** The cache's answer for a block. If `tier` is given, its pages are filled. */
-  | { type: 'settled'; stay: number; tier: LowerTier | undefined }
+  | { type: 'settled'; stay: number; tier: LowerTier | undefined; took?: LoadTimes }
   /** A block's pages were copied out. */
   | { type: 'copied'; stay: number }
   /** The answer has the same `call` and comes after every order that was given before. */
@@ -25,6 +25,14 @@ export type EngineCommand =
 
 /** Commands about requests and blocks. */
 export type CoreCommand = Exclude<EngineCommand, { type: 'close' | 'grammars' }>;
+
+/** Of one block, in milliseconds. */
+export interface LoadTimes {
+  /** Until the tiers had answered, with the value if they have it. */
+  findMs: number;
+  /** Then, until its pages were filled. */
+  loadMs: number;
+}
 
 /** An order to fill a block's pages, or to copy them out. */
 export interface PageTransfer {

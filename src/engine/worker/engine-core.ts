@@ -95,7 +95,7 @@ export class EngineCore {
         this.#scheduler.cancelIngest(command.handle);
         break;
       case 'settled':
-        this.#scheduler.settle(command.stay, command.tier);
+        this.#scheduler.settle(command.stay, command.tier, command.took);
         break;
       case 'copied':
         this.#scheduler.copied(command.stay);
@@ -261,6 +261,7 @@ export class EngineCore {
       cachedTokens: sequence.cachedTokens(),
       queueMs: admittedMs - spec.submittedMs,
       prefillMs: nowMs - admittedMs,
+      ...sequence.loadTimes(),
     });
   }
 

@@ -11,6 +11,7 @@ import { LoopTurns } from '../loop-turns.js';
 import type { Prefilled, RequestObserver } from '../metrics/server-metrics.js';
 import type { Report, Usage } from '../schemas/usage-schema.js';
 import type { Services } from '../services.js';
+import type { RequestTrace } from '../tracing/request-trace.js';
 import { wireOrigin } from '../wire-tiers.js';
 import type { CutMessage } from './auto-blocks.js';
 import { type ChoiceEvent, type FinishReason, streamChoice, type TokenEntry } from './choice-stream.js';
@@ -38,6 +39,7 @@ export interface Generation {
   tools?: CallParserOptions;
   /** If sentences shall be cited: the question, and the text of each block of the plan that is no template. */
   citing?: { question: string; texts: readonly (string | undefined)[] };
+  trace?: RequestTrace | undefined;
   /** How messages were cut into blocks by themselves. */
   autoBlocks?: readonly CutMessage[];
 }
@@ -196,7 +198,8 @@ export class Choices {
       showMarkers: tools !== undefined || grammar !== undefined,
       ...(tools === undefined ? {} : { calls: new CallParser(tools) }),
     };
-    return streamChoice(this.services, request, reading, signal, observer);
+    const events = streamChoice(this.services, request, reading, signal, observer);
+    return this.generation.trace?.choice(events) ?? events;
   }
 }
 

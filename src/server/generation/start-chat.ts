@@ -23,7 +23,7 @@ import { sentDocuments } from './sent-documents.js';
 import { refuseUnsupportedFields } from './unsupported-fields.js';
 
 /** Of the request. */
-type Asker = Pick<FastifyRequest, 'clientSignal' | 'scope'>;
+type Asker = Pick<FastifyRequest, 'clientSignal' | 'scope' | 'trace'>;
 
 export interface PlannedChat {
   plan: PromptPlan;
@@ -48,7 +48,7 @@ export function endOf(reply: FastifyReply): Promise<void> {
 export async function planChat(
   services: Services,
   body: ChatBody,
-  { clientSignal, scope }: Asker,
+  { clientSignal, scope, trace }: Asker,
   ended: Promise<void>,
 ): Promise<PlannedChat> {
   refuseUnsupportedFields(body, 'chat');
@@ -59,13 +59,16 @@ export async function planChat(
   const tools = requestedTools(body, services.notation, structure?.structure);
   const template = { ...templateOptions(body), toolsMayBeCalled: tools !== undefined };
   checkPromptSize(shownTexts(messages, template), 'messages', services.config);
-  const documents = await services.documents.inputs({
-    scope,
-    documents: sentDocuments(body.documents ?? []),
-    ...(body.segmentation === undefined ? {} : { segmentation: segmentOptions(body.segmentation) }),
-    signal: clientSignal,
-    ended,
-  });
+  const segmented = <Result>(work: () => Promise<Result>) => trace?.timed('segment', work) ?? work();
+  const documents = await segmented(() =>
+    services.documents.inputs({
+      scope,
+      documents: sentDocuments(body.documents ?? []),
+      ...(body.segmentation === undefined ? {} : { segmentation: segmentOptions(body.segmentation) }),
+      signal: clientSignal,
+      ended,
+    }),
+  );
   const skippedDocuments = leftOut(body.documents?.length ?? 0, documents);
   const attention = attentionMode(services, body);
   const context = { tenant: scopeDigest(scope), signal: clientSignal };
@@ -90,7 +93,7 @@ export async function startChat(
       { param: 'top_logprobs' },
     );
   }
-  const { id, clientSignal, scope } = request;
+  const { id, clientSignal, scope, trace } = request;
   const count = choiceCount(body, services.config);
   const stops = stopStrings(body, services.config);
   const planned = await planChat(services, body, request, endOf(reply));
@@ -112,7 +115,7 @@ export async function startChat(
   const called = tools === undefined ? {} : { tools: tools.parser };
   const cited = citing === undefined ? {} : { citing };
   const rest = { ...repairOptions(services, body), ...grammar, ...called, ...cited, skippedDocuments, autoBlocks };
-  const choices = new Choices(services, { label: id, plan, sampling, stops, count, scope, ...rest });
+  const choices = new Choices(services, { label: id, plan, sampling, stops, count, scope, trace, ...rest });
   await request.chargeTokens(promptTokens(plan), choices.mostTokens, () => choices.tokensSoFar);
   return choices;
 }

@@ -77,10 +77,10 @@ export const completions: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }> = 
 async function startCompletion(
   services: Services,
   body: CompletionBody,
-  request: Pick<FastifyRequest, 'id' | 'clientSignal' | 'scope' | 'chargeTokens'>,
+  request: Pick<FastifyRequest, 'id' | 'clientSignal' | 'scope' | 'trace' | 'chargeTokens'>,
   reply: FastifyReply,
 ): Promise<PromptSet> {
-  const { id, clientSignal, scope } = request;
+  const { id, clientSignal, scope, trace } = request;
   refuseUnsupportedFields(body, 'completion');
   checkModel(services, body.model);
   const count = choiceCount(body, services.config);
@@ -103,7 +103,7 @@ async function startCompletion(
     );
   const runs = plans.map((plan) => ({ plan, sampling: samplingOf(plan) }));
   const grammar = await heldGrammar(services, requestedStructure(body), reply, clientSignal);
-  const rest = { stops, count, scope, ...repairOptions(services, body), ...grammar };
+  const rest = { stops, count, scope, trace, ...repairOptions(services, body), ...grammar };
   const choices = runs.map((run, at) => {
     return new Choices(services, { label: runs.length === 1 ? id : `${id}-p${at}`, ...run, ...rest });
   });

@@ -75,7 +75,7 @@ export const tokenize: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }> = asy
 async function idsOf(
   services: Services,
   body: TokenizeBody,
-  request: Pick<FastifyRequest, 'clientSignal' | 'scope'>,
+  request: Pick<FastifyRequest, 'clientSignal' | 'scope' | 'trace'>,
   reply: FastifyReply,
 ): Promise<number[]> {
   checkModel(services, body.model);

@@ -48,6 +48,9 @@ const order = (key: string, durable = false, tokens = 10): SaveOrder => ({
 });
 const transfer = { stay: 7, key: 'k', pages: Int32Array.of(3), tokens: 4, patient: false };
 
+/** Of a load: that it was measured. */
+const TOOK = { findMs: expect.any(Number), loadMs: expect.any(Number) };
+
 describe('loading', () => {
   test('fills the pages before the worker is told', async () => {
     const value = { tokens: 4, payload: new Uint8Array(40) };
@@ -59,14 +62,14 @@ describe('loading', () => {
     expect(posted).toEqual([]);
     copies.in.answer();
     await loading;
-    expect(posted).toEqual([{ type: 'settled', stay: 7, tier: 'store' }]);
+    expect(posted).toEqual([{ type: 'settled', stay: 7, tier: 'store', took: TOOK }]);
   });
 
   test('takes a value of other length for a miss', async () => {
     const value = { tokens: 5, payload: new Uint8Array(50) };
     const { traffic, posted } = bench({ hold: async () => ({ found: true, tier: 'store', value, loadMs: 1 }) });
     await traffic.load(transfer);
-    expect(posted).toEqual([{ type: 'settled', stay: 7, tier: undefined }]);
+    expect(posted).toEqual([{ type: 'settled', stay: 7, tier: undefined, took: TOOK }]);
   });
 
   test('takes a cache that throws for a miss', async () => {
