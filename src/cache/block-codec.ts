@@ -99,6 +99,39 @@ export async function decodeBlock(
   return { ok: true, value: { tokens, payload } };
 }
 
+export type Inspected = { ok: true; shape: BlockShape; tokens: number } | { ok: false; reason: string };
+
+/**
+ * Checks a stored value of whatever model: its checksums, its key, its length, and its signature if keys are given.
+ * @returns what its header says of it
+ */
+export async function inspectBlock(key: BlockKey, bytes: Uint8Array, macs?: StoreMacs): Promise<Inspected> {
+  if (bytes.byteLength < HEADER_BYTES) return { ok: false, reason: 'shorter than its header' };
+  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const dtype = DTYPES[view.readUInt32LE(52)];
+  if (view.readUInt32LE(0) !== MAGIC) return { ok: false, reason: 'wrong magic' };
+  if (view.readUInt32LE(4) !== BLOCK_FORMAT_VERSION || dtype === undefined) {
+    return { ok: false, reason: 'made by another version' };
+  }
+  const shape: BlockShape = {
+    fingerprint: view.toString('hex', 8, 40),
+    layers: view.readUInt32LE(40),
+    kvHeads: view.readUInt32LE(44),
+    headDim: view.readUInt32LE(48),
+    dtype,
+  };
+  const decoded = await decodeBlock(shape, key, bytes, macs);
+  return decoded.ok ? { ok: true, shape, tokens: decoded.value.tokens } : decoded;
+}
+
+/** A copy of a sound value, signed anew. */
+export async function signedAnew(bytes: Uint8Array, macs: StoreMacs): Promise<Uint8Array> {
+  const copy = Buffer.from(bytes);
+  copy.set(await macs.sign([copy.subarray(0, MAC_AT), copy.subarray(HEADER_BYTES)]), MAC_AT);
+  copy.writeUInt32LE(crc32(copy.subarray(0, HEADER_CRC_AT)), HEADER_CRC_AT);
+  return copy;
+}
+
 function hashOf(key: BlockKey): Buffer {
   return createHash('sha256').update(key, 'utf8').digest();
 }

@@ -4,6 +4,7 @@
  */
 import { createHmac, type Hmac, timingSafeEqual } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { BlockstitchError } from '../errors.js';
 
 /** Bytes of a MAC in a stored value: the first half of HMAC-SHA-256. */
 export const MAC_BYTES = 16;
@@ -17,6 +18,17 @@ export class StoreMacs {
   constructor(keys: readonly Buffer[]) {
     if (keys.length === 0) throw new TypeError('there is no key');
     this.#keys = keys;
+  }
+
+  /** @param path '' for none @throws BlockstitchError `config_invalid` */
+  static ofSetting(path: string): StoreMacs | undefined {
+    if (path === '') return undefined;
+    try {
+      return StoreMacs.read(path);
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new BlockstitchError('config_invalid', { setting: '--store-hmac-keys', reason }, { cause });
+    }
   }
 
   /** @throws Error that says what is wrong with the file; it shows no key */

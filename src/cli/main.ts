@@ -12,6 +12,7 @@ import { BlockstitchError } from '../errors.js';
 import { API_VERSION } from '../server/api-version.js';
 import { addAsk } from './commands/ask.js';
 import { addBench } from './commands/bench.js';
+import { addCache } from './commands/cache.js';
 import { addDemo } from './commands/demo.js';
 import { addDoctor } from './commands/doctor.js';
 import { addEval } from './commands/eval.js';
@@ -37,6 +38,7 @@ export function buildProgram(): Command {
   addImport(program);
   addPull(program);
   addKeys(program);
+  addCache(program);
   addBench(program);
   addDoctor(program);
   addOpenApi(program);

@@ -23,6 +23,8 @@ export interface DocumentShelf {
   remove(tenant: string, id: string, read: Head): Promise<boolean>;
   /** At most `limit` ids in their order, those after `after`. */
   listIds(tenant: string, after: string | undefined, limit: number): Promise<string[]>;
+  /** The names of all that have values here; see `shelfName`. For whoever looks after the store. */
+  tenants(): AsyncIterable<string>;
   /** Takes an id off the list where nothing is kept under it. */
   unlist(tenant: string, id: string): Promise<void>;
 }

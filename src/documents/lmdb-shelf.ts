@@ -34,6 +34,17 @@ export class LmdbShelf implements DocumentShelf {
     return Array.from(keys, (key) => idOf(String(key).slice(tenant.length + 1)));
   }
 
+  async *tenants(): AsyncGenerator<string> {
+    for (let start = ''; ; ) {
+      const [key] = this.#store.documents.getKeys({ start, limit: 1 });
+      if (key === undefined) return;
+      const tenant = String(key).slice(0, String(key).indexOf('/'));
+      yield tenant;
+      // The character behind the slash.
+      start = `${tenant}0`;
+    }
+  }
+
   /** Nothing to do: what has no value has no key. */
   async unlist(): Promise<void> {}
 

@@ -62,6 +62,21 @@ export class RedisShelf implements DocumentShelf {
     return page.map(idOf);
   }
 
+  async *tenants(): AsyncGenerator<string> {
+    const nodes = 'nodes' in this.#client ? this.#client.nodes('master') : [this.#client];
+    const seen = new Set<string>();
+    for (const node of nodes) {
+      let cursor = '0';
+      do {
+        const match = `${this.#prefix}documents:{*}:*`;
+        const [next, keys] = await this.#ask(() => node.scan(cursor, 'MATCH', match, 'COUNT', 500));
+        for (const key of keys) seen.add(key.slice(key.indexOf('{') + 1, key.lastIndexOf('}')));
+        cursor = next;
+      } while (cursor !== '0');
+    }
+    yield* seen;
+  }
+
   async unlist(tenant: string, id: string): Promise<void> {
     await this.#ask(() => this.#client.eval(UNLIST, 3, ...this.#keys(tenant, id), idKey(id))).catch((error) => {
       if (!withoutScripts(error)) throw error;

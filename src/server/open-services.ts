@@ -115,11 +115,12 @@ export async function openServices(
     const stores = await openStores(config, watch, options.onNotice);
     const { layers, kvHeads, headDim } = model.config;
     const shape: BlockShape = { fingerprint: model.fingerprint, layers, kvHeads, headDim, dtype: config.kvDtype };
+    const macs = StoreMacs.ofSetting(config.storeHmacKeys);
     const cache = new BlockCache({
       shape,
       store: stores.blocks,
       hostBytes: config.hostTierBytes,
-      ...macsOf(config),
+      ...(macs === undefined ? {} : { macs }),
       ...(options.storedBytesOf === undefined ? {} : { storedBytesOf: options.storedBytesOf }),
       onCorrupt: (key, reason) => logger?.warn({ key, reason }, 'stored block refused, it is computed anew'),
       onStoreChange: (state, calls, reason) => {
@@ -200,17 +201,6 @@ export async function openServices(
   } catch (error) {
     await closeAll();
     throw error;
-  }
-}
-
-/** @throws BlockstitchError `config_invalid` */
-function macsOf({ storeHmacKeys }: Config): { macs?: StoreMacs } {
-  if (storeHmacKeys === '') return {};
-  try {
-    return { macs: StoreMacs.read(storeHmacKeys) };
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new BlockstitchError('config_invalid', { setting: '--store-hmac-keys', reason }, { cause });
   }
 }
 

@@ -35,6 +35,10 @@ export class MemoryShelf implements DocumentShelf {
     return page.map((key) => idOf(key.slice(tenant.length + 1)));
   }
 
+  async *tenants() {
+    yield* new Set([...this.values.keys()].map((key) => key.slice(0, key.indexOf('/'))));
+  }
+
   async unlist(): Promise<void> {}
 
   async #change(tenant: string, id: string, read: Head, change: (key: string) => void): Promise<boolean> {

@@ -1,0 +1,139 @@
+/**
+ * `blockstitch cache migrate | export | import`: blocks and documents from one store into another, or into a file and back.
+ * Knows flags and words; `../stores` knows stores, items and files.
+ */
+import { once } from 'node:events';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
+import type { Command } from 'commander';
+import { StoreMacs } from '../../cache/store-macs.js';
+import { formatBytes } from '../../units.js';
+import { readSettings } from '../setting-options.js';
+import { openStore, withStore } from '../stores/open-store.js';
+import { invalid, prefixOf, storeCommand } from '../stores/store-command.js';
+import { readStoreFile, writeStoreFile } from '../stores/store-file.js';
+import { type Copied, copyItems, itemsOf, taken } from '../stores/store-items.js';
+import { openTerminal } from '../terminal.js';
+
+export function addMigrate(cache: Command): void {
+  const command = storeCommand(
+    cache,
+    'migrate',
+    'copy blocks and documents to another store, or sign blocks anew where they are',
+  )
+    .option('--to-dir <directory>', 'an LMDB store, made if there is none')
+    .option('--to-redis <url>', 'a Redis')
+    .option('--trust-unsigned', 'with --store-hmac-keys: take blocks that nobody signed, and sign them', false);
+  command.action(async (flags: { toDir?: string; toRedis?: string; trustUnsigned: boolean; json: boolean }) => {
+    const config = readSettings(command);
+    const macs = StoreMacs.ofSetting(config.storeHmacKeys);
+    if (flags.toDir !== undefined && flags.toRedis !== undefined)
+      throw invalid('--to-redis', 'it is given beside --to-dir');
+    if (flags.toDir === undefined && flags.toRedis === undefined && macs === undefined) {
+      throw invalid('migrate', 'name --to-dir or --to-redis; or --store-hmac-keys, to sign blocks where they are');
+    }
+    await withStore(await openStore(config), async (source) => {
+      const terminal = openTerminal({ colours: !flags.json });
+      const bar = terminal.progress('copying');
+      const { entries } = await source.blocks.statistics();
+      let done = 0;
+      const options = {
+        macs,
+        trustUnsigned: flags.trustUnsigned,
+        onItem: () => bar.update(++done, Math.max(entries, done)),
+      };
+      try {
+        if (flags.toDir === undefined && flags.toRedis === undefined) {
+          report(await signWhereTheyAre(source, options as Required<typeof options>), flags.json);
+          return;
+        }
+        const to = { ...config, redisUrl: flags.toRedis ?? '', storeDir: flags.toDir ?? config.storeDir };
+        const copied = await withStore(await openStore(to, true), (target) =>
+          copyItems(itemsOf(source), target, options),
+        );
+        report(copied, flags.json);
+      } finally {
+        bar.stop();
+      }
+    });
+  });
+}
+
+/** Writes each block again under the first key, if it is not signed with that one already. */
+async function signWhereTheyAre(
+  { blocks }: Awaited<ReturnType<typeof openStore>>,
+  { macs, trustUnsigned, onItem }: { macs: StoreMacs | undefined; trustUnsigned: boolean; onItem: () => void },
+): Promise<Copied> {
+  const copied: Copied = { blocks: 0, documents: 0, there: 0, refused: {} };
+  for await (const { key, kept = false } of blocks.list()) {
+    const [before] = await blocks.get([key]);
+    if (before === undefined) continue;
+    const value = await taken({ key, value: before }, macs, trustUnsigned);
+    if (typeof value === 'string') copied.refused[value] = (copied.refused[value] ?? 0) + 1;
+    else if (Buffer.compare(value, before) === 0) copied.there += 1;
+    else {
+      await blocks.put([{ key, value, wanted: new Set(kept ? [key] : []) }]);
+      copied.blocks += 1;
+    }
+    onItem();
+  }
+  return copied;
+}
+
+export function addExport(cache: Command): void {
+  const command = storeCommand(cache, 'export', 'write blocks and documents to a file')
+    .argument('<file>', 'file to write; - for standard output')
+    .option('--tenant <name>', 'only blocks of this tenant, and no documents');
+  command.action(async (file: string, flags: { tenant?: string; json: boolean }) => {
+    const config = readSettings(command);
+    const prefix = await prefixOf(config, flags.tenant);
+    await withStore(await openStore(config), async (store) => {
+      const terminal = openTerminal({ colours: false });
+      const aside = file === '-' ? undefined : `${file}.part`;
+      const out = aside === undefined ? process.stdout : createWriteStream(aside, { mode: 0o600 });
+      const failed = once(out, 'error').then(([error]) => Promise.reject(error));
+      failed.catch(() => undefined);
+      let bytes = 0;
+      const write = async (part: Uint8Array) => {
+        bytes += part.byteLength;
+        if (!out.write(part)) await Promise.race([once(out, 'drain'), failed]);
+      };
+      try {
+        const items = await writeStoreFile(itemsOf(store, prefix), write);
+        if (aside !== undefined) {
+          await Promise.race([new Promise<void>((resolve) => out.end(resolve)), failed]);
+          await rename(aside, file);
+        }
+        if (flags.json && aside !== undefined) terminal.print(JSON.stringify({ items, bytes }));
+        else terminal.note(`${items} items, ${formatBytes(bytes)}`);
+      } finally {
+        if (aside !== undefined) await rm(aside, { force: true });
+      }
+    });
+  });
+}
+
+export function addImport(cache: Command): void {
+  const command = storeCommand(cache, 'import', 'take blocks and documents from a file; what is there already stays')
+    .argument('<file>', 'file to read; - for standard input')
+    .option('--trust-unsigned', 'with --store-hmac-keys: take blocks that nobody signed, and sign them', false);
+  command.action(async (file: string, flags: { trustUnsigned: boolean; json: boolean }) => {
+    const config = readSettings(command);
+    const macs = StoreMacs.ofSetting(config.storeHmacKeys);
+    await withStore(await openStore(config, true), async (store) => {
+      const input = file === '-' ? process.stdin : createReadStream(file);
+      report(await copyItems(readStoreFile(input), store, { macs, trustUnsigned: flags.trustUnsigned }), flags.json);
+    });
+  });
+}
+
+/** What was refused ends the command with 1: somebody should look at it. */
+function report({ blocks, documents, there, refused }: Copied, json: boolean): void {
+  const terminal = openTerminal({ colours: !json });
+  if (json) terminal.print(JSON.stringify({ blocks, documents, there, refused }));
+  else {
+    terminal.print(`${blocks} blocks and ${documents} documents written, ${there} were there already`);
+    for (const [reason, count] of Object.entries(refused)) terminal.print(`${count} blocks refused: ${reason}`);
+  }
+  if (Object.keys(refused).length > 0) process.exitCode = 1;
+}

@@ -1,0 +1,54 @@
+/**
+ * What the commands of `blockstitch cache` share: their settings, and tenants by name. Knows flags, and no store.
+ */
+import type { Command } from 'commander';
+import { TAG_DIGITS, tenantTag } from '../../cache/block-key.js';
+import type { Config } from '../../config.js';
+import { BlockstitchError } from '../../errors.js';
+import { readKeyFile } from '../../server/keys/key-file.js';
+import { addSettings } from '../setting-options.js';
+
+const STORE_SETTINGS = [
+  'storeDir',
+  'storeMaxBytes',
+  'storeHmacKeys',
+  'redisUrl',
+  'redisMode',
+  'redisMaster',
+  'redisTtlMs',
+  'redisCa',
+  'redisCert',
+  'redisKey',
+  'keyFile',
+] as const;
+
+/** A command with --json and the settings of stores. */
+export function storeCommand(cache: Command, name: string, description: string): Command {
+  const command = cache.command(name).description(description).option('--json', 'print the result as JSON', false);
+  return addSettings(command, STORE_SETTINGS);
+}
+
+/** Names of tenants by their tags, as far as the key file has them. */
+export async function tenantNames({ keyFile }: Config): Promise<Map<string, string>> {
+  if (keyFile === '') return new Map([[tenantTag(''), '(no key)']]);
+  const entries = await readKeyFile(keyFile).catch((cause: Error) =>
+    Promise.reject(invalid('--key-file', cause.message)),
+  );
+  return new Map([
+    [tenantTag(''), '(no key)'] as const,
+    ...entries.map(({ tenantId, tenant, name }) => [tenantTag(tenantId), tenant ?? name] as const),
+  ]);
+}
+
+/** @returns what all keys of the tenant's blocks begin with; '' for all tenants */
+export async function prefixOf(config: Config, tenant: string | undefined): Promise<string> {
+  if (tenant === undefined) return '';
+  const named = [...(await tenantNames(config))].find(([, name]) => name === tenant)?.[0];
+  if (named !== undefined) return named;
+  if (new RegExp(`^[0-9a-f]{${TAG_DIGITS}}$`).test(tenant)) return tenant;
+  throw invalid('--tenant', `${JSON.stringify(tenant)} is no tenant of the key file, and not ${TAG_DIGITS} hex digits`);
+}
+
+export function invalid(setting: string, reason: string): BlockstitchError {
+  return new BlockstitchError('config_invalid', { setting, reason });
+}

@@ -1,0 +1,229 @@
+/** `blockstitch cache` as an operator uses it: over LMDB and Redis, with blocks and documents of a real server. */
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { tenantTag } from '../../../src/cache/block-key.js';
+import { LmdbStore } from '../../../src/cache/lmdb-store.js';
+import { makeKey, writeKeyFile } from '../../../src/server/keys/key-file.js';
+import { runCli } from '../../support/cli-process.js';
+import { startDemoServer } from '../../support/demo-server.js';
+import { startRedis, type TestRedis } from '../../support/redis-server.js';
+
+const home = mkdtempSync(join(tmpdir(), 'blockstitch-cache-'));
+const at = (name: string) => join(home, name);
+const [alice, bob] = [makeKey({ name: 'alice' }), makeKey({ name: 'bob' })];
+let redis: TestRedis;
+/** Blocks in the server's store, before anything is done to it. */
+let blocks = 0;
+
+async function serve(storeDir: string) {
+  const server = await startDemoServer({ storeDir, keyFile: at('keys.json'), importCacheDir: at('imports') });
+  const post = async (key: string, path: string, body: object) => {
+    const response = await server.server.app.inject({
+      method: 'POST',
+      url: path,
+      headers: { authorization: `Bearer ${key}` },
+      payload: body,
+    });
+    expect(response.statusCode, response.payload).toBe(200);
+    return response.json();
+  };
+  return { server, post };
+}
+
+beforeAll(async () => {
+  redis = await startRedis();
+  await writeKeyFile(at('keys.json'), [alice.entry, bob.entry]);
+  const { server, post } = await serve(at('store'));
+  for (const [key, town] of [
+    [alice.key, 'Limoga'],
+    [bob.key, 'Tarn'],
+  ] as const) {
+    await post(key, '/v1/documents', { id: 'fair', text: `Zokego is held in ${town}.` });
+  }
+  await post(alice.key, '/v1/documents', { id: 'boats', text: 'The boats are red.' });
+  await server.close();
+  const store = await LmdbStore.open(at('store'));
+  blocks = (await store.statistics()).entries;
+  await store.close();
+}, 120_000);
+afterAll(async () => {
+  await redis.stop();
+  rmSync(home, { recursive: true, force: true });
+});
+
+async function cache(...argv: string[]) {
+  const { code, stdout, stderr } = await runCli(['cache', ...argv], home, {
+    env: { BLOCKSTITCH_KEY_FILE: at('keys.json') },
+  });
+  return { code, stdout, stderr, json: () => JSON.parse(stdout) };
+}
+const inStore = (name = 'store') => ['--store-dir', at(name)];
+const inRedis = () => ['--redis-url', redis.url];
+
+/** Hashes of all blocks. */
+async function hashesIn(...where: string[]): Promise<string[]> {
+  const listed = await cache('list', '--json', '--limit', '1000', ...where);
+  return listed
+    .json()
+    .map(({ hash }: { hash: string }) => hash)
+    .sort();
+}
+
+test('stats names each tenant with its blocks, bytes and last use', async () => {
+  const { code, json } = await cache('stats', '--json', ...inStore());
+  expect(code).toBe(0);
+  const { tenants, ...whole } = json();
+  expect(whole).toMatchObject({ blocks, documents: 3 });
+  expect(tenants.map(({ name }: { name: string }) => name).sort()).toEqual(['alice', 'bob']);
+  const sum = (of: 'blocks' | 'bytes') =>
+    tenants.reduce((total: number, each: Record<string, number>) => total + (each[of] ?? 0), 0);
+  expect([sum('blocks'), sum('bytes')]).toEqual([whole.blocks, whole.bytes]);
+  expect(Date.parse(tenants[0].last_used)).toBeGreaterThan(Date.parse('2020-01-01'));
+  expect((await cache('stats', ...inStore())).stdout).toMatch(
+    /3 documents\ntenant +blocks +bytes +of documents +last used\n/,
+  );
+});
+
+test('list shows the blocks of one tenant by its name', async () => {
+  const all = await hashesIn(...inStore());
+  expect(all.length).toBe(blocks);
+  const ofBob = await hashesIn('--tenant', 'bob', ...inStore());
+  expect(ofBob).toEqual(all.filter((hash) => hash.startsWith(tenantTag(bob.entry.tenantId))));
+  expect(ofBob.length).toBeGreaterThan(0);
+  expect((await cache('list', '--limit', '1', ...inStore())).stderr).toContain('the first 1');
+});
+
+describe('verify', () => {
+  test('reads every block, and tells models and tokens', async () => {
+    const { code, json } = await cache('verify', '--json', ...inStore());
+    expect(code).toBe(0);
+    const { checked, damaged, models } = json();
+    expect([checked, damaged, models.length]).toEqual([blocks, [], 1]);
+    expect(models[0]).toMatchObject({ dtype: 'float16', blocks });
+  });
+
+  test('finds what is damaged and what stands under a wrong key, with exit code 1, and deletes it if it is told to', async () => {
+    await cache('export', at('copy'), ...inStore());
+    await cache('import', at('copy'), ...inStore('damaged'));
+    const store = await LmdbStore.open(at('damaged'));
+    const [one = '', two = ''] = await hashesIn(...inStore());
+    const [value] = await store.get([one]);
+    const flipped = Uint8Array.from(value ?? []);
+    flipped[200] = (flipped[200] ?? 0) ^ 1;
+    await store.put([
+      { key: one, value: flipped },
+      { key: two, value: value ?? flipped },
+    ]);
+    await store.close();
+    const found = await cache('verify', '--json', ...inStore('damaged'));
+    expect([found.code, found.json().damaged]).toEqual([
+      1,
+      [
+        { hash: one, reason: 'payload checksum' },
+        { hash: two, reason: 'the value of another key' },
+      ],
+    ]);
+    expect((await cache('verify', '--delete', ...inStore('damaged'))).code).toBe(0);
+    const after = await cache('verify', '--json', ...inStore('damaged'));
+    expect([after.code, after.json().checked]).toEqual([0, blocks - 2]);
+  });
+});
+
+test('a store goes to Redis, into a file and back into LMDB, and a server finds all of it there', async () => {
+  const all = await hashesIn(...inStore());
+  expect((await cache('migrate', '--json', '--to-redis', redis.url, ...inStore())).json()).toEqual({
+    blocks,
+    documents: 3,
+    there: 0,
+    refused: {},
+  });
+  expect(await hashesIn(...inRedis())).toEqual(all);
+  expect((await cache('stats', '--json', ...inRedis())).json()).toMatchObject({ blocks, documents: 3 });
+  expect((await cache('verify', ...inRedis())).code).toBe(0);
+  expect((await cache('migrate', '--json', '--to-redis', redis.url, ...inStore())).json()).toMatchObject({
+    blocks: 0,
+    documents: 0,
+    there: blocks + 3,
+  });
+  expect((await cache('export', at('backup'), ...inRedis())).code).toBe(0);
+  expect(existsSync(at('backup.part'))).toBe(false);
+  expect((await cache('import', '--json', at('backup'), ...inStore('restored'))).json()).toMatchObject({
+    blocks,
+    documents: 3,
+  });
+  expect(await hashesIn(...inStore('restored'))).toEqual(all);
+  const { server, post } = await serve(at('restored'));
+  const { blockstitch } = await post(bob.key, '/v1/chat/completions', {
+    messages: [{ role: 'user', content: 'Where?' }],
+    documents: [{ id: 'fair' }],
+    max_tokens: 1,
+  });
+  const origins = blockstitch.blocks.filter(({ kind }: { kind: string }) => kind === 'document');
+  expect(origins.map(({ origin }: { origin: string }) => origin)).toEqual(['lmdb']);
+  await server.close();
+}, 120_000);
+
+test('a file that was cut short is refused, and what was read until then is whole', async () => {
+  await cache('export', at('whole'), ...inStore());
+  const bytes = readFileSync(at('whole'));
+  writeFileSync(at('cut'), bytes.subarray(0, bytes.length - 40));
+  const { code, stderr } = await cache('import', at('cut'), ...inStore('from-cut'));
+  expect([code, stderr]).toEqual([1, expect.stringContaining('cut short')]);
+  expect((await cache('verify', ...inStore('from-cut'))).code).toBe(0);
+  writeFileSync(at('other'), 'something else\n');
+  expect((await cache('import', at('other'), ...inStore('from-other'))).stderr).toContain('does not begin with');
+});
+
+test('prune deletes by tenant, model and last use, and a dry run deletes nothing', async () => {
+  await cache('import', at('backup'), ...inStore('pruned'));
+  const prune = async (...argv: string[]) => (await cache('prune', '--json', ...argv, ...inStore('pruned'))).json();
+  const [{ model }] = (await cache('verify', '--json', ...inStore('pruned'))).json().models;
+  expect(await prune('--other-models', model)).toMatchObject({ blocks: 0 });
+  expect(await prune('--unused', '1h')).toMatchObject({ blocks: 0 });
+  expect(await prune('--model', model.slice(0, 12), '--dry-run')).toMatchObject({ blocks, deleted: false });
+  const ofBob = (await hashesIn('--tenant', 'bob', ...inStore('pruned'))).length;
+  expect(await prune('--tenant', 'bob')).toMatchObject({ blocks: ofBob, deleted: true });
+  expect((await hashesIn(...inStore('pruned'))).length).toBe(blocks - ofBob);
+  expect(await prune('--unused', '0s')).toMatchObject({ blocks: blocks - ofBob });
+  expect(await hashesIn(...inStore('pruned'))).toEqual([]);
+});
+
+test('migrate signs blocks where they are, and changes their key', async () => {
+  const keys = (name: string, ...lines: string[]) => {
+    writeFileSync(at(name), lines.join('\n'));
+    return ['--store-hmac-keys', at(name)];
+  };
+  const [old, young] = ['aa'.repeat(32), 'bb'.repeat(32)];
+  await cache('import', at('backup'), ...inStore('signed'));
+  const refused = await cache('migrate', '--json', ...keys('old', old), ...inStore('signed'));
+  expect([refused.code, refused.json()]).toEqual([
+    1,
+    { blocks: 0, documents: 0, there: 0, refused: { 'not signed': blocks } },
+  ]);
+  const signed = await cache('migrate', '--json', '--trust-unsigned', ...keys('old', old), ...inStore('signed'));
+  expect([signed.code, signed.json().blocks]).toEqual([0, blocks]);
+  expect((await cache('verify', ...keys('old', old), ...inStore('signed'))).code).toBe(0);
+  expect((await cache('verify', ...keys('young', young), ...inStore('signed'))).code).toBe(1);
+  const changed = await cache('migrate', '--json', ...keys('both', young, old), ...inStore('signed'));
+  expect([changed.code, changed.json().blocks]).toEqual([0, blocks]);
+  expect((await cache('verify', ...keys('young', young), ...inStore('signed'))).code).toBe(0);
+});
+
+test.each([
+  [['stats', '--store-dir', '/nowhere'], 2, /there is no store/],
+  [['list', '--tenant', 'nobody'], 2, /no tenant of the key file/],
+  [['prune'], 2, /name a condition/],
+  [['prune', '--unused', '90'], 2, /--unused/],
+  [['migrate'], 2, /--to-dir/],
+  [['import', '/nowhere'], 1, /ENOENT/],
+  [['stats', '--redis-url', 'redis://127.0.0.1:1'], 1, /Redis/],
+])('%j ends with %i and says why', async (argv, code, words) => {
+  const outcome = await cache(
+    ...argv,
+    ...(argv.includes('--store-dir') || argv.includes('--redis-url') ? [] : inStore('usage')),
+  );
+  expect([outcome.code, outcome.stderr]).toEqual([code, expect.stringMatching(words)]);
+  expect(outcome.stderr).not.toMatch(/\n +at /);
+});
