@@ -6,7 +6,8 @@
  * With DIR the parts go to DIR/typescript and DIR/python. With --if-there a generator that is not installed is no error.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
@@ -32,8 +33,27 @@ function python(folder) {
   if (isMissing(generator)) return;
   const config = join(ROOT, 'clients/python/openapi-client.yml');
   mkdirSync(dirname(folder), { recursive: true });
-  const argv = ['generate', '--path', DOCUMENT, '--meta', 'none', '--config', config, '--output-path', folder];
+  const folderOfDocument = mkdtempSync(join(tmpdir(), 'blockstitch-openapi-'));
+  const path = join(folderOfDocument, 'openapi.json');
+  writeFileSync(path, withoutLines(readFileSync(DOCUMENT, 'utf8')));
+  const argv = ['generate', '--path', path, '--meta', 'none', '--config', config, '--output-path', folder];
   run(generator, [...argv, '--overwrite', '--fail-on-warning']);
+  rmSync(folderOfDocument, { recursive: true });
+}
+
+/** Without what speaks in lines of NDJSON: the generator knows no such bodies. */
+function withoutLines(text) {
+  const document = JSON.parse(text);
+  for (const [path, methods] of Object.entries(document.paths)) {
+    const speaksLines = Object.values(methods).some(
+      ({ requestBody }) => requestBody?.content?.['application/x-ndjson'],
+    );
+    if (speaksLines) delete document.paths[path];
+  }
+  for (const name of Object.keys(document.components.schemas)) {
+    if (!JSON.stringify(document).includes(`"#/components/schemas/${name}"`)) delete document.components.schemas[name];
+  }
+  return JSON.stringify(document);
 }
 
 function isMissing(generator) {

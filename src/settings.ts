@@ -232,6 +232,15 @@ export const SETTINGS = {
     GiB,
     'UTF-8 size of one document',
   ),
+  maxBatch: integer(
+    '--max-batch',
+    'BLOCKSTITCH_MAX_BATCH',
+    10_000,
+    1,
+    1_000_000,
+    'documents',
+    'documents in one upload to /v1/documents/batch',
+  ),
   maxBlocks: integer(
     '--max-blocks',
     'BLOCKSTITCH_MAX_BLOCKS',

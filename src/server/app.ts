@@ -20,6 +20,7 @@ import { loggingRequests } from './logged-request.js';
 import type { ServerMetrics } from './metrics/server-metrics.js';
 import { playground } from './playground/playground.js';
 import { apiKeys } from './plugins/api-keys.js';
+import { bodyTime } from './plugins/body-time.js';
 import { clientLimits } from './plugins/client-limits.js';
 import { crossOrigin } from './plugins/cors.js';
 import { documentation } from './plugins/documentation.js';
@@ -35,6 +36,7 @@ import { traces } from './plugins/traces.js';
 import { cache } from './routes/cache.js';
 import { chatCompletions } from './routes/chat-completions.js';
 import { completions } from './routes/completions.js';
+import { documentBatch } from './routes/document-batch.js';
 import { documents } from './routes/documents.js';
 import { health } from './routes/health.js';
 import { jobs } from './routes/jobs.js';
@@ -58,8 +60,8 @@ export interface AppOptions {
   logger?: FastifyServerOptions['logger'];
 }
 
-/** A request must have arrived whole, headers and body, in this time, else 408. Answers may take any time. */
-const REQUEST_READ_MS = 120_000;
+/** A body must have arrived whole in this time, else 408. Answers may take any time. */
+const BODY_READ_MS = 120_000;
 
 export async function buildApp({
   config,
@@ -74,7 +76,6 @@ export async function buildApp({
     logger: loggingRequests(logger),
     genReqId: requestId,
     bodyLimit: config.maxBodyBytes,
-    requestTimeout: REQUEST_READ_MS,
     clientErrorHandler: answerBrokenHttp,
     frameworkErrors: answerFrameworkError,
     forceCloseConnections: 'idle',
@@ -90,6 +91,7 @@ export async function buildApp({
   await app.register(traces, { tracing });
   await app.register(securityHeaders);
   await app.register(crossOrigin, { origins: allowedOrigins(config) ?? [] });
+  await app.register(bodyTime, { readMs: BODY_READ_MS });
   await app.register(jsonBody);
   await app.register(documentation);
   if (config.playground === 'on') await app.register(playground, config);
@@ -109,6 +111,7 @@ export async function buildApp({
     await api.register(chatCompletions, { lifecycle });
     await api.register(completions, { lifecycle });
     await api.register(documents, { lifecycle });
+    await api.register(documentBatch, { lifecycle });
     await api.register(jobs, { lifecycle });
     await api.register(responses, { lifecycle });
     await api.register(tokenize, { lifecycle });

@@ -9,6 +9,13 @@ import re
 
 import schemathesis
 
+
+@schemathesis.serializer("application/x-ndjson")
+def lines(_context, value):
+    """Lines as they are; any other value, which is wrong, as JSON."""
+    return (value if isinstance(value, str) else json.dumps(value)).encode("utf-8", "surrogatepass")
+
+
 SALT = ("invalid_request", r"cache_salt", "The header `x-cache-salt` may not name another one.")
 SEGMENTATION = ("segmentation_invalid", r"segmentation.*", "`target_tokens` or `granularity`, not both.")
 # Of every body: docs/api.md says what a body may be at all.

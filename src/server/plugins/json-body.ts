@@ -10,10 +10,10 @@ import { JSON_LIMITS, measureJson } from '../json-measure.js';
 import { LoopTurns } from '../loop-turns.js';
 
 const LARGE_BYTES = 1024 * 1024;
+const turns = new LoopTurns();
 
 export const jsonBody = fp(
   (app: FastifyInstance, _options: object, done: () => void) => {
-    const turns = new LoopTurns();
     app.removeAllContentTypeParsers();
     app.addContentTypeParser(
       'application/json',
@@ -24,17 +24,26 @@ export const jsonBody = fp(
           const contentType = `application/json, encoded as ${encoding}`;
           throw new BlockstitchError('unsupported_media_type', { contentType });
         }
-        const bytes = withoutByteOrderMark(body as Buffer);
+        const bytes = body as Buffer;
         // Many clients name a content type in every request, even without content.
         if (bytes.length === 0 && request.method === 'DELETE') return undefined;
-        const piece: Piece = bytes.length > LARGE_BYTES ? (work) => turns.run(work) : (work) => work();
-        return read(bytes, piece);
+        return readJson(bytes);
       },
     );
     done();
   },
   { name: 'json-body' },
 );
+
+/**
+ * JSON from UTF-8, within the limits of every body.
+ * @throws BlockstitchError `invalid_utf8`, `invalid_json`, `payload_too_large`, `text_not_encodable`
+ */
+export async function readJson(given: Buffer): Promise<unknown> {
+  const bytes = withoutByteOrderMark(given);
+  const piece: Piece = bytes.length > LARGE_BYTES ? (work) => turns.run(work) : (work) => work();
+  return read(bytes, piece);
+}
 
 /** Some editors and tools put one in front of UTF-8. */
 function withoutByteOrderMark(bytes: Buffer): Buffer {
@@ -44,11 +53,7 @@ function withoutByteOrderMark(bytes: Buffer): Buffer {
 /** Runs a piece of the work at once, or for megabytes in a turn of the event loop of its own. */
 type Piece = <Result>(work: () => Result) => Result | Promise<Result>;
 
-/**
- * Works in pieces. The longest piece (JSON.parse) takes about a millisecond per megabyte.
- *
- * @throws BlockstitchError `invalid_utf8`, `invalid_json`, `payload_too_large`, `text_not_encodable`
- */
+/** Works in pieces. The longest piece (JSON.parse) takes about a millisecond per megabyte. */
 async function read(bytes: Buffer, piece: Piece): Promise<unknown> {
   if (bytes.length === 0) throw new BlockstitchError('invalid_json', { reason: 'it is empty' });
   await piece(() => {

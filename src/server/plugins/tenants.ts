@@ -41,15 +41,19 @@ export const tenants = fp(
       if (route.schema?.tags?.some((tag) => SALTED.includes(tag))) route.schema = { headers, ...route.schema };
     });
     app.addHook('preHandler', async (request) => {
-      request.scope = { tenant: request.tenant, salt: hashed(saltOf(request)) };
+      request.scope = scopeOf(request, request.body);
     });
     done();
   },
   { name: 'tenants', dependencies: ['api-keys'] },
 );
 
-/** @throws BlockstitchError `invalid_request` if two places name different salts */
-function saltOf({ body, query, headers }: FastifyRequest): string {
+/** @param body of the request, or one of its lines @throws BlockstitchError `invalid_request` if two places name different salts */
+export function scopeOf(request: FastifyRequest, body: unknown): CacheScope {
+  return { tenant: request.tenant, salt: hashed(saltOf(request, body)) };
+}
+
+function saltOf({ query, headers }: FastifyRequest, body: unknown): string {
   // The query is taken for one more version; see docs/api.md.
   const given = [field(body), headers[HEADER], field(query)].filter((salt) => salt !== undefined && salt !== null);
   const [salt = '', ...others] = given;

@@ -147,7 +147,8 @@ export const documents: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }> = as
   });
 };
 
-function newDocument({ id, title, text, metadata, segmentation }: IngestBody): NewDocument {
+/** A document as it came over the wire. */
+export function newDocument({ id, title, text, metadata, segmentation }: IngestBody): NewDocument {
   return {
     ...(id === undefined ? {} : { id }),
     ...(title === undefined ? {} : { title }),
@@ -158,7 +159,7 @@ function newDocument({ id, title, text, metadata, segmentation }: IngestBody): N
 }
 
 /** @throws the client's reason if it leaves first; BlockstitchError `deadline_exceeded` if the time is over */
-async function inTime<T>(
+export async function inTime<T>(
   deadlineMs: number,
   client: AbortSignal,
   work: (signal: AbortSignal) => Promise<T>,

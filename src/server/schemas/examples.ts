@@ -86,6 +86,15 @@ const listed = {
   block_count: 1,
 };
 export const document = { ...listed, text: TEXT, blocks: [{ hash: HASH, tokens: 20, start: 0, end: 45 }] };
+export const documentLines = `${JSON.stringify(documentRequest)}\n${JSON.stringify({ text: ' ' })}\n`;
+export const documentResult = {
+  line: 1,
+  status: 'done',
+  id: 'fairs',
+  tokens: 20,
+  computed_tokens: 20,
+  block_count: 1,
+};
 export const documentList = { object: 'list', data: [listed], damaged: [], has_more: false, last_id: 'fairs' };
 export const documentDeleted = { id: 'fairs', object: 'document.deleted', deleted: true };
 

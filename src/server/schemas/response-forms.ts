@@ -39,3 +39,15 @@ export function jsonOrEvents(
 export function events(event: { schema: TSchema; example: object }, description: string): TSchema {
   return Type.Unsafe({ description, content: { 'text/event-stream': event } });
 }
+
+/** A request's body of lines. @param example the lines as text */
+export function ndjsonBody(schema: TSchema, example: string): TSchema {
+  return Type.Unsafe({
+    content: { 'application/x-ndjson': { schema: Object.assign(copyOf(schema), { examples: [example] }) } },
+  });
+}
+
+/** @param line describes each line of the answer */
+export function ndjson(line: { schema: TSchema; example: object }, description: string): TSchema {
+  return Type.Unsafe({ description, content: { 'application/x-ndjson': line } });
+}

@@ -148,6 +148,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/documents/batch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ingest many documents from NDJSON, with a result per line
+         * @description Each line of the body is a document as for POST /v1/documents. Each line of the answer is the result of one, in the same order, sent as soon as it and those before it are done. A line that fails ends no other. The body is read as documents get done: send and read at the same time, or read at the end. The server allows so many documents: `--max-batch`, and a line as long as a body: `--max-body`.
+         */
+        post: operations["createDocuments"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/jobs/{id}": {
         parameters: {
             query?: never;
@@ -805,6 +825,35 @@ export interface components {
             /** @description `true`: answer 202 with a job at once. `false`: answer when every block is stored. */
             background?: boolean | null;
         };
+        DocumentResult: {
+            /** @description Of the body, from 1. 0 if the body itself broke off. */
+            line: number;
+            status: components["schemas"]["DocumentResultStatus"];
+            /** @description Of the document. */
+            id?: string;
+            /** @description Of all its blocks. */
+            tokens?: number;
+            /** @description Those that were prefilled now. */
+            computed_tokens?: number;
+            block_count?: number;
+            /** @description GET /v1/jobs/{id}. */
+            job_id?: string;
+            error?: components["schemas"]["DocumentResultError"];
+        };
+        DocumentResultError: {
+            message: string;
+            /** @description A code of the error table: match on this. */
+            code: string;
+            /** @description The field that is wrong, if there is one. */
+            param: string | null;
+            /** @description What to do about it. */
+            remedy: string;
+        };
+        /**
+         * @description `done`: every block is cached and stored. `accepted`: the job goes on after a restart.
+         * @enum {string}
+         */
+        DocumentResultStatus: "done" | "accepted" | "failed";
         /** @description Whose text it is. Absent for `template`. */
         DocumentSource: {
             /** @description Place in `documents` (or `blocks`) of the request. */
@@ -1457,6 +1506,9 @@ export type DocumentDeleted = components['schemas']['DocumentDeleted'];
 export type DocumentInput = components['schemas']['DocumentInput'];
 export type DocumentList = components['schemas']['DocumentList'];
 export type DocumentRequest = components['schemas']['DocumentRequest'];
+export type DocumentResult = components['schemas']['DocumentResult'];
+export type DocumentResultError = components['schemas']['DocumentResultError'];
+export type DocumentResultStatus = components['schemas']['DocumentResultStatus'];
 export type DocumentSource = components['schemas']['DocumentSource'];
 export type DoneEvent = components['schemas']['DoneEvent'];
 export type ErrorDetail = components['schemas']['ErrorDetail'];
@@ -3159,6 +3211,171 @@ export interface operations {
                 };
             };
             /** @description `not_ready`, `overloaded`, `shutting_down`, `store_failed` */
+            503: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "The server is not ready: ...",
+                     *         "type": "server_error",
+                     *         "param": null,
+                     *         "code": "not_ready",
+                     *         "remedy": "Wait until /ready answers 200."
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    createDocuments: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same as `cache_salt` in a body, in ASCII. */
+                "x-cache-salt"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {"id":"fairs","title":"Fairs","text":"Zokego is held in Limoga. Its host is Sobako.","metadata":{"year":"2026"}}
+                 *     {"text":" "}
+                 */
+                "application/x-ndjson": string;
+            };
+        };
+        responses: {
+            /** @description One result per document. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "line": 1,
+                     *       "status": "done",
+                     *       "id": "fairs",
+                     *       "tokens": 20,
+                     *       "computed_tokens": 20,
+                     *       "block_count": 1
+                     *     }
+                     */
+                    "application/x-ndjson": components["schemas"]["DocumentResult"];
+                };
+            };
+            /** @description `invalid_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "...",
+                     *         "type": "invalid_request_error",
+                     *         "param": null,
+                     *         "code": "invalid_request",
+                     *         "remedy": "Correct the field named in `param`."
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `authentication_failed` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "No valid API key was given.",
+                     *         "type": "authentication_error",
+                     *         "param": null,
+                     *         "code": "authentication_failed",
+                     *         "remedy": "Send Authorization: Bearer <key>."
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "The content type `...` is not supported.",
+                     *         "type": "invalid_request_error",
+                     *         "param": null,
+                     *         "code": "unsupported_media_type",
+                     *         "remedy": "Send application/json."
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `rate_limit_exceeded` */
+            429: {
+                headers: {
+                    /** @description Seconds after which to try again. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "The limit of ... ... is reached.",
+                     *         "type": "rate_limit_error",
+                     *         "param": null,
+                     *         "code": "rate_limit_exceeded",
+                     *         "remedy": "Retry after the seconds given in Retry-After."
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `internal_error` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "message": "Internal error.",
+                     *         "type": "server_error",
+                     *         "param": null,
+                     *         "code": "internal_error",
+                     *         "remedy": "See the log entry with this request id."
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description `not_ready`, `overloaded`, `shutting_down` */
             503: {
                 headers: {
                     /** @description Seconds after which to try again. */
