@@ -239,7 +239,7 @@ export const SETTINGS = {
     1,
     1_000_000,
     'documents',
-    'documents in one upload to /v1/documents/batch',
+    'documents in one upload to /v1/document-batch',
   ),
   maxBlocks: integer(
     '--max-blocks',

@@ -64,15 +64,43 @@ export async function askServer(
   return { text, ttftMs: ttftMs ?? totalMs, totalMs, report, usage };
 }
 
-/** Sends one document to /v1/documents and waits until its blocks are stored. @returns its id and blocks */
+/** Whom a request is for. */
+export interface Caller {
+  apiKey?: string | undefined;
+  cacheSalt?: string | undefined;
+}
+
+export interface IngestedDocument {
+  id: string;
+  tokens: number;
+  blocks: { hash: string; tokens: number; origin?: string }[];
+}
+
+/** Sends one document to /v1/documents and waits until its blocks are stored. */
 export async function ingest(
   url: string,
-  document: { id?: string; title?: string; text: string },
-  apiKey?: string,
-): Promise<{ id: string; tokens: number; blocks: { hash: string; tokens: number }[] }> {
-  const response = await post(`${url}/v1/documents`, document, apiKey);
+  document: { id?: string; title?: string; text: string; metadata?: Record<string, string> },
+  { apiKey, cacheSalt }: Caller = {},
+): Promise<IngestedDocument> {
+  const body = { ...document, ...(cacheSalt === undefined ? {} : { cache_salt: cacheSalt }) };
+  const response = await post(`${url}/v1/documents`, body, apiKey);
   if (!response.ok) throw await errorOf(response);
-  return (await response.json()) as { id: string; tokens: number; blocks: { hash: string; tokens: number }[] };
+  return (await response.json()) as IngestedDocument;
+}
+
+/** @returns the metadata of a document; undefined if it is not there, or damaged */
+export async function documentMetadata(
+  url: string,
+  id: string,
+  { apiKey, cacheSalt }: Caller = {},
+): Promise<Record<string, string> | undefined> {
+  const salt = cacheSalt === undefined ? {} : { 'x-cache-salt': cacheSalt };
+  const path = `${url}/v1/documents/${encodeURIComponent(id)}?include_text=false`;
+  const response = await send(path, { headers: { ...headers(apiKey), ...salt } });
+  if (response.ok) return ((await response.json()) as { metadata?: Record<string, string> }).metadata ?? {};
+  const error = await errorOf(response);
+  if (error.code === 'document_not_found' || error.code === 'document_damaged') return undefined;
+  throw error;
 }
 
 /** Drops every cached block. @returns how many */

@@ -17,6 +17,7 @@ import { addDemo } from './commands/demo.js';
 import { addDoctor } from './commands/doctor.js';
 import { addEval } from './commands/eval.js';
 import { addImport } from './commands/import.js';
+import { addIngest } from './commands/ingest.js';
 import { addKeys } from './commands/keys.js';
 import { addOpenApi } from './commands/openapi.js';
 import { addPull } from './commands/pull.js';
@@ -34,6 +35,7 @@ export function buildProgram(): Command {
   addAsk(program);
   addDemo(program);
   addEval(program);
+  addIngest(program);
   addSegment(program);
   addImport(program);
   addPull(program);

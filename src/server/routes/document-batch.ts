@@ -1,5 +1,5 @@
 /**
- * POST /v1/documents/batch: many documents as NDJSON, one result a line, in their order. The body is read as documents get
+ * POST /v1/document-batch: many documents as NDJSON, one result a line, in their order. The body is read as documents get
  * done, so memory holds a few of them whatever the size of the upload. A line that fails ends no other.
  * Results wait for a client that reads them at its end: they are short, and their number has a limit.
  */
@@ -41,7 +41,7 @@ const schema = {
   body: ndjsonBody(DocumentLinesSchema, examples.documentLines),
   response: {
     200: ndjson({ schema: DocumentResultSchema, example: examples.documentResult }, 'One result per document.'),
-    ...errorResponses([], ['unsupported_media_type', 'client_closed']),
+    ...errorResponses([], ['invalid_json', 'unsupported_media_type', 'client_closed']),
   },
 };
 const validateLine = validatorCompiler({ schema: IngestBodySchema, httpPart: 'body', method: 'POST', url: '' });
@@ -62,8 +62,9 @@ export const documentBatch: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }> 
     validatorCompiler: (part: Parameters<typeof validatorCompiler>[0]) =>
       part.httpPart === 'body' ? () => true : validatorCompiler(part),
   };
-  app.post('/v1/documents/batch', route, async (request, reply) => {
+  app.post('/v1/document-batch', route, async (request, reply) => {
     const { config } = lifecycle.services();
+    if (request.body === undefined) throw new BlockstitchError('invalid_json', { reason: 'it is empty' });
     const body = request.raw.iterator({ destroyOnReturn: false });
     const lines = ndjsonLines(body, { maxLineBytes: config.maxBodyBytes, idleMs: IDLE_MS });
     const answer = new PassThrough();

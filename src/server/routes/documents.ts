@@ -10,6 +10,7 @@ import type { Lifecycle } from '../lifecycle.js';
 import {
   DeletedSchema,
   DocumentListSchema,
+  DocumentQuerySchema,
   DocumentSchema,
   type IngestBody,
   IngestBodySchema,
@@ -86,7 +87,7 @@ const getSchema = {
   tags,
   summary: 'One document with its text',
   params,
-  querystring: SaltQuerySchema,
+  querystring: DocumentQuerySchema,
   response: {
     200: json(DocumentSchema, 'The document.', examples.document),
     ...errorResponses([], ['document_not_found', 'document_damaged', 'store_failed']),
@@ -137,7 +138,7 @@ export const documents: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }> = as
 
   app.get('/v1/documents/:id', { schema: getSchema }, async (request) => {
     const record = await lifecycle.services().documents.get(request.scope, request.params.id);
-    return wireDocument(record, { withText: true });
+    return wireDocument(record, { withText: request.query.include_text !== false });
   });
 
   app.delete('/v1/documents/:id', { schema: deleteSchema }, async (request) => {

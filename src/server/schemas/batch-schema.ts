@@ -1,4 +1,4 @@
-/** /v1/documents/batch on the wire: lines of NDJSON in both directions. */
+/** /v1/document-batch on the wire: lines of NDJSON in both directions. */
 import { type Static, Type } from '@fastify/type-provider-typebox';
 import { named, oneOf, stringOrNull } from './named.js';
 

@@ -168,6 +168,10 @@ const SaltInQuery = Type.String({
   description: 'Deprecated: send the header. The header `x-cache-salt` may not name another one.',
 });
 export const SaltQuerySchema = Type.Object({ cache_salt: Type.Optional(SaltInQuery) });
+export const DocumentQuerySchema = Type.Object({
+  include_text: Type.Optional(Type.Boolean({ description: '`false` leaves the text out.' })),
+  cache_salt: Type.Optional(SaltInQuery),
+});
 export const ListQuerySchema = Type.Object({
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, description: '20 where absent.' })),
   after: Type.Optional(Type.String({ maxLength: MAX_ID_BYTES, description: 'Only documents after this id.' })),

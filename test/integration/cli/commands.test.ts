@@ -8,7 +8,7 @@ import type { Setting } from '../../../src/setting-kinds.js';
 import { type CliResult, runCli } from '../../support/cli-process.js';
 import { startRedis } from '../../support/redis-server.js';
 
-const COMMANDS = ['serve', 'ask', 'demo', 'eval', 'segment', 'import', 'pull', 'bench', 'doctor', 'openapi'];
+const COMMANDS = ['serve', 'ask', 'demo', 'eval', 'ingest', 'segment', 'import', 'pull', 'bench', 'doctor', 'openapi'];
 const home = mkdtempSync(join(tmpdir(), 'blockstitch-cli-'));
 const fair = join(home, 'fair.txt');
 const people = join(home, 'people.txt');

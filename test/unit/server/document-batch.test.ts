@@ -22,7 +22,7 @@ async function serve(settings: Parameters<typeof fakeApp>[0] = {}) {
   const { port } = made.app.server.address() as AddressInfo;
   const url = `http://127.0.0.1:${port}`;
   const upload = (body: string | Readable, headers: Record<string, string> = {}) =>
-    fetch(`${url}/v1/documents/batch`, {
+    fetch(`${url}/v1/document-batch`, {
       method: 'POST',
       headers: { 'content-type': 'application/x-ndjson', ...headers },
       ...(typeof body === 'string' ? { body } : { body: Readable.toWeb(body) as ReadableStream, duplex: 'half' }),
@@ -119,7 +119,7 @@ describe('an upload', () => {
   test('of another type, or compressed, is 415', async () => {
     const { url, upload } = await serve();
     const json = { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"text": "x"}' };
-    expect((await fetch(`${url}/v1/documents/batch`, json)).status).toBe(415);
+    expect((await fetch(`${url}/v1/document-batch`, json)).status).toBe(415);
     expect((await upload('x', { 'content-encoding': 'gzip' })).status).toBe(415);
   });
 

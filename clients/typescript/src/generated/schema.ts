@@ -148,7 +148,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/documents/batch": {
+    "/v1/document-batch": {
         parameters: {
             query?: never;
             header?: never;
@@ -2903,6 +2903,8 @@ export interface operations {
     getDocument: {
         parameters: {
             query?: {
+                /** @description `false` leaves the text out. */
+                include_text?: boolean;
                 /** @description Deprecated: send the header. The header `x-cache-salt` may not name another one. */
                 cache_salt?: string;
             };
@@ -3273,7 +3275,7 @@ export interface operations {
                     "application/x-ndjson": components["schemas"]["DocumentResult"];
                 };
             };
-            /** @description `invalid_request` */
+            /** @description `invalid_request`, `invalid_json` */
             400: {
                 headers: {
                     [name: string]: unknown;

@@ -14,6 +14,7 @@ from ...types import UNSET, Response, Unset
 def _get_kwargs(
     id: str,
     *,
+    include_text: bool | Unset = UNSET,
     cache_salt: str | Unset = UNSET,
     x_cache_salt: str | Unset = UNSET,
 ) -> dict[str, Any]:
@@ -22,6 +23,8 @@ def _get_kwargs(
         headers["x-cache-salt"] = x_cache_salt
 
     params: dict[str, Any] = {}
+
+    params["include_text"] = include_text
 
     params["cache_salt"] = cache_salt
 
@@ -98,6 +101,7 @@ def sync_detailed(
     id: str,
     *,
     client: AuthenticatedClient | Client,
+    include_text: bool | Unset = UNSET,
     cache_salt: str | Unset = UNSET,
     x_cache_salt: str | Unset = UNSET,
 ) -> Response[Document | ErrorResponse]:
@@ -105,6 +109,7 @@ def sync_detailed(
 
     Args:
         id (str):
+        include_text (bool | Unset):
         cache_salt (str | Unset):
         x_cache_salt (str | Unset):
 
@@ -118,6 +123,7 @@ def sync_detailed(
 
     kwargs = _get_kwargs(
         id=id,
+        include_text=include_text,
         cache_salt=cache_salt,
         x_cache_salt=x_cache_salt,
     )
@@ -133,6 +139,7 @@ def sync(
     id: str,
     *,
     client: AuthenticatedClient | Client,
+    include_text: bool | Unset = UNSET,
     cache_salt: str | Unset = UNSET,
     x_cache_salt: str | Unset = UNSET,
 ) -> Document | ErrorResponse | None:
@@ -140,6 +147,7 @@ def sync(
 
     Args:
         id (str):
+        include_text (bool | Unset):
         cache_salt (str | Unset):
         x_cache_salt (str | Unset):
 
@@ -154,6 +162,7 @@ def sync(
     return sync_detailed(
         id=id,
         client=client,
+        include_text=include_text,
         cache_salt=cache_salt,
         x_cache_salt=x_cache_salt,
     ).parsed
@@ -163,6 +172,7 @@ async def asyncio_detailed(
     id: str,
     *,
     client: AuthenticatedClient | Client,
+    include_text: bool | Unset = UNSET,
     cache_salt: str | Unset = UNSET,
     x_cache_salt: str | Unset = UNSET,
 ) -> Response[Document | ErrorResponse]:
@@ -170,6 +180,7 @@ async def asyncio_detailed(
 
     Args:
         id (str):
+        include_text (bool | Unset):
         cache_salt (str | Unset):
         x_cache_salt (str | Unset):
 
@@ -183,6 +194,7 @@ async def asyncio_detailed(
 
     kwargs = _get_kwargs(
         id=id,
+        include_text=include_text,
         cache_salt=cache_salt,
         x_cache_salt=x_cache_salt,
     )
@@ -196,6 +208,7 @@ async def asyncio(
     id: str,
     *,
     client: AuthenticatedClient | Client,
+    include_text: bool | Unset = UNSET,
     cache_salt: str | Unset = UNSET,
     x_cache_salt: str | Unset = UNSET,
 ) -> Document | ErrorResponse | None:
@@ -203,6 +216,7 @@ async def asyncio(
 
     Args:
         id (str):
+        include_text (bool | Unset):
         cache_salt (str | Unset):
         x_cache_salt (str | Unset):
 
@@ -218,6 +232,7 @@ async def asyncio(
         await asyncio_detailed(
             id=id,
             client=client,
+            include_text=include_text,
             cache_salt=cache_salt,
             x_cache_salt=x_cache_salt,
         )

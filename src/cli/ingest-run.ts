@@ -1,0 +1,102 @@
+/**
+ * Sends sources to a server, some at a time, and counts what became of them. What the server has already, with the same
+ * content, is skipped: so a run that was broken off goes on when it is started again.
+ * Knows the API and the order of work. `ingest-sources.ts` knows files, the command prints.
+ */
+import type { Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
+import { BlockstitchError, ERRORS } from '../errors.js';
+import { documentMetadata, ingest } from './api-client.js';
+import { digest, readSources, type Source, type SourceDocument, type SourceFile } from './ingest-sources.js';
+
+export interface IngestRunOptions {
+  /** The server, without /v1. */
+  url: string;
+  apiKey?: string | undefined;
+  cacheSalt?: string | undefined;
+  /** Documents on their way at the same time. */
+  parallel: number;
+  /** Sends what is there already, too. */
+  force: boolean;
+  standardInput: Readable;
+  /** Called when a source has ended. */
+  onResult: (result: SourceResult) => void;
+  /** Called when all documents of a file have ended. */
+  onFile: (file: SourceFile) => void;
+}
+
+export type SourceResult =
+  | { name: string; status: 'ingested'; id: string; tokens: number; blocks: number; computed: number }
+  | { name: string; status: 'skipped'; id: string }
+  | { name: string; status: 'failed'; reason: string };
+
+/** Where the hash of a document's content is kept: the server returns it, and does not read it. */
+const HASH = 'content_sha256';
+/** Tries of one document while the server has no room or does not answer, and the pause before the next. */
+const MAX_TRIES = 6;
+const PAUSE_MS = 500;
+
+/** @throws BlockstitchError `authentication_failed`, `not_ready`: the server takes no document at all */
+export async function runIngest(files: readonly SourceFile[], options: IngestRunOptions): Promise<void> {
+  const running = new Set<Promise<void>>();
+  let refused: BlockstitchError | undefined;
+  for (const file of files) {
+    const ofFile: Promise<void>[] = [];
+    for await (const source of readSources(file, options.standardInput)) {
+      const work = resultOf(source, options).then(
+        (result) => options.onResult(result),
+        (error: BlockstitchError) => {
+          refused ??= error;
+        },
+      );
+      const done: Promise<void> = work.finally(() => running.delete(done));
+      running.add(done);
+      ofFile.push(done);
+      if (running.size >= options.parallel) await Promise.race(running);
+      if (refused) break;
+    }
+    // The next file begins meanwhile.
+    void Promise.all(ofFile).then(() => options.onFile(file));
+    if (refused) break;
+  }
+  await Promise.all(running);
+  if (refused) throw refused;
+}
+
+async function resultOf(source: Source, options: IngestRunOptions): Promise<SourceResult> {
+  const { name } = source;
+  if ('failure' in source) return { name, status: 'failed', reason: source.failure };
+  const { document } = source;
+  const hash = digest(JSON.stringify([document.title ?? '', document.text]));
+  try {
+    return await patiently(async () => {
+      const there = options.force ? undefined : await documentMetadata(options.url, document.id, options);
+      if (there?.[HASH] === hash) return { name, status: 'skipped', id: document.id };
+      const { id, tokens, blocks } = await ingest(options.url, marked(document, hash), options);
+      const computed = blocks.reduce((sum, block) => sum + (block.origin === 'computed' ? block.tokens : 0), 0);
+      return { name, status: 'ingested', id, tokens, blocks: blocks.length, computed };
+    });
+  } catch (error) {
+    if (!(error instanceof BlockstitchError)) throw error;
+    // The others would fare no better.
+    if (error.code === 'authentication_failed' || error.code === 'not_ready') throw error;
+    return { name, status: 'failed', reason: error.message };
+  }
+}
+
+function marked(document: SourceDocument, hash: string): SourceDocument {
+  return { ...document, metadata: { ...document.metadata, [HASH]: hash } };
+}
+
+/** A server that is busy, or just starting again, gets time. */
+async function patiently<T>(work: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await work();
+    } catch (error) {
+      const passing = error instanceof BlockstitchError && ERRORS[error.code].retryable;
+      if (!passing || tries >= MAX_TRIES) throw error;
+      await delay(PAUSE_MS * tries);
+    }
+  }
+}
