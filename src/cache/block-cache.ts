@@ -9,6 +9,7 @@
  * A load or a save that began before a forget keeps nothing in the tiers that the forget named. Nobody else saves, loads
  * or deletes blocks. Knows keys, values and tiers. Engines know pages; the rooms above know requests and documents.
  */
+import { HEADER_BYTES, payloadBytes } from './block-codec.js';
 import type { ByteStore } from './byte-store.js';
 import { Forgetting, type Operation } from './forgetting.js';
 import { HostTier } from './host-tier.js';
@@ -16,6 +17,7 @@ import { type HoldWanted, StoredBlocks, type StoredBlocksOptions } from './store
 import {
   type BlockKey,
   type BlockSelection,
+  type BlockShape,
   type BlockValue,
   CACHE_TIERS,
   type CacheStatistics,
@@ -77,6 +79,7 @@ const FORGOTTEN: SaveOutcome = { durable: false, reason: 'it was deleted while i
 const EVERY_TIER: ReadonlySet<CacheTier> = new Set(CACHE_TIERS);
 
 export class BlockCache {
+  readonly #shape: BlockShape;
   readonly #host: HostTier;
   readonly #store: StoredBlocks | undefined;
   readonly #pools = new Set<Pool>();
@@ -88,6 +91,7 @@ export class BlockCache {
   readonly #hostCounts = { hits: 0, misses: 0, corrupt: 0, loadedBytes: 0, loadSeconds: 0 };
 
   constructor({ store, hostBytes, ...options }: BlockCacheOptions) {
+    this.#shape = options.shape;
     this.#host = new HostTier(hostBytes);
     this.#store = store === undefined ? undefined : new StoredBlocks({ ...options, store });
   }
@@ -212,9 +216,19 @@ export class BlockCache {
     this.#store?.used(keys);
   }
 
-  /** Sizes of a tenant's blocks in the store; undefined if there is none or it does not say. @param tag see `tenantTag` */
-  async usage(tag: string): Promise<{ entries: number; bytes: number } | undefined> {
-    return this.#store?.usage(tag);
+  /**
+   * Sizes of a tenant's blocks in the store, and the most bytes that it may have there; undefined if there is no store, or
+   * it does not say.
+   * @param tag see `tenantTag`
+   */
+  async usage(tag: string): Promise<{ entries: number; bytes: number; limit: number | undefined } | undefined> {
+    const usage = await this.#store?.usage(tag);
+    return usage && { ...usage, limit: this.#store?.limitOf(tag) };
+  }
+
+  /** Bytes of a block's value in a store. */
+  bytesOf(tokens: number): number {
+    return HEADER_BYTES + payloadBytes(this.#shape, tokens);
   }
 
   /**
@@ -226,7 +240,7 @@ export class BlockCache {
     const room = await this.#store?.room(tag);
     if (this.#store === undefined || room === undefined) return undefined;
     let wanted = 0;
-    for (const each of tokens) wanted += this.#store.bytesOf(each);
+    for (const each of tokens) wanted += this.bytesOf(each);
     return room.stored + wanted > room.limit ? { ...room, wanted } : undefined;
   }
 

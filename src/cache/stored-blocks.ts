@@ -200,7 +200,7 @@ export class StoredBlocks {
   ): Promise<string | undefined> {
     if (this.#passedOver.delete(key) && (await this.has([key]))?.has(key)) return undefined;
     const room = await this.room(key.slice(0, TAG_DIGITS));
-    if (room !== undefined && room.stored + this.bytesOf(value.tokens) > room.limit) {
+    if (room !== undefined && room.stored + HEADER_BYTES + value.payload.byteLength > room.limit) {
       return `the stored blocks of this tenant have ${formatBytes(room.stored)} of at most ${formatBytes(room.limit)}`;
     }
     const encoded = await encodeBlock(this.#options.shape, key, value, this.#options.macs);
@@ -237,17 +237,16 @@ export class StoredBlocks {
     return saved;
   }
 
-  /** Bytes of a block's value in the store. */
-  bytesOf(tokens: number): number {
-    return HEADER_BYTES + payloadBytes(this.#options.shape, tokens);
-  }
-
   /** What a tenant has and may have in the store; undefined if it has no limit, or the store does not say. */
   async room(tag: string): Promise<{ stored: number; limit: number } | undefined> {
-    const limit = this.#options.storedBytesOf?.(tag);
+    const limit = this.limitOf(tag);
     if (limit === undefined) return undefined;
     const usage = await this.usage(tag);
     return usage === undefined ? undefined : { stored: usage.bytes, limit };
+  }
+
+  limitOf(tag: string): number | undefined {
+    return this.#options.storedBytesOf?.(tag);
   }
 
   /** Sizes of a tenant's blocks; undefined if the store does not say. Has no vote in the breakers. */

@@ -77,7 +77,7 @@ export interface Services {
   autoBlocks: boolean;
   engine: Engine;
   /** Where blocks are kept. */
-  cache: Pick<BlockCache, 'brand' | 'find' | 'forget' | 'statistics' | 'usage'>;
+  cache: Pick<BlockCache, 'brand' | 'find' | 'forget' | 'statistics' | 'usage' | 'bytesOf'>;
   text: TextServices;
   prompts: PromptServices;
   /** How the model writes calls of functions. */

@@ -126,15 +126,16 @@ export class FakeEngine implements Engine {
   }
 
   /** The cache that goes with it: everything is in the pool. */
-  readonly cache: Pick<BlockCache, 'brand' | 'find' | 'forget' | 'statistics' | 'lacksRoom' | 'usage'> = {
+  readonly cache: Pick<BlockCache, 'brand' | 'find' | 'forget' | 'statistics' | 'lacksRoom' | 'usage' | 'bytesOf'> = {
     brand: 'lmdb',
     find: async (keys) => keys.map((key) => this.place(key)),
     forget: async (selection) => this.forget(selection),
     lacksRoom: async () => undefined,
     usage: async (tag) => {
       const tokens = [...this.cached].filter(([key]) => key.startsWith(tag)).map(([, each]) => each);
-      return { entries: tokens.length, bytes: tokens.reduce((sum, each) => sum + each, 0) };
+      return { entries: tokens.length, bytes: tokens.reduce((sum, each) => sum + each, 0), limit: undefined };
     },
+    bytesOf: (tokens) => tokens,
     statistics: async (): Promise<CacheStatistics> => {
       const tier = { entries: 0, bytes: 0, hits: 0, misses: 0, corrupt: 0, loadedBytes: 0, loadSeconds: 0 };
       return {

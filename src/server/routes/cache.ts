@@ -78,9 +78,11 @@ export const cache: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }> = async 
     return { hash, object: 'block.deleted', deleted: true };
   });
 
-  app.get('/v1/cache', { schema: cacheSchema }, async () => {
+  app.get('/v1/cache', { schema: cacheSchema }, async ({ scope }) => {
     const { engine, cache: blocks } = lifecycle.services();
-    return wireCache(engine.statistics(), await blocks.statistics());
+    const usage = await blocks.usage(tenantTag(scope.tenant));
+    const tenant = usage && { blocks: usage.entries, bytes: usage.bytes, limit: usage.limit ?? null };
+    return { ...wireCache(engine.statistics(), await blocks.statistics()), tenant: tenant ?? null };
   });
 
   app.delete('/v1/cache', { schema: flushSchema }, async (request) => {

@@ -21,6 +21,7 @@ import {
 import { errorResponses } from '../schemas/error-schema.js';
 import * as examples from '../schemas/examples.js';
 import { body, json } from '../schemas/response-forms.js';
+import type { Services } from '../services.js';
 import { wireOrigin } from '../wire-tiers.js';
 import { wireJob } from './jobs.js';
 
@@ -125,20 +126,21 @@ export const documents: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }> = as
     const { record, reports } = await inTime(config.deadlineMs, request.clientSignal, (signal) =>
       documents.ingest(scope, document, { signal }),
     );
-    return wireDocument(record, { origins: reports.map(({ origin }) => wireOrigin(origin, cache.brand)) });
+    return wireDocument(record, cache, { origins: reports.map(({ origin }) => wireOrigin(origin, cache.brand)) });
   });
 
   app.get('/v1/documents', { schema: listSchema }, async (request) => {
     const { limit = DEFAULT_PAGE, after } = request.query;
-    const { documents } = lifecycle.services();
+    const { documents, cache } = lifecycle.services();
     const page = await documents.list(request.scope, { limit, ...(after === undefined ? {} : { after }) });
-    const data = page.records.map((record) => wireDocument(record, { withBlocks: false }));
+    const data = page.records.map((record) => wireDocument(record, cache, { withBlocks: false }));
     return { object: 'list', data, damaged: page.damaged, has_more: page.hasMore, last_id: page.lastId ?? null };
   });
 
   app.get('/v1/documents/:id', { schema: getSchema }, async (request) => {
-    const record = await lifecycle.services().documents.get(request.scope, request.params.id);
-    return wireDocument(record, { withText: request.query.include_text !== false });
+    const { documents, cache } = lifecycle.services();
+    const record = await documents.get(request.scope, request.params.id);
+    return wireDocument(record, cache, { withText: request.query.include_text !== false });
   });
 
   app.delete('/v1/documents/:id', { schema: deleteSchema }, async (request) => {
@@ -181,7 +183,19 @@ interface WireExtras {
   origins?: readonly string[];
 }
 
-function wireDocument(record: DocumentRecord, { withText = false, withBlocks = true, origins }: WireExtras = {}) {
+/** Bytes of a document's blocks in a store, equal ones once. */
+function storedBytes({ blocks }: DocumentRecord, cache: Pick<Services['cache'], 'bytesOf'>): number {
+  let bytes = 0;
+  for (const tokens of new Map(blocks.map(({ hash, tokens }) => [hash, tokens])).values())
+    bytes += cache.bytesOf(tokens);
+  return bytes;
+}
+
+function wireDocument(
+  record: DocumentRecord,
+  cache: Pick<Services['cache'], 'bytesOf'>,
+  { withText = false, withBlocks = true, origins }: WireExtras = {},
+) {
   const blocks = record.blocks.map((block, index) => {
     const origin = origins?.[index];
     return origin === undefined ? block : { ...block, origin };
@@ -195,6 +209,7 @@ function wireDocument(record: DocumentRecord, { withText = false, withBlocks = t
     ...(record.metadata === undefined ? {} : { metadata: record.metadata }),
     characters: record.text.length,
     tokens: record.blocks.reduce((sum, { tokens }) => sum + tokens, 0),
+    bytes: storedBytes(record, cache),
     block_count: blocks.length,
     ...(withBlocks ? { blocks } : {}),
   };

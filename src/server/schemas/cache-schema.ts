@@ -66,6 +66,15 @@ const StoreSchema = named(
   }),
 );
 
+const TenantUsageSchema = named(
+  'TenantUsage',
+  Type.Object({
+    blocks: Type.Integer(),
+    bytes: Type.Integer(),
+    limit: Type.Union([Type.Integer(), Type.Null()], { description: 'Most bytes that the tenant may have there.' }),
+  }),
+);
+
 export const CacheSchema = named(
   'CacheStatistics',
   Type.Object({
@@ -73,6 +82,9 @@ export const CacheSchema = named(
     pool: PoolSchema,
     tiers: Type.Array(TierSchema),
     store: Type.Union([StoreSchema, Type.Null()]),
+    tenant: Type.Union([TenantUsageSchema, Type.Null()], {
+      description: "The caller's blocks in the store; null if it does not say. In Redis up to ten seconds old.",
+    }),
     queried_tokens: Type.Integer({ description: 'Prompt tokens that were looked up.' }),
     hit_tokens: mapOf(Type.Integer(), { description: 'By tier.' }),
   }),

@@ -63,6 +63,7 @@ export const DocumentSchema = named(
     metadata: Type.Optional(mapOf(Type.String())),
     characters: Type.Integer({ description: 'UTF-16 units.' }),
     tokens: Type.Integer({ description: 'Of all its blocks.' }),
+    bytes: Type.Integer({ description: 'KV of its blocks in a store. Documents of a tenant share equal blocks.' }),
     block_count: Type.Integer({ description: 'Blocks that the text was cut into.' }),
     blocks: Type.Optional(Type.Array(DocumentBlockSchema, { description: 'Not in GET /v1/documents.' })),
   }),

@@ -83,6 +83,7 @@ const listed = {
   metadata: { year: '2026' },
   characters: 45,
   tokens: 20,
+  bytes: 51328,
   block_count: 1,
 };
 export const document = { ...listed, text: TEXT, blocks: [{ hash: HASH, tokens: 20, start: 0, end: 45 }] };
@@ -145,6 +146,7 @@ export const cacheStatistics = {
     },
   ],
   store: { tier: 'lmdb', breaker: 'closed', failures: 0 },
+  tenant: { blocks: 11, bytes: 339328, limit: null },
   queried_tokens: 38,
   hit_tokens: { pool: 19, host: 0, lmdb: 0, redis: 0 },
 };

@@ -92,6 +92,11 @@ test('a tenant at its limit of stored bytes is told so, and has room again when 
   expect(statuses.length).toBeGreaterThan(1);
   expect([statuses.at(-1), refused?.code]).toEqual([403, 'stored_bytes_exceeded']);
   expect(refused?.message).toContain('pass the limit of 200 KiB');
+  const { tenant } = (await (await get(key, '/v1/cache')).json()) as { tenant: { bytes: number; limit: number } };
+  const { data } = (await (await get(key, '/v1/documents')).json()) as { data: { bytes: number }[] };
+  expect(tenant).toMatchObject({ blocks: data.length, limit: 200 * 1024 });
+  expect(tenant.bytes).toBe(data.reduce((sum, { bytes }) => sum + bytes, 0));
+  expect(tenant.bytes).toBeLessThanOrEqual(tenant.limit);
   for (const id of await ids(key)) {
     const gone = await fetch(`${server.url}/v1/documents/${id}`, {
       method: 'DELETE',

@@ -432,6 +432,8 @@ export interface components {
             pool: components["schemas"]["PoolStatistics"];
             tiers: components["schemas"]["TierStatistics"][];
             store: components["schemas"]["StoreStatistics"] | null;
+            /** @description The caller's blocks in the store; null if it does not say. In Redis up to ten seconds old. */
+            tenant: components["schemas"]["TenantUsage"] | null;
             /** @description Prompt tokens that were looked up. */
             queried_tokens: number;
             /** @description By tier. */
@@ -762,6 +764,8 @@ export interface components {
             characters: number;
             /** @description Of all its blocks. */
             tokens: number;
+            /** @description KV of its blocks in a store. Documents of a tenant share equal blocks. */
+            bytes: number;
             /** @description Blocks that the text was cut into. */
             block_count: number;
             /** @description Not in GET /v1/documents. */
@@ -1323,6 +1327,12 @@ export interface components {
             /** @description Any JSON object. */
             json_object?: boolean | null;
         };
+        TenantUsage: {
+            blocks: number;
+            bytes: number;
+            /** @description Most bytes that the tenant may have there. */
+            limit: number | null;
+        };
         TextPart: {
             /** @constant */
             type: "text";
@@ -1575,6 +1585,7 @@ export type StoreState = components['schemas']['StoreState'];
 export type StoreStatistics = components['schemas']['StoreStatistics'];
 export type StreamOptions = components['schemas']['StreamOptions'];
 export type StructuredOutputs = components['schemas']['StructuredOutputs'];
+export type TenantUsage = components['schemas']['TenantUsage'];
 export type TextPart = components['schemas']['TextPart'];
 export type TierName = components['schemas']['TierName'];
 export type TierStatistics = components['schemas']['TierStatistics'];
@@ -2476,6 +2487,7 @@ export interface operations {
                      *           },
                      *           "characters": 45,
                      *           "tokens": 20,
+                     *           "bytes": 51328,
                      *           "block_count": 1
                      *         }
                      *       ],
@@ -2636,6 +2648,7 @@ export interface operations {
                      *       },
                      *       "characters": 45,
                      *       "tokens": 20,
+                     *       "bytes": 51328,
                      *       "block_count": 1,
                      *       "text": "Zokego is held in Limoga. Its host is Sobako.",
                      *       "blocks": [
@@ -2936,6 +2949,7 @@ export interface operations {
                      *       },
                      *       "characters": 45,
                      *       "tokens": 20,
+                     *       "bytes": 51328,
                      *       "block_count": 1,
                      *       "text": "Zokego is held in Limoga. Its host is Sobako.",
                      *       "blocks": [
@@ -5244,6 +5258,11 @@ export interface operations {
                      *         "tier": "lmdb",
                      *         "breaker": "closed",
                      *         "failures": 0
+                     *       },
+                     *       "tenant": {
+                     *         "blocks": 11,
+                     *         "bytes": 339328,
+                     *         "limit": null
                      *       },
                      *       "queried_tokens": 38,
                      *       "hit_tokens": {

@@ -117,6 +117,7 @@ from .store_state import StoreState
 from .store_statistics import StoreStatistics
 from .stream_options import StreamOptions
 from .structured_outputs import StructuredOutputs
+from .tenant_usage import TenantUsage
 from .text_part import TextPart
 from .tier_name import TierName
 from .tier_statistics import TierStatistics
@@ -252,6 +253,7 @@ __all__ = (
     "StoreStatistics",
     "StreamOptions",
     "StructuredOutputs",
+    "TenantUsage",
     "TextPart",
     "TierName",
     "TierStatistics",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..models.cache_statistics_hit_tokens import CacheStatisticsHitTokens
     from ..models.pool_statistics import PoolStatistics
     from ..models.store_statistics import StoreStatistics
+    from ..models.tenant_usage import TenantUsage
     from ..models.tier_statistics import TierStatistics
 
 
@@ -28,6 +29,8 @@ class CacheStatistics:
     pool: PoolStatistics
     tiers: list[TierStatistics]
     store: None | StoreStatistics
+    tenant: None | TenantUsage
+    """ The caller's blocks in the store; null if it does not say. In Redis up to ten seconds old. """
     queried_tokens: int
     """ Prompt tokens that were looked up. """
     hit_tokens: CacheStatisticsHitTokens
@@ -36,6 +39,7 @@ class CacheStatistics:
 
     def to_dict(self) -> dict[str, Any]:
         from ..models.store_statistics import StoreStatistics  # noqa: PLC0415
+        from ..models.tenant_usage import TenantUsage  # noqa: PLC0415
 
         object_ = self.object_
 
@@ -52,6 +56,12 @@ class CacheStatistics:
         else:
             store = self.store
 
+        tenant: dict[str, Any] | None
+        if isinstance(self.tenant, TenantUsage):
+            tenant = self.tenant.to_dict()
+        else:
+            tenant = self.tenant
+
         queried_tokens = self.queried_tokens
 
         hit_tokens = self.hit_tokens.to_dict()
@@ -64,6 +74,7 @@ class CacheStatistics:
                 "pool": pool,
                 "tiers": tiers,
                 "store": store,
+                "tenant": tenant,
                 "queried_tokens": queried_tokens,
                 "hit_tokens": hit_tokens,
             }
@@ -76,6 +87,7 @@ class CacheStatistics:
         from ..models.cache_statistics_hit_tokens import CacheStatisticsHitTokens  # noqa: PLC0415
         from ..models.pool_statistics import PoolStatistics  # noqa: PLC0415
         from ..models.store_statistics import StoreStatistics  # noqa: PLC0415
+        from ..models.tenant_usage import TenantUsage  # noqa: PLC0415
         from ..models.tier_statistics import TierStatistics  # noqa: PLC0415
 
         d = dict(src_dict)
@@ -107,6 +119,21 @@ class CacheStatistics:
 
         store = _parse_store(d.pop("store"))
 
+        def _parse_tenant(data: object) -> None | TenantUsage:
+            if data is None:
+                return data
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                tenant_type_0 = TenantUsage.from_dict(data)
+
+                return tenant_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(None | TenantUsage, data)
+
+        tenant = _parse_tenant(d.pop("tenant"))
+
         queried_tokens = d.pop("queried_tokens")
 
         hit_tokens = CacheStatisticsHitTokens.from_dict(d.pop("hit_tokens"))
@@ -116,6 +143,7 @@ class CacheStatistics:
             pool=pool,
             tiers=tiers,
             store=store,
+            tenant=tenant,
             queried_tokens=queried_tokens,
             hit_tokens=hit_tokens,
         )

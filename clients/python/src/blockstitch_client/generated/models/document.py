@@ -32,6 +32,8 @@ class Document:
     """ UTF-16 units. """
     tokens: int
     """ Of all its blocks. """
+    bytes_: int
+    """ KV of its blocks in a store. Documents of a tenant share equal blocks. """
     block_count: int
     """ Blocks that the text was cut into. """
     title: str | Unset = UNSET
@@ -52,6 +54,8 @@ class Document:
         characters = self.characters
 
         tokens = self.tokens
+
+        bytes_ = self.bytes_
 
         block_count = self.block_count
 
@@ -79,6 +83,7 @@ class Document:
                 "created_at": created_at,
                 "characters": characters,
                 "tokens": tokens,
+                "bytes": bytes_,
                 "block_count": block_count,
             }
         )
@@ -111,6 +116,8 @@ class Document:
 
         tokens = d.pop("tokens")
 
+        bytes_ = d.pop("bytes")
+
         block_count = d.pop("block_count")
 
         title = d.pop("title", UNSET)
@@ -139,6 +146,7 @@ class Document:
             created_at=created_at,
             characters=characters,
             tokens=tokens,
+            bytes_=bytes_,
             block_count=block_count,
             title=title,
             text=text,
