@@ -22,6 +22,7 @@ const BENCHES: Record<string, string> = {
   sampling: 'a draw over a vocabulary of 152k against sorting it, and steps of 32 sampled requests against greedy ones',
   segment: 'cutting 32k tokens of text, by every segmenter',
   text: "from a new document's text to blocks for the engine: tokens made, and time against cutting and tokenizing once",
+  update: 'the share of tokens that is prefilled again when 1% of a document of 20k tokens changes',
   ttft: 'time to first token with cached documents against full prefill; decode at depth',
 };
 

@@ -14,7 +14,7 @@ export interface DocumentLogger {
   warn(details: object, message: string): void;
 }
 
-export interface DocumentLimits extends Pick<Config, 'maxDocuments' | 'maxDocumentBytes' | 'maxQueue'> {
+export interface DocumentLimits extends Pick<Config, 'maxDocuments' | 'maxDocumentBytes' | 'maxBlocks' | 'maxQueue'> {
   /** Positions that a prompt may take. */
   contextTokens: number;
 }

@@ -12,6 +12,8 @@ export interface DocumentRecord {
   /** Given by the client, returned as it was. */
   metadata?: Record<string, string>;
   segmentation: SegmentOptions;
+  /** Names the segmenter and all its options, the server's own included. */
+  cutName?: string;
   /** Unix time, seconds. */
   createdAt: number;
   /** When the document was accepted, milliseconds: what was accepted before replaces nothing that came later. */

@@ -8,9 +8,10 @@ import type { BlockKey, CacheScope } from '../cache/tiers.js';
 import type { BlockReport } from '../engine/engine.js';
 import { BlockstitchError } from '../errors.js';
 import type { PlanBlock } from '../prompt/prompt-plan.js';
-import type { Segment, SegmentOptions } from '../segment/segmenter.js';
+import type { SegmentOptions } from '../segment/segmenter.js';
 import { formatBytes } from '../units.js';
 import { isNewer } from './acceptance.js';
+import { type Cut, cutAgain } from './cut-again.js';
 import type { CutsInUse } from './cuts-in-use.js';
 import { blockKeys, formName, type SharedParts } from './document-parts.js';
 import { type DocumentRecord, namedKeys } from './document-record.js';
@@ -72,10 +73,12 @@ export async function ingestDocument(
   const { signal } = progress;
   const id = documentId(scope, document);
   const found = await registry.find(scope, id);
+  const before = found.state === 'found' ? found.record : undefined;
   if (isNewer(found, acceptedMs)) return { record: found.record, reports: [] };
   const { title, text, metadata, segmentation = {} } = document;
   const context = { tenant: scopeDigest(scope), signal };
-  const segments = await parts.segment(text, segmentation, context);
+  const segments = await cutAgain(parts.segment, before, text, segmentation, parts.limits.maxBlocks, context);
+  const cutName = parts.segment.nameOf?.(segmentation);
   const prompted = { id, ...(title === undefined ? {} : { title }), text, segments };
   const blocks = await prompts.documentBlocks(prompted, context);
   progress.total?.(blocks.length);
@@ -91,6 +94,7 @@ export async function ingestDocument(
       text,
       ...(metadata === undefined ? {} : { metadata }),
       segmentation,
+      ...(cutName === undefined ? {} : { cutName }),
       createdAt: Math.floor(Date.now() / 1000),
       acceptedMs,
       segments: segments.map(span),
@@ -203,6 +207,6 @@ function goesOnLater(signal: AbortSignal): boolean {
   return signal.aborted && signal.reason instanceof KeptForLater;
 }
 
-function span({ start, end, tokens }: Segment) {
+function span({ start, end, tokens }: Cut) {
   return { start, end, tokens };
 }

@@ -23,7 +23,11 @@ const MEMORY_BYTES = 64 * 2 ** 20;
 const SEGMENT_BYTES = 256;
 
 /** Cuts a text under the server's defaults. */
-export type Segmentation = (text: string, options: SegmentOptions, context?: SegmentContext) => Promise<Segment[]>;
+export interface Segmentation {
+  (text: string, options: SegmentOptions, context?: SegmentContext): Promise<Segment[]>;
+  /** Names what cuts: two texts of equal names are cut by one rule. */
+  nameOf?(options: SegmentOptions): string;
+}
 
 /**
  * @param notice called with one line if the files of the trained segmenter are missing, so that it is not the default
@@ -48,7 +52,14 @@ export function createSegmentation(
     known.catch(() => segmenters.delete(name));
     return known;
   };
-  return async (text, given, { signal, ...context } = {}) => {
+  const nameOf = (given: SegmentOptions) => {
+    const { segmenter = 'auto', ...options } = withDefaults(given, defaults);
+    return JSON.stringify([
+      segmenter === 'auto' ? automaticName(defaults.segmenterDir) : segmenter,
+      ...listed(options),
+    ]);
+  };
+  const segment: Segmentation = async (text, given, { signal, ...context } = {}) => {
     const { tenant = '' } = context;
     const { segmenter = 'auto', ...options } = withDefaults(given, defaults);
     const key = await textService.runHere(() => memoryKey(tenant, text, segmenter, options));
@@ -63,6 +74,7 @@ export function createSegmentation(
     };
     return running.run(key, cut, signal);
   };
+  return Object.assign(segment, { nameOf });
 }
 
 function sizeOf(segments: readonly Segment[]): number {
@@ -93,9 +105,12 @@ function withDefaults(given: SegmentOptions, defaults: Defaults): SegmentOptions
 }
 
 function memoryKey(tenant: string, text: string, segmenter: string, options: SegmentOptions): string {
-  const { targetTokens, minTokens, maxTokens, granularity, joined } = options;
   return createHash('sha256')
-    .update(JSON.stringify([tenant, segmenter, targetTokens, minTokens, maxTokens, granularity, joined]))
+    .update(JSON.stringify([tenant, segmenter, ...listed(options)]))
     .update(Buffer.from(text, 'utf16le'))
     .digest('base64');
 }
+
+const listed = ({ targetTokens, minTokens, maxTokens, granularity, joined }: SegmentOptions) => [
+  ...[targetTokens, minTokens, maxTokens, granularity, joined],
+];

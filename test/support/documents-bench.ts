@@ -39,7 +39,7 @@ export class DocumentsBench<Kept extends Shelves = ReturnType<typeof memoryShelv
   constructor(shelves: Kept, { maxQueue = 8 } = {}) {
     this.shelves = shelves;
     this.documents = new Documents(shelves, {
-      limits: { maxDocuments: 8, maxDocumentBytes: 1 << 20, maxQueue, contextTokens: 4096 },
+      limits: { maxDocuments: 8, maxDocumentBytes: 1 << 20, maxQueue, maxBlocks: 8192, contextTokens: 4096 },
       engine: {
         blockKey: (tokenIds, _sinks, scope = COMMON_SCOPE) => this.#key(tokenIds, scope),
         ingest: (blocks, options, signal) => this.#ingest(blocks, options, signal),

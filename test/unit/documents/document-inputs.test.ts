@@ -25,7 +25,7 @@ function held() {
       context.signal?.addEventListener('abort', () => reject(context.signal?.reason));
       calls.push({ text, context, end: () => resolve(segmentParagraphs(text)), fail: reject });
     });
-  const limits = { maxDocuments: 256, maxDocumentBytes: 1 << 20, maxQueue: 8, contextTokens: 4096 };
+  const limits = { maxDocuments: 256, maxDocumentBytes: 1 << 20, maxQueue: 8, maxBlocks: 8192, contextTokens: 4096 };
   const cut = (count: number, scope = COMMON_SCOPE, signal = new AbortController().signal) =>
     cutInputs(
       { limits, segment, registry: new DocumentRegistry(new MemoryShelf()), cuts: NO_CUTS },
