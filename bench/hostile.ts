@@ -3,7 +3,6 @@
  * process of its own serves the demo model. Each hostile client attacks it from a thread of this process, with an API
  * key of its own.
  */
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,9 +10,9 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import { PACKAGE_DIR } from '../src/config.js';
 import { type Answers, HOSTILE, type HostileClient, type HostileTask } from './hostile-clients.js';
 import { type BenchOptions, type BenchReport, describeMachine, median } from './report.js';
+import { startBenchServer } from './served.js';
 
 const NEW_TOKENS = 8;
 const KEYS = { honest: 'honest-client', hostile: 'hostile-client' };
@@ -27,7 +26,7 @@ export async function run({ quick, progress }: BenchOptions): Promise<BenchRepor
   const requests = quick ? 20 : 100;
   const directory = mkdtempSync(join(tmpdir(), 'blockstitch-hostile-'));
   progress('starting the server');
-  const server = await startServer(directory);
+  const server = await startBenchServer(directory, { BLOCKSTITCH_API_KEYS: Object.values(KEYS).join(',') });
   try {
     const ask = () => timed(server.url);
     for (let turn = 0; turn < WARM_UP; turn += 1) await ask();
@@ -64,29 +63,9 @@ export async function run({ quick, progress }: BenchOptions): Promise<BenchRepor
       ],
     };
   } finally {
-    server.child.kill('SIGTERM');
-    await once(server.child, 'exit');
+    await server.close();
     rmSync(directory, { recursive: true, force: true });
   }
-}
-
-async function startServer(directory: string) {
-  const main = join(PACKAGE_DIR, 'dist', 'src', 'cli', 'main.js');
-  const argv = ['serve', '--port', '0', '--kv-memory', '256MiB', '--log-level', 'error', '--drain', '0s'];
-  const { PATH = '' } = process.env;
-  const child = spawn(process.execPath, [main, ...argv], {
-    env: { PATH, HOME: directory, BLOCKSTITCH_API_KEYS: Object.values(KEYS).join(',') },
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  let said = '';
-  for await (const part of child.stderr) {
-    said += String(part);
-    const [, url] = /ready: (http:\S+)\/docs/.exec(said) ?? [];
-    if (url === undefined) continue;
-    child.stderr.resume();
-    return { child, url };
-  }
-  throw new Error(`the server ended, having said: ${said}`);
 }
 
 /** One small chat request. @returns milliseconds */

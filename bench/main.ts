@@ -13,6 +13,7 @@ interface BenchModule {
 /** Each name is a file of this folder. */
 const BENCHES: Record<string, string> = {
   cuda: 'on a GPU: cached documents against full prefill, and decode, at the shape of Llama-3.1-8B',
+  gateway: 'hit rate behind a proxy that sends equal documents to equal replicas (needs nginx)',
   grammar: 'structured output beside free text, and the compile of a schema, for the model of BLOCKSTITCH_MODEL',
   hostile: 'a small chat request beside clients that mean harm, compared with alone',
   kernel: 'single-query attention, compared with what memory and multiply-adds allow',

@@ -10,7 +10,7 @@ export function addBench(program: Command): void {
   program
     .command('bench')
     .description('run a benchmark; without a name, list them')
-    .argument('[name]', 'cuda, hostile, kernel, overhead, perplexity, repair, sampling, segment, text or ttft')
+    .argument('[name]', 'without it, the names are listed')
     .option('--json', 'print the report as JSON', false)
     .option('--quick', 'smaller and fewer runs, not for quoting', false)
     .option('--data <file>', 'JSONL rows with documents, for the benches that take texts')

@@ -23,6 +23,7 @@ Exit codes: 0 drained after a signal; 1 the model cannot be loaded, or the engin
 2 wrong usage or settings, or an address that is taken.`,
     )
     .action(async () => {
+      outliveReaders();
       const config = readSettings(command);
       const terminal = openTerminal();
       const stop = firstSignal();
@@ -52,6 +53,11 @@ Exit codes: 0 drained after a signal; 1 the model cannot be loaded, or the engin
       const aborted = await server.close(config.drainMs);
       if (aborted > 0) terminal.note(`${aborted} requests did not finish within ${config.drainMs} ms`);
     });
+}
+
+/** Whoever reads our lines may go (a closed terminal, a supervisor that starts anew): the server does not go with it. */
+function outliveReaders(): void {
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
 }
 
 /** Resolves with the first signal that asks the process to end. A second one, of whichever kind, ends it at once. */

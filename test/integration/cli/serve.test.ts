@@ -225,3 +225,16 @@ describe('blockstitch serve', () => {
     expect(stdout + stderr).not.toMatch(/from-env|from-file/);
   });
 });
+
+test('a server outlives who reads its lines, and drains as ever', async () => {
+  const cli = serve();
+  const url = await ready(cli);
+  cli.child.stderr?.destroy();
+  cli.child.stdout?.destroy();
+  // SIGHUP and SIGTERM each write a line that nobody reads.
+  cli.child.kill('SIGHUP');
+  expect((await chat(url, { max_tokens: 2 })).status).toBe(200);
+  cli.child.kill('SIGTERM');
+  const [code] = (await once(cli.child, 'exit')) as [number | null];
+  expect(code).toBe(0);
+});
