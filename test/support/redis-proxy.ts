@@ -117,17 +117,23 @@ class Line {
       const nowMs = performance.now();
       allowed = Math.min(allowed + ((nowMs - lastMs) * bytesPerSecond) / 1000, bytesPerSecond);
       lastMs = nowMs;
-      for (let first = this.#held?.[0]; first !== undefined && allowed >= 1; first = this.#held?.[0]) {
-        // What was meant for a connection that is gone is not sent.
-        const size = first.to.destroyed
-          ? first.bytes.byteLength
-          : Math.min(first.bytes.byteLength, Math.floor(allowed));
-        if (!first.to.destroyed) {
-          first.to.write(first.bytes.subarray(0, size));
-          allowed -= size;
+      // Connections share a line: none of them waits behind all that another one has to send.
+      for (let sent = true; sent && allowed >= 1; ) {
+        const firsts = new Map((this.#held ?? []).toReversed().map((waiting) => [waiting.to, waiting]));
+        const share = Math.max(1, Math.floor(allowed / Math.max(1, firsts.size)));
+        sent = false;
+        for (const first of firsts.values()) {
+          if (allowed < 1) break;
+          // What was meant for a connection that is gone is not sent.
+          const size = Math.min(first.bytes.byteLength, first.to.destroyed ? Number.POSITIVE_INFINITY : share);
+          if (!first.to.destroyed) {
+            first.to.write(first.bytes.subarray(0, size));
+            allowed -= size;
+          }
+          first.bytes = first.bytes.subarray(size);
+          sent = true;
         }
-        first.bytes = first.bytes.subarray(size);
-        if (first.bytes.byteLength === 0) this.#held?.shift();
+        this.#held = this.#held?.filter(({ bytes }) => bytes.byteLength > 0);
       }
     }, TICK_MS);
   }

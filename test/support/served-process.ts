@@ -8,6 +8,7 @@ export interface Answered<Answer = Record<string, unknown>> {
 
 export interface ServedProcess {
   url: string;
+  pid: number;
   ask<Answer = Record<string, unknown>>(
     method: string,
     path: string,
@@ -16,6 +17,8 @@ export interface ServedProcess {
   ): Promise<Answered<Answer>>;
   /** Reads the job's events to their end. @returns the name of the last one */
   jobEnds(id: string): Promise<string>;
+  /** Sends a signal that does not end it. */
+  signal(signal: NodeJS.Signals): void;
   /** Sends a signal and waits for the end. */
   end(signal: NodeJS.Signals): Promise<CliResult>;
 }
@@ -39,6 +42,7 @@ export async function serveProcess(
     });
   return {
     url,
+    pid: cli.child.pid ?? 0,
     async ask<Answer>(
       method: string,
       path: string,
@@ -51,6 +55,9 @@ export async function serveProcess(
     async jobEnds(id) {
       const events = await (await request('GET', `/v1/jobs/${id}/events`)).text();
       return /event: (\w+)\ndata: [^\n]*\n\n$/.exec(events)?.[1] ?? events;
+    },
+    signal(signal) {
+      cli.child.kill(signal);
     },
     async end(signal) {
       cli.child.kill(signal);

@@ -1,42 +1,13 @@
-/** Small file systems that a test can fill, if this process may mount them. */
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+/** A small file system for one test. */
 import { onTestFinished } from 'vitest';
+import { removeDisk, smallDisk } from './mounts.js';
 
-/** Mounts a small file system; undefined if this process may not. */
-function smallDisk(megabytes: number): string | undefined {
-  const path = mkdtempSync(join(tmpdir(), 'blockstitch-small-disk-'));
-  const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'tmpfs', path]);
-  if (status !== 0) rmSync(path, { recursive: true });
-  return status === 0 ? path : undefined;
-}
+export { fillDisk, mayMount } from './mounts.js';
 
 /** A small file system for one test, without anything on it. */
 export function emptyDisk(megabytes = 3): string {
   const disk = smallDisk(megabytes) as string;
-  onTestFinished(() => {
-    // Lazily: a store may still have its files open.
-    spawnSync('umount', ['-l', disk]);
-    rmSync(disk, { recursive: true, force: true });
-  });
+  // Lazily: a store may still have its files open.
+  onTestFinished(() => removeDisk(disk));
   return disk;
 }
-
-/** Writes until nothing more fits. @returns the file, to be deleted for room */
-export function fillDisk(disk: string): string {
-  const filler = join(disk, 'filler');
-  for (const size of ['64k', '4k']) {
-    spawnSync('dd', ['if=/dev/zero', `of=${filler}`, `bs=${size}`, 'oflag=append', 'conv=notrunc']);
-  }
-  return filler;
-}
-
-export const mayMount = (() => {
-  const disk = smallDisk(1);
-  if (disk === undefined) return false;
-  spawnSync('umount', [disk]);
-  rmSync(disk, { recursive: true, force: true });
-  return true;
-})();
