@@ -261,7 +261,11 @@ async function openStores(
   } catch (cause) {
     if (cause instanceof BlockstitchError) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new BlockstitchError('config_invalid', { setting: '--store-dir', reason }, { cause });
+    throw new BlockstitchError(
+      'config_invalid',
+      { setting: '--store-dir', reason: `${config.storeDir} cannot be opened: ${reason}` },
+      { cause },
+    );
   }
 }
 

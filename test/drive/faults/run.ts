@@ -32,7 +32,7 @@ export async function runCases(
   }
 }
 
-async function runCase(each: FaultCase, world: World): Promise<CaseReport> {
+export async function runCase(each: FaultCase, world: World): Promise<CaseReport> {
   const { name, about } = each;
   const startMs = performance.now();
   const seconds = () => Math.round((performance.now() - startMs) / 100) / 10;

@@ -123,6 +123,23 @@ export class World {
     };
   }
 
+  /** @returns whether the stream came to its end in order */
+  async stream(url: string, index: number): Promise<{ status: number; whole: boolean }> {
+    const response = await fetch(`${url}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({
+        messages: [{ role: 'user', content: 'Who hosts it?' }],
+        documents: [{ id: idOf(index) }],
+        max_tokens: 40,
+        ignore_eos: true,
+        stream: true,
+      }),
+    });
+    const text = await response.text();
+    return { status: response.status, whole: text.trimEnd().endsWith('data: [DONE]') && !text.includes('"error"') };
+  }
+
   /** @throws Error if it is not acknowledged */
   async ingest(url: string, index: number, id = idOf(index)): Promise<void> {
     const { status, json } = await post<Chat>(url, '/v1/documents', { id, text: textOf(index) });
