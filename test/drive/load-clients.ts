@@ -127,20 +127,24 @@ export class LoadClient {
     this.#turn++;
     const mode = this.#mode();
     const index = this.#document();
+    const own = `own-${this.#name}-${this.#turn}`;
     const leaving = new AbortController();
     const leaves = this.#random() < LEAVE_SHARE;
     const timer = leaves ? setTimeout(() => leaving.abort(), this.#random() * LEAVE_MS) : undefined;
     try {
-      await this.#ask(mode, index, leaving.signal);
+      await this.#ask(mode, index, own, leaving.signal);
     } catch {
       if (leaving.signal.aborted) this.#tally.left++;
       else this.#tally.broken++;
+      // The store must not grow by what was left in it.
+      if (mode === 'ingest-delete')
+        await call(this.#url, `/v1/documents/${own}`, undefined).then((gone) => gone.text());
     } finally {
       clearTimeout(timer);
     }
   }
 
-  async #ask(mode: LoadMode, index: number, signal: AbortSignal): Promise<void> {
+  async #ask(mode: LoadMode, index: number, own: string, signal: AbortSignal): Promise<void> {
     const post = (path: string, body: object) => call(this.#url, path, body, signal);
     switch (mode) {
       case 'chat-id':
@@ -175,12 +179,11 @@ export class LoadClient {
         return;
       }
       case 'ingest-delete': {
-        const id = `own-${this.#name}-${this.#turn}`;
         const text = textOf(1_000 + this.#name * 10_000 + this.#turn);
-        const response = await post('/v1/documents', { id, text });
+        const response = await post('/v1/documents', { id: own, text });
         if (await this.#refused(response)) return;
         await response.arrayBuffer();
-        const gone = await call(this.#url, `/v1/documents/${id}`, undefined, signal);
+        const gone = await call(this.#url, `/v1/documents/${own}`, undefined, signal);
         if (await this.#refused(gone)) return;
         await gone.arrayBuffer();
         this.#tally.answers[mode]++;

@@ -27,6 +27,10 @@ interface MemorySample {
   /** Without pages of files: the store is mapped into memory. */
   anonymousMiB: number;
   residentMiB: number;
+  /** Objects of JavaScript that are in use, and buffers. */
+  heapMiB: number;
+  buffersMiB: number;
+  hostTierMiB: number;
 }
 
 async function run(minutes: number, progress: (line: string) => void): Promise<BenchReport> {
@@ -46,11 +50,12 @@ async function run(minutes: number, progress: (line: string) => void): Promise<B
     const endMs = performance.now() + minutes * 60_000;
     const ended = () => performance.now() >= endMs;
     const clients = Array.from({ length: CLIENTS }, (_, name) => new LoadClient(name, server.url, expected, tally));
-    const memory = watchMemory(server.pid, ended, (sample) => {
+    const memory = watchMemory(server, ended, (sample) => {
       const answers = Object.values(tally.answers).reduce((sum, count) => sum + count, 0);
-      progress(
-        `${sample.minutes.toFixed(1)} min: ${answers} answers, ${Math.round(sample.anonymousMiB)} MiB anonymous`,
-      );
+      const { minutes: at, anonymousMiB, heapMiB, buffersMiB, hostTierMiB } = sample;
+      const parts = Object.entries({ anonymousMiB, heapMiB, buffersMiB, hostTierMiB });
+      const words = parts.map(([name, value]) => `${name} ${Math.round(value)}`);
+      progress(`${at.toFixed(1)} min: ${answers} answers, ${words.join(', ')}`);
     });
     await Promise.all(clients.map((client) => client.until(ended)));
     const samples = await memory;
@@ -63,14 +68,26 @@ async function run(minutes: number, progress: (line: string) => void): Promise<B
   }
 }
 
-async function watchMemory(pid: number, ended: () => boolean, each: (sample: MemorySample) => void) {
+async function watchMemory(
+  { pid, url }: ServedProcess,
+  ended: () => boolean,
+  each: (sample: MemorySample) => void,
+): Promise<MemorySample[]> {
   const samples: MemorySample[] = [];
   const startMs = performance.now();
   for (let number = 0; !ended(); number++) {
     const status = readFileSync(`/proc/${pid}/status`, 'utf8');
     const mebibytes = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) / 1024;
-    const minutes = (performance.now() - startMs) / 60_000;
-    const sample = { minutes, anonymousMiB: mebibytes('RssAnon'), residentMiB: mebibytes('VmRSS') };
+    const metrics = await (await fetch(`${url}/metrics`)).text();
+    const metric = (name: string) => Number(new RegExp(`^${name}.* (\\S+)$`, 'm').exec(metrics)?.[1]) / 2 ** 20;
+    const sample = {
+      minutes: (performance.now() - startMs) / 60_000,
+      anonymousMiB: mebibytes('RssAnon'),
+      residentMiB: mebibytes('VmRSS'),
+      heapMiB: metric('nodejs_heap_size_used_bytes\\{'),
+      buffersMiB: metric('nodejs_external_memory_bytes\\{'),
+      hostTierMiB: metric('blockstitch:tier_bytes\\{tier="host"'),
+    };
     samples.push(sample);
     if (number % 15 === 0) each(sample);
     await delay(SAMPLE_MS);
@@ -90,7 +107,7 @@ async function pagesAfter({ url }: ServedProcess): Promise<number> {
 }
 
 /** Least squares. @returns MiB a minute */
-function slopeOf(samples: readonly MemorySample[], field: 'anonymousMiB' | 'residentMiB'): number {
+function slopeOf(samples: readonly MemorySample[], field: keyof MemorySample): number {
   const mean = (of: (sample: MemorySample) => number) =>
     samples.reduce((sum, sample) => sum + of(sample), 0) / samples.length;
   const [meanX, meanY] = [mean(({ minutes }) => minutes), mean((sample) => sample[field])];
@@ -134,6 +151,9 @@ function reportOf({
       ...{ ttftP50Ms: quantile(tally.ttftMs, 0.5), ttftP99Ms: quantile(tally.ttftMs, 0.99) },
       ...{ anonymousMiB: level, anonymousSlopeMiBPerMinute: slope },
       residentSlopeMiBPerMinute: slopeOf(warm, 'residentMiB'),
+      heapSlopeMiBPerMinute: slopeOf(warm, 'heapMiB'),
+      buffersSlopeMiBPerMinute: slopeOf(warm, 'buffersMiB'),
+      hostTierSlopeMiBPerMinute: slopeOf(warm, 'hostTierMiB'),
     },
     ratios: { 'slope per minute / anonymous memory': slope / level },
     checks: [
