@@ -33,6 +33,7 @@ export const PROCESS_CASES: readonly FaultCase[] = [
   {
     name: 'two-servers',
     about: 'two servers on one directory of LMDB, one is killed; the other goes on',
+    short: true,
     run: twoServers,
   },
 ];

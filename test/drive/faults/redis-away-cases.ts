@@ -18,7 +18,6 @@ export const REDIS_AWAY_CASES: readonly FaultCase[] = [
   {
     name: 'redis-killed',
     about: 'Redis is killed, and started again after a while with what is on its disk',
-    short: true,
     run: overRedis(async (bench) => {
       bench.traffic.storeAway = true;
       await bench.killRedis();
@@ -31,6 +30,7 @@ export const REDIS_AWAY_CASES: readonly FaultCase[] = [
   {
     name: 'redis-emptied',
     about: 'FLUSHALL: blocks are computed again; documents are sent again',
+    short: true,
     run: overRedis(async ({ world, url, admin, traffic }) => {
       traffic.storeAway = true;
       await admin.flushall();
@@ -77,7 +77,6 @@ export const REDIS_AWAY_CASES: readonly FaultCase[] = [
   {
     name: 'redis-cut',
     about: 'all connections are cut within a value, 20 times; nothing may fail',
-    short: true,
     run: overRedis(async ({ proxy, traffic, world }) => {
       for (let time = 0; time < 20; time++) {
         const before = proxy.connections;

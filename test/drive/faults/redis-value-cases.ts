@@ -7,7 +7,6 @@ export const REDIS_VALUE_CASES: readonly FaultCase[] = [
   {
     name: 'redis-bit-flipped',
     about: 'one bit of each block is flipped, 5 times',
-    short: true,
     run: overRedis(async (bench) => {
       const { world, admin, traffic, url } = bench;
       let said = '';
