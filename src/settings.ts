@@ -154,6 +154,13 @@ export const SETTINGS = {
     1024 * 1024 * GiB,
     'most bytes of blocks in the LMDB store; beyond it what was used longest ago goes; 0 sets no limit but the disk',
   ),
+  storeValues: choice(
+    '--store-values',
+    'BLOCKSTITCH_STORE_VALUES',
+    'pool',
+    ['pool', 'float16', 'int8'],
+    "element type of blocks in the store; pool: the pool's own; never more bytes than that (docs/operations.md)",
+  ),
   storeHmacKeys: text(
     '--store-hmac-keys',
     'BLOCKSTITCH_STORE_HMAC_KEYS',

@@ -79,7 +79,8 @@ const FORGOTTEN: SaveOutcome = { durable: false, reason: 'it was deleted while i
 const EVERY_TIER: ReadonlySet<CacheTier> = new Set(CACHE_TIERS);
 
 export class BlockCache {
-  readonly #shape: BlockShape;
+  /** Of stored values. */
+  readonly #form: BlockShape;
   readonly #host: HostTier;
   readonly #store: StoredBlocks | undefined;
   readonly #pools = new Set<Pool>();
@@ -91,7 +92,7 @@ export class BlockCache {
   readonly #hostCounts = { hits: 0, misses: 0, corrupt: 0, loadedBytes: 0, loadSeconds: 0 };
 
   constructor({ store, hostBytes, ...options }: BlockCacheOptions) {
-    this.#shape = options.shape;
+    this.#form = { ...options.shape, dtype: options.storedDtype ?? options.shape.dtype };
     this.#host = new HostTier(hostBytes);
     this.#store = store === undefined ? undefined : new StoredBlocks({ ...options, store });
   }
@@ -228,7 +229,7 @@ export class BlockCache {
 
   /** Bytes of a block's value in a store. */
   bytesOf(tokens: number): number {
-    return HEADER_BYTES + payloadBytes(this.#shape, tokens);
+    return HEADER_BYTES + payloadBytes(this.#form, tokens);
   }
 
   /**

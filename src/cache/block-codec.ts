@@ -14,6 +14,7 @@ import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { BLOCK_FORMAT_VERSION } from './block-key.js';
 import { MAC_BYTES, type StoreMacs } from './store-macs.js';
+import { converted } from './stored-form.js';
 import type { BlockKey, BlockShape, BlockValue } from './tiers.js';
 
 export const HEADER_BYTES = 128;
@@ -30,13 +31,18 @@ export type Decoded = { ok: true; value: BlockValue } | { ok: false; reason: str
 
 /** Bytes of the payload of `tokens` tokens: int8 carries a float32 scale per token and head. */
 export function payloadBytes(shape: BlockShape, tokens: number): number {
-  const rows = shape.layers * 2 * shape.kvHeads * tokens;
-  return rows * (shape.headDim * ELEMENT_BYTES[shape.dtype] + (shape.dtype === 'int8' ? 4 : 0));
+  return rowsOf(shape, tokens) * (shape.headDim * ELEMENT_BYTES[shape.dtype] + (shape.dtype === 'int8' ? 4 : 0));
+}
+
+/** Rows of `headDim` elements. */
+function rowsOf({ layers, kvHeads }: BlockShape, tokens: number): number {
+  return layers * 2 * kvHeads * tokens;
 }
 
 /**
- * @param key  the key under which the value will be stored
- * @param macs signs it; without keys nobody does
+ * @param key   the key under which the value will be stored
+ * @param macs  signs it; without keys nobody does
+ * @param dtype element type in the store; the pool's by default
  * @throws TypeError when the payload does not have the length that shape and tokens ask for
  */
 export async function encodeBlock(
@@ -44,23 +50,31 @@ export async function encodeBlock(
   key: BlockKey,
   value: BlockValue,
   macs?: StoreMacs,
+  dtype = shape.dtype,
 ): Promise<Uint8Array> {
-  const expected = payloadBytes(shape, value.tokens);
-  if (value.payload.byteLength !== expected) {
-    throw new TypeError(`payload of ${value.payload.byteLength} bytes, ${expected} expected`);
+  const wanted = payloadBytes(shape, value.tokens);
+  if (value.payload.byteLength !== wanted) {
+    throw new TypeError(`payload of ${value.payload.byteLength} bytes, ${wanted} expected`);
   }
+  const stored = { ...shape, dtype };
+  const expected = payloadBytes(stored, value.tokens);
+  const payload =
+    dtype === shape.dtype
+      ? value.payload
+      : await converted(value.payload, rowsOf(shape, value.tokens), shape.headDim, shape.dtype, dtype);
   const bytes = Buffer.allocUnsafeSlow(HEADER_BYTES + expected).fill(0, 0, HEADER_BYTES);
-  writeHeader(bytes, shape, value.tokens, expected);
-  bytes.set(value.payload, HEADER_BYTES);
-  bytes.writeUInt32LE(await checksum(value.payload), PAYLOAD_CRC_AT);
+  writeHeader(bytes, stored, value.tokens, expected);
+  bytes.set(payload, HEADER_BYTES);
+  bytes.writeUInt32LE(await checksum(payload), PAYLOAD_CRC_AT);
   bytes.set(hashOf(key), KEY_HASH_AT);
-  if (macs) bytes.set(await macs.sign([bytes.subarray(0, MAC_AT), value.payload]), MAC_AT);
+  if (macs) bytes.set(await macs.sign([bytes.subarray(0, MAC_AT), payload]), MAC_AT);
   bytes.writeUInt32LE(crc32(bytes.subarray(0, HEADER_CRC_AT)), HEADER_CRC_AT);
   return bytes;
 }
 
 /**
- * The payload of the result shares memory with `bytes`.
+ * The payload of the result shares memory with `bytes`, unless the value was stored in another element type: then it is
+ * converted to that of `shape`.
  *
  * @param key  the key that was asked for
  * @param macs believes the value only if one of its keys signed it
@@ -78,9 +92,10 @@ export async function decodeBlock(
     return { ok: false, reason: 'header checksum' };
   }
   const tokens = view.readUInt32LE(56);
-  const expected = payloadBytes(shape, tokens);
+  const stored = { ...shape, dtype: DTYPES[view.readUInt32LE(52)] ?? shape.dtype };
   const own = Buffer.alloc(HEADER_BYTES);
-  writeHeader(own, shape, tokens, expected);
+  const expected = payloadBytes(stored, tokens);
+  writeHeader(own, stored, tokens, expected);
   if (!own.subarray(0, PAYLOAD_CRC_AT).equals(view.subarray(0, PAYLOAD_CRC_AT))) {
     return { ok: false, reason: 'made by another model, dtype or version' };
   }
@@ -96,7 +111,9 @@ export async function decodeBlock(
   if (macs && !(await macs.holds(mac, [view.subarray(0, MAC_AT), payload]))) {
     return { ok: false, reason: mac.every((byte) => byte === 0) ? 'not signed' : 'signed with another key' };
   }
-  return { ok: true, value: { tokens, payload } };
+  if (stored.dtype === shape.dtype) return { ok: true, value: { tokens, payload } };
+  const ownForm = await converted(payload, rowsOf(shape, tokens), shape.headDim, stored.dtype, shape.dtype);
+  return { ok: true, value: { tokens, payload: ownForm } };
 }
 
 export type Inspected = { ok: true; shape: BlockShape; tokens: number } | { ok: false; reason: string };

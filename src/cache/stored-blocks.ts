@@ -4,6 +4,7 @@
  * Knows keys, values and time. `forgetting.ts` knows what must not be kept; `block-cache.ts` has host memory.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import type { KvDtype } from '../kernels/native-addon.js';
 import { formatBytes } from '../units.js';
 import { decodeBlock, encodeBlock, HEADER_BYTES, payloadBytes } from './block-codec.js';
 import { TAG_DIGITS } from './block-key.js';
@@ -25,6 +26,8 @@ export interface StoredBlocksOptions {
   onCorrupt?: (key: BlockKey, reason: string) => void;
   /** Called when the store is given up for a while, and when it is well again. */
   onStoreChange?: (state: 'open' | 'closed', calls: StoreCalls, reason: string) => void;
+  /** Element type of stored values; that of the pool by default. Values of any type are read. */
+  storedDtype?: KvDtype;
   /** Signs values, and believes no others. */
   macs?: StoreMacs;
   /** Most bytes that a tenant may have in the store, by its tag; undefined for no limit. */
@@ -200,10 +203,12 @@ export class StoredBlocks {
   ): Promise<string | undefined> {
     if (this.#passedOver.delete(key) && (await this.has([key]))?.has(key)) return undefined;
     const room = await this.room(key.slice(0, TAG_DIGITS));
-    if (room !== undefined && room.stored + HEADER_BYTES + value.payload.byteLength > room.limit) {
+    const { shape, macs, storedDtype = shape.dtype } = this.#options;
+    const bytes = HEADER_BYTES + payloadBytes({ ...shape, dtype: storedDtype }, value.tokens);
+    if (room !== undefined && room.stored + bytes > room.limit) {
       return `the stored blocks of this tenant have ${formatBytes(room.stored)} of at most ${formatBytes(room.limit)}`;
     }
-    const encoded = await encodeBlock(this.#options.shape, key, value, this.#options.macs);
+    const encoded = await encodeBlock(shape, key, value, macs, storedDtype);
     for (let again: (StoreAnswer & { value: undefined }) | undefined; ; ) {
       const saved = await this.#write({ key, value: encoded, wanted }, signal);
       await again?.release();

@@ -8,6 +8,7 @@ import { connectRedis } from '../cache/connect-redis.js';
 import { LmdbStore } from '../cache/lmdb-store.js';
 import { RedisStore } from '../cache/redis-store.js';
 import { StoreMacs } from '../cache/store-macs.js';
+import { storedDtype } from '../cache/stored-form.js';
 import type { BlockShape } from '../cache/tiers.js';
 import { type Config, importedActivations } from '../config.js';
 import { usableCpus } from '../cpu-quota.js';
@@ -121,6 +122,7 @@ export async function openServices(
       store: stores.blocks,
       hostBytes: config.hostTierBytes,
       ...(macs === undefined ? {} : { macs }),
+      storedDtype: storedDtype(config.kvDtype, config.storeValues),
       ...(options.storedBytesOf === undefined ? {} : { storedBytesOf: options.storedBytesOf }),
       onCorrupt: (key, reason) => logger?.warn({ key, reason }, 'stored block refused, it is computed anew'),
       onStoreChange: (state, calls, reason) => {

@@ -145,3 +145,59 @@ test('keys of signatures come from a file, and what is wrong with it is said wit
   }
   rmSync(directory, { recursive: true, force: true });
 });
+
+const DTYPES = ['float32', 'float16', 'bfloat16', 'int8'] as const;
+/** Most that a value of about 1 may be off. */
+const ERROR = { float32: 0, float16: 2 ** -11, bfloat16: 2 ** -8, int8: 1 / 127 } as const;
+
+test.each(DTYPES.flatMap((pool) => DTYPES.map((stored) => [pool, stored] as const)))(
+  'KV of %s is stored as %s and comes back near to what it was',
+  async (pool, stored) => {
+    const shape: BlockShape = { fingerprint: 'cd'.repeat(32), layers: 2, kvHeads: 2, headDim: 10, dtype: 'float32' };
+    const values = Float32Array.from({ length: 2 * 2 * 2 * 3 * 10 }, (_, index) => Math.sin(index) * 0.9);
+    const exact = { tokens: 3, payload: new Uint8Array(values.buffer) };
+    // Into the pool's type, by way of a value that is stored so.
+    const inPool = await decodeBlock({ ...shape, dtype: pool }, KEY, await encodeBlock(shape, KEY, exact));
+    if (!inPool.ok) throw new Error(inPool.reason);
+    const bytes = await encodeBlock({ ...shape, dtype: pool }, KEY, inPool.value, undefined, stored);
+    expect(bytes.byteLength).toBe(128 + payloadBytes({ ...shape, dtype: stored }, 3));
+    const back = await decodeBlock({ ...shape, dtype: pool }, KEY, bytes);
+    if (!back.ok) throw new Error(back.reason);
+    if (pool === stored) expect(Buffer.compare(back.value.payload, inPool.value.payload)).toBe(0);
+    const wide = await decodeBlock(shape, KEY, await encodeBlock({ ...shape, dtype: pool }, KEY, back.value));
+    if (!wide.ok) throw new Error(wide.reason);
+    const found = new Float32Array(Uint8Array.from(wide.value.payload).buffer);
+    const off = values.reduce((most, each, index) => Math.max(most, Math.abs(each - (found[index] as number))), 0);
+    expect(off).toBeLessThanOrEqual(1.01 * (2 * ERROR[pool] + ERROR[stored]));
+  },
+);
+
+test('every float16 comes back from float32 as it was, and what is too large as the largest', async () => {
+  const shape: BlockShape = { ...SHAPE, layers: 1, headDim: 16, dtype: 'float16' };
+  const finite = Array.from({ length: 65_536 }, (_, bits) => bits).filter((bits) => (bits & 0x7c00) !== 0x7c00);
+  const tokens = finite.length / 32;
+  const payload = new Uint8Array(Uint16Array.from(finite).buffer);
+  const bytes = await encodeBlock(shape, KEY, { tokens, payload }, undefined, 'float32');
+  const back = await decodeBlock(shape, KEY, bytes);
+  expect(back.ok && Buffer.compare(back.value.payload, payload)).toBe(0);
+  const large = new Uint8Array(Float32Array.from({ length: 32 }, (_, index) => (index % 2 ? -1e9 : 65_519)).buffer);
+  const wide: BlockShape = { ...shape, dtype: 'float32' };
+  const narrow = await decodeBlock(
+    wide,
+    KEY,
+    await encodeBlock(wide, KEY, { tokens: 1, payload: large }, undefined, 'float16'),
+  );
+  expect(narrow.ok && [...new Float32Array(Uint8Array.from(narrow.value.payload).buffer)].slice(0, 2)).toEqual([
+    65_504, -65_504,
+  ]);
+});
+
+test('a value that is shorter than it says is refused before it is converted', async () => {
+  const shape: BlockShape = { ...SHAPE, dtype: 'float32' };
+  const sound = { tokens: 3, payload: new Uint8Array(payloadBytes(shape, 3)) };
+  const whole = Buffer.from(await encodeBlock(shape, KEY, sound, undefined, 'float16'));
+  const cut = Buffer.from(whole.subarray(0, whole.length - 8));
+  cut.writeUInt32LE(crc32(cut.subarray(128)), 72);
+  cut.writeUInt32LE(crc32(cut.subarray(0, 124)), 124);
+  expect(await decodeBlock(shape, KEY, cut)).toEqual({ ok: false, reason: 'wrong length' });
+});
