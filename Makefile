@@ -68,6 +68,9 @@ promtool: ## Make sure that there is promtool for the tests of docker/prometheus
 	  && apt-get download -qq prometheus >/dev/null && dpkg -x prometheus_*.deb . && rm prometheus_*.deb; } \
 	  || echo "There is no promtool, and it cannot be had: the checks of Prometheus' rules are left out."
 
+dashboard: build browser ## Make docs/images/dashboard.png again (needs prometheus)
+	node test/support/dashboard-screenshot.mjs
+
 # The fonts are those that the page asks for by name; on other machines it takes what is there.
 screenshots: build browser ## Make the pictures of the playground in docs/images again (with SmolLM2 over its samples)
 	@apt-get install -y -qq --no-install-recommends fonts-inter fonts-sil-charis >/dev/null || true
@@ -152,4 +155,4 @@ test-busy: build redis browser $(STAMP)/venv ## Every TypeScript test beside fou
 	@trap 'kill $$(jobs -p)' EXIT; for loop in 1 2 3 4; do (while :; do :; done) & done; \
 	BLOCKSTITCH_PYTHON=$(CURDIR)/$(VENV)/bin/python npx vitest run
 
-.PHONY: help promtool clients frameworks package build demo serve redis browser screenshots cuda-toolkit cuda cuda-harness cuda-sanitize cuda-test tokenizers test test-image test-node test-nodes test-busy lint check bench clean
+.PHONY: help dashboard promtool clients frameworks package build demo serve redis browser screenshots cuda-toolkit cuda cuda-harness cuda-sanitize cuda-test tokenizers test test-image test-node test-nodes test-busy lint check bench clean
