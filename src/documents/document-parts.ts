@@ -29,6 +29,8 @@ export interface DocumentParts {
   };
   segment: Segmentation;
   logger: DocumentLogger;
+  /** Milliseconds before a job that has failed is tried again. Default a second; twice as many each time. */
+  jobRetryMs?: number;
   /** Told of each block of an ingestion. */
   onBlock: (report: BlockReport) => void;
 }

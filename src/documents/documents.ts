@@ -57,6 +57,7 @@ export class Documents {
       orders: parts.orders,
       logger: given.logger,
       maxOpen: given.limits.maxQueue,
+      retryMs: given.jobRetryMs,
       accept: (scope, id) => this.#acceptance.next(scope, id),
       ingest: (scope, document, progress, acceptedMs) => ingestDocument(parts, scope, document, progress, acceptedMs),
     });

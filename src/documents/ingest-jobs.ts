@@ -10,11 +10,20 @@ import type { DocumentLogger } from './document-parts.js';
 import { asked } from './document-registry.js';
 import { orderKey } from './document-shelf.js';
 import { type IngestProgress, KeptForLater, type NewDocument } from './ingest-document.js';
-import { type JobRecord, type JobState, jobError, newJobId, readJob, sealJob } from './job-record.js';
+import {
+  givenUp,
+  type JobRecord,
+  type JobState,
+  jobError,
+  newJobState,
+  readJob,
+  sealJob,
+  withoutDocument,
+} from './job-record.js';
 import type { JobShelf } from './job-shelf.js';
 import type { KeyedQueue } from './keyed-queue.js';
 import { LiveJob, sameProgress } from './live-job.js';
-import { patiently } from './patiently.js';
+import { patiently, retried } from './patiently.js';
 import { Slots } from './slots.js';
 
 export interface IngestJobsParts {
@@ -23,6 +32,8 @@ export interface IngestJobsParts {
   logger: DocumentLogger;
   /** Open jobs of this process at most; one more is `queue_full`. */
   maxOpen: number;
+  /** Milliseconds before a job that has failed is tried again; twice as many each time. */
+  retryMs?: number | undefined;
   /** When a document is accepted, milliseconds. */
   accept(scope: CacheScope, documentId: string): Promise<number>;
   /** Ingests a document whose turn it is. */
@@ -36,6 +47,8 @@ const MAX_ENDED = 1000;
 /** A lease outlives some ticks that do not come through. */
 const LEASE_MS = 20_000;
 const TICK_MS = 5_000;
+/** How often a server looks for jobs that others have no hands for, and tells how far its own are. */
+const SHARED_TICK_MS = 1_000;
 /** A job that so many processes did not survive is given up. */
 const MAX_TAKEN_OVER = 5;
 /** How often a job of another server is looked at for who watches it. */
@@ -77,19 +90,14 @@ export class IngestJobs {
     const { shelf, maxOpen, accept } = this.#parts;
     if (this.#closing) throw new BlockstitchError('shutting_down');
     if (this.#held >= maxOpen) throw new BlockstitchError('queue_full', { waiting: this.#held, limit: maxOpen });
-    const state: JobState = {
-      id: newJobId(),
-      status: 'running',
-      documentId,
-      createdAt: Math.floor(Date.now() / 1000),
-      blocksDone: 0,
-      blocksTotal: 0,
-    };
+    const state = newJobState(documentId);
     const job = new LiveJob({ state, scope, acceptedMs: 0, document, takenOver: 0 });
     this.#jobs.set(state.id, job);
     try {
       job.record.acceptedMs = await accept(scope, documentId);
       await asked(() => shelf.open(state.id, sealJob(job.record), LEASE_MS));
+      job.offered = shelf.manyServers && this.#held > SIDE_BY_SIDE;
+      if (job.offered) await asked(() => shelf.release(state.id));
     } catch (error) {
       this.#jobs.delete(state.id);
       throw error;
@@ -147,7 +155,7 @@ export class IngestJobs {
         continue;
       }
       if (now.status !== 'running') return;
-      if (job === undefined) await delay(WATCH_MS, undefined, { signal }).catch(() => undefined);
+      if (job === undefined || job.mayBeElsewhere) await delay(WATCH_MS, undefined, { signal }).catch(() => undefined);
       else if (job.kept) throw new BlockstitchError('shutting_down');
       else if (sameProgress(now, job.state)) await job.changed(signal);
     }
@@ -156,7 +164,8 @@ export class IngestJobs {
 
   /** Takes over what other processes left undone, and goes on doing so. Call once, when documents can be ingested. */
   async resume(): Promise<number> {
-    this.#timer ??= setInterval(() => void this.#tickAndTell(), TICK_MS).unref();
+    const everyMs = this.#parts.shelf.manyServers ? SHARED_TICK_MS : TICK_MS;
+    this.#timer ??= setInterval(() => void this.#tickAndTell(), everyMs).unref();
     const taken = await this.#takeOver();
     if (taken > 0) this.#parts.logger.info({ jobs: taken }, 'background ingestions go on that were not finished');
     return taken;
@@ -214,12 +223,18 @@ export class IngestJobs {
   }
 
   async #find(tenant: string, id: string): Promise<JobRecord | undefined> {
-    const record = this.#jobs.get(id)?.record ?? (await this.#shelved(id));
-    return record?.scope.tenant === tenant ? record : undefined;
+    const job = this.#jobs.get(id);
+    const record = job === undefined || job.mayBeElsewhere ? await this.#shelved(id) : job.record;
+    if (record?.scope.tenant !== tenant) return undefined;
+    if (record === job?.record || record.state.status !== 'running') return record;
+    const progress = await asked(async () => this.#parts.shelf.progress?.(id));
+    return progress === undefined ? record : { ...record, state: { ...record.state, ...progress } };
   }
 
   async #holdOn(job: LiveJob, listed: boolean): Promise<void> {
     if (!listed) return this.#letGo(job);
+    if (job.mayBeElsewhere) return;
+    await this.#parts.shelf.tell?.(job.state.id, job.state.blocksDone, job.state.blocksTotal);
     const held = await this.#parts.shelf.lease(job.state.id, LEASE_MS);
     if (!held) job.controller.abort(new KeptForLater('elsewhere'));
   }
@@ -250,7 +265,7 @@ export class IngestJobs {
   async #takeOver(): Promise<number> {
     const { shelf } = this.#parts;
     // What was accepted goes on also where no more is accepted.
-    const maxOpen = Math.max(1, this.#parts.maxOpen);
+    const maxOpen = shelf.manyServers ? SIDE_BY_SIDE : Math.max(1, this.#parts.maxOpen);
     let taken = 0;
     for (const id of await asked(() => shelf.listOpen())) {
       if (this.#closing || this.#held >= maxOpen) break;
@@ -299,10 +314,12 @@ export class IngestJobs {
       blockDone: () => job.change({ blocksDone: job.state.blocksDone + 1 }),
     };
     // An accepted job does not fail because there is no room at the moment.
-    const work = () => patiently(() => this.#parts.ingest(scope, document, progress, acceptedMs), signal);
+    const ingest = () => patiently(() => this.#parts.ingest(scope, document, progress, acceptedMs), signal);
+    const { retryMs, orders } = this.#parts;
+    const work = () => retried(ingest, signal, retryMs);
     const order = orderKey(scope, state.documentId);
-    job.ended = this.#parts.orders
-      .run(order, () => this.#slots.run(work, signal), signal)
+    job.ended = orders
+      .run(order, () => (job.offered ? this.#unlessElsewhere(job, work) : this.#slots.run(work, signal)), signal)
       .then(
         () => this.#end(job, { status: 'done' }),
         (error: unknown) => {
@@ -311,6 +328,24 @@ export class IngestJobs {
           return this.#end(job, { status: 'cancelled' });
         },
       );
+  }
+
+  /** Works on an offered job if no other server has taken it by now; else waits until it has ended there. */
+  async #unlessElsewhere(job: LiveJob, work: () => Promise<unknown>): Promise<void> {
+    const { shelf } = this.#parts;
+    const { id } = job.state;
+    const { signal } = job.controller;
+    const here = async () => {
+      job.claimed = await asked(() => shelf.lease(id, LEASE_MS));
+      if (job.claimed) await work();
+      return job.claimed;
+    };
+    while (!(await this.#slots.run(here, signal))) {
+      await delay(WATCH_MS, undefined, { signal });
+      if ((await this.#shelved(id))?.state.status === 'running') continue;
+      job.controller.abort(new KeptForLater('elsewhere'));
+      signal.throwIfAborted();
+    }
   }
 
   /**
@@ -360,16 +395,4 @@ export class IngestJobs {
       if (!isOpen) this.#jobs.delete(id);
     }
   }
-}
-
-function withoutDocument({ document: _document, ...record }: JobRecord): JobRecord {
-  return record;
-}
-
-function givenUp(id: string, record: JobRecord | undefined): JobRecord {
-  const reason = 'the server ended each time that the document was ingested';
-  const error = record ? jobError(new BlockstitchError('engine_failed', { reason })) : jobError(undefined);
-  const unknown: JobState = { id, status: 'failed', documentId: '', createdAt: 0, blocksDone: 0, blocksTotal: 0 };
-  const state: JobState = { ...(record?.state ?? unknown), status: 'failed', error };
-  return { state, scope: record?.scope ?? { tenant: '', salt: '' }, acceptedMs: record?.acceptedMs ?? 0, takenOver: 0 };
 }

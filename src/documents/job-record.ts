@@ -33,9 +33,15 @@ export interface JobRecord {
 let lastMs = 0;
 
 /** Ids lie in the order in which they are made: within a process strictly, across processes by their clocks. */
-export function newJobId(): string {
+function newJobId(): string {
   lastMs = Math.max(lastMs + 1, Date.now());
   return `job-${lastMs.toString(36).padStart(9, '0')}-${randomBytes(10).toString('hex')}`;
+}
+
+/** A job as it begins. */
+export function newJobState(documentId: string): JobState {
+  const createdAt = Math.floor(Date.now() / 1000);
+  return { id: newJobId(), status: 'running', documentId, createdAt, blocksDone: 0, blocksTotal: 0 };
 }
 
 export function sealJob(job: JobRecord): Buffer {
@@ -52,4 +58,18 @@ export function readJob(id: string, bytes: Buffer): JobRecord | undefined {
 export function jobError(thrown: unknown): NonNullable<JobState['error']> {
   const error = thrown instanceof BlockstitchError ? thrown : new BlockstitchError('internal_error');
   return { code: error.code, message: error.message };
+}
+
+/** What is left of a job that has ended. */
+export function withoutDocument({ document: _document, ...record }: JobRecord): JobRecord {
+  return record;
+}
+
+/** How a job ends that no process survived. @param record undefined if it is damaged */
+export function givenUp(id: string, record: JobRecord | undefined): JobRecord {
+  const reason = 'the server ended each time that the document was ingested';
+  const error = record ? jobError(new BlockstitchError('engine_failed', { reason })) : jobError(undefined);
+  const unknown: JobState = { id, status: 'failed', documentId: '', createdAt: 0, blocksDone: 0, blocksTotal: 0 };
+  const state: JobState = { ...(record?.state ?? unknown), status: 'failed', error };
+  return { state, scope: record?.scope ?? { tenant: '', salt: '' }, acceptedMs: record?.acceptedMs ?? 0, takenOver: 0 };
 }

@@ -3,6 +3,8 @@
  * A job is open until it has ended. Whoever holds its lease runs it. A shelf knows bytes, names and leases.
  */
 export interface JobShelf {
+  /** Other servers take jobs from it, too. */
+  readonly manyServers: boolean;
   /** Keeps a new job; the caller has its lease. Durable when it resolves. */
   open(id: string, value: Buffer, leaseMs: number): Promise<void>;
   /** Writes an open job anew. @returns false if it has ended; nothing is written then */
@@ -20,6 +22,10 @@ export interface JobShelf {
   listOpen(): Promise<string[]>;
   /** Takes the lease of an open job, or holds on to it. @returns false where somebody else has it */
   lease(id: string, ms: number): Promise<boolean>;
+  /** Tells the others how far an open job is. Only shared shelves have it. */
+  tell?(id: string, blocksDone: number, blocksTotal: number): Promise<void>;
+  /** What was told last of a job; undefined if nothing. */
+  progress?(id: string): Promise<{ blocksDone: number; blocksTotal: number } | undefined>;
   /** Gives the lease back: another server may go on with the job at once. */
   release(id: string): Promise<void>;
 }

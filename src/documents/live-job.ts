@@ -10,6 +10,10 @@ export class LiveJob {
   sealed = false;
   /** Another process goes on with it. */
   kept = false;
+  /** It waits here for its turn, and another server may take it meanwhile. */
+  offered = false;
+  /** It was offered, and its turn came here before anybody took it. */
+  claimed = false;
   readonly #listeners = new Set<() => void>();
 
   constructor(record: JobRecord) {
@@ -18,6 +22,10 @@ export class LiveJob {
 
   get state(): JobState {
     return this.record.state;
+  }
+
+  get mayBeElsewhere(): boolean {
+    return this.offered && !this.claimed;
   }
 
   get isOpen(): boolean {

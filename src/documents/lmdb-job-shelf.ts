@@ -12,6 +12,7 @@ interface Lease {
 }
 
 export class LmdbJobShelf implements JobShelf {
+  readonly manyServers = false;
   readonly #store: Pick<LmdbStore, 'jobs' | 'write'>;
 
   constructor(store: Pick<LmdbStore, 'jobs' | 'write'>) {

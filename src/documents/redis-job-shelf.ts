@@ -26,9 +26,13 @@ else
 end
 return 1`;
 
+/** A server tells how far a job is each second; what it told outlives some that do not come through. */
+const PROGRESS_SECONDS = 60;
+
 type Change = 'seal' | 'update' | 'end' | 'end unless sealed';
 
 export class RedisJobShelf implements JobShelf {
+  readonly manyServers = true;
   readonly #client: Redis | Cluster;
   readonly #prefix: string;
   /** Names this server in its leases. */
@@ -71,6 +75,18 @@ export class RedisJobShelf implements JobShelf {
       if ((await this.#client.get(this.#lease(id))) !== this.#owner) return false;
       return (await this.#client.pexpire(this.#lease(id), ms)) === 1;
     });
+  }
+
+  async tell(id: string, blocksDone: number, blocksTotal: number): Promise<void> {
+    const told = `${blocksDone}/${blocksTotal}`;
+    await askRedis(this.#client, () => this.#client.set(this.#progress(id), told, 'EX', PROGRESS_SECONDS));
+  }
+
+  async progress(id: string): Promise<{ blocksDone: number; blocksTotal: number } | undefined> {
+    const told = await askRedis(this.#client, () => this.#client.get(this.#progress(id)));
+    if (told === null) return undefined;
+    const [blocksDone = 0, blocksTotal = 0] = told.split('/').map(Number);
+    return { blocksDone, blocksTotal };
   }
 
   async release(id: string): Promise<void> {
@@ -124,6 +140,10 @@ export class RedisJobShelf implements JobShelf {
 
   #job(id: string): string {
     return `${this.#prefix}job:${id}`;
+  }
+
+  #progress(id: string): string {
+    return `${this.#prefix}progress:${id}`;
   }
 
   #lease(id: string): string {

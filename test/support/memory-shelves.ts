@@ -69,6 +69,7 @@ export function memoryJobs(): MemoryJobs {
 
 /** Leases never run out by themselves: a test takes them away. */
 export class MemoryJobShelf implements JobShelf {
+  readonly manyServers = false;
   readonly shared: MemoryJobs;
 
   constructor(shared: MemoryJobs = memoryJobs()) {
