@@ -12,6 +12,7 @@ interface BenchModule {
 
 /** Each name is a file of this folder. */
 const BENCHES: Record<string, string> = {
+  context: 'time to first token against the length of the context: full, cold and cached blocks; takes --plot',
   cuda: 'on a GPU: cached documents against full prefill, and decode, at the shape of Llama-3.1-8B',
   gateway: 'hit rate behind a proxy that sends equal documents to equal replicas (needs nginx)',
   grammar: 'structured output beside free text, and the compile of a schema, for the model of BLOCKSTITCH_MODEL',
@@ -53,13 +54,14 @@ const program = new Command('bench')
   .option('--json', 'print the report as JSON', false)
   .option('--quick', 'fewer and smaller runs, not for quoting', false)
   .option('--data <file>', 'JSONL rows with documents, for the benches that take texts')
+  .option('--plot <file>', 'an SVG of the figures, for the benches that draw one')
   .addHelpText(
     'after',
     `\nBenches:\n${Object.entries(BENCHES)
       .map(([name, about]) => `  ${name.padEnd(10)} ${about}`)
       .join('\n')}`,
   )
-  .action(async (name: string, flags: { json: boolean; quick: boolean; data?: string }) => {
+  .action(async (name: string, flags: { json: boolean; quick: boolean; data?: string; plot?: string }) => {
     if (!Object.hasOwn(BENCHES, name)) {
       program.error(`unknown bench '${name}'; one of: ${Object.keys(BENCHES).join(', ')}`, { exitCode: 2 });
     }
@@ -69,6 +71,7 @@ const program = new Command('bench')
       quick: flags.quick,
       progress,
       ...(flags.data === undefined ? {} : { data: flags.data }),
+      ...(flags.plot === undefined ? {} : { plot: flags.plot }),
     });
     if (flags.json) console.log(JSON.stringify(report, null, 2));
     else printReport(report);

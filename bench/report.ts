@@ -33,6 +33,8 @@ export interface BenchOptions {
   progress: (line: string) => void;
   /** JSONL file of texts, for the benches that take one. */
   data?: string;
+  /** Where an SVG goes, for the benches that draw one. */
+  plot?: string;
 }
 
 export function describeMachine(): BenchMachine {

@@ -14,19 +14,23 @@ export function addBench(program: Command): void {
     .option('--json', 'print the report as JSON', false)
     .option('--quick', 'smaller and fewer runs, not for quoting', false)
     .option('--data <file>', 'JSONL rows with documents, for the benches that take texts')
-    .action(async (name: string | undefined, flags: { json: boolean; quick: boolean; data?: string }) => {
-      const runner = join(PACKAGE_DIR, 'dist', 'bench', 'main.js');
-      if (!existsSync(runner)) {
-        openTerminal().note(`error: ${runner} is missing\n  Run make build.`);
-        process.exitCode = 1;
-        return;
-      }
-      const argv = name === undefined ? ['--help'] : [name];
-      if (flags.json) argv.push('--json');
-      if (flags.quick) argv.push('--quick');
-      if (flags.data !== undefined) argv.push('--data', flags.data);
-      process.exitCode = await run(runner, argv);
-    });
+    .option('--plot <file>', 'an SVG of the figures, for the benches that draw one')
+    .action(
+      async (name: string | undefined, flags: { json: boolean; quick: boolean; data?: string; plot?: string }) => {
+        const runner = join(PACKAGE_DIR, 'dist', 'bench', 'main.js');
+        if (!existsSync(runner)) {
+          openTerminal().note(`error: ${runner} is missing\n  Run make build.`);
+          process.exitCode = 1;
+          return;
+        }
+        const argv = name === undefined ? ['--help'] : [name];
+        if (flags.json) argv.push('--json');
+        if (flags.quick) argv.push('--quick');
+        if (flags.plot !== undefined) argv.push('--plot', flags.plot);
+        if (flags.data !== undefined) argv.push('--data', flags.data);
+        process.exitCode = await run(runner, argv);
+      },
+    );
 }
 
 function run(file: string, argv: readonly string[]): Promise<number> {
