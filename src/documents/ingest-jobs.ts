@@ -17,7 +17,9 @@ import {
   jobError,
   newJobState,
   readJob,
+  sealBegun,
   sealJob,
+  wasBegunTooOften,
   withoutDocument,
 } from './job-record.js';
 import type { JobShelf } from './job-shelf.js';
@@ -49,8 +51,6 @@ const LEASE_MS = 20_000;
 const TICK_MS = 5_000;
 /** How often a server looks for jobs that others have no hands for, and tells how far its own are. */
 const SHARED_TICK_MS = 1_000;
-/** A job that so many processes did not survive is given up. */
-const MAX_TAKEN_OVER = 5;
 /** How often a job of another server is looked at for who watches it. */
 const WATCH_MS = 1_000;
 /** How often a cancel looks whether a document is written that another server is writing. */
@@ -289,7 +289,7 @@ export class IngestJobs {
       await asked(() => shelf.release(id));
       return false;
     }
-    if (record?.document === undefined || record.takenOver >= MAX_TAKEN_OVER) {
+    if (record?.document === undefined || wasBegunTooOften(record)) {
       logger.warn({ job: id }, record ? 'a job is given up: it was begun too often' : 'a damaged job is given up');
       await asked(() => shelf.end(id, sealJob(givenUp(id, record))));
       return false;
@@ -315,8 +315,10 @@ export class IngestJobs {
     };
     // An accepted job does not fail because there is no room at the moment.
     const ingest = () => patiently(() => this.#parts.ingest(scope, document, progress, acceptedMs), signal);
-    const { retryMs, orders } = this.#parts;
-    const work = () => retried(ingest, signal, retryMs);
+    const { retryMs, orders, shelf } = this.#parts;
+    // A shelf that cannot be told keeps nobody from working.
+    const told = () => shelf.update(state.id, sealBegun(job.record)).catch(() => undefined);
+    const work = () => told().then(() => retried(ingest, signal, retryMs));
     const order = orderKey(scope, state.documentId);
     job.ended = orders
       .run(order, () => (job.offered ? this.#unlessElsewhere(job, work) : this.#slots.run(work, signal)), signal)
@@ -380,7 +382,7 @@ export class IngestJobs {
     if (where === 'elsewhere') this.#jobs.delete(id);
     else {
       try {
-        await shelf.update(id, sealJob({ ...job.record, takenOver: 0 }));
+        await shelf.update(id, sealJob({ ...job.record, takenOver: 0, begun: 0 }));
         await shelf.release(id);
       } catch {
         // It is on the shelf as it was accepted, and its lease runs out by itself.

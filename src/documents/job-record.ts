@@ -28,6 +28,8 @@ export interface JobRecord {
   document?: NewDocument;
   /** Times that a process took the job over and did not end in order. */
   takenOver: number;
+  /** Times that its work began and did not end in order; absent: none. Waiting in a queue is no work. */
+  begun?: number;
 }
 
 let lastMs = 0;
@@ -52,6 +54,19 @@ export function sealJob(job: JobRecord): Buffer {
 export function readJob(id: string, bytes: Buffer): JobRecord | undefined {
   const unsealed = unsealJson(id, bytes);
   return unsealed.ok && unsealed.sealed ? (unsealed.value as JobRecord) : undefined;
+}
+
+/** A job whose work so many processes did not survive is given up. */
+const MAX_BEGUN = 5;
+
+export function wasBegunTooOften({ begun = 0 }: JobRecord): boolean {
+  return begun >= MAX_BEGUN;
+}
+
+/** Counts that work on a job begins, and seals the job. */
+export function sealBegun(record: JobRecord): Buffer {
+  record.begun = (record.begun ?? 0) + 1;
+  return sealJob(record);
 }
 
 /** What a job says of its failure. */

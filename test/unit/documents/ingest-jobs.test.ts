@@ -202,11 +202,13 @@ describe('a drain', () => {
 });
 
 describe('a process that ends without a word', () => {
-  /** Jobs that were accepted and never worked on: their process is gone, and so are its leases. */
+  /** Jobs that were accepted and never done: their process is gone, and so are its leases. */
   async function left(count: number): Promise<JobState[]> {
     bench.beforeBlock = () => new Promise(() => undefined);
     const jobs = [];
     for (let index = 0; index < count; index++) jobs.push(await start(`d${index}`));
+    // Four are at work when the process ends.
+    while (bench.begun.length < Math.min(count, 4)) await new Promise(setImmediate);
     bench.shelves.jobs.shared.leases.clear();
     return jobs;
   }
@@ -279,10 +281,11 @@ describe('a process that ends without a word', () => {
 
   test('again and again is not begun for ever', async () => {
     const [job] = await left(1);
-    for (let life = 0; life < 5; life++) {
+    for (let life = 1; life < 5; life++) {
       const server = otherServer();
       server.beforeBlock = () => new Promise(() => undefined);
       expect(await server.documents.jobs.resume()).toBe(1);
+      while (server.begun.length === 0) await new Promise(setImmediate);
       bench.shelves.jobs.shared.leases.clear();
     }
     const last = otherServer();
@@ -292,6 +295,21 @@ describe('a process that ends without a word', () => {
       error: { code: 'engine_failed' },
     });
     expect(last.logged).toEqual([expect.stringContaining('given up')]);
+  });
+
+  test('that only waited for its turn goes on, however many processes end meanwhile', async () => {
+    const jobs = await left(8);
+    for (let life = 0; life < 7; life++) {
+      const server = otherServer();
+      server.beforeBlock = () => new Promise(() => undefined);
+      await server.documents.jobs.resume();
+      bench.shelves.jobs.shared.leases.clear();
+    }
+    const last = otherServer();
+    await last.documents.jobs.resume();
+    const states = await Promise.all(jobs.map((job) => ended(job, '', last)));
+    // At most four at a time were begun in each life: those are given up in the end, nobody else is.
+    expect(states.filter((state) => state?.status === 'done').length).toBeGreaterThanOrEqual(4);
   });
 
   test('leaves a damaged job that is given up by name', async () => {
