@@ -102,6 +102,9 @@ export class ServerMetrics {
   private readonly tierLoadedBytes = this.counter('tier_loaded_bytes_total', 'Bytes loaded from a tier', ['tier']);
   private readonly tierLoadSeconds = this.counter('tier_load_seconds_total', 'Time loading from a tier', ['tier']);
   private readonly storeFailures = this.counter('store_failures_total', 'Calls of the store that failed', ['tier']);
+  private readonly storeEvictions = this.counter('store_evictions_total', 'Blocks that left the store to make room', [
+    'tier',
+  ]);
   private readonly breaker = this.gauge('store_breaker_open', '1 while the store is given up for a time', ['tier']);
 
   private readonly buildInfo = this.gauge('build_info', 'Always 1; the labels say what runs', ['version', 'node']);
@@ -261,6 +264,7 @@ export class ServerMetrics {
     setTotals(this.tierLoadSeconds, each('loadSeconds'));
     if (store) {
       setTotals(this.storeFailures, [[store.brand, store.failures]]);
+      setTotals(this.storeEvictions, [[store.brand, store.evicted]]);
       this.breaker.set({ tier: store.brand }, store.breaker === 'closed' ? 0 : 1);
     }
   }
