@@ -21,8 +21,10 @@ const LONGEST_QUESTION = 1200;
 const LONGEST_CLOSING = 160;
 /** What is no longer than this in front of the passages is an instruction, whatever it says. */
 const SHORT_INSTRUCTION = 80;
-/** A longer one, up to this, speaks of a prompt's parts. */
+/** Up to this it has a colon at its end, numbered passages behind it, or it speaks of a prompt's parts. */
 const LONGEST_INSTRUCTION = 800;
+/** Up to this it has both. What is longer is a text, and the order of a text stays. */
+const LONGEST_ANNOUNCED = 4000;
 const PROMPT_WORDS =
   /\b(answer|question|query|context|document|source|passage|excerpt|information|following|below|cite)/giu;
 /** An instruction has so many different ones. */
@@ -39,6 +41,10 @@ const RULE = /^[^\S\n\r\u2028\u2029]*(([-=_*#~+])\2{2,})[^\S\n\r\u2028\u2029]*(?
 /** Where a line's first sign stands, in front of it. */
 const LINE = /^[^\S\n\r\u2028\u2029]*(?=\S)/gm;
 const RULE_AT_END = /(?:^|\n)[^\S\n]*([-=_*#~+])\1{2,}\s*$/;
+/** Branches of a switch are counted, and are no passages. */
+const BRANCH = /^case\b/;
+/** Counted lines without brackets are so long together with what follows them, on average: shorter ones are steps, or code. */
+const LEAST_COUNTED_LENGTH = 80;
 /** A number between brackets needs no like of it to be a mark. */
 const BRACKETED = /^[[(<{]\p{N}{1,3}[\])>}]/u;
 
@@ -84,15 +90,25 @@ function countedLines(text: string): number[] {
   for (const line of text.matchAll(LINE)) {
     const at = line.index + line[0].length;
     const mark = numberAt(text, { start: at, end: text.length });
-    if (mark === undefined || !(/\p{L}/u.test(mark) || BRACKETED.test(mark))) continue;
+    if (mark === undefined || BRANCH.test(mark) || !(/\p{L}/u.test(mark) || BRACKETED.test(mark))) continue;
     added(counted, masked(mark), { at, number: Number(/\p{N}+/u.exec(mark)?.[0]) });
   }
   return [...counted.values()]
-    .filter((same) => same.length >= LEAST_COUNTED)
+    .filter((same) => same.length >= LEAST_COUNTED && (isBracketed(text, same) || isLong(same)))
     .filter((same) =>
       same.every(({ number }, at) => at === 0 || number === (same[at - 1] as { number: number }).number + 1),
     )
     .flatMap((same) => same.map(({ at }) => at));
+}
+
+function isBracketed(text: string, [first]: readonly { at: number }[]): boolean {
+  return first !== undefined && BRACKETED.test(text.slice(first.at, first.at + LONGEST_MARK));
+}
+
+/** The last one is not measured: the question follows it. */
+function isLong(counted: readonly { at: number }[]): boolean {
+  const length = (counted.at(-1)?.at ?? 0) - (counted[0]?.at ?? 0);
+  return length >= LEAST_COUNTED_LENGTH * (counted.length - 1);
 }
 
 function added<Value>(lists: Map<string, Value[]>, key: string, value: Value): void {
@@ -136,7 +152,7 @@ function lastMatchEnd(text: string, pattern: RegExp): number | undefined {
 
 /**
  * An instruction stands in front of numbered passages without a number, is short, ends with a colon, or speaks of a prompt's
- * parts in English.
+ * parts in English. A long one does two of these, and a very long first part is none: moving it would tear a text apart.
  */
 function withoutInstruction(text: string, parts: readonly TextSpan[]): readonly TextSpan[] {
   const [first, ...others] = parts;
@@ -150,11 +166,13 @@ function withoutInstruction(text: string, parts: readonly TextSpan[]): readonly 
 
 function instructs(text: string, first: TextSpan, others: readonly TextSpan[]): boolean {
   const shown = text.slice(first.start, first.end);
-  if (shown.length <= SHORT_INSTRUCTION || shown.endsWith(':')) return true;
+  if (shown.length <= SHORT_INSTRUCTION) return true;
+  if (shown.length > LONGEST_ANNOUNCED) return false;
   const numbered = others.filter((part) => numberAt(text, part) !== undefined).length;
-  if (numberAt(text, first) !== undefined) return false;
-  if (numbered > others.length / 2) return true;
-  if (shown.length > LONGEST_INSTRUCTION) return false;
+  const isNumbered = numberAt(text, first) !== undefined;
+  const announces = shown.endsWith(':') || (!isNumbered && numbered > others.length / 2);
+  if (announces && shown.length <= LONGEST_INSTRUCTION) return true;
+  if (isNumbered || (!announces && shown.length > LONGEST_INSTRUCTION)) return false;
   const words = new Set([...shown.matchAll(PROMPT_WORDS)].map(([word]) => word.toLowerCase()));
   return words.size >= LEAST_PROMPT_WORDS;
 }

@@ -62,4 +62,23 @@ describe('promptPassages', () => {
     }
     expect(told(`The fair opens in May. ${'People come from far away. '.repeat(6)}`)).toBe('');
   });
+
+  it('moves no text that is too long for an instruction, whatever it ends with', () => {
+    const passages = [1, 2, 3].map((number) => `Document ${number}: The kettle ${'whistles '.repeat(20)}.`);
+    const moved = (front: string) => promptPassages([front, ...passages, 'Why?'].join('\n'), [], true)?.instruction;
+    const rules = 'Be brief. '.repeat(120);
+    expect(moved(`${rules}Answer the question from the documents:`)).toBeGreaterThan(rules.length);
+    expect(moved(`${'The fair opens in May. '.repeat(60)}This is why:`)).toBe(0);
+    expect(moved(`${rules.repeat(5)}Answer the question from the documents:`)).toBe(0);
+  });
+
+  it('takes neither code nor the steps of a recipe apart', () => {
+    const branches = [1, 2, 3].map((number) => `    case ${number}:\n      return x${'.next'.repeat(20)};`);
+    const fields = [1, 2, 3].map((number) => `  x${number}: number;`);
+    const code = `Mend this:\n\nfunction mend(x) {\n  switch (x) {\n${branches.join('\n')}\n  }\n}`;
+    const recipe = 'Shorten this.\nStep 1: mix flour\nStep 2: add water\nStep 3: bake';
+    for (const text of [code, `Explain:\n${fields.join('\n')}`, recipe]) {
+      expect(promptPassages(text, whole(text), true)).toMatchObject({ by: 'lengths', instruction: 0 });
+    }
+  });
 });
