@@ -88,18 +88,33 @@ export async function findFiles(paths: readonly string[]): Promise<SourceFile[]>
 
 async function filesOf(given: string): Promise<SourceFile[]> {
   const path = normalize(given);
-  const facts = await stat(path).catch((cause: Error) => {
-    throw new BlockstitchError('config_invalid', { setting: given, reason: cause.message }, { cause });
-  });
+  const facts = await asked(given, stat(path));
   if (!facts.isDirectory()) return [{ path, bytes: facts.size }];
   const files: SourceFile[] = [];
-  const entries = await readdir(path, { withFileTypes: true });
+  const entries = await asked(given, readdir(path, { withFileTypes: true }));
   for (const entry of entries.sort((one, other) => (one.name < other.name ? -1 : 1))) {
     if (entry.name.startsWith('.') || LEFT_OUT.has(entry.name)) continue;
-    const wanted = entry.isDirectory() || (entry.isFile() && IN_FOLDERS.has(extname(entry.name).toLowerCase()));
-    if (wanted) files.push(...(await filesOf(join(path, entry.name))));
+    const inside = join(path, entry.name);
+    if (entry.isDirectory()) files.push(...(await filesOf(inside)));
+    else if (entry.isFile() && IN_FOLDERS.has(extname(entry.name).toLowerCase())) {
+      // One that cannot be looked at (its name is no UTF-8, it has just gone) fails alone, when it is read.
+      const bytes = await stat(inside).then(
+        ({ size }) => size,
+        () => 0,
+      );
+      files.push({ path: inside, bytes });
+    }
   }
   return files;
+}
+
+/** @throws BlockstitchError `config_invalid` if the system refuses */
+async function asked<T>(path: string, answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (cause) {
+    throw new BlockstitchError('config_invalid', { setting: path, reason: (cause as Error).message }, { cause });
+  }
 }
 
 /** Reads one file: one document, or a document for each row. */
@@ -146,7 +161,9 @@ async function* readRows(name: string, input: Readable): AsyncGenerator<Source> 
   try {
     for await (const row of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
       line += 1;
-      if (row.trim() !== '') yield readRow(`${name}:${line}`, row);
+      // Some editors write a byte order mark.
+      const json = line === 1 ? row.replace(/^\ufeff/, '') : row;
+      if (json.trim() !== '') yield readRow(`${name}:${line}`, json);
     }
   } catch (error) {
     yield { name, failure: error instanceof Error ? error.message : String(error) };
@@ -162,8 +179,13 @@ function readRow(name: string, row: string): Source {
   }
   const { id, title, text, metadata } = (value ?? {}) as Partial<SourceDocument>;
   if (typeof text !== 'string') return { name, failure: 'it has no `text`' };
+  const given: unknown = id ?? undefined;
+  // The server takes no such ids, and no address can hold them.
+  if (given !== undefined && !(typeof given === 'string' && !/^\.{0,2}$/.test(given) && given.isWellFormed())) {
+    return { name, failure: 'its `id` is no text that may name a document' };
+  }
   const document = {
-    id: typeof id === 'string' ? id : `row-${digest(JSON.stringify([title ?? '', text])).slice(0, 32)}`,
+    id: given ?? `row-${digest(JSON.stringify([title ?? '', text])).slice(0, 32)}`,
     ...(title === undefined || title === null ? {} : { title }),
     text,
     ...(metadata === undefined || metadata === null ? {} : { metadata }),

@@ -129,6 +129,21 @@ describe('what cannot be ingested', () => {
     ]);
   });
 
+  test('a row whose id may name no document, or a name that is no UTF-8, fails alone; a byte order mark is no fault', async () => {
+    const ids = ['"\\ud800"', '7', '".."', '""', '"sound"'];
+    const rows = ids.map((id) => `{"id": ${id}, "text": "Sobako is in Limoga."}`).join('\n');
+    mkdirSync(join(home, 'odd'));
+    writeFileSync(join(home, 'odd/rows.ndjson'), `\ufeff${rows}\n`);
+    writeFileSync(Buffer.concat([Buffer.from(join(home, 'odd/')), Buffer.from([0xff]), Buffer.from('.txt')]), 'text');
+    const { code, results } = await lines('odd');
+    expect(code).toBe(1);
+    expect(results.map(({ name, status }) => [name, status])).toEqual([
+      ...[1, 2, 3, 4].map((line) => [`odd/rows.ndjson:${line}`, 'failed']),
+      ['odd/rows.ndjson:5', 'ingested'],
+      ['odd/\ufffd.txt', 'failed'],
+    ]);
+  });
+
   test('a wrong key ends the run, and is not printed', async () => {
     const wrong = await ingest('docs', '--api-key', 'a-wrong-key', '--force');
     expect([wrong.code, wrong.stderr]).toEqual([1, expect.stringContaining('API key')]);
