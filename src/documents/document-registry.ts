@@ -7,7 +7,7 @@ import type { BlockKey, CacheScope } from '../cache/tiers.js';
 import { BlockstitchError } from '../errors.js';
 import type { DocumentRecord } from './document-record.js';
 import { type DocumentShelf, type Head, headOf, idKey, shelfName } from './document-shelf.js';
-import { sealJson, unsealJson } from './sealed-json.js';
+import { sealJson, type Unsealed, unsealJson } from './sealed-json.js';
 
 /** What the shelf has under an id. `head` is what a writer gives back. */
 export type Found =
@@ -61,7 +61,7 @@ export class DocumentRegistry {
     if (bytes === undefined) return { state: 'absent', head: undefined };
     const head = headOf(bytes);
     const unsealed = unsealJson(place, bytes);
-    const reason = unsealed.ok ? wrongIn(unsealed.value, id) : unsealed.reason;
+    const reason = reasonOf(unsealed, id);
     if (!unsealed.ok || reason !== undefined) {
       this.#report(place, id, reason ?? '');
       return { state: 'damaged', head, reason: reason ?? '', keys: keysIn(bytes, scope) };
@@ -138,6 +138,15 @@ export async function asked<T>(call: () => Promise<T>): Promise<T> {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new BlockstitchError('store_failed', { reason }, { cause });
   }
+}
+
+/** What is wrong with a stored value that should be a document; undefined if nothing is. @param tenant its name on the shelf */
+export function damageOf(tenant: string, id: string, bytes: Buffer): string | undefined {
+  return reasonOf(unsealJson(placeOf(tenant, id), bytes), id);
+}
+
+function reasonOf(unsealed: Unsealed, id: string): string | undefined {
+  return unsealed.ok ? wrongIn(unsealed.value, id) : unsealed.reason;
 }
 
 function placeOf(tenant: string, id: string): string {

@@ -3,8 +3,9 @@
  * Knows flags and words; `../stores` knows stores, items and files.
  */
 import { once } from 'node:events';
-import { createReadStream, createWriteStream } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
+import { createWriteStream } from 'node:fs';
+import { open, rename, rm } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
 import type { Command } from 'commander';
 import { StoreMacs } from '../../cache/store-macs.js';
 import { formatBytes } from '../../units.js';
@@ -120,11 +121,23 @@ export function addImport(cache: Command): void {
   command.action(async (file: string, flags: { trustUnsigned: boolean; json: boolean }) => {
     const config = readSettings(command);
     const macs = StoreMacs.ofSetting(config.storeHmacKeys);
+    const input = file === '-' ? process.stdin : await opened(file);
     await withStore(await openStore(config, true), async (store) => {
-      const input = file === '-' ? process.stdin : createReadStream(file);
       report(await copyItems(readStoreFile(input), store, { macs, trustUnsigned: flags.trustUnsigned }), flags.json);
     });
   });
+}
+
+/** Before a store is made. @throws BlockstitchError `config_invalid` if the file cannot be read */
+async function opened(file: string): Promise<Readable> {
+  try {
+    const handle = await open(file);
+    if (!(await handle.stat()).isDirectory()) return handle.createReadStream();
+    await handle.close();
+  } catch (cause) {
+    throw invalid(file, (cause as Error).message);
+  }
+  throw invalid(file, 'it is a folder');
 }
 
 /** What was refused ends the command with 1: somebody should look at it. */
@@ -133,7 +146,7 @@ function report({ blocks, documents, there, refused }: Copied, json: boolean): v
   if (json) terminal.print(JSON.stringify({ blocks, documents, there, refused }));
   else {
     terminal.print(`${blocks} blocks and ${documents} documents written, ${there} were there already`);
-    for (const [reason, count] of Object.entries(refused)) terminal.print(`${count} blocks refused: ${reason}`);
+    for (const [reason, count] of Object.entries(refused)) terminal.print(`${count} refused: ${reason}`);
   }
   if (Object.keys(refused).length > 0) process.exitCode = 1;
 }

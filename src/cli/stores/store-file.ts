@@ -8,6 +8,7 @@
  *
  * Blocks and records carry their own checksums. The end tells a whole file from one that was cut.
  */
+import { MAX_ID_BYTES } from '../../documents/document-limits.js';
 import type { StoreItem } from './store-items.js';
 
 const FIRST_LINE = 'blockstitch-store/1';
@@ -54,22 +55,27 @@ type Head =
 
 function headIn(line: string): Head {
   const wrong = () => new Error(`it holds a line that is no item: ${line.slice(0, 60)}`);
-  let head: Record<string, unknown>;
+  let head: unknown;
   try {
-    head = JSON.parse(line) as Record<string, unknown>;
+    head = JSON.parse(line);
   } catch {
     throw wrong();
   }
-  const { kind, key, kept, tenant, id, bytes, items } = head;
+  const { kind, key, kept, tenant, id, bytes, items } = (head ?? {}) as Record<string, unknown>;
   if (kind === 'end' && typeof items === 'number') return { kind, items };
   if (typeof bytes !== 'number' || !Number.isInteger(bytes) || bytes < 0 || bytes > MOST_VALUE_BYTES) throw wrong();
   if (kind === 'block' && typeof key === 'string' && /^[0-9a-f]{64}$/.test(key)) {
     return { kind, key, kept: kept === true, bytes };
   }
-  if (kind === 'document' && typeof tenant === 'string' && /^[0-9a-z]{32}$/.test(tenant) && typeof id === 'string') {
+  if (kind === 'document' && typeof tenant === 'string' && /^[0-9a-z]{32}$/.test(tenant) && isId(id)) {
     return { kind, tenant, id, bytes };
   }
   throw wrong();
+}
+
+/** Longer ones are no keys of a store. */
+function isId(id: unknown): id is string {
+  return typeof id === 'string' && id !== '' && Buffer.byteLength(id) <= MAX_ID_BYTES;
 }
 
 /** Lines and runs of bytes out of chunks of any size. */

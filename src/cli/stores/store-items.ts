@@ -1,9 +1,10 @@
 /**
- * What a store holds, item by item: out of it, into another one, or on the way as a file. Blocks are checked on the way.
+ * What a store holds, item by item: out of it, into another one, or on the way as a file. Blocks and records are checked on the way.
  * Knows items; `open-store.ts` opens stores, `store-file.ts` has the file.
  */
 import { inspectBlock, signedAnew } from '../../cache/block-codec.js';
 import type { StoreMacs } from '../../cache/store-macs.js';
+import { damageOf } from '../../documents/document-registry.js';
 import { headOf } from '../../documents/document-shelf.js';
 import type { OpenStore } from './open-store.js';
 
@@ -17,7 +18,7 @@ export interface Copied {
   documents: number;
   /** Blocks and documents that the target has already. */
   there: number;
-  /** Why blocks were not taken, and how often. */
+  /** Why blocks and documents were not taken, and how often. */
   refused: Record<string, number>;
 }
 
@@ -65,10 +66,13 @@ export async function copyItems(
   { macs, trustUnsigned = false, onItem }: CopyOptions = {},
 ): Promise<Copied> {
   const copied: Copied = { blocks: 0, documents: 0, there: 0, refused: {} };
+  const refuse = (reason: string) => {
+    copied.refused[reason] = (copied.refused[reason] ?? 0) + 1;
+  };
   for await (const item of items) {
     if (item.kind === 'block') {
       const value = await taken(item, macs, trustUnsigned);
-      if (typeof value === 'string') copied.refused[value] = (copied.refused[value] ?? 0) + 1;
+      if (typeof value === 'string') refuse(value);
       else if ((await target.blocks.has([item.key]))[0]) copied.there += 1;
       else {
         await target.blocks.put([{ key: item.key, value, wanted: new Set(item.kept ? [item.key] : []) }]);
@@ -76,8 +80,10 @@ export async function copyItems(
       }
     } else {
       const value = Buffer.from(item.value);
+      const damage = damageOf(item.tenant, item.id, value);
       const there = await target.documents.get(item.tenant, item.id);
-      if (there !== undefined) copied.there += 1;
+      if (damage !== undefined) refuse(`of a document, ${damage}`);
+      else if (there !== undefined) copied.there += 1;
       else if (await target.documents.put(item.tenant, item.id, value, headOf(there))) copied.documents += 1;
     }
     onItem?.();

@@ -176,6 +176,33 @@ test('a file that was cut short is refused, and what was read until then is whol
   expect((await cache('import', at('other'), ...inStore('from-other'))).stderr).toContain('does not begin with');
 });
 
+test('a damaged record is not taken from a file, and what is no item is refused by name', async () => {
+  const file = (name: string, ...lines: string[]) => {
+    writeFileSync(at(name), ['blockstitch-store/1', ...lines, ''].join('\n'));
+    return at(name);
+  };
+  const head = { kind: 'document', tenant: '0'.repeat(32), id: 'fair', bytes: 5 };
+  const end = '{"kind":"end","items":1}';
+  const damaged = file('damaged-record', JSON.stringify(head), `{"id"${end}`);
+  const taken = await cache('import', '--json', damaged, ...inStore('from-odd'));
+  expect([taken.code, taken.json()]).toEqual([
+    1,
+    { blocks: 0, documents: 0, there: 0, refused: { 'of a document, it is cut short, or not JSON': 1 } },
+  ]);
+  for (const line of [
+    'null',
+    JSON.stringify({ ...head, id: 'a'.repeat(800) }),
+    '{"kind":"block","key":"../x","bytes":5}',
+  ]) {
+    const { code, stderr } = await cache('import', file('odd', line, 'abcde'), ...inStore('from-odd'));
+    expect([code, stderr]).toEqual([1, expect.stringContaining('it holds a line that is no item')]);
+  }
+  for (const path of [at('nowhere'), home]) {
+    expect((await cache('import', path, ...inStore('never-made'))).code).toBe(2);
+  }
+  expect(existsSync(at('never-made'))).toBe(false);
+});
+
 test('prune deletes by tenant, model and last use, and a dry run deletes nothing', async () => {
   await cache('import', at('backup'), ...inStore('pruned'));
   const prune = async (...argv: string[]) => (await cache('prune', '--json', ...argv, ...inStore('pruned'))).json();
@@ -217,7 +244,7 @@ test.each([
   [['prune'], 2, /name a condition/],
   [['prune', '--unused', '90'], 2, /--unused/],
   [['migrate'], 2, /--to-dir/],
-  [['import', '/nowhere'], 1, /ENOENT/],
+  [['import', '/nowhere'], 2, /ENOENT/],
   [['stats', '--redis-url', 'redis://127.0.0.1:1'], 1, /Redis/],
 ])('%j ends with %i and says why', async (argv, code, words) => {
   const outcome = await cache(
