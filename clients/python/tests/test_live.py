@@ -115,6 +115,16 @@ def test_ingests_lists_reads_and_deletes_documents(client: Blockstitch) -> None:
     assert (raised.value.code, raised.value.status) == ("document_not_found", 404)
 
 
+def test_ingests_many_documents_with_a_result_for_each(client: Blockstitch) -> None:
+    documents = [DocumentRequest(id="first", text=TEXT), DocumentRequest(text=" "), DocumentRequest(id="last", text=TEXT, background=True)]
+    first, blank, last = client.ingest_many(documents)
+    assert (first.line, first.status, first.id) == (1, "done", "first")
+    assert (blank.status, last.status) == ("failed", "accepted")
+    assert blank.error is not None and blank.error["code"] == "empty_input"
+    assert last.job_id is not None and client.finish_job(last.job_id).status == "done"
+    assert client.delete_document("first").deleted and client.delete_document("last").deleted
+
+
 def test_follows_a_background_ingestion_by_its_events(client: Blockstitch) -> None:
     job = client.ingest_in_background(DocumentRequest(id="later", text=TEXT))
     changes = list(client.watch_job(job.id))
@@ -177,6 +187,9 @@ def test_does_the_same_in_asyncio() -> None:
             job = await client.ingest_in_background(DocumentRequest(id="async", text=TEXT))
             assert [change.name async for change in client.watch_job(job.id)][-1] == "done"
             assert (await client.finish_job(job.id)).status == "done"
+            many = [DocumentRequest(id="many", text=TEXT)]
+            assert [result.status async for result in client.ingest_many(many)] == ["done"]
+            assert (await client.delete_document("many")).deleted
             assert "async" in [document.id async for document in client.documents()]
             assert (await client.delete_document("async")).deleted
             with pytest.raises(BlockstitchError):

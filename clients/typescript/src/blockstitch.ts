@@ -4,7 +4,7 @@
  */
 import createClient, { type Client } from 'openapi-fetch';
 import { BlockstitchError, isErrorResponse, UnexpectedAnswer } from './errors.js';
-import { chunks, type JobChange, jobChanges, responseChanges } from './events.js';
+import { chunks, type JobChange, jobChanges, jsonLines, responseChanges } from './events.js';
 import type {
   ChatCompletion,
   ChatCompletionChunk,
@@ -15,6 +15,7 @@ import type {
   Document,
   DocumentDeleted,
   DocumentRequest,
+  DocumentResult,
   Job,
   paths,
   ResponseChange,
@@ -112,6 +113,17 @@ export class Blockstitch {
   async ingestInBackground(document: DocumentRequest, options: CallOptions = {}): Promise<Job> {
     const sent = { body: { ...document, background: true }, ...options };
     return answer<Document | Job>(await this.api.POST('/v1/documents', sent)) as Job;
+  }
+
+  /** Ingests many documents. Results come in their order, each as soon as it is done. One that fails ends no other. */
+  async *ingestMany(
+    documents: Iterable<DocumentRequest>,
+    options: CallOptions = {},
+  ): AsyncGenerator<DocumentResult, void, undefined> {
+    const body = Array.from(documents, (document) => `${JSON.stringify(document)}\n`).join('');
+    const headers = { 'content-type': 'application/x-ndjson' };
+    const sent = { body, headers, bodySerializer: String, parseAs: 'stream', ...options };
+    yield* jsonLines<DocumentResult>(stream(await this.api.request('post', '/v1/document-batch', sent as never)));
   }
 
   /** One document with its text. */

@@ -24,6 +24,17 @@ export async function* chunks<Chunk>(body: Bytes): AsyncGenerator<Chunk, void, u
   throw new UnexpectedAnswer('the stream was cut: [DONE] is missing');
 }
 
+/** The lines of NDJSON, as they come. */
+export async function* jsonLines<Line>(body: Bytes): AsyncGenerator<Line, void, undefined> {
+  let rest = '';
+  for await (const part of body.pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + part).split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) if (line !== '') yield JSON.parse(line) as Line;
+  }
+  if (rest !== '') throw new UnexpectedAnswer('the answer was cut in the middle of a line');
+}
+
 /** The changes of a job, up to its end. @throws as `chunks` */
 export async function* jobChanges(body: Bytes): AsyncGenerator<JobChange, void, undefined> {
   let ended = false;

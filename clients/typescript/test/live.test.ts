@@ -122,6 +122,22 @@ test('follows a background ingestion by its events', async () => {
   assert.equal((await client.cancelJob(job.id)).status, 'done');
 });
 
+test('ingests many documents with a result for each', async () => {
+  const results = [];
+  for await (const result of client.ingestMany([{ ...fairs, id: 'first' }, { text: ' ' }, { ...fairs, id: 'last' }])) {
+    results.push(result);
+  }
+  assert.deepEqual(
+    results.map(({ line, status, id, error }) => [line, status, id, error?.code]),
+    [
+      [1, 'done', 'first', undefined],
+      [2, 'failed', undefined, 'empty_input'],
+      [3, 'done', 'last', undefined],
+    ],
+  );
+  for (const id of ['first', 'last']) assert.ok((await client.deleteDocument(id)).deleted);
+});
+
 test('shows how a text is cut', async () => {
   const { data } = await client.segment({ text: 'One is here. Two is there.', include_text: true });
   assert.equal(data.map(({ text }) => text).join(''), 'One is here. Two is there.');

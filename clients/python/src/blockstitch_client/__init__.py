@@ -1,6 +1,7 @@
 """Typed client for Blockstitch. Two classes have helpers; `models` has every shape of the API."""
 
 from .async_blockstitch import AsyncBlockstitch
+from .batch import DocumentResult
 from .blockstitch import Blockstitch
 from .errors import BlockstitchError, UnexpectedAnswer
 from .events import JobChange
@@ -13,6 +14,7 @@ __all__ = [
     "AsyncBlockstitch",
     "Blockstitch",
     "BlockstitchError",
+    "DocumentResult",
     "JobChange",
     "UnexpectedAnswer",
     "Unset",

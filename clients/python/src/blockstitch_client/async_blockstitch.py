@@ -1,11 +1,12 @@
 """The same client for asyncio: every call is awaited, every stream is an asynchronous iterator."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Self, TypeVar
 
 import httpx
 
+from .batch import NDJSON, DocumentResult, async_lines_of, async_results
 from .errors import UnexpectedAnswer
 from .events import JobChange, async_chunks, async_job_changes, async_response_changes, raise_refusal
 from .generated.client import AuthenticatedClient, Client
@@ -30,6 +31,7 @@ from .generated.models import (
 from .routes import (
     CHAT,
     COMPLETIONS,
+    DOCUMENT_BATCH,
     DOCUMENTS,
     RESPONSES,
     SEGMENT,
@@ -111,6 +113,17 @@ class AsyncBlockstitch:
     async def ingest_in_background(self, document: DocumentRequest) -> Job:
         """Returns at once. `watch_job` and `finish_job` follow the job."""
         return await self._send("POST", DOCUMENTS, Job.from_dict, {**document.to_dict(), "background": True})
+
+    async def ingest_many(self, documents: Iterable[DocumentRequest]) -> AsyncIterator[DocumentResult]:
+        """Ingests many documents. Results come in their order, each as soon as it is done. One that fails ends no other."""
+        client = self.api.get_async_httpx_client()
+        lines = async_lines_of(documents)
+        async with client.stream("POST", DOCUMENT_BATCH, content=lines, headers=NDJSON) as response:
+            if not response.is_success:
+                await response.aread()
+                raise_refusal(response)
+            async for result in async_results(response):
+                yield result
 
     async def get_document(self, id: str) -> Document:
         """One document with its text."""

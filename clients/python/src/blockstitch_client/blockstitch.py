@@ -1,11 +1,12 @@
 """The client with typed helpers: answers, streams, documents, jobs. `generated.api` has a function for every route."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Self, TypeVar
 
 import httpx
 
+from .batch import NDJSON, DocumentResult, lines_of, results
 from .errors import UnexpectedAnswer
 from .events import JobChange, chunks, job_changes, raise_refusal, response_changes
 from .generated.client import AuthenticatedClient, Client
@@ -30,6 +31,7 @@ from .generated.models import (
 from .routes import (
     CHAT,
     COMPLETIONS,
+    DOCUMENT_BATCH,
     DOCUMENTS,
     RESPONSES,
     SEGMENT,
@@ -112,6 +114,15 @@ class Blockstitch:
     def ingest_in_background(self, document: DocumentRequest) -> Job:
         """Returns at once. `watch_job` and `finish_job` follow the job."""
         return self._send("POST", DOCUMENTS, Job.from_dict, {**document.to_dict(), "background": True})
+
+    def ingest_many(self, documents: Iterable[DocumentRequest]) -> Iterator[DocumentResult]:
+        """Ingests many documents. Results come in their order, each as soon as it is done. One that fails ends no other."""
+        client = self.api.get_httpx_client()
+        with client.stream("POST", DOCUMENT_BATCH, content=lines_of(documents), headers=NDJSON) as response:
+            if not response.is_success:
+                response.read()
+                raise_refusal(response)
+            yield from results(response)
 
     def get_document(self, id: str) -> Document:
         """One document with its text."""

@@ -9,6 +9,7 @@ from .generated.client import AuthenticatedClient, Client
 CHAT = "/v1/chat/completions"
 COMPLETIONS = "/v1/completions"
 DOCUMENTS = "/v1/documents"
+DOCUMENT_BATCH = "/v1/document-batch"
 RESPONSES = "/v1/responses"
 SEGMENT = "/v1/segment"
 PAGE_DOCUMENTS = 100
