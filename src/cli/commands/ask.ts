@@ -93,9 +93,9 @@ async function answer(
   terminal.print(terminal.colour('bold', summaryLine(result)));
 }
 
-/** The repair if one is asked for, else the mode of --attention. `auto` leaves it to the server. */
+/** The repair if one is asked for, else the mode of --attention. `auto` of either leaves it to the server. */
 function attentionOf(flags: AskFlags, mode: Config['attention']): Pick<ChatQuestion, 'attention'> {
-  if (flags.repair === undefined) return mode === 'auto' ? {} : { attention: mode };
+  if (flags.repair === undefined || flags.repair === 'auto') return mode === 'auto' ? {} : { attention: mode };
   const share = numberFlag('--repair', flags.repair, 0, 1);
   return { attention: { mode: 'block', repair: { share, by: flags.repairBy } } };
 }

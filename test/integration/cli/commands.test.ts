@@ -100,7 +100,7 @@ describe('blockstitch ask', () => {
     expect((await ask('--attention', 'full')).attention).toBe('full');
     expectUsageError(
       await run('ask', 'Where?', fair, '--repair', '2'),
-      /--repair is invalid: 2 is not a number from 0 to 1/,
+      /--repair is invalid: "2" is neither auto nor a number from 0 to 1/,
     );
   });
 
