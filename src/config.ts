@@ -47,6 +47,10 @@ export function loadConfig(
     const reason = `${JSON.stringify(loaded.corsOrigins)} is not a list of origins such as https://app.example,http://localhost:3000`;
     throw invalid('corsOrigins', reason);
   }
+  if (loaded.otlpEndpoint !== '' && !isHttpAddress(loaded.otlpEndpoint)) {
+    // It may hold a password.
+    throw invalid('otlpEndpoint', 'it is not an http or https address such as http://127.0.0.1:4318');
+  }
   return loaded.apiKeysFile === '' ? loaded : { ...loaded, apiKeys: [...loaded.apiKeys, ...readKeys(loaded)] };
 }
 
@@ -118,6 +122,10 @@ export function allowedOrigins({ corsOrigins }: Pick<Config, 'corsOrigins'>): st
   if (corsOrigins === '') return [];
   const origins = corsOrigins.split(',').map((origin) => origin.trim());
   return origins.every((origin) => origin === '*' || isOrigin(origin)) ? origins : undefined;
+}
+
+function isHttpAddress(given: string): boolean {
+  return /^https?:\/\/./i.test(given) && URL.canParse(given);
 }
 
 function isOrigin(given: string): boolean {

@@ -12,3 +12,15 @@ describe('API keys', () => {
     expect(() => loadConfig({}, { BLOCKSTITCH_API_KEYS: keys })).toThrow('it is set but holds no key');
   });
 });
+
+describe('the collector of traces', () => {
+  test.each(['collector', 'ftp://x', 'http:///', 'user:secret@host:4318'])(
+    '%j is no address, and is not repeated',
+    (otlpEndpoint) => {
+      const load = () => loadConfig({ otlpEndpoint }, {});
+      expect(load).toThrow('--otlp-endpoint');
+      expect(load).not.toThrow(otlpEndpoint);
+      expect(loadConfig({ otlpEndpoint: 'http://127.0.0.1:4318' }, {}).otlpEndpoint).toBe('http://127.0.0.1:4318');
+    },
+  );
+});

@@ -48,6 +48,10 @@ function addAdd(keys: Command): void {
   addSettings(command, ['keyFile']);
   command.action(async (name: string, flags: AddFlags) => {
     const path = keyFileOf(command);
+    for (const [what, given] of Object.entries({ name, '--tenant': flags.tenant })) {
+      if (given !== undefined && /^\s*$|\p{Cc}/u.test(given))
+        throw invalid(what, 'it is blank, or holds control characters');
+    }
     if (flags.tenant !== undefined && flags.adopt !== undefined) {
       throw invalid('--adopt', 'it names a tenant, and so does --tenant');
     }

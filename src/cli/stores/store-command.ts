@@ -43,7 +43,11 @@ export async function tenantNames({ keyFile }: Config): Promise<Map<string, stri
 /** @returns what all keys of the tenant's blocks begin with; '' for all tenants */
 export async function prefixOf(config: Config, tenant: string | undefined): Promise<string> {
   if (tenant === undefined) return '';
-  const named = [...(await tenantNames(config))].find(([, name]) => name === tenant)?.[0];
+  const [named, ...others] = [...(await tenantNames(config))].filter(([, name]) => name === tenant).map(([tag]) => tag);
+  if (named !== undefined && others.length > 0) {
+    const tags = [named, ...others].join(', ');
+    throw invalid('--tenant', `${JSON.stringify(tenant)} names several tenants: take the digits of one of ${tags}`);
+  }
   if (named !== undefined) return named;
   if (new RegExp(`^[0-9a-f]{${TAG_DIGITS}}$`).test(tenant)) return tenant;
   throw invalid('--tenant', `${JSON.stringify(tenant)} is no tenant of the key file, and not ${TAG_DIGITS} hex digits`);

@@ -134,6 +134,8 @@ test.each([
   [['add', 'x', '--concurrent', '0'], /--concurrent/],
   [['add', 'x', '--stored-bytes', 'much'], /--stored-bytes/],
   [['add', 'x', '--tenant', 'a', '--adopt', 'b'], /--adopt/],
+  [['add', 'x\ny'], /control characters/],
+  [['add', 'x', '--tenant', ' '], /--tenant/],
   [['revoke', 'nobody'], /no usable key/],
 ])('%j is wrong usage, and changes nothing', async (argv, words) => {
   const before = readFileSync(file, 'utf8');
