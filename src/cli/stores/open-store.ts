@@ -51,7 +51,8 @@ export async function openStore(config: Config, make = false): Promise<OpenStore
       reason: `there is no store in ${storeDir}`,
     });
   }
-  const store = await LmdbStore.open(storeDir, { maxBytes: storeMaxBytes });
+  // Whoever looks after a store does not use its blocks: what was used last decides what goes.
+  const store = await LmdbStore.open(storeDir, { maxBytes: storeMaxBytes, useGrainMs: Number.POSITIVE_INFINITY });
   return {
     name: `LMDB in ${storeDir}`,
     blocks: store,

@@ -176,6 +176,16 @@ test('a file that was cut short is refused, and what was read until then is whol
   expect((await cache('import', at('other'), ...inStore('from-other'))).stderr).toContain('does not begin with');
 });
 
+test('looking after a store is no use of its blocks', async () => {
+  const store = await LmdbStore.open(at('old'), { now: () => Date.parse('2026-01-02T03:04:05Z') });
+  await store.put([{ key: 'ab'.repeat(32), value: Buffer.from('a value') }]);
+  await store.close();
+  const lastUsed = async () => (await cache('list', '--json', ...inStore('old'))).json()[0].last_used;
+  await cache('verify', ...inStore('old'));
+  await cache('export', at('old.file'), ...inStore('old'));
+  expect(await lastUsed()).toBe('2026-01-02T03:04:05.000Z');
+});
+
 test('a damaged record is not taken from a file, and what is no item is refused by name', async () => {
   const file = (name: string, ...lines: string[]) => {
     writeFileSync(at(name), ['blockstitch-store/1', ...lines, ''].join('\n'));
