@@ -40,20 +40,24 @@ export async function* ndjsonLines(
   };
   for await (const chunk of unlessIdle(body, idleMs)) {
     let from = 0;
-    for (let at = chunk.indexOf(LINE_BREAK); at >= 0; at = chunk.indexOf(LINE_BREAK, from)) {
+    for (;;) {
+      // Blank lines, and white space in front of a value, are passed over where they stand.
+      for (; heldBytes === 0 && isWhite(chunk[from]); from++) if (chunk[from] === LINE_BREAK) line++;
+      const at = chunk.indexOf(LINE_BREAK, from);
+      if (at < 0) break;
       hold(chunk.subarray(from, at));
       from = at + 1;
-      const whole = take();
-      if (!isBlank(whole)) yield whole;
+      yield take();
     }
     hold(chunk.subarray(from));
+    // A body of blank lines would give nobody else a turn.
+    await new Promise(setImmediate);
   }
-  const last = take();
-  if (!isBlank(last)) yield last;
+  if (heldBytes > 0) yield take();
 }
 
-function isBlank({ bytes }: NdjsonLine): boolean {
-  return bytes?.every((byte) => byte === 0x20 || byte === 0x09 || byte === 0x0d) ?? false;
+function isWhite(byte: number | undefined): boolean {
+  return byte === LINE_BREAK || byte === 0x20 || byte === 0x09 || byte === 0x0d;
 }
 
 async function* unlessIdle(body: AsyncIterable<Uint8Array>, idleMs: number): AsyncGenerator<Buffer> {

@@ -183,6 +183,27 @@ describe('lines', () => {
     }
   });
 
+  test('that are blank are counted, yield nothing, and give others their turn', async () => {
+    let turns = 0;
+    let ended = false;
+    const turn = () => {
+      turns += 1;
+      if (!ended) setImmediate(turn);
+    };
+    async function* body() {
+      for (let piece = 0; piece < 50; piece++) yield Buffer.from('\n \r\n'.repeat(10));
+      yield Buffer.from('{}');
+    }
+    setImmediate(turn);
+    const lines: [number, string | undefined][] = [];
+    for await (const { line, bytes } of ndjsonLines(body(), { maxLineBytes: 100, idleMs: 60_000 })) {
+      lines.push([line, bytes?.toString()]);
+    }
+    ended = true;
+    expect(lines).toEqual([[1001, '{}']]);
+    expect(turns).toBeGreaterThan(40);
+  });
+
   test('of a sender that falls silent end with an error', async () => {
     const silent = new Readable({ read: () => undefined });
     silent.push('a\nb');
