@@ -117,6 +117,8 @@ export async function ingestDocument(
     return { record, reports };
   } catch (error) {
     if (!goesOnLater(signal)) await claim.drop();
+    // Others of the tenant may have taken the room meanwhile: then the store refuses, and trying again is of no use.
+    if (isStoreFailure(error) && !signal.aborted) await refuseBeyondRoom(parts, scope, blocks, keys);
     throw error;
   } finally {
     claim.end();
@@ -142,6 +144,10 @@ async function refuseBeyondRoom(
     wanted: formatBytes(wanted),
     limit: formatBytes(limit),
   });
+}
+
+function isStoreFailure(thrown: unknown): boolean {
+  return thrown instanceof BlockstitchError && thrown.code === 'store_failed';
 }
 
 const lengthOf = ({ tokenIds }: PlanBlock) => tokenIds.length;

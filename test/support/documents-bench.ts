@@ -19,6 +19,8 @@ export class DocumentsBench<Kept extends Shelves = ReturnType<typeof memoryShelv
   forgetFailure: string | undefined;
   /** The store says of no block whether it has it. */
   findFails = false;
+  /** What a tenant lacks at its limit. */
+  lack: { stored: number; wanted: number; limit: number } | undefined;
   /** Thrown before the block of this index is stored. */
   failAt: { index: number; error: Error } | undefined;
   /** Thrown where blocks are made of a document. */
@@ -45,7 +47,7 @@ export class DocumentsBench<Kept extends Shelves = ReturnType<typeof memoryShelv
         ingest: (blocks, options, signal) => this.#ingest(blocks, options, signal),
       },
       cache: {
-        lacksRoom: async () => undefined,
+        lacksRoom: async () => this.lack,
         find: async (keys) =>
           keys.map((key) =>
             this.findFails ? { tiers: [], unknown: ['store'] } : { tiers: this.store.has(key) ? ['store'] : [] },

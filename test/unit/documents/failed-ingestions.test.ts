@@ -22,6 +22,19 @@ describe('an ingestion that fails', () => {
     expect(stored()).toEqual([]);
   });
 
+  test('says so if others took the room of its tenant meanwhile', async () => {
+    const refused = new BlockstitchError('store_failed', { reason: 'the tenant is at its limit' });
+    bench.failAt = { index: 1, error: refused };
+    bench.beforeBlock = async () => {
+      bench.lack = { stored: 9, wanted: 2, limit: 10 };
+    };
+    await expect(bench.ingest('d', TWO)).rejects.toMatchObject({ code: 'stored_bytes_exceeded' });
+    expect(stored()).toEqual([]);
+    bench.lack = undefined;
+    bench.beforeBlock = async () => {};
+    await expect(bench.ingest('d', TWO)).rejects.toBe(refused);
+  });
+
   test('leaves the document before it as it was', async () => {
     await bench.ingest('d', TWO);
     bench.failAt = { index: 2, error };
