@@ -229,8 +229,8 @@ test('prune deletes by tenant, model and last use, and a dry run deletes nothing
 
 test('migrate signs blocks where they are, and changes their key', async () => {
   const keys = (name: string, ...lines: string[]) => {
-    writeFileSync(at(name), lines.join('\n'));
-    return ['--store-hmac-keys', at(name)];
+    writeFileSync(at(`${name}.keys`), lines.join('\n'));
+    return ['--store-hmac-keys', at(`${name}.keys`)];
   };
   const [old, young] = ['aa'.repeat(32), 'bb'.repeat(32)];
   await cache('import', at('backup'), ...inStore('signed'));
