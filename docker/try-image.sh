@@ -6,15 +6,15 @@
 # The base images node:20-bookworm and node:20-bookworm-slim are stood in for by a fresh Debian 12 (debootstrap) with this machine's
 # Node 20 in /usr/local and a user `node`. Everything else is the Dockerfile's own: its context as .dockerignore leaves it, its steps,
 # its user, its entry. The started image must answer /ready, then a question over a document. Ends with 0 if it does.
+# DEBIAN_MIRROR names another source of Debian's packages than debootstrap's own.
 set -eu
 
 KEEP=0
-[ "${1:-}" = --help ] && { sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0; }
+[ "${1:-}" = --help ] && { sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 0; }
 [ "${1:-}" = --keep ] && { KEEP=1; shift; }
 WORK=${1:-$(mktemp -d /tmp/blockstitch-image.XXXXXX)}
 HERE=$(cd "$(dirname "$0")/.." && pwd)
 ROOT="$WORK/debian"
-MIRROR=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 export STORAGE_DRIVER=vfs BUILDAH_ISOLATION=chroot
 buildah() { command buildah --root "$WORK/storage" --runroot "$WORK/run" "$@"; }
 say() { printf '%s %s\n' "$(date +%T)" "$*"; }
@@ -28,7 +28,7 @@ mkdir -p "$WORK"
 
 if [ ! -x "$ROOT/usr/local/bin/node" ]; then
   say "a fresh Debian 12 in $ROOT"
-  debootstrap --variant=minbase --include=ca-certificates bookworm "$ROOT" "$MIRROR" > "$WORK/debootstrap.log"
+  debootstrap --variant=minbase --include=ca-certificates bookworm "$ROOT" ${DEBIAN_MIRROR:+"$DEBIAN_MIRROR"} > "$WORK/debootstrap.log"
   cp "$(readlink -f "$(command -v node)")" "$ROOT/usr/local/bin/node"
   mkdir -p "$ROOT/usr/local/lib/node_modules"
   cp -r "$(dirname "$(dirname "$(readlink -f "$(command -v npm)")")")" "$ROOT/usr/local/lib/node_modules/npm"
