@@ -113,13 +113,7 @@ def _pubmedqa(works: list[Work], rng: random.Random) -> Iterator[Context]:
 
 
 def _finished(kind: str, taken: list[Work], documents: list[Passage], asked: list[Asked], works: list[Work], rng: random.Random) -> Context:
-    """Shuffles the documents of nq, and adds the absent question."""
-    if kind == "nq":
-        order = list(range(len(documents)))
-        rng.shuffle(order)
-        place = {old: new for new, old in enumerate(order)}
-        documents = [documents[old] for old in order]
-        asked = [Asked(each.question, each.answer, tuple(place[index] for index in each.gold)) for each in asked]
+    """Adds the absent question, and shuffles the questions. The order of works, and so of nq's documents, is drawn already."""
     absent = _absent(taken, works, rng) if rng.random() < ABSENT_SHARE else None
     if absent is not None:
         asked = [*asked, Asked(absent.text, ABSENT, ())]
