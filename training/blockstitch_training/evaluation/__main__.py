@@ -76,6 +76,7 @@ def _add_blocks(command: argparse.ArgumentParser) -> None:
     add("--segmenter", default="auto", help="a segmenter of the server, or blank-lines")
     add("--served", action="store_true", help="ask the server too (needs `make build`)")
     add("--served-questions", type=int, default=50)
+    add("--served-teacher", type=Path, help="a file of the same weights that is served as the teacher, such as its GGUF file")
     add("--device", default="cpu")
     add("--threads", type=int, default=0, help="threads of the processor; 0 leaves the choice to PyTorch")
 

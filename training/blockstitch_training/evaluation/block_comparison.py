@@ -12,7 +12,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..demo.question_sets import generated, orders
+from ..demo.question_sets import Asked, generated, orders
 from ..distill.example_sources import read_texts
 from ..distill.repaired_prefill import CHOICES, Repair
 from ..distill.segmenting import cut_texts
@@ -55,8 +55,18 @@ class BlockComparison:
     rag_tokens: int
     segmenter: str
     served: bool
+    served_teacher: Path | None  # what is served as the teacher, where that is another file of the same weights
     served_questions: int
     device: str
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Questions, and each system's answers of at most `limit` tokens."""
+
+    asked: list[Asked]
+    answers: dict[str, list[str]]
+    limit: int
 
 
 def summary(scores: dict[str, dict[str, list[float]]]) -> dict[str, object]:
@@ -78,7 +88,7 @@ def evaluate(asking: BlockComparison) -> dict[str, object]:
     if not asking.full_student:
         systems.pop("student full", None)
     results: dict[str, object] = {"teacher": str(asking.teacher), "student": str(asking.student), "questions": asking.questions}
-    answered: dict[str, tuple[list, dict[str, list[str]]]] = {}
+    answered: dict[str, Answered] = {}
 
     sets = {f"{count} documents": (count, "mixed") for count in asking.documents}
     sets |= {f"{count} documents, {sort}": (count, sort) for sort in ("direct", "continued") for count in asking.sorts}
@@ -95,7 +105,7 @@ def evaluate(asking: BlockComparison) -> dict[str, object]:
                 label = f"repair {share:g} {by}"
                 answers[label] = checkpoints["teacher"].repaired_answers(demo_prompts(asked, checkpoints["teacher"].tokenizer), Repair(share, by))
                 scores[label] = score(answers[label], asked)
-        answered[name] = (asked, answers)
+        answered[name] = Answered(asked, answers, LONGEST_ANSWER)
         thirds = [min(2, 3 * each.gold // count) for each in asked]
         results["generated"][name] = summary(scores) | {
             "by_gold_place": {
@@ -111,7 +121,8 @@ def evaluate(asking: BlockComparison) -> dict[str, object]:
         results["text"] = real_text(systems, checkpoints["teacher"], asking)
         print(json.dumps(results["text"], indent=2))
     for file in asking.rag:
-        results.setdefault("rag", {})[file.stem] = rag_figures(systems, file, asking)
+        answered[file.stem] = rag_answers(systems, file, asking)
+        results.setdefault("rag", {})[file.stem] = rag_figures(answered[file.stem])
         _show(file.stem, results["rag"][file.stem])
     if asking.served:
         results["served"] = served_figures(systems, answered, asking)
@@ -148,31 +159,40 @@ def real_text(systems, teacher: System, asking: BlockComparison) -> dict[str, ob
     return {"texts": len(prompts), **text_figures(systems, "teacher full", prompts)} if prompts else {"texts": 0}
 
 
-def rag_figures(systems, file: Path, asking: BlockComparison) -> dict[str, object]:
+def rag_answers(systems, file: Path, asking: BlockComparison) -> Answered:
     asked = read_rag(file, asking.rag_rows)
-    scores = {}
+    answers = {}
     for label, (system, mode) in systems.items():
         prompts = chat_prompts(asked, system.tokenizer, system.sinks, system.directory, asking.segmenter)
-        answers = system.answers(prompts, mode, asking.rag_tokens)
-        scores[label] = score(answers, asked, exact) | {"contains": [contains(answer, each.accepted) for answer, each in zip(answers, asked, strict=True)]}
+        answers[label] = system.answers(prompts, mode, asking.rag_tokens)
+    return Answered(asked, answers, asking.rag_tokens)
+
+
+def rag_figures(answered: Answered) -> dict[str, object]:
+    scores = {}
+    for label, answers in answered.answers.items():
+        held = [contains(answer, each.accepted) for answer, each in zip(answers, answered.asked, strict=True)]
+        scores[label] = score(answers, answered.asked, exact) | {"contains": held}
     return summary(scores)
 
 
-def served_figures(systems, answered, asking: BlockComparison) -> dict[str, object]:
-    """Asks the server the same questions. Both paths must give the same texts."""
+def served_figures(systems, answered: dict[str, Answered], asking: BlockComparison) -> dict[str, object]:
+    """Asks the server the same questions, float32 weights and KV. Both paths must give the same texts."""
     figures: dict[str, object] = {}
     for which in ("teacher", "student"):
         labels = [label for label in systems if SYSTEMS[label][0] == which]
         if not labels:
             continue
-        with Served(getattr(asking, which)) as server:
-            for name, (asked, answers) in answered.items():
+        served = asking.served_teacher if which == "teacher" and asking.served_teacher else getattr(asking, which)
+        with Served(served) as server:
+            for name, each in answered.items():
                 for label in labels:
-                    taken = asked[: asking.served_questions]
-                    texts = server.answers(taken, SYSTEMS[label][1], LONGEST_ANSWER)
+                    taken = each.asked[: asking.served_questions]
+                    computed = each.answers[label][: len(taken)]
+                    texts = server.answers(taken, SYSTEMS[label][1], each.limit)
                     figures[f"{label}, {name}"] = {
-                        "exact": mean(score(texts, taken)["exact"]), "exact_pytorch": mean(score(answers[label][: len(taken)], taken)["exact"]),
-                        **agreement(texts, answers[label][: len(taken)]),
+                        "exact": mean(score(texts, taken)["exact"]), "exact_pytorch": mean(score(computed, taken)["exact"]),
+                        **agreement(texts, computed),
                     }  # fmt: skip
     return figures
 
