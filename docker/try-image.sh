@@ -64,7 +64,9 @@ entry=$(config '[...config.Entrypoint, ...config.Cmd].join(" ")')
 say "starting as $(config 'config.User'): $entry"
 # shellcheck disable=SC2086 # the entry is a list of words
 buildah run --network host --env BLOCKSTITCH_PORT="$PORT" "$image" -- $entry > "$WORK/serve.log" 2>&1 &
-trap 'pkill -TERM -P $! 2> /dev/null || true' EXIT
+server=$!
+end_server() { pkill -TERM -P "$server" 2> /dev/null || true; wait "$server" || true; }
+trap end_server EXIT
 tries=0
 until curl -sf "http://127.0.0.1:$PORT/ready" > /dev/null; do
   tries=$((tries + 1))
@@ -75,4 +77,5 @@ answer=$(curl -sf "http://127.0.0.1:$PORT/v1/chat/completions" -H 'content-type:
   -d '{"messages":[{"role":"user","content":"Where?"}],"documents":["Kalido lives in Bergo."],"max_tokens":8}')
 say "answered: $(printf %s "$answer" | node -p 'JSON.parse(require("fs").readFileSync(0)).choices[0].message.content')"
 say "the image builds, starts and answers"
+end_server
 [ $KEEP = 1 ] || rm -rf "$WORK"
