@@ -2,7 +2,7 @@
 /**
  * The command line: `blockstitch COMMAND`. Knows the commands by name; each is a file of commands/. A command loads its
  * code when it runs, so help comes at once.
- * Exit codes: 0 done, 1 failed, 2 wrong usage or settings.
+ * Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 141 the reader of the output has left.
  *
  * Words: command = one file of commands/; setting = a value of `settings.ts`, given by flag or environment; flag = an
  * option of one command alone; terminal = what a command prints with; remedy = what the user can do about an error.
@@ -23,6 +23,9 @@ import { addOpenApi } from './commands/openapi.js';
 import { addPull } from './commands/pull.js';
 import { addSegment } from './commands/segment.js';
 import { addServe } from './commands/serve.js';
+
+/** What a shell shows for a program that wrote to a pipe which nobody reads (128 + SIGPIPE). */
+const READER_LEFT = 141;
 
 export function buildProgram(): Command {
   const program = new Command('blockstitch')
@@ -66,7 +69,12 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
 /** What was written to a pipe may still be on its way. */
 const flushed = (stream: NodeJS.WriteStream) => new Promise<void>((resolve) => stream.write('', () => resolve()));
 
-const code = await runCommand(process.argv.slice(2));
+const argv = process.argv.slice(2);
+// A server outlives whoever reads what it says (commands/serve.ts). Any other command ends with its reader, as `| head` expects.
+if (argv[0] !== 'serve') {
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => process.exit(READER_LEFT));
+}
+const code = await runCommand(argv);
 await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
 // Native threads and idle sockets do not keep a finished command alive.
 process.exit(code);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { PACKAGE_DIR, SETTINGS } from '../../../src/config.js';
 import type { Setting } from '../../../src/setting-kinds.js';
-import { type CliResult, runCli } from '../../support/cli-process.js';
+import { type CliResult, runCli, startCli } from '../../support/cli-process.js';
 import { startRedis } from '../../support/redis-server.js';
 
 const COMMANDS = ['serve', 'ask', 'demo', 'eval', 'ingest', 'segment', 'import', 'pull', 'bench', 'doctor', 'openapi'];
@@ -42,6 +42,12 @@ describe('blockstitch', () => {
   test.each(COMMANDS)('%s --help explains itself', async (command) => {
     const { code, stdout } = await run(command, '--help');
     expect([code, stdout]).toEqual([0, expect.stringContaining(`Usage: blockstitch ${command}`)]);
+  });
+
+  test('ends without a word when nobody reads its output any more, as `| head` does', async () => {
+    const { child, ended } = startCli(['eval', '--help'], home);
+    child.stdout?.destroy();
+    expect(await ended).toEqual({ code: 141, stdout: '', stderr: '' });
   });
 
   test('serve --help has every setting with its environment name', async () => {
