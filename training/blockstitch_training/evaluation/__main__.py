@@ -1,6 +1,7 @@
 """The commands of evaluation.
 
     python -m blockstitch_training.evaluation blocks       --teacher DIR --student DIR --out FILE
+    python -m blockstitch_training.evaluation students     --teacher DIR --student DIR --data ROWS.jsonl ... --out FOLDER
     python -m blockstitch_training.evaluation ablations    --out DIR --size tiny
     python -m blockstitch_training.evaluation repair-curve --model CHECKPOINT --out ../docs/results/repair
     python -m blockstitch_training.evaluation segmenters   --set NAME=FILE --out FOLDER
@@ -38,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="python -m blockstitch_training.evaluation", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_blocks(commands.add_parser("blocks", help="score a distilled student against its teacher"))
+    _add_students(commands.add_parser("students", help="compare a student and its teacher over public documents: answers, KL and NLL"))
     _add_ablations(commands.add_parser("ablations", help="train and score every choice of the components, and write the table"))
     _add_repair_curve(commands.add_parser("repair-curve", help="plot quality and time against the share that is repaired"))
     _add_segmenters(commands.add_parser("segmenters", help="compare segmenters on labelled documents"))
@@ -78,6 +80,23 @@ def _add_blocks(command: argparse.ArgumentParser) -> None:
     add("--served-questions", type=int, default=50)
     add("--served-teacher", type=Path, help="a file of the same weights that is served as the teacher, such as its GGUF file")
     add("--device", default="cpu")
+    add("--threads", type=int, default=0, help="threads of the processor; 0 leaves the choice to PyTorch")
+
+
+def _add_students(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(run=_students)
+    add = command.add_argument
+    add("--teacher", type=Path, required=True)
+    add("--student", type=Path, help="without it only the teacher is asked: full, plain and repaired")
+    add("--base", type=Path, help="the model before any tuning, to compare with")
+    add("--data", type=Path, nargs="+", required=True, help="JSONL rows with question, answers, documents and gold, or rows of pubmedqa")
+    add("--rows", type=int, default=200, help="questions of each file")
+    add("--new-tokens", type=int, default=24)
+    add("--documents", type=int, nargs="*", default=[0], help="numbers of documents; 0 is all of a row")
+    add("--orders", type=int, default=1, help="orders of the documents; the first is that of the row")
+    add("--repair", type=float, default=0.15, help="share of repair of the teacher's plain blocks; 0 leaves it out")
+    add("--segmenter", default="auto", help="a segmenter of the server, or blank-lines")
+    add("--out", type=Path, required=True, help="folder for the answers, the table and the plot; a second call goes on")
     add("--threads", type=int, default=0, help="threads of the processor; 0 leaves the choice to PyTorch")
 
 
@@ -208,6 +227,21 @@ def _blocks(options: argparse.Namespace) -> None:
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(json.dumps(results, indent=2) + "\n")
+
+
+def _students(options: argparse.Namespace) -> None:
+    import torch
+
+    from .student_comparison import StudentPlan, answers
+    from .student_table import draw_students, student_table
+
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    found = answers(_given(options, StudentPlan), progress=lambda line: print(line, file=sys.stderr, flush=True))
+    text = student_table(found)
+    (options.out / "students.md").write_text(text + "\n")
+    draw_students(found, options.out / "students.png")
+    print(text)
 
 
 def _ablations(options: argparse.Namespace) -> None:
