@@ -31,8 +31,8 @@ export interface DocumentParts {
   logger: DocumentLogger;
   /** Milliseconds before a job that has failed is tried again. Default a second; twice as many each time. */
   jobRetryMs?: number;
-  /** Told of each block of an ingestion. */
-  onBlock: (report: BlockReport) => void;
+  /** Told of each block of an ingestion, and in whose scope it is. */
+  onBlock: (report: BlockReport, scope: CacheScope) => void;
 }
 
 /** Within the room: the parts, and what its files share. */

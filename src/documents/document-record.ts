@@ -28,6 +28,16 @@ export interface DocumentRecord {
   also?: BlockKey[][];
   /** Keys of blocks of what this replaced, as long as they may still be somewhere. */
   orphans?: BlockKey[];
+  /** What was computed for the id since it was registered first, replacements included. Older records do not say. */
+  cost?: PrefillCost;
+}
+
+/** What ingestion computed; blocks that were found cached cost nothing. */
+export interface PrefillCost {
+  blocks: number;
+  tokens: number;
+  /** Milliseconds of engine steps, by the blocks' share of the steps' rows. */
+  ms: number;
 }
 
 export interface RecordBlock {
@@ -73,7 +83,17 @@ export function succeeding(
   const named = new Set([...after.blocks.map(({ hash }) => hash), ...bounded.flat()]);
   const old = before === undefined ? [] : namedKeys(before);
   const orphans = [...new Set([...old, ...others])].filter((key) => !named.has(key));
-  return withLists(after, bounded, orphans);
+  return withLists({ ...after, ...costOf(before, after) }, bounded, orphans);
+}
+
+function costOf(
+  { cost: earlier }: Pick<DocumentRecord, 'cost'> = {},
+  { cost }: DocumentRecord,
+): { cost?: PrefillCost } {
+  if (earlier === undefined || cost === undefined) return cost === undefined ? {} : { cost };
+  return {
+    cost: { blocks: earlier.blocks + cost.blocks, tokens: earlier.tokens + cost.tokens, ms: earlier.ms + cost.ms },
+  };
 }
 
 /** @returns the record, which now names a further cut of its text; the oldest cuts become orphans where they are too many */

@@ -140,9 +140,12 @@ export async function asked<T>(call: () => Promise<T>): Promise<T> {
   }
 }
 
-/** What is wrong with a stored value that should be a document; undefined if nothing is. @param tenant its name on the shelf */
-export function damageOf(tenant: string, id: string, bytes: Buffer): string | undefined {
-  return reasonOf(unsealJson(placeOf(tenant, id), bytes), id);
+/** The document in a stored value, or what is wrong with it. @param tenant its name on the shelf */
+export function recordIn(tenant: string, id: string, bytes: Buffer): DocumentRecord | { damage: string } {
+  const unsealed = unsealJson(placeOf(tenant, id), bytes);
+  const damage = reasonOf(unsealed, id);
+  if (!unsealed.ok || damage !== undefined) return { damage: damage ?? '' };
+  return unsealed.value as DocumentRecord;
 }
 
 function reasonOf(unsealed: Unsealed, id: string): string | undefined {

@@ -14,7 +14,7 @@ import { isNewer } from './acceptance.js';
 import { type Cut, cutAgain } from './cut-again.js';
 import type { CutsInUse } from './cuts-in-use.js';
 import { blockKeys, formName, type SharedParts } from './document-parts.js';
-import { type DocumentRecord, namedKeys } from './document-record.js';
+import { type DocumentRecord, namedKeys, type PrefillCost } from './document-record.js';
 import type { Claim } from './unnamed-blocks.js';
 import { keysOf, register } from './write-record.js';
 
@@ -86,8 +86,11 @@ export async function ingestDocument(
   const keys = await blockKeys(parts, blocks, scope);
   await refuseBeyondRoom(parts, scope, blocks, keys);
   const claim = await unnamed.claim(keys, keysOf(found));
+  const cost: PrefillCost = { blocks: 0, tokens: 0, ms: 0 };
   try {
-    const reports = await untilKept(claim, () => computed(parts, scope, blocks, { signal, blockDone: tryCounter() }));
+    const reports = await untilKept(claim, () => {
+      return computed(parts, scope, blocks, { signal, blockDone: tryCounter() }, cost);
+    });
     const made: DocumentRecord = {
       id,
       ...(title === undefined ? {} : { title }),
@@ -103,6 +106,7 @@ export async function ingestDocument(
         return { hash: key, tokens, start, end };
       }),
       form: formName(parts, scope),
+      cost: { ...cost, ms: Math.round(cost.ms) },
     };
     await progress.beforeWrite?.();
     const { record, written } = await cuts.dropping(scope, id, () =>
@@ -152,18 +156,24 @@ function isStoreFailure(thrown: unknown): boolean {
 
 const lengthOf = ({ tokenIds }: PlanBlock) => tokenIds.length;
 
+/** @param cost counts what is computed, in every try */
 function computed(
   { engine, prompts, onBlock }: SharedParts,
   scope: CacheScope,
   blocks: readonly PlanBlock[],
   { signal, blockDone }: Pick<IngestProgress, 'signal' | 'blockDone'>,
+  cost: PrefillCost,
 ): Promise<BlockReport[]> {
   const options = {
     sinkTokenIds: prompts.sinkTokenIds,
     scope,
     onBlock: (report: BlockReport) => {
-      onBlock(report);
+      onBlock(report, scope);
       blockDone?.();
+      if (report.origin !== 'computed') return;
+      cost.blocks += 1;
+      cost.tokens += report.tokens;
+      cost.ms += report.prefillMs ?? 0;
     },
   };
   return engine.ingest(blocks, options, signal);

@@ -83,6 +83,8 @@ export interface BlockReport {
   kind: PlanBlock['kind'];
   /** Tokens of the block that were computed again, in context, for this request; absent if there were none. */
   repairedTokens?: number;
+  /** In reports of an ingestion that computed it: milliseconds of engine steps, by its share of their rows. */
+  prefillMs?: number;
 }
 
 export interface TokenLogprob {

@@ -98,6 +98,7 @@ export async function buildApp({
 
   await app.register(health, { lifecycle, metrics });
   const ring = keys ?? (await KeyRing.ofConfig(config));
+  metrics.tenants.namedBy(ring);
   await app.register(async (api) => {
     await api.register(apiKeys, { keys: ring, maxFailures: config.maxKeyFailures });
     await api.register(clientLimits, {

@@ -175,7 +175,7 @@ export async function openServices(
       prompts,
       segment,
       logger: logger ?? { info: () => undefined, warn: () => undefined },
-      onBlock: (report) => metrics.ingested(report),
+      onBlock: (report, { tenant }) => metrics.ingested(report, tenant),
     });
     // At the end this comes first: it waits for the writes that still run in the background.
     closers.push(() => documents.settle());

@@ -124,7 +124,7 @@ export async function fakeApp(settings: Partial<Record<SettingName, string | num
     prompts,
     segment: segmentParagraphs,
     logger: { info: () => undefined, warn: () => undefined },
-    onBlock: (report) => metrics.ingested(report),
+    onBlock: (report, { tenant }) => metrics.ingested(report, tenant),
   });
   const services: Services = {
     config,

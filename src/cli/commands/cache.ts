@@ -1,22 +1,21 @@
 /**
  * `blockstitch cache stats | list | verify | prune | migrate | export | import`: looks after the store of blocks and
- * documents without a server, over LMDB or Redis. Knows flags and words; `cache-moves.ts` has the last three, and
- * `../stores` knows stores, items and files.
+ * documents without a server, over LMDB or Redis. Knows flags and words; `cache-stats.ts` has the first one,
+ * `cache-moves.ts` the last three, and `../stores` knows stores, items and files.
  */
 
 import type { Command } from 'commander';
 import { inspectBlock } from '../../cache/block-codec.js';
-import { TAG_DIGITS } from '../../cache/block-key.js';
 import type { StoreListing } from '../../cache/byte-store.js';
 import { StoreMacs } from '../../cache/store-macs.js';
 import type { Config } from '../../config.js';
 import { formatBytes, parseMilliseconds } from '../../units.js';
 import { numberFlag, readSettings } from '../setting-options.js';
 import { openStore, withStore } from '../stores/open-store.js';
-import { invalid, prefixOf, storeCommand, tenantNames } from '../stores/store-command.js';
-import { idsOf } from '../stores/store-items.js';
+import { dateOf, invalid, prefixOf, storeCommand } from '../stores/store-command.js';
 import { openTerminal, table } from '../terminal.js';
 import { addExport, addImport, addMigrate } from './cache-moves.js';
+import { addStats } from './cache-stats.js';
 
 /** Keys deleted in one call. */
 const DELETED_AT_ONCE = 256;
@@ -36,57 +35,6 @@ export function addCache(program: Command): void {
   addMigrate(cache);
   addExport(cache);
   addImport(cache);
-}
-
-function addStats(cache: Command): void {
-  const command = storeCommand(cache, 'stats', 'sizes of the store and of each tenant');
-  command.action(async ({ json }: { json: boolean }) => {
-    const config = readSettings(command);
-    const names = await tenantNames(config);
-    await withStore(await openStore(config), async ({ name, blocks, documents }) => {
-      const tenants = new Map<string, { blocks: number; bytes: number; kept: number; usedMs: number }>();
-      for await (const { key, bytes, kept, usedMs = 0 } of blocks.list()) {
-        const tag = key.slice(0, TAG_DIGITS);
-        const sum = tenants.get(tag) ?? { blocks: 0, bytes: 0, kept: 0, usedMs: 0 };
-        tenants.set(tag, sum);
-        sum.blocks += 1;
-        sum.bytes += bytes;
-        sum.kept += kept ? 1 : 0;
-        sum.usedMs = Math.max(sum.usedMs, usedMs);
-      }
-      let documentCount = 0;
-      for await (const tenant of documents.tenants())
-        for await (const _ of idsOf(documents, tenant)) documentCount += 1;
-      const all = [...tenants].sort(([, a], [, b]) => b.bytes - a.bytes);
-      const total = all.reduce(
-        (sum, [, each]) => ({ blocks: sum.blocks + each.blocks, bytes: sum.bytes + each.bytes }),
-        {
-          blocks: 0,
-          bytes: 0,
-        },
-      );
-      const terminal = openTerminal({ colours: !json });
-      if (json) {
-        const rows = all.map(([tag, { usedMs, ...each }]) => ({
-          tenant: tag,
-          name: names.get(tag) ?? null,
-          ...each,
-          last_used: dateOf(usedMs),
-        }));
-        terminal.print(JSON.stringify({ store: name, ...total, documents: documentCount, tenants: rows }, null, 2));
-        return;
-      }
-      terminal.print(`${name}: ${total.blocks} blocks, ${formatBytes(total.bytes)}; ${documentCount} documents`);
-      const rows = all.map(([tag, each]) => [
-        names.get(tag) ?? tag,
-        each.blocks,
-        formatBytes(each.bytes),
-        blocks.brand === 'lmdb' ? each.kept : '-',
-        dateOf(each.usedMs) ?? 'unknown',
-      ]);
-      if (rows.length > 0) terminal.print(table([['tenant', 'blocks', 'bytes', 'of documents', 'last used'], ...rows]));
-    });
-  });
 }
 
 function addList(cache: Command): void {
@@ -261,8 +209,4 @@ async function pruneRule(config: Config, { unused, tenant, model, otherModels }:
     byUse: ({ usedMs }: StoreListing) => beforeMs === undefined || (usedMs !== undefined && usedMs <= beforeMs),
     ...(model === undefined && otherModels === undefined ? {} : { byModel }),
   };
-}
-
-function dateOf(ms: number | undefined): string | null {
-  return ms === undefined || ms === 0 ? null : new Date(ms).toISOString();
 }

@@ -56,3 +56,8 @@ export async function prefixOf(config: Config, tenant: string | undefined): Prom
 export function invalid(setting: string, reason: string): BlockstitchError {
   return new BlockstitchError('config_invalid', { setting, reason });
 }
+
+/** A time for people and scripts; null if it is not known. */
+export function dateOf(ms: number | undefined): string | null {
+  return ms === undefined || ms === 0 ? null : new Date(ms).toISOString();
+}

@@ -4,7 +4,7 @@
  */
 import { inspectBlock, signedAnew } from '../../cache/block-codec.js';
 import type { StoreMacs } from '../../cache/store-macs.js';
-import { damageOf } from '../../documents/document-registry.js';
+import { recordIn } from '../../documents/document-registry.js';
 import { headOf } from '../../documents/document-shelf.js';
 import type { OpenStore } from './open-store.js';
 
@@ -80,9 +80,9 @@ export async function copyItems(
       }
     } else {
       const value = Buffer.from(item.value);
-      const damage = damageOf(item.tenant, item.id, value);
+      const record = recordIn(item.tenant, item.id, value);
       const there = await target.documents.get(item.tenant, item.id);
-      if (damage !== undefined) refuse(`of a document, ${damage}`);
+      if ('damage' in record) refuse(`of a document, ${record.damage}`);
       else if (there !== undefined) copied.there += 1;
       else if (await target.documents.put(item.tenant, item.id, value, headOf(there))) copied.documents += 1;
     }

@@ -6,7 +6,7 @@ import type { SaveOutcome } from '../../cache/block-cache.js';
 import type { BlockKey } from '../../cache/tiers.js';
 import { BlockstitchError } from '../../errors.js';
 import type { BlockReport } from '../engine.js';
-import type { EngineNews } from '../wire/messages.js';
+import type { IngestedBlock } from '../wire/messages.js';
 import type { BlockSpec } from '../wire/specs.js';
 
 export class IngestJob {
@@ -39,7 +39,7 @@ export class IngestJob {
   }
 
   /** Call when a block is in the pool, and after its save was ordered (if one is needed). */
-  done({ index, key, origin, save }: EngineNews['ingested'][number]): void {
+  done({ index, key, origin, save, prefillMs }: IngestedBlock): void {
     const saved: Promise<SaveOutcome> = save ? this.#saves.saved(key) : Promise.resolve({ durable: true });
     void saved.then((outcome) => {
       const block = this.#blocks[index];
@@ -49,7 +49,8 @@ export class IngestJob {
         this.fail(new BlockstitchError(forgotten ? 'deleted_meanwhile' : 'store_failed', { reason }));
         return;
       }
-      const report: BlockReport = { key, tokens: block.tokenIds.length, origin, kind: block.kind };
+      const computed = origin === 'computed' ? { prefillMs } : {};
+      const report: BlockReport = { key, tokens: block.tokenIds.length, origin, kind: block.kind, ...computed };
       this.#reports[index] = report;
       this.#onBlock?.(report);
       if (--this.#left > 0) return;

@@ -25,6 +25,8 @@ export interface PoolBlock {
   state: BlockState;
   /** Tokens that have their KV in the pages. The scheduler counts up while the block is computed. */
   computed: number;
+  /** Milliseconds of the steps that computed it, each by its share of the step's rows. The worker counts up. */
+  prefillMs: number;
   /** Where its KV came from; defined when the block is ready. */
   origin: LowerTier | 'computed' | undefined;
   pins: number;
@@ -149,6 +151,7 @@ export class BlockTable {
       stored: block.stored,
       patient: block.patient ?? false,
       computed: 0,
+      prefillMs: 0,
       origin: undefined,
       pins: 1,
       doomed: false,

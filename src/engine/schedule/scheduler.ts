@@ -42,7 +42,7 @@ export interface SchedulerNews {
   /** Blocks to copy out and save. They are held until `copied`. */
   saves: { block: PoolBlock; durable: boolean; forgotten: readonly LowerTier[] }[];
   /** Ingested blocks that are ready. `saved`: durable when their save in `saves` is; else the store had them before. */
-  ingested: { task: IngestTask; origin: CacheTier | 'computed'; saved: boolean }[];
+  ingested: { task: IngestTask; origin: CacheTier | 'computed'; saved: boolean; prefillMs: number }[];
 }
 
 const noNews = (): SchedulerNews => ({ admitted: [], expired: [], loads: [], saves: [], ingested: [] });
@@ -255,7 +255,7 @@ export class Scheduler {
     const inStore = block.origin === 'store' && !task.wasInPool && !block.forgotten.has('store');
     if (!task.saveAsked && !inStore) this.#save(block, true);
     const origin = task.joined ? 'pool' : (block.origin ?? 'computed');
-    this.#news.ingested.push({ task, origin, saved: !inStore });
+    this.#news.ingested.push({ task, origin, saved: !inStore, prefillMs: origin === 'computed' ? block.prefillMs : 0 });
     this.#ingest.remove(task);
     this.#holdings.releaseTask(task);
   }

@@ -60,10 +60,22 @@ export type RequestEvent =
   | GenerateEvent
   | { type: 'failed'; code: ErrorCode; details: Record<string, string | number> };
 
+/** One block of an ingestion that is ready in the pool. */
+export interface IngestedBlock {
+  handle: Handle;
+  index: number;
+  key: BlockKey;
+  origin: CacheTier | 'computed';
+  /** Whether its save was ordered: it is durable when that is done. */
+  save: boolean;
+  /** 0 unless it was computed for this ingestion. */
+  prefillMs: number;
+}
+
 /** Everything that happened in one turn of the worker's loop, in one message. */
 export interface EngineNews {
   events: { handle: Handle; event: RequestEvent }[];
-  ingested: { handle: Handle; index: number; key: BlockKey; origin: CacheTier | 'computed'; save: boolean }[];
+  ingested: IngestedBlock[];
   failedIngests: { handle: Handle; reason: string }[];
   loads: LoadOrder[];
   saves: SaveOrder[];

@@ -154,6 +154,8 @@ export class EngineCore {
       return;
     }
     const endMs = now();
+    const rowMs = (endMs - startMs) / plan.rows;
+    for (const { block, rows } of plan.entries) if (block !== undefined) block.prefillMs += rowMs * rows;
     const sampled = this.#scheduler.advance(plan);
     this.#takeSchedulerNews();
     const waitUntilMs = endMs + MASK_WAIT_MS;
@@ -163,7 +165,7 @@ export class EngineCore {
     }
     const blockRows = plan.entries.reduce((rows, entry) => rows + (entry.block === undefined ? 0 : entry.rows), 0);
     counters.add('blockTokens', blockRows);
-    counters.add('blockMs', ((endMs - startMs) * blockRows) / plan.rows);
+    counters.add('blockMs', rowMs * blockRows);
     counters.add('steps', 1);
     counters.add('runMs', output.runMs ?? endMs - startMs);
   }
@@ -296,8 +298,9 @@ export class EngineCore {
       const { stay, key, pages, tokenIds } = block;
       this.#news.saves.push({ stay, key, pages, tokens: tokenIds.length, durable, forgotten });
     }
-    for (const { task, origin, saved } of ingested) {
-      this.#news.ingested.push({ handle: task.handle, index: task.index, key: task.wanted.key, origin, save: saved });
+    for (const { task, origin, saved, prefillMs } of ingested) {
+      const { handle, index, wanted } = task;
+      this.#news.ingested.push({ handle, index, key: wanted.key, origin, save: saved, prefillMs });
     }
   }
 

@@ -37,6 +37,8 @@ export class KeyRing {
   readonly #holders: readonly KeyHolder[];
   readonly #now: () => number;
   #entries = new Map<string, KeyEntry>();
+  /** Names of the file's tenants by their ids. */
+  #names = new Map<string, string>();
   /** Most stored bytes by the tag of the tenant. */
   #storedBytes = new Map<string, number>();
   /** Of the file as it was read last. */
@@ -97,6 +99,15 @@ export class KeyRing {
     return this.#storedBytes.get(tag);
   }
 
+  /** The name of a tenant of the file: a shared tenant's own, else its key's. */
+  nameOf(tenant: string): string | undefined {
+    return this.#names.get(tenant);
+  }
+
+  tenantNames(): Iterable<string> {
+    return this.#names.values();
+  }
+
   /** Reads the file, whether or not it has changed. @throws Error; the keys stay as they were then */
   async reload(): Promise<void> {
     if (this.#file === '') return;
@@ -104,6 +115,7 @@ export class KeyRing {
     const entries = await readKeyFile(this.#file);
     this.#state = state;
     this.#entries = new Map(entries.map((entry) => [entry.id, entry]));
+    this.#names = new Map(entries.map(({ tenantId: id, tenant, name }) => [id, tenant ?? name]));
     this.#storedBytes = storedBytesByTag(entries);
   }
 

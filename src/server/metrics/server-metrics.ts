@@ -9,6 +9,7 @@ import { ERRORS } from '../../errors.js';
 import { API_VERSION } from '../api-version.js';
 import type { RedisConnection } from '../store-watch.js';
 import { wireOrigin } from '../wire-tiers.js';
+import { TenantTokens } from './tenant-tokens.js';
 
 const SHORT_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const LONG_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320];
@@ -46,6 +47,8 @@ export interface RequestObserver {
 
 export class ServerMetrics {
   readonly registry = new Registry();
+  /** Tokens by tenant. */
+  readonly tenants = new TenantTokens(this.registry);
   private brand: StoreBrand | undefined;
 
   private readonly timeToFirstToken = this.histogram(
@@ -147,6 +150,7 @@ export class ServerMetrics {
       this.take(engine.statistics(), await cache.statistics());
       this.takeState(engine.state);
     }
+    this.tenants.zero();
     return this.registry.metrics();
   }
 
@@ -162,7 +166,10 @@ export class ServerMetrics {
     this.redisConnected.set({ connection }, usable ? 1 : 0);
   }
 
-  ingested({ origin, tokens }: Pick<BlockReport, 'origin' | 'tokens'>): void {
+  /** @param tenant its id */
+  ingested({ origin, tokens }: Pick<BlockReport, 'origin' | 'tokens'>, tenant = ''): void {
+    if (origin === 'computed') this.tenants.prefilled(tenant, tokens);
+    else this.tenants.cached(tenant, tokens);
     this.ingestedBlocks.inc({ origin: this.named(origin) });
     this.ingestedTokens.inc({ origin: this.named(origin) }, tokens);
   }
@@ -171,8 +178,8 @@ export class ServerMetrics {
     return wireOrigin(origin, this.brand);
   }
 
-  /** Starts following one choice. */
-  request(): RequestObserver {
+  /** Starts following one choice. @param tenant its id */
+  request(tenant = ''): RequestObserver {
     const started = performance.now();
     let lastToken: number | undefined;
     let firstToken: number | undefined;
@@ -190,10 +197,14 @@ export class ServerMetrics {
         metrics.queueTime.observe(event.queueMs / 1000);
         metrics.prefillTime.observe(event.prefillMs / 1000);
         metrics.promptLength.observe(event.promptTokens);
+        const repaired = event.blocks.reduce((sum, { repairedTokens = 0 }) => sum + repairedTokens, 0);
+        metrics.tenants.prefilled(tenant, event.promptTokens - event.cachedTokens + repaired);
+        metrics.tenants.cached(tenant, event.cachedTokens);
       },
       token() {
         const now = performance.now();
         tokens += 1;
+        metrics.tenants.generated(tenant, 1);
         if (lastToken === undefined) {
           firstToken = now;
           metrics.timeToFirstToken.observe(seconds(started, now));

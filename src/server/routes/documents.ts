@@ -2,7 +2,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from '@fastify/type-provider-typebox';
 import { MAX_ID_BYTES } from '../../documents/document-limits.js';
-import type { DocumentRecord } from '../../documents/document-record.js';
+import type { DocumentRecord, PrefillCost } from '../../documents/document-record.js';
 import type { NewDocument } from '../../documents/ingest-document.js';
 import { BlockstitchError } from '../../errors.js';
 import { segmentOptions } from '../generation/segment-options.js';
@@ -191,6 +191,10 @@ function storedBytes({ blocks }: DocumentRecord, cache: Pick<Services['cache'], 
   return bytes;
 }
 
+function wireCost({ blocks, tokens, ms }: PrefillCost) {
+  return { blocks, tokens, seconds: ms / 1000 };
+}
+
 function wireDocument(
   record: DocumentRecord,
   cache: Pick<Services['cache'], 'bytesOf'>,
@@ -210,6 +214,7 @@ function wireDocument(
     characters: record.text.length,
     tokens: record.blocks.reduce((sum, { tokens }) => sum + tokens, 0),
     bytes: storedBytes(record, cache),
+    ...(record.cost === undefined ? {} : { prefilled: wireCost(record.cost) }),
     block_count: blocks.length,
     ...(withBlocks ? { blocks } : {}),
   };

@@ -52,6 +52,22 @@ const DocumentBlockSchema = named(
   }),
 );
 
+const DocumentCostSchema = named(
+  'DocumentCost',
+  Type.Object(
+    {
+      blocks: Type.Integer(),
+      tokens: Type.Integer(),
+      seconds: Type.Number({ description: 'Of engine steps, by the share that these tokens had in them.' }),
+    },
+    {
+      description:
+        'What was computed for this id since it was registered first, replacements included. Blocks that were found ' +
+        'cached cost nothing. Absent for documents that older versions ingested.',
+    },
+  ),
+);
+
 export const DocumentSchema = named(
   'Document',
   Type.Object({
@@ -64,6 +80,7 @@ export const DocumentSchema = named(
     characters: Type.Integer({ description: 'UTF-16 units.' }),
     tokens: Type.Integer({ description: 'Of all its blocks.' }),
     bytes: Type.Integer({ description: 'KV of its blocks in a store. Documents of a tenant share equal blocks.' }),
+    prefilled: Type.Optional(DocumentCostSchema),
     block_count: Type.Integer({ description: 'Blocks that the text was cut into.' }),
     blocks: Type.Optional(Type.Array(DocumentBlockSchema, { description: 'Not in GET /v1/documents.' })),
   }),

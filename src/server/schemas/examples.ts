@@ -84,6 +84,7 @@ const listed = {
   characters: 45,
   tokens: 20,
   bytes: 51328,
+  prefilled: { blocks: 1, tokens: 20, seconds: 0.041 },
   block_count: 1,
 };
 export const document = { ...listed, text: TEXT, blocks: [{ hash: HASH, tokens: 20, start: 0, end: 45 }] };

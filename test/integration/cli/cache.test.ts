@@ -82,8 +82,27 @@ test('stats names each tenant with its blocks, bytes and last use', async () => 
   expect([sum('blocks'), sum('bytes')]).toEqual([whole.blocks, whole.bytes]);
   expect(Date.parse(tenants[0].last_used)).toBeGreaterThan(Date.parse('2020-01-01'));
   expect((await cache('stats', ...inStore())).stdout).toMatch(
-    /3 documents\ntenant +blocks +bytes +of documents +last used\n/,
+    /3 documents\ntenant +blocks +bytes +documents +tokens prefilled +seconds +last used\n/,
   );
+});
+
+test('stats says what the ingestion of tenants and documents computed', async () => {
+  const { json } = await cache('stats', '--documents', '--json', ...inStore());
+  const { tenants, each_document: documents, bytes } = json();
+  const ofAlice = tenants.find(({ name }: { name: string }) => name === 'alice');
+  const hers = documents.filter(({ tenant }: { tenant: string }) => tenant === tenantTag(alice.entry.tenantId));
+  expect([ofAlice.documents, hers.length, documents.length]).toEqual([2, 2, 3]);
+  const sum = (of: 'tokens' | 'seconds') =>
+    hers.reduce(
+      (all: number, { prefilled }: Record<string, Record<string, number>>) => all + (prefilled?.[of] ?? 0),
+      0,
+    );
+  expect(ofAlice.prefilled.tokens).toBe(sum('tokens'));
+  expect(ofAlice.prefilled.tokens).toBe(hers.reduce((all: number, { tokens }: { tokens: number }) => all + tokens, 0));
+  expect(ofAlice.prefilled.seconds).toBeCloseTo(sum('seconds'), 6);
+  expect(ofAlice.prefilled.seconds).toBeGreaterThan(0);
+  expect(documents.reduce((all: number, each: { bytes: number }) => all + each.bytes, 0)).toBe(bytes);
+  expect((await cache('stats', '--documents', ...inStore())).stdout).toMatch(/alice +boats +\d+ +\S+ \w+ +\d+ +\d/);
 });
 
 test('list shows the blocks of one tenant by its name', async () => {

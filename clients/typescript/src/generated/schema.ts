@@ -766,6 +766,7 @@ export interface components {
             tokens: number;
             /** @description KV of its blocks in a store. Documents of a tenant share equal blocks. */
             bytes: number;
+            prefilled?: components["schemas"]["DocumentCost"];
             /** @description Blocks that the text was cut into. */
             block_count: number;
             /** @description Not in GET /v1/documents. */
@@ -780,6 +781,13 @@ export interface components {
             end: number;
             /** @description Only in the answer to POST. */
             origin?: components["schemas"]["BlockOrigin"];
+        };
+        /** @description What was computed for this id since it was registered first, replacements included. Blocks that were found cached cost nothing. Absent for documents that older versions ingested. */
+        DocumentCost: {
+            blocks: number;
+            tokens: number;
+            /** @description Of engine steps, by the share that these tokens had in them. */
+            seconds: number;
         };
         DocumentDeleted: {
             id: string;
@@ -1512,6 +1520,7 @@ export type DetokenizeRequest = components['schemas']['DetokenizeRequest'];
 export type DetokenizeResponse = components['schemas']['DetokenizeResponse'];
 export type Document = components['schemas']['Document'];
 export type DocumentBlock = components['schemas']['DocumentBlock'];
+export type DocumentCost = components['schemas']['DocumentCost'];
 export type DocumentDeleted = components['schemas']['DocumentDeleted'];
 export type DocumentInput = components['schemas']['DocumentInput'];
 export type DocumentList = components['schemas']['DocumentList'];
@@ -2488,6 +2497,11 @@ export interface operations {
                      *           "characters": 45,
                      *           "tokens": 20,
                      *           "bytes": 51328,
+                     *           "prefilled": {
+                     *             "blocks": 1,
+                     *             "tokens": 20,
+                     *             "seconds": 0.041
+                     *           },
                      *           "block_count": 1
                      *         }
                      *       ],
@@ -2649,6 +2663,11 @@ export interface operations {
                      *       "characters": 45,
                      *       "tokens": 20,
                      *       "bytes": 51328,
+                     *       "prefilled": {
+                     *         "blocks": 1,
+                     *         "tokens": 20,
+                     *         "seconds": 0.041
+                     *       },
                      *       "block_count": 1,
                      *       "text": "Zokego is held in Limoga. Its host is Sobako.",
                      *       "blocks": [
@@ -2950,6 +2969,11 @@ export interface operations {
                      *       "characters": 45,
                      *       "tokens": 20,
                      *       "bytes": 51328,
+                     *       "prefilled": {
+                     *         "blocks": 1,
+                     *         "tokens": 20,
+                     *         "seconds": 0.041
+                     *       },
                      *       "block_count": 1,
                      *       "text": "Zokego is held in Limoga. Its host is Sobako.",
                      *       "blocks": [

@@ -28,6 +28,30 @@ async function ask(method: 'GET' | 'POST' | 'DELETE', url: string, payload?: obj
   };
 }
 
+describe('what a document costs', () => {
+  test('is what its ingestions computed, and nothing for what was cached', async () => {
+    const made = await ask('POST', '/v1/documents', { id: 'd', text: TEXT });
+    const { tokens } = made.json;
+    expect(made.json.prefilled).toMatchObject({ blocks: 2, tokens });
+    await ask('POST', '/v1/documents', { id: 'd', text: TEXT });
+    expect((await ask('GET', '/v1/documents/d')).json.prefilled).toMatchObject({ blocks: 2, tokens });
+    const third = 'Third passage.';
+    await ask('POST', '/v1/documents', { id: 'd', text: `First passage.\n\n${third}` });
+    const list = await ask('GET', '/v1/documents');
+    expect(list.json.data[0].prefilled).toMatchObject({ blocks: 3, tokens: tokens + third.length });
+  });
+
+  test('is not said by records of older versions', async () => {
+    const record = { id: 'old', text: 'x', segmentation: {}, createdAt: 1, segments: [], blocks: [] };
+    const shelf = fake.shelves.documents;
+    await shelf.put(shelfName(COMMON_SCOPE), 'old', Buffer.from(JSON.stringify(record)), undefined);
+    const { status, json } = await ask('GET', '/v1/documents/old');
+    expect([status, json.prefilled]).toEqual([200, undefined]);
+    await ask('POST', '/v1/documents', { id: 'old', text: 'Now it says so.' });
+    expect((await ask('GET', '/v1/documents/old')).json.prefilled).toMatchObject({ blocks: 1 });
+  });
+});
+
 describe('DELETE /v1/documents/{id}', () => {
   test('is 503 where the store refuses, and 200 when it is asked again', async () => {
     await ask('POST', '/v1/documents', { id: 'd', text: TEXT });

@@ -39,6 +39,7 @@ from .detokenize_request import DetokenizeRequest
 from .detokenize_response import DetokenizeResponse
 from .document import Document
 from .document_block import DocumentBlock
+from .document_cost import DocumentCost
 from .document_deleted import DocumentDeleted
 from .document_input import DocumentInput
 from .document_list import DocumentList
@@ -175,6 +176,7 @@ __all__ = (
     "DetokenizeResponse",
     "Document",
     "DocumentBlock",
+    "DocumentCost",
     "DocumentDeleted",
     "DocumentInput",
     "DocumentList",

@@ -16,6 +16,7 @@ from ..types import UNSET, Unset
 
 if TYPE_CHECKING:
     from ..models.document_block import DocumentBlock
+    from ..models.document_cost import DocumentCost
     from ..models.document_metadata import DocumentMetadata
 
 
@@ -40,6 +41,9 @@ class Document:
     text: str | Unset = UNSET
     """ Only in GET /v1/documents/{id}. """
     metadata: DocumentMetadata | Unset = UNSET
+    prefilled: DocumentCost | Unset = UNSET
+    """ What was computed for this id since it was registered first, replacements included. Blocks that were found
+    cached cost nothing. Absent for documents that older versions ingested. """
     blocks: list[DocumentBlock] | Unset = UNSET
     """ Not in GET /v1/documents. """
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
@@ -67,6 +71,10 @@ class Document:
         if not isinstance(self.metadata, Unset):
             metadata = self.metadata.to_dict()
 
+        prefilled: dict[str, Any] | Unset = UNSET
+        if not isinstance(self.prefilled, Unset):
+            prefilled = self.prefilled.to_dict()
+
         blocks: list[dict[str, Any]] | Unset = UNSET
         if not isinstance(self.blocks, Unset):
             blocks = []
@@ -93,6 +101,8 @@ class Document:
             field_dict["text"] = text
         if metadata is not UNSET:
             field_dict["metadata"] = metadata
+        if prefilled is not UNSET:
+            field_dict["prefilled"] = prefilled
         if blocks is not UNSET:
             field_dict["blocks"] = blocks
 
@@ -101,6 +111,7 @@ class Document:
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
         from ..models.document_block import DocumentBlock  # noqa: PLC0415
+        from ..models.document_cost import DocumentCost  # noqa: PLC0415
         from ..models.document_metadata import DocumentMetadata  # noqa: PLC0415
 
         d = dict(src_dict)
@@ -131,6 +142,13 @@ class Document:
         else:
             metadata = DocumentMetadata.from_dict(_metadata)
 
+        _prefilled = d.pop("prefilled", UNSET)
+        prefilled: DocumentCost | Unset
+        if isinstance(_prefilled, Unset):
+            prefilled = UNSET
+        else:
+            prefilled = DocumentCost.from_dict(_prefilled)
+
         _blocks = d.pop("blocks", UNSET)
         blocks: list[DocumentBlock] | Unset = UNSET
         if _blocks is not UNSET:
@@ -151,6 +169,7 @@ class Document:
             title=title,
             text=text,
             metadata=metadata,
+            prefilled=prefilled,
             blocks=blocks,
         )
 
