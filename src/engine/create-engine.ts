@@ -32,6 +32,11 @@ export interface EngineOptions {
   /** Logs worker starts and ends; silent by default. */
   logger?: EngineLogger;
   policy?: Partial<SchedulerPolicy>;
+  /**
+   * Whether tokens are proposed by prompt lookup. Answers are the same, so it is off where that is not certain: on GPUs,
+   * and where the rounding of a row depends on other rows. Default: false.
+   */
+  promptLookup?: boolean;
   /** Where grammars of requests are followed; absent: there are none. */
   grammars?: Pick<GrammarService, 'addEngine'>;
   /** Requests that may wait. */
@@ -107,6 +112,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
           pageTokens,
           ...(probe === undefined ? {} : { probe }),
           policy,
+          promptLookup: options.promptLookup ?? false,
           counters: counters.buffer,
         },
         () => pool.make(),

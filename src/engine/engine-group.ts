@@ -161,7 +161,7 @@ function added(a: EngineStatistics, b: EngineStatistics): EngineStatistics {
   const sum = { ...a, pool, hitTokens };
   const names = [
     ...(['running', 'waiting', 'queriedTokens', 'promptTokens', 'generatedTokens', 'repairedTokens'] as const),
-    ...(['preemptions', 'steps', 'stepMs', 'runMs'] as const),
+    ...(['preemptions', 'drafts', 'draftTokens', 'acceptedTokens', 'steps', 'stepMs', 'runMs'] as const),
   ];
   for (const name of names) sum[name] += b[name];
   return sum;

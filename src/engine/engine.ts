@@ -32,6 +32,8 @@ export interface SamplingParams {
   logitBias?: ReadonlyMap<number, number>;
   /** Ids that end generation: the model's end-of-text ids, unless they are ignored, and the request's own. */
   stopTokenIds: readonly number[];
+  /** False: no tokens are proposed by prompt lookup. The answer is the same. */
+  promptLookup?: boolean;
 }
 
 /** One token of greedy decoding without adjustments. Benches and tests start from it. */
@@ -108,8 +110,14 @@ export type GenerateEvent =
       findMs: number;
       loadMs: number;
     }
-  | { type: 'token'; tokenId: number; logprob?: number; topLogprobs?: TokenLogprob[] }
-  | { type: 'finish'; reason: FinishReason; stopTokenId?: number; generatedTokens: number };
+  | ({ type: 'token'; tokenId: number; logprob?: number; topLogprobs?: TokenLogprob[]; accepted?: true } & Proposed)
+  | ({ type: 'finish'; reason: FinishReason; stopTokenId?: number; generatedTokens: number } & Proposed);
+
+/** What prompt lookup did. Every token that it proposed and that came out is `accepted`. */
+export interface Proposed {
+  /** Tokens that were proposed for the step that gave this event, with the first event of the step. */
+  proposedTokens?: number;
+}
 
 export interface EngineStatistics {
   running: number;
@@ -130,6 +138,10 @@ export interface EngineStatistics {
   /** Cached tokens computed again, in context. */
   repairedTokens: number;
   preemptions: number;
+  /** Drafts of prompt lookup, their tokens, and those that came out. */
+  drafts: number;
+  draftTokens: number;
+  acceptedTokens: number;
   steps: number;
   /** Sum of step times in milliseconds. `runMs` is the part inside ONNX Runtime's run call. */
   stepMs: number;

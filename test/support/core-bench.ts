@@ -61,6 +61,7 @@ export interface BenchOptions {
   rowMultiple?: number;
   policy?: Partial<SchedulerPolicy>;
   masks?: NonNullable<CoreOptions['masks']>;
+  drafts?: NonNullable<CoreOptions['drafts']>;
 }
 
 /** Counts on a clock that only moves when told to. */
@@ -101,6 +102,7 @@ export class CoreBench {
       probeLayout: { poolId: 2, pages: PROBE_PAGES, pageTokens, rowMultiple: options.rowMultiple ?? 1 },
       layout: { poolId: 1, scratchPage: this.pages, rowMultiple: options.rowMultiple ?? 1 },
       ...(options.masks === undefined ? {} : { masks: options.masks }),
+      ...(options.drafts === undefined ? {} : { drafts: options.drafts }),
       policy: { ...POLICY, ...options.policy },
       counters: this.counters,
       now: () => this.nowMs,

@@ -60,6 +60,29 @@ export class LogitAdjustments {
     return this.#entries.subarray(0, this.#end);
   }
 
+  /**
+   * `entries` as they will be if these tokens are generated: now, behind the first, and so on. The first is valid until
+   * the next call of `accept`, the others are copies.
+   */
+  entriesAhead(tokens: Int32Array): Int32Array[] {
+    const ahead = [this.entries];
+    const added = new Map<number, number>();
+    let end = this.#end;
+    for (const tokenId of tokens) {
+      const place = this.#places.get(tokenId) ?? added.get(tokenId) ?? end;
+      if (place === end) {
+        added.set(tokenId, place);
+        end += FIELDS;
+      }
+      const next = new Int32Array(end);
+      next.set(ahead.at(-1) as Int32Array);
+      next[place] = tokenId;
+      next[place + 1] = this.#counted(next[place + 1] as number, GENERATED_ONCE);
+      ahead.push(next);
+    }
+    return ahead;
+  }
+
   /** Takes note of a generated token. */
   accept(tokenId: number): void {
     this.#count(tokenId, GENERATED_ONCE);
@@ -104,7 +127,11 @@ export class LogitAdjustments {
 
   #count(tokenId: number, more: number): void {
     const at = this.#placeOf(tokenId) + 1;
-    this.#entries[at] = ((this.#entries[at] as number) + more) | (this.repetition !== 1 ? SEEN : 0);
+    this.#entries[at] = this.#counted(this.#entries[at] as number, more);
+  }
+
+  #counted(counts: number, more: number): number {
+    return (counts + more) | (this.repetition !== 1 ? SEEN : 0);
   }
 
   #placeOf(tokenId: number): number {

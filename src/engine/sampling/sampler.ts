@@ -68,8 +68,9 @@ let adjustedRow = new Float32Array(0);
 export class Sampler {
   /** The graph's outputs that each choice needs. */
   readonly needed: LogitsNeeded;
+  /** Whether the graph makes the draws. */
+  readonly drawnByGraph: boolean;
   readonly #sampling: SamplingParams;
-  readonly #byGraph: boolean;
   readonly #seed: number;
   readonly #adjustments: LogitAdjustments | undefined;
   #drawn = 0;
@@ -86,18 +87,25 @@ export class Sampler {
   ) {
     this.#sampling = sampling;
     this.needed = logitsNeeded(sampling, options);
-    this.#byGraph = options.graphDraws === true && !options.constrained && drawsInGraph(sampling);
+    this.drawnByGraph = options.graphDraws === true && !options.constrained && drawsInGraph(sampling);
     this.#seed = seed;
     this.#adjustments = LogitAdjustments.wanted(sampling) ? new LogitAdjustments(sampling, promptTokenIds) : undefined;
   }
 
-  /** The next draw, if the graph is to make it; `next` then takes its token. */
-  get graphDraw(): GraphDraw | undefined {
-    if (!this.#byGraph) return undefined;
-    const { repetition = 1, presence = 0, frequency = 0, entries = NO_ENTRIES } = this.#adjustments ?? {};
+  /**
+   * The next draws, if the graph is to make them; `next` then takes their tokens, one a call.
+   * @param draft tokens that may come next: the draws behind each of them are made as if they had come
+   * @returns one draw more than `draft` has tokens; empty if the graph makes none
+   */
+  graphDraws(draft: Int32Array): GraphDraw[] {
+    if (!this.drawnByGraph) return [];
+    const { repetition = 1, presence = 0, frequency = 0 } = this.#adjustments ?? {};
     const { temperature } = this.#sampling;
-    const point = uniform(this.#seed, this.#drawn);
-    return { temperature, point, repetition, presence, frequency, adjusted: entries };
+    const entries = this.#adjustments?.entriesAhead(draft);
+    return Array.from({ length: draft.length + 1 }, (_, ahead) => {
+      const point = uniform(this.#seed, this.#drawn + ahead);
+      return { temperature, point, repetition, presence, frequency, adjusted: entries?.[ahead] ?? NO_ENTRIES };
+    });
   }
 
   /**
@@ -115,7 +123,7 @@ export class Sampler {
 
   #choose(row: LogitRow): number {
     const { temperature } = this.#sampling;
-    if (this.#byGraph) {
+    if (this.drawnByGraph) {
       if (row.drawn === undefined) throw new TypeError('the graph did not make the draw');
       return row.drawn.id;
     }

@@ -66,6 +66,11 @@ export class Holdings {
     return true;
   }
 
+  /** Gives back the pages of a tail behind its last token. */
+  trimTail(sequence: Sequence): void {
+    this.#table.free(sequence.pages.cut(this.#table.pagesFor(sequence.tokens.length)));
+  }
+
   /** Takes the block of an ingestion. @returns false if it does not fit; then nothing is taken */
   takeTask(task: IngestTask, sparePages: number): boolean {
     if (!this.#fits([task.wanted], task.sinksWanted, sparePages)) return false;

@@ -6,52 +6,34 @@
  * An admitted request can finish: its worst need fits the pool (checked before it is submitted), the oldest running
  * request is never preempted, and page copies in flight give their pages back on their own.
  *
- * Words: plan = the rows of one step; row = one new token of one sequence or block; admit = give a waiting request its
- * pages; preempt = take them away again, so that it computes anew later; settle = the tiers below have answered.
+ * Words: plan = the rows of one step; row = one new token of one sequence or block; draft = tokens that are tried behind
+ * an answer's last one; admit = give a waiting request its pages; preempt = take them away again, so that it computes
+ * anew later; settle = the tiers below have answered.
  */
 import type { BlockSelection, CacheTier, LowerTier } from '../../cache/tiers.js';
-import type { PromptProbe } from '../repair/prompt-probe.js';
-import type { RepairRun } from '../repair/prompt-repair.js';
 import type { LoadTimes } from '../wire/messages.js';
 import type { Handle, IngestSpec, RequestSpec } from '../wire/specs.js';
 import type { SchedulerPolicy } from '../wire/worker-setup.js';
 import type { BlockTable, PoolBlock } from './block-table.js';
+import { type DraftProposer, DraftRows } from './draft-rows.js';
 import { Holdings } from './holdings.js';
 import { IngestQueue, type IngestTask } from './ingest-queue.js';
 import { Sequence } from './sequence.js';
-
-/** Rows in a step: of one sequence (its tail, or a repaired run), or of one block that is prefilled. */
-export type PlannedRows =
-  | { sequence: Sequence; block?: undefined; run?: RepairRun; rows: number }
-  | { block: PoolBlock; sequence?: undefined; run?: undefined; rows: number };
-
-export interface StepPlan {
-  entries: PlannedRows[];
-  /** New tokens of all entries. */
-  rows: number;
-  /** Rows of a prompt that run through the probe, before the step. */
-  probe?: { sequence: Sequence; probe: PromptProbe; rows: number };
-}
-
-/** What the outside must do or know since the last plan. */
-export interface SchedulerNews {
-  admitted: Sequence[];
-  expired: Sequence[];
-  /** Blocks to ask the tiers below for; answer with `settle`. */
-  loads: PoolBlock[];
-  /** Blocks to copy out and save. They are held until `copied`. */
-  saves: { block: PoolBlock; durable: boolean; forgotten: readonly LowerTier[] }[];
-  /** Ingested blocks that are ready. `saved`: durable when their save in `saves` is; else the store had them before. */
-  ingested: { task: IngestTask; origin: CacheTier | 'computed'; saved: boolean; prefillMs: number }[];
-}
-
-const noNews = (): SchedulerNews => ({ admitted: [], expired: [], loads: [], saves: [], ingested: [] });
+import {
+  NO_DRAFT,
+  noNews,
+  type PlannedRows,
+  type SampledRows,
+  type SchedulerNews,
+  type StepPlan,
+} from './step-plan.js';
 
 export class Scheduler {
   readonly #table: BlockTable;
   readonly #policy: SchedulerPolicy;
   readonly #holdings: Holdings;
   readonly #ingest = new IngestQueue();
+  readonly #drafts: DraftRows | undefined;
   #waiting: Sequence[] = [];
   #running: Sequence[] = [];
   #order = 0;
@@ -59,11 +41,13 @@ export class Scheduler {
   #preemptions = 0;
   #news = noNews();
 
-  constructor(table: BlockTable, policy: SchedulerPolicy) {
+  /** @param proposer of drafts; absent: there are none */
+  constructor(table: BlockTable, policy: SchedulerPolicy, proposer?: DraftProposer) {
     if (policy.maxBatchTokens < policy.maxRunning) throw new TypeError('maxBatchTokens must be at least maxRunning');
     this.#table = table;
     this.#policy = policy;
     this.#holdings = new Holdings(table, (block) => this.#news.loads.push(block));
+    this.#drafts = proposer && new DraftRows(table, this.#holdings, proposer);
   }
 
   get waiting(): number {
@@ -158,23 +142,24 @@ export class Scheduler {
     const limit = this.#policy.maxBatchTokens - plan.rows;
     this.#planPrefill(plan, decoding ? Math.min(limit, this.#policy.mixedPrefillTokens) : limit);
     this.#planIngest(plan);
+    this.#drafts?.extend(plan, this.#policy.maxBatchTokens);
     return plan;
   }
 
   /**
    * Notes that a plan was run.
-   * @returns the sequences that got logits for their last row, in the order of their rows
+   * @returns the sequences that got logits for their last row, in the order of their rows. Call `verified` for each draft
    */
-  advance(plan: StepPlan): Sequence[] {
-    const sampled: Sequence[] = [];
-    for (const { sequence, block, run, rows } of plan.entries) {
+  advance(plan: StepPlan): SampledRows[] {
+    const sampled: SampledRows[] = [];
+    for (const { sequence, block, run, rows, draft = NO_DRAFT } of plan.entries) {
       if (run !== undefined) {
         run.computed += rows;
         continue;
       }
       if (sequence !== undefined) {
-        sequence.computed += rows;
-        if (sequence.pending === 0) sampled.push(sequence);
+        sequence.computed += rows - draft.length;
+        if (sequence.pending === 0) sampled.push({ sequence, draft });
         continue;
       }
       block.computed += rows;
@@ -186,6 +171,11 @@ export class Scheduler {
       for (const task of [...this.#ingest.active]) if (task.block === block) this.#completeTask(task, block);
     }
     return sampled;
+  }
+
+  /** Notes that the first `accepted` tokens of a sequence's draft came out. Nothing of the others stays. */
+  verified(sequence: Sequence, accepted: number): void {
+    this.#drafts?.verified(sequence, accepted);
   }
 
   /**

@@ -42,6 +42,13 @@ export class Int32List {
     this.#length = 0;
   }
 
+  /** Takes off everything from `length` on. @returns a copy of what was taken off */
+  cut(length: number): Int32Array {
+    const rest = this.#data.slice(length, this.#length);
+    this.#length = Math.min(length, this.#length);
+    return rest;
+  }
+
   /** @returns a view of [start, end), not a copy */
   view(start = 0, end = this.#length): Int32Array {
     return this.#data.subarray(start, Math.min(end, this.#length));

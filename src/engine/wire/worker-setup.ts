@@ -28,6 +28,8 @@ export interface WorkerSetup {
   /** The probe's own pool; absent for models that have no probe. Its last page is scratch. */
   probe?: { poolId: number; pages: number };
   policy: SchedulerPolicy;
+  /** Whether tokens are proposed by prompt lookup, if the worker finds that a row never depends on the others. */
+  promptLookup: boolean;
   /** Counters that both threads read, see `shared-counters.ts`. */
   counters: SharedArrayBuffer;
 }

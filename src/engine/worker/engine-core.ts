@@ -12,9 +12,11 @@ import type { ProbeLayout, ProbeStep } from '../repair/prompt-probe.js';
 import type { LogitRow } from '../sampling/best-tokens.js';
 import { Sampler } from '../sampling/sampler.js';
 import { BlockTable } from '../schedule/block-table.js';
+import { type DraftProposer, decodes } from '../schedule/draft-rows.js';
 import { PagePool } from '../schedule/page-pool.js';
-import { Scheduler, type StepPlan } from '../schedule/scheduler.js';
+import { Scheduler } from '../schedule/scheduler.js';
 import type { Sequence } from '../schedule/sequence.js';
+import { NO_DRAFT, type SampledRows, type StepPlan } from '../schedule/step-plan.js';
 import { type CoreCommand, type EngineNews, noNews, type RequestEvent } from '../wire/messages.js';
 import type { SharedCounters } from '../wire/shared-counters.js';
 import type { Handle, RequestSpec } from '../wire/specs.js';
@@ -41,6 +43,8 @@ export interface CoreOptions {
   probeLayout?: ProbeLayout;
   /** Which tokens the requests' grammars allow; absent: no request has a grammar. */
   masks?: Pick<MaskLink, 'open' | 'next' | 'accept' | 'close'>;
+  /** Proposes tokens that a step then verifies; absent: a step gives one token. */
+  drafts?: DraftProposer;
   policy: SchedulerPolicy;
   counters: SharedCounters;
   /** The clock of the requests' times, in milliseconds. */
@@ -60,7 +64,7 @@ export class EngineCore {
   constructor(options: CoreOptions) {
     this.#options = options;
     this.#table = new BlockTable(new PagePool(options.pages), options.pageTokens);
-    this.#scheduler = new Scheduler(this.#table, options.policy);
+    this.#scheduler = new Scheduler(this.#table, options.policy, options.drafts);
     this.#publish();
   }
 
@@ -137,18 +141,23 @@ export class EngineCore {
     return news;
   }
 
-  /** Runs a plan. If that fails, runs each of its entries alone: one that cannot run must not end the others. */
+  /**
+   * Runs a plan. If that fails, runs each of its entries alone and without its draft: one that cannot run must not end
+   * the others.
+   */
   async #run(plan: StepPlan): Promise<void> {
-    const { now, runner, layout, counters } = this.#options;
+    const { now, runner, layout, counters, drafts } = this.#options;
+    const decodesOnly = plan.entries.every(decodes);
     const startMs = now();
     let output: ModelOutput;
     try {
       output = await runner.run(buildStep(plan, layout, this.#samplers));
     } catch (error) {
-      if (plan.entries.length === 1) this.#failStep(plan, error);
+      if (plan.entries.length === 1 && plan.entries[0]?.draft === undefined) this.#failStep(plan, error);
       else {
-        for (const entry of plan.entries) {
-          if (this.#scheduler.holds(entry)) await this.#run({ entries: [entry], rows: entry.rows });
+        for (const { draft = NO_DRAFT, ...entry } of plan.entries) {
+          const rows = entry.rows - draft.length;
+          if (this.#scheduler.holds(entry)) await this.#run({ entries: [{ ...entry, rows }], rows });
         }
       }
       return;
@@ -156,12 +165,14 @@ export class EngineCore {
     const endMs = now();
     const rowMs = (endMs - startMs) / plan.rows;
     for (const { block, rows } of plan.entries) if (block !== undefined) block.prefillMs += rowMs * rows;
+    if (decodesOnly) drafts?.stepTook(plan.rows, endMs - startMs);
     const sampled = this.#scheduler.advance(plan);
     this.#takeSchedulerNews();
     const waitUntilMs = endMs + MASK_WAIT_MS;
-    for (const [index, sequence] of sampled.entries()) {
-      const allowed = this.#allowed(sequence, waitUntilMs);
-      if (allowed !== 'later') this.#sample(sequence, output, index, endMs, allowed);
+    let row = 0;
+    for (const rows of sampled) {
+      this.#sampleRows(rows, output, row, endMs, waitUntilMs);
+      row += 1 + rows.draft.length;
     }
     const blockRows = plan.entries.reduce((rows, entry) => rows + (entry.block === undefined ? 0 : entry.rows), 0);
     counters.add('blockTokens', blockRows);
@@ -202,42 +213,68 @@ export class EngineCore {
     return 'later';
   }
 
+  /**
+   * Chooses the sequence's next token, and one more for each token of its draft that was chosen: its row has seen the
+   * right text. The first choice that differs from the draft is the last.
+   * @param row of the sequence's first logits
+   */
+  #sampleRows(rows: SampledRows, output: ModelOutput, row: number, nowMs: number, waitUntilMs: number): void {
+    const { counters } = this.#options;
+    const { sequence, draft } = rows;
+    let accepted = 0;
+    for (;;) {
+      const allowed = this.#allowed(sequence, waitUntilMs);
+      if (allowed === 'later') break;
+      const tokenId = this.#sample(rows, accepted, output, row + accepted, nowMs, allowed);
+      if (tokenId === undefined || tokenId !== draft[accepted]) break;
+      accepted++;
+    }
+    if (draft.length === 0) return;
+    counters.add('drafts', 1);
+    counters.add('draftTokens', draft.length);
+    counters.add('acceptedTokens', accepted);
+    this.#scheduler.verified(sequence, accepted);
+  }
+
+  /**
+   * @param at tokens of the draft that were chosen before
+   * @returns the token; undefined if the request has ended
+   */
   #sample(
-    sequence: Sequence,
+    { sequence, draft }: SampledRows,
+    at: number,
     output: ModelOutput,
-    index: number,
+    row: number,
     nowMs: number,
     allowed: Int32Array | undefined,
-  ): void {
+  ): number | undefined {
     this.#reportPrefill(sequence, nowMs);
     const { spec } = sequence;
     let sampled: ReturnType<Sampler['next']>;
     try {
       const sampler = this.#samplers.get(sequence);
       if (sampler === undefined) throw new Error(`request ${spec.handle} has no sampler`);
-      sampled = sampler.next(rowOf(output, index, sampler, this.#options.vocabSize), allowed);
+      sampled = sampler.next(rowOf(output, row, sampler, this.#options.vocabSize), allowed);
     } catch (error) {
       this.#finish(sequence, failure(error));
-      return;
+      return undefined;
     }
     const { tokenId } = sampled;
     sequence.generated++;
+    const { generated: generatedTokens } = sequence;
     this.#options.counters.add('generatedTokens', 1);
+    const proposed = at === 0 && draft.length > 0 ? { proposedTokens: draft.length } : {};
     if (spec.sampling.stopTokenIds.includes(tokenId)) {
-      this.#finish(sequence, {
-        type: 'finish',
-        reason: 'stop',
-        stopTokenId: tokenId,
-        generatedTokens: sequence.generated,
-      });
-      return;
+      this.#finish(sequence, { type: 'finish', reason: 'stop', stopTokenId: tokenId, generatedTokens, ...proposed });
+      return undefined;
     }
     sequence.tokens.push(tokenId);
     if (allowed !== undefined) this.#options.masks?.accept(spec.handle, tokenId);
-    this.#say(spec.handle, { type: 'token', ...sampled });
-    if (sequence.generated >= spec.sampling.maxTokens) {
-      this.#finish(sequence, { type: 'finish', reason: 'length', generatedTokens: sequence.generated });
-    }
+    const accepted = tokenId === draft[at] ? { accepted: true as const } : {};
+    this.#say(spec.handle, { type: 'token', ...sampled, ...proposed, ...accepted });
+    if (generatedTokens < spec.sampling.maxTokens) return tokenId;
+    this.#finish(sequence, { type: 'finish', reason: 'length', generatedTokens });
+    return undefined;
   }
 
   /** Called once per request, when its first logits are there. */
@@ -331,14 +368,14 @@ function samplerOf(spec: RequestSpec, graphDraws: boolean): Sampler {
 }
 
 /** One row of the outputs, cut to what its request needs: a batch may have fetched more for others. */
-function rowOf(output: ModelOutput, index: number, { needed, graphDraw }: Sampler, vocabSize: number): LogitRow {
+function rowOf(output: ModelOutput, index: number, { needed, drawnByGraph }: Sampler, vocabSize: number): LogitRow {
   const start = index * output.topK;
   const end = start + Math.min(needed.topK, output.topK);
   return {
     best: { values: output.topValues.subarray(start, end), ids: output.topIds.subarray(start, end) },
     logSumExp: output.logSumExp[index] as number,
     full: needed.fullRow ? output.logits?.subarray(index * vocabSize, (index + 1) * vocabSize) : undefined,
-    ...(graphDraw === undefined ? {} : { drawn: drawnOf(output, index) }),
+    ...(drawnByGraph ? { drawn: drawnOf(output, index) } : {}),
     vocabSize,
   };
 }

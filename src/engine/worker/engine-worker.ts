@@ -5,6 +5,7 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { MaskLink } from '../../grammar/mask-link.js';
 import { loadAddon } from '../../kernels/load-addon.js';
+import { PromptLookup } from '../schedule/prompt-lookup.js';
 import { type EngineCommand, hasNews } from '../wire/messages.js';
 import { SharedCounters } from '../wire/shared-counters.js';
 import type { WorkerLoaded, WorkerPool, WorkerReady, WorkerSetup } from '../wire/worker-setup.js';
@@ -27,6 +28,8 @@ async function main(): Promise<void> {
   const contextProbe = new ContextProbe(setup.model, setup.threads, addon, pool.id);
   const masks = new MaskLink(setup.model.config.vocabSize);
   const { pageTokens, probe } = setup;
+  // A proposed token is verified in a row beside others. Its logits must be those of a row alone.
+  const looksUp = setup.promptLookup && setup.device === undefined && rowMultiple !== undefined;
   const core = new EngineCore({
     runner: { draws: runner.draws, run: (step) => runner.run(step), probe: (step) => contextProbe.run(step) },
     pages: pool.pages,
@@ -35,6 +38,7 @@ async function main(): Promise<void> {
     layout: { poolId: pool.id, scratchPage: pool.pages, rowMultiple: rowMultiple ?? 1 },
     ...(probe === undefined ? {} : { probeLayout: { ...probe, pageTokens, rowMultiple: rowMultiple ?? 1 } }),
     masks,
+    ...(looksUp ? { drafts: new PromptLookup() } : {}),
     policy: setup.policy,
     counters: new SharedCounters(setup.counters),
     now,

@@ -11,8 +11,9 @@ import type { RepairRun } from '../repair/prompt-repair.js';
 import { encodeDraws, type GraphDraw, type GraphDraws } from '../sampling/graph-draws.js';
 import type { Sampler } from '../sampling/sampler.js';
 import type { PoolBlock } from '../schedule/block-table.js';
-import type { PlannedRows, StepPlan } from '../schedule/scheduler.js';
 import type { Sequence } from '../schedule/sequence.js';
+import { NO_DRAFT, type PlannedRows, type StepPlan } from '../schedule/step-plan.js';
+import { joined } from '../wire/int32-list.js';
 
 /** The inputs of one run of the graph. */
 export interface ModelStep {
@@ -61,7 +62,8 @@ export interface BatchLayout {
  *
  * @param plan non-empty
  * @param samplers of the sequences that are in the plan
- * @returns the step; its first logit rows belong, in order, to the sequences that have their last pending token in it
+ * @returns the step; its first logit rows belong, in order, to the sequences that have their last pending token in it:
+ *   one row for that token, then one for each token of the draft behind it
  */
 export function buildStep(
   plan: StepPlan,
@@ -81,14 +83,16 @@ export function buildStep(
     inputIds.set(tokensOf(entry), row);
     row += entry.rows;
     if (entry.sequence === undefined || entry.run !== undefined) continue;
-    if (entry.sequence.pending !== entry.rows) continue;
-    logitRows.push(row - 1);
-    const sampler = samplers.get(entry.sequence);
+    const { sequence, draft = NO_DRAFT } = entry;
+    if (sequence.pending !== entry.rows - draft.length) continue;
+    const sampler = samplers.get(sequence);
+    sampler?.graphDraws(draft).forEach((draw, index) => {
+      draws[logitRows.length + index] = draw;
+    });
+    for (let behind = draft.length; behind >= 0; behind--) logitRows.push(row - 1 - behind);
     if (sampler === undefined) continue;
     topK = Math.max(topK, sampler.needed.topK);
     fullRows ||= sampler.needed.fullRow;
-    const draw = sampler.graphDraw;
-    if (draw !== undefined) draws[logitRows.length - 1] = draw;
   }
   if (padding > 0) sequences.push(scratchRows(layout.scratchPage, padding));
   if (logitRows.length === 0) logitRows.push(row - 1);
@@ -111,8 +115,10 @@ function rowsOf(entry: PlannedRows): StepSequence {
 function tokensOf(entry: PlannedRows): Int32Array {
   if (entry.run !== undefined) return entry.run.tokenIds.subarray(entry.run.computed, entry.run.computed + entry.rows);
   if (entry.sequence !== undefined) {
-    const { computed, tokens } = entry.sequence;
-    return tokens.view(computed, computed + entry.rows);
+    const { sequence, rows, draft = NO_DRAFT } = entry;
+    const { computed, tokens } = sequence;
+    const own = tokens.view(computed, computed + rows - draft.length);
+    return draft.length === 0 ? own : joined([own, draft]);
   }
   const { computed, tokenIds } = entry.block;
   return tokenIds.subarray(computed, computed + entry.rows);

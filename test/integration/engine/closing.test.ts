@@ -74,6 +74,7 @@ test('a start whose pool cannot be made says why once its thread is gone', async
         ...{ maxBatchTokens: 16, mixedPrefillTokens: 8, ingestTokens: 8 },
         ...{ ingestEverySteps: 4, ingestSliceTokens: 4, maxRunning: 4 },
       },
+      promptLookup: false,
       counters: new SharedCounters().buffer,
     },
     () => {

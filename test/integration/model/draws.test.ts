@@ -5,6 +5,7 @@ import { GREEDY, type SamplingParams } from '../../../src/engine/engine.js';
 import { encodeDraws, type GraphDraw } from '../../../src/engine/sampling/graph-draws.js';
 import { LogitAdjustments } from '../../../src/engine/sampling/logit-adjustments.js';
 import { Sampler } from '../../../src/engine/sampling/sampler.js';
+import { NO_DRAFT } from '../../../src/engine/schedule/step-plan.js';
 
 /** Float32 weights and sums may move an edge between two tokens by this share of the total. */
 const ROUNDING = 1e-5;
@@ -68,7 +69,7 @@ test.each(CASES)('with %o are those of the definition, beside rows without a dra
       });
       adjustments.accept(id);
     }
-    const draw = sampler.graphDraw as GraphDraw;
+    const [draw] = sampler.graphDraws(NO_DRAFT) as [GraphDraw];
     const output = await step(4, [undefined, draw, undefined, draw]);
     const vocab = (output.logits?.length ?? 0) / 4;
     for (const row of [1, 3]) {
@@ -85,8 +86,8 @@ test.each(CASES)('with %o are those of the definition, beside rows without a dra
 });
 
 test('are refused where the inputs do not fit together, and the next step runs', async () => {
-  const draw = new Sampler({ ...GREEDY, temperature: 1, repetitionPenalty: 2 }, 1, [PROMPT], { graphDraws: true })
-    .graphDraw as GraphDraw;
+  const sampler = new Sampler({ ...GREEDY, temperature: 1, repetitionPenalty: 2 }, 1, [PROMPT], { graphDraws: true });
+  const [draw] = sampler.graphDraws(NO_DRAFT) as [GraphDraw];
   const pages = () => ({ pages: model.pages(1), position: 0, past: 0 });
   const run = (change: (draws: ReturnType<typeof encodeDraws>) => void) => {
     model.forgetPages();

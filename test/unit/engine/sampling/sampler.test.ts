@@ -5,6 +5,7 @@ import { bestTokens, drawFromBest } from '../../../../src/engine/sampling/best-t
 import { LogitAdjustments } from '../../../../src/engine/sampling/logit-adjustments.js';
 import { logitsNeeded, Sampler } from '../../../../src/engine/sampling/sampler.js';
 import { uniform } from '../../../../src/engine/sampling/token-random.js';
+import { NO_DRAFT } from '../../../../src/engine/schedule/step-plan.js';
 import { block, CoreBench, request } from '../../../support/core-bench.js';
 import { adjustedRow, distribution, drawnTokens, rowOf, sortedIds } from '../../../support/reference-sampling.js';
 
@@ -173,22 +174,38 @@ describe('the next token', () => {
     const row = { best, logSumExp: 9.5, full: undefined, vocabSize: 300 };
     const points: number[] = [];
     for (const id of [7, 7, 5]) {
-      const draw = sampler.graphDraw;
+      const [draw] = sampler.graphDraws(NO_DRAFT);
       expect(draw).toMatchObject({ temperature: 0.7, repetition: 1.1, presence: 0, frequency: 0.5 });
       points.push(draw?.point ?? Number.NaN);
       expect(sampler.next({ ...row, drawn: { id, logit: 4 } })).toMatchObject({ tokenId: id, logprob: 4 - 9.5 });
     }
     expect(points).toEqual([0, 1, 2].map((index) => uniform(3, index)));
     // Each token once: id, twice the times it was generated plus one for the penalty, no bias.
-    expect(sampler.graphDraw?.adjusted).toEqual(Int32Array.of(4, 1, 0, 5, 3, 0, 7, 5, 0));
+    expect(sampler.graphDraws(NO_DRAFT)[0]?.adjusted).toEqual(Int32Array.of(4, 1, 0, 5, 3, 0, 7, 5, 0));
     expect(() => sampler.next(row)).toThrow(TypeError);
+  });
+
+  it('is asked of the graph for a whole draft as it would be token by token', () => {
+    const asked = { ...GREEDY, temperature: 0.7, repetitionPenalty: 1.1, logitBias: new Map([[9, 2]]) };
+    const samplers = [0, 1].map(() => new Sampler(asked, 3, [Int32Array.of(4, 5)], { graphDraws: true }));
+    const [ahead, after] = samplers as [Sampler, Sampler];
+    const draft = Int32Array.of(7, 5, 7, 9);
+    const draws = ahead.graphDraws(draft);
+    expect(draws).toHaveLength(5);
+    const best = { values: Float32Array.of(9), ids: Int32Array.of(2) };
+    for (const [index, draw] of draws.entries()) {
+      expect(draw).toEqual(after.graphDraws(NO_DRAFT)[0]);
+      after.next({ best, logSumExp: 9.5, full: undefined, drawn: { id: draft[index] ?? 0, logit: 4 }, vocabSize: 300 });
+    }
+    // Nothing of it has come yet.
+    expect(ahead.graphDraws(NO_DRAFT)[0]).toEqual(draws[0]);
   });
 
   it.each([{ topP: 0.9 }, { topK: 5 }, { minP: 0.1 }, { temperature: 0 }])(
     'is not left to the graph with %o',
     (limits) => {
       const sampler = new Sampler({ ...GREEDY, temperature: 0.7, ...limits }, 1, [], { graphDraws: true });
-      expect(sampler.graphDraw).toBeUndefined();
+      expect(sampler.graphDraws(NO_DRAFT)).toEqual([]);
       expect(sampler.needed).toEqual(logitsNeeded({ ...GREEDY, temperature: 0.7, ...limits }));
     },
   );

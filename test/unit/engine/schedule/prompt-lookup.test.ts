@@ -1,0 +1,201 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { StepLoad } from '../../../../src/engine/schedule/draft-rows.js';
+import { MatchOdds } from '../../../../src/engine/schedule/match-odds.js';
+import { LEAST_MATCH, NgramIndex } from '../../../../src/engine/schedule/ngram-index.js';
+import { PromptLookup } from '../../../../src/engine/schedule/prompt-lookup.js';
+import { RowCost } from '../../../../src/engine/schedule/row-cost.js';
+import { Sequence } from '../../../../src/engine/schedule/sequence.js';
+import { block, request, SAMPLING } from '../../../support/core-bench.js';
+
+const ids = (...tokens: number[]) => Int32Array.from(tokens);
+
+describe('an n-gram index', () => {
+  const find = (text: number[], most = 3) => {
+    const index = new NgramIndex(4);
+    index.append(ids(...text));
+    const match = index.find(most);
+    return match && { tokens: [...match.tokens], length: match.length };
+  };
+
+  test('gives what followed the last tokens where they stood before', () => {
+    expect(find([1, 2, 3, 4, 5, 9, 2, 3])).toEqual({ tokens: [4, 5, 9], length: 2 });
+  });
+
+  test('takes the longest agreement, and of equal ones the latest', () => {
+    expect(find([7, 1, 2, 50, 8, 1, 2, 60, 7, 1, 2])).toEqual({ tokens: [50, 8, 1], length: 3 });
+    expect(find([1, 2, 50, 0, 1, 2, 60, 0, 9, 1, 2])).toEqual({ tokens: [60, 0, 9], length: 2 });
+  });
+
+  test('goes on with a text that repeats itself', () => {
+    expect(find([5, 1, 2, 1, 2], 5)).toEqual({ tokens: [1, 2, 1, 2, 1], length: 2 });
+    expect(find([3, 3, 3, 3], 4)).toEqual({ tokens: [3, 3, 3, 3], length: 3 });
+  });
+
+  test('has nothing for tokens that are new, or for a text that is too short', () => {
+    expect(find([1, 2, 3, 4])).toBeUndefined();
+    expect(find([1, 2])).toBeUndefined();
+    expect(find([])).toBeUndefined();
+  });
+
+  test('finds what a search from the end finds, however the text came', () => {
+    fc.assert(
+      fc.property(fc.array(fc.array(fc.nat(3), { maxLength: 9 }), { maxLength: 12 }), (parts) => {
+        const index = new NgramIndex(8);
+        const text: number[] = [];
+        for (const part of parts) {
+          index.append(ids(...part));
+          text.push(...part);
+          const match = index.find(4);
+          // The longest agreement of an earlier place with the end, up to 16 tokens; the latest of the longest.
+          let [best, length] = [-1, LEAST_MATCH - 1];
+          for (let place = text.length - 1; place >= LEAST_MATCH; place--) {
+            let agreed = 0;
+            while (agreed < 16 && agreed < place && text[place - 1 - agreed] === text[text.length - 1 - agreed])
+              agreed++;
+            if (agreed > length) [best, length] = [place, agreed];
+          }
+          if (best < 0) expect(match).toBeUndefined();
+          else expect([match?.length, match?.tokens[0]]).toEqual([length, text[best]]);
+        }
+      }),
+    );
+  });
+});
+
+describe('the odds of a match', () => {
+  test('begin with those that were measured, and rise with its length', () => {
+    const odds = new MatchOdds();
+    const all = Array.from({ length: 20 }, (_, at) => odds.next(at + 2));
+    expect(all).toEqual([...all].sort((a, b) => a - b));
+    expect(all[0]).toBeCloseTo(0.4);
+    expect(all.at(-1)).toBeCloseTo(0.95);
+  });
+
+  test('follow what the request does, and forget what it did long ago', () => {
+    const odds = new MatchOdds();
+    for (let times = 0; times < 100; times++) odds.observe(2, false);
+    expect(odds.next(2)).toBeLessThan(0.1);
+    expect(odds.next(3)).toBeCloseTo(0.6);
+    for (let times = 0; times < 100; times++) odds.observe(2, true);
+    expect(odds.next(2)).toBeGreaterThan(0.85);
+  });
+});
+
+describe('the cost of a row', () => {
+  test('is the slope of the times by rows, over the time of one row', () => {
+    const cost = new RowCost();
+    expect(cost.share).toBe(0.2);
+    for (let step = 0; step < 200; step++) cost.observe(1 + (step % 5), 10 + 3 * (1 + (step % 5)));
+    expect(cost.share).toBeCloseTo(3 / 13);
+  });
+
+  test('stays what it was first while steps are alike, or if the clock tells nothing', () => {
+    const [alike, still] = [new RowCost(), new RowCost()];
+    for (let step = 0; step < 200; step++) {
+      alike.observe(4, 10 + (step % 3));
+      still.observe(1 + (step % 5), 0);
+    }
+    expect([alike.share, still.share]).toEqual([0.2, 0.2]);
+  });
+
+  test('stays within bounds, whatever the clock says', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.integer({ min: 1, max: 400 }), fc.double({ min: 0, max: 1e6, noNaN: true }))),
+        (steps) => {
+          const cost = new RowCost();
+          for (const [rows, ms] of steps) cost.observe(rows, ms);
+          expect(cost.share).toBeGreaterThanOrEqual(0.02);
+          expect(cost.share).toBeLessThanOrEqual(1);
+        },
+      ),
+    );
+  });
+});
+
+describe('prompt lookup', () => {
+  const ALONE: StepLoad = { decoding: 1, rows: 1, expected: 0 };
+  const quoting = (more: Partial<Parameters<typeof request>[2]> = {}) => {
+    const sequence = new Sequence(
+      request('quoting', [block(1, 40)], { sampling: { ...SAMPLING, maxTokens: 60 }, ...more }),
+      0,
+      16,
+    );
+    const text = block(1, 40).tokenIds;
+    return { sequence, text, say: (...tokens: number[]) => sequence.tokens.append(ids(...tokens)) };
+  };
+
+  test('proposes the text of a stitched block from the second token of a quotation on', () => {
+    const lookup = new PromptLookup();
+    const { sequence, text, say } = quoting();
+    expect(lookup.propose(sequence, 8, ALONE).tokens).toHaveLength(0);
+    say(text[10] as number);
+    expect(lookup.propose(sequence, 8, ALONE).tokens).toHaveLength(0);
+    say(text[11] as number);
+    const { tokens, expected } = lookup.propose(sequence, 8, ALONE);
+    expect(tokens.length).toBeGreaterThan(0);
+    expect(tokens).toEqual(text.subarray(12, 12 + tokens.length));
+    expect(expected).toBeLessThan(tokens.length);
+  });
+
+  test('proposes more the longer a quotation goes on, up to what is asked for', () => {
+    const lookup = new PromptLookup();
+    const { sequence, text, say } = quoting();
+    say(text[5] as number);
+    const lengths: number[] = [];
+    for (let at = 6; at < 26; at++) {
+      say(text[at] as number);
+      lengths.push(lookup.propose(sequence, 8, ALONE).tokens.length);
+    }
+    expect(lengths).toEqual([...lengths].sort((a, b) => a - b));
+    expect(lengths.at(-1)).toBe(8);
+    expect(lookup.propose(sequence, 3, ALONE).tokens).toHaveLength(3);
+  });
+
+  test('proposes less beside many others, and more beside a prefill', () => {
+    const { sequence, text, say } = quoting();
+    say(...text.subarray(5, 10));
+    const proposed = (load: Partial<StepLoad>) =>
+      new PromptLookup().propose(sequence, 8, { ...ALONE, ...load }).tokens.length;
+    expect(proposed({ decoding: 32, rows: 32 })).toBeLessThan(proposed({}));
+    expect(proposed({ decoding: 32, rows: 288 })).toBeGreaterThan(proposed({ decoding: 32, rows: 32 }));
+  });
+
+  test('stops where the answer keeps leaving the text, without a row spent, and comes back', () => {
+    const lookup = new PromptLookup();
+    const { sequence, text, say } = quoting();
+    let proposed = 0;
+    // Two tokens of the text each time, then another word.
+    for (let times = 0; times < 12; times++) {
+      say(text[times] as number, text[times + 1] as number);
+      proposed = lookup.propose(sequence, 8, ALONE).tokens.length;
+      say(900 + times);
+      lookup.propose(sequence, 8, ALONE);
+    }
+    expect(proposed).toBe(0);
+    for (let at = 20; at < 36; at++) {
+      say(text[at] as number);
+      proposed = lookup.propose(sequence, 8, ALONE).tokens.length;
+    }
+    expect(proposed).toBe(8);
+  });
+
+  test('reads the whole prompt under full attention, once', () => {
+    const whole = ids(1, 2, 3, 4, 5, 6, 7, 8, 2, 3);
+    const { sequence } = quoting({ attention: 'full', sinks: undefined, tailTokenIds: whole });
+    expect(new PromptLookup().propose(sequence, 8, ALONE).tokens[0]).toBe(4);
+  });
+
+  test('asks for fewer rows where a row is measured to cost more', () => {
+    const { sequence, text, say } = quoting();
+    say(...text.subarray(5, 12));
+    const proposed = (rowMs: number) => {
+      const lookup = new PromptLookup();
+      for (let step = 0; step < 200; step++) lookup.stepTook(1 + (step % 9), 10 + rowMs * (step % 9));
+      return lookup.propose(sequence, 8, ALONE).tokens.length;
+    };
+    expect(proposed(0.5)).toBeGreaterThan(proposed(4));
+    expect(proposed(10)).toBe(0);
+  });
+});
