@@ -123,6 +123,13 @@ export const SETTINGS = {
     'auto',
     'share of the cached tokens, 0 to 1, that is computed again in context for requests that name no attention; auto: 0 for checkpoints trained for block attention, else 0.15',
   ),
+  promptLookup: choice(
+    '--prompt-lookup',
+    'BLOCKSTITCH_PROMPT_LOOKUP',
+    'auto',
+    ['auto', 'off'],
+    'decode several tokens in a step where an answer repeats the documents, with the same text; auto: as far as it is measured to pay (docs/operations.md)',
+  ),
   toolParser: choice(
     '--tool-parser',
     'BLOCKSTITCH_TOOL_PARSER',

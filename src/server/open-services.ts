@@ -152,6 +152,7 @@ export async function openServices(
         ...(gpu === undefined ? {} : { device: { number: gpu, provider: 'cuda' } }),
         threads: config.threads || usableCpus(),
         policy: { maxBatchTokens: config.maxBatchTokens, maxRunning: config.maxRunning },
+        promptLookup: config.promptLookup === 'auto',
         maxQueue: config.maxQueue,
         grammars,
         ...(logger ? { logger } : {}),

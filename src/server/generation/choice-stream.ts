@@ -25,7 +25,13 @@ export type ChoiceEvent =
   | { type: 'text'; text: string; logprobs: TokenEntry[] }
   /** A call begins, or more of its arguments has come. */
   | { type: 'call'; part: CallPart; logprobs: TokenEntry[] }
-  | { type: 'finish'; reason: FinishReason; stop?: string; generatedTokens: number };
+  | { type: 'finish'; reason: FinishReason; stop?: string; generatedTokens: number; predicted: Predicted };
+
+/** What prompt lookup did for a choice, in tokens. */
+export interface Predicted {
+  proposed: number;
+  accepted: number;
+}
 
 export type FinishReason = 'stop' | 'length' | 'tool_calls';
 export type CallPart = Exclude<ParsedPart, { type: 'content' }>;
@@ -57,6 +63,7 @@ export async function* streamChoice(
   const detokenizer = services.text.detokenizer({ showMarkers });
   const matcher = stops.length > 0 ? services.text.stopMatcher(stops) : undefined;
   let generatedTokens = 0;
+  const predicted: Predicted = { proposed: 0, accepted: 0 };
   let characters = 0;
   let entries: TokenEntry[] = [];
   let accounted = false;
@@ -66,12 +73,14 @@ export async function* streamChoice(
   };
   try {
     for await (const event of services.engine.generate(request, engineSignal)) {
+      if (event.type !== 'prefilled') predicted.proposed += event.proposedTokens ?? 0;
       if (event.type === 'prefilled') {
         observer.prefilled(event);
         yield event;
       } else if (event.type === 'token') {
         observer.token();
         generatedTokens += 1;
+        if (event.accepted) predicted.accepted += 1;
         const piece = detokenizer.push(event.tokenId);
         if (request.sampling.topLogprobs !== undefined) {
           entries.push(tokenEntry(event, services, characters));
@@ -83,13 +92,13 @@ export async function* streamChoice(
         if (stop !== undefined) {
           yield* partsOf('', [], calls, true);
           finished('stop');
-          yield { type: 'finish', reason: withCalls('stop', calls), stop, generatedTokens };
+          yield { type: 'finish', reason: withCalls('stop', calls), stop, generatedTokens, predicted };
           return;
         }
         // Nothing behind the last call that may be made is wanted.
         if (calls?.isDone) {
           finished('stop');
-          yield { type: 'finish', reason: 'tool_calls', generatedTokens };
+          yield { type: 'finish', reason: 'tool_calls', generatedTokens, predicted };
           return;
         }
       } else {
@@ -100,8 +109,9 @@ export async function* streamChoice(
         finished(last.stop === undefined ? reason : 'stop');
         const tokens = Math.max(generatedTokens, event.generatedTokens);
         const { stop } = last;
-        if (stop === undefined) yield { type: 'finish', reason: withCalls(reason, calls), generatedTokens: tokens };
-        else yield { type: 'finish', reason: withCalls('stop', calls), stop, generatedTokens: tokens };
+        const counts = { generatedTokens: tokens, predicted };
+        if (stop === undefined) yield { type: 'finish', reason: withCalls(reason, calls), ...counts };
+        else yield { type: 'finish', reason: withCalls('stop', calls), stop, ...counts };
         return;
       }
     }

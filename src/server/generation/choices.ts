@@ -58,6 +58,8 @@ export class Choices {
   private readonly observers: RequestObserver[] = [];
   private prefilled: Prefilled | undefined;
   private generatedTokens = 0;
+  private proposedTokens = 0;
+  private acceptedTokens = 0;
   private readonly answers: string[] = [];
 
   constructor(
@@ -83,7 +85,11 @@ export class Choices {
     try {
       for await (const { index, event } of mergeStreams(streams)) {
         if (event.type === 'prefilled') this.prefilled ??= event;
-        if (event.type === 'finish') this.generatedTokens += event.generatedTokens;
+        if (event.type === 'finish') {
+          this.generatedTokens += event.generatedTokens;
+          this.proposedTokens += event.predicted.proposed;
+          this.acceptedTokens += event.predicted.accepted;
+        }
         if (event.type === 'text' && this.generation.citing) {
           this.answers[index] = (this.answers[index] ?? '') + event.text;
         }
@@ -126,6 +132,10 @@ export class Choices {
       completion_tokens: this.generatedTokens,
       total_tokens: prompt + this.generatedTokens,
       prompt_tokens_details: { cached_tokens: this.prefilled?.cachedTokens ?? 0 },
+      completion_tokens_details: {
+        accepted_prediction_tokens: this.acceptedTokens,
+        rejected_prediction_tokens: this.proposedTokens - this.acceptedTokens,
+      },
     };
   }
 

@@ -59,6 +59,10 @@ export class PromptSet {
       completion_tokens: sum((usage) => usage.completion_tokens),
       total_tokens: sum((usage) => usage.total_tokens),
       prompt_tokens_details: { cached_tokens: sum((usage) => usage.prompt_tokens_details.cached_tokens) },
+      completion_tokens_details: {
+        accepted_prediction_tokens: sum(({ completion_tokens_details: of }) => of.accepted_prediction_tokens),
+        rejected_prediction_tokens: sum(({ completion_tokens_details: of }) => of.rejected_prediction_tokens),
+      },
     };
   }
 

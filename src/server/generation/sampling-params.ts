@@ -43,6 +43,7 @@ export function samplingParams(
     ...(topLogprobs === undefined ? {} : { topLogprobs }),
     ...(body.logit_bias === undefined ? {} : { logitBias: logitBias(body.logit_bias, model.config.vocabSize) }),
     stopTokenIds: [...(body.ignore_eos ? [] : model.config.eosTokenIds), ...(body.stop_token_ids ?? [])],
+    ...(body.prompt_lookup === undefined ? {} : { promptLookup: body.prompt_lookup }),
   };
 }
 

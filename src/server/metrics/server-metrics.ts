@@ -89,6 +89,12 @@ export class ServerMetrics {
   private readonly promptTokens = this.counter('prompt_tokens_total', 'Prompt tokens prefilled or found');
   private readonly generationTokens = this.counter('generation_tokens_total', 'Tokens generated');
   private readonly repairedTokens = this.counter('repaired_tokens_total', 'Cached tokens computed again in context');
+  private readonly drafts = this.counter('spec_decode_num_drafts_total', 'Drafts that prompt lookup proposed');
+  private readonly draftTokens = this.counter('spec_decode_num_draft_tokens_total', 'Tokens of these drafts');
+  private readonly acceptedTokens = this.counter(
+    'spec_decode_num_accepted_tokens_total',
+    'Tokens of these drafts that came out',
+  );
   private readonly preemptions = this.counter('num_preemptions_total', 'Requests set back to be recomputed');
   private readonly stepSeconds = this.counter('engine_step_seconds_total', 'Time in engine steps');
   private readonly runSeconds = this.counter('engine_run_seconds_total', 'Part of it inside ONNX Runtime');
@@ -255,6 +261,9 @@ export class ServerMetrics {
     setTotal(this.promptTokens, statistics.promptTokens);
     setTotal(this.generationTokens, statistics.generatedTokens);
     setTotal(this.repairedTokens, statistics.repairedTokens);
+    setTotal(this.drafts, statistics.drafts);
+    setTotal(this.draftTokens, statistics.draftTokens);
+    setTotal(this.acceptedTokens, statistics.acceptedTokens);
     setTotal(this.preemptions, statistics.preemptions);
     setTotal(this.stepSeconds, statistics.stepMs / 1000);
     setTotal(this.runSeconds, statistics.runMs / 1000);

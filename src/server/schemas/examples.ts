@@ -16,6 +16,7 @@ const usage = {
   completion_tokens: 10,
   total_tokens: 35,
   prompt_tokens_details: { cached_tokens: 5 },
+  completion_tokens_details: { accepted_prediction_tokens: 4, rejected_prediction_tokens: 1 },
 };
 
 export const chatRequest = {

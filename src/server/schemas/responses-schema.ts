@@ -49,6 +49,7 @@ export const ResponseBodySchema = named(
     temperature: chat.temperature,
     top_p: chat.top_p,
     seed: chat.seed,
+    prompt_lookup: chat.prompt_lookup,
     text: Type.Optional(
       named(
         'ResponseTextOptions',

@@ -229,6 +229,12 @@ export const samplingProperties = {
   ignore_eos: Type.Optional(
     Type.Boolean({ description: 'Go on past end-of-text tokens, up to `max_tokens` or a stop of the request.' }),
   ),
+  prompt_lookup: Type.Optional(
+    Type.Boolean({
+      description:
+        'Whether tokens may be proposed from the documents and verified several in a step. The answer is the same either way. Default: `--prompt-lookup`, which can turn it off for all.',
+    }),
+  ),
   logit_bias: Type.Optional(
     named(
       'LogitBias',

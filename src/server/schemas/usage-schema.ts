@@ -17,6 +17,17 @@ export const UsageSchema = named(
         }),
       }),
     ),
+    completion_tokens_details: named(
+      'CompletionTokensDetails',
+      Type.Object({
+        accepted_prediction_tokens: Type.Integer({
+          description: 'Generated tokens that prompt lookup had proposed.',
+        }),
+        rejected_prediction_tokens: Type.Integer({
+          description: 'Tokens that it had proposed and that did not come out. They are not among the generated ones.',
+        }),
+      }),
+    ),
   }),
 );
 export type Usage = Static<typeof UsageSchema>;

@@ -515,6 +515,8 @@ export interface components {
             stop_token_ids?: number[] | null;
             /** @description Go on past end-of-text tokens, up to `max_tokens` or a stop of the request. */
             ignore_eos?: boolean | null;
+            /** @description Whether tokens may be proposed from the documents and verified several in a step. The answer is the same either way. Default: `--prompt-lookup`, which can turn it off for all. */
+            prompt_lookup?: boolean | null;
             /** @description Added to the logit of each token id of the model before sampling; at most 1024 ids. */
             logit_bias?: components["schemas"]["LogitBias"] | null;
             /** @description Choices to return; the server allows so many: `--max-choices`. */
@@ -695,6 +697,8 @@ export interface components {
             stop_token_ids?: number[] | null;
             /** @description Go on past end-of-text tokens, up to `max_tokens` or a stop of the request. */
             ignore_eos?: boolean | null;
+            /** @description Whether tokens may be proposed from the documents and verified several in a step. The answer is the same either way. Default: `--prompt-lookup`, which can turn it off for all. */
+            prompt_lookup?: boolean | null;
             /** @description Added to the logit of each token id of the model before sampling; at most 1024 ids. */
             logit_bias?: components["schemas"]["LogitBias"] | null;
             /** @description Choices to return; the server allows so many: `--max-choices`. */
@@ -722,6 +726,12 @@ export interface components {
             blocks?: string[] | null;
             /** @description Alternatives reported per token. */
             logprobs?: number | null;
+        };
+        CompletionTokensDetails: {
+            /** @description Generated tokens that prompt lookup had proposed. */
+            accepted_prediction_tokens: number;
+            /** @description Tokens that it had proposed and that did not come out. They are not among the generated ones. */
+            rejected_prediction_tokens: number;
         };
         ContentPart: components["schemas"]["TextPart"] | components["schemas"]["RefusalPart"];
         CutMessage: {
@@ -1213,6 +1223,8 @@ export interface components {
             top_p?: number | null;
             /** @description The same seed draws the same answer; choice i takes seed + i. The low 32 bits count. */
             seed?: number | null;
+            /** @description Whether tokens may be proposed from the documents and verified several in a step. The answer is the same either way. Default: `--prompt-lookup`, which can turn it off for all. */
+            prompt_lookup?: boolean | null;
             /** @description What the answer looks like. */
             text?: components["schemas"]["ResponseTextOptions"] | null;
             /** @description Server-sent events instead of one answer. */
@@ -1468,6 +1480,7 @@ export interface components {
             completion_tokens: number;
             total_tokens: number;
             prompt_tokens_details: components["schemas"]["PromptTokensDetails"];
+            completion_tokens_details: components["schemas"]["CompletionTokensDetails"];
         };
         /** @enum {string} */
         WeightFormat: "fp32" | "int8" | "int4" | "native";
@@ -1513,6 +1526,7 @@ export type CompletionChunkEvent = components['schemas']['CompletionChunkEvent']
 export type CompletionEvent = components['schemas']['CompletionEvent'];
 export type CompletionLogprobs = components['schemas']['CompletionLogprobs'];
 export type CompletionRequest = components['schemas']['CompletionRequest'];
+export type CompletionTokensDetails = components['schemas']['CompletionTokensDetails'];
 export type ContentPart = components['schemas']['ContentPart'];
 export type CutMessage = components['schemas']['CutMessage'];
 export type CutRule = components['schemas']['CutRule'];
@@ -1925,6 +1939,10 @@ export interface operations {
                      *         "total_tokens": 35,
                      *         "prompt_tokens_details": {
                      *           "cached_tokens": 5
+                     *         },
+                     *         "completion_tokens_details": {
+                     *           "accepted_prediction_tokens": 4,
+                     *           "rejected_prediction_tokens": 1
                      *         }
                      *       },
                      *       "blockstitch": {
@@ -2220,6 +2238,10 @@ export interface operations {
                      *         "total_tokens": 35,
                      *         "prompt_tokens_details": {
                      *           "cached_tokens": 5
+                     *         },
+                     *         "completion_tokens_details": {
+                     *           "accepted_prediction_tokens": 4,
+                     *           "rejected_prediction_tokens": 1
                      *         }
                      *       },
                      *       "blockstitch": {

@@ -33,6 +33,7 @@ from .completion_chunk_event import CompletionChunkEvent
 from .completion_logprobs import CompletionLogprobs
 from .completion_logprobs_top_logprobs_item import CompletionLogprobsTopLogprobsItem
 from .completion_request import CompletionRequest
+from .completion_tokens_details import CompletionTokensDetails
 from .cut_message import CutMessage
 from .cut_rule import CutRule
 from .detokenize_request import DetokenizeRequest
@@ -170,6 +171,7 @@ __all__ = (
     "CompletionLogprobs",
     "CompletionLogprobsTopLogprobsItem",
     "CompletionRequest",
+    "CompletionTokensDetails",
     "CutMessage",
     "CutRule",
     "DetokenizeRequest",

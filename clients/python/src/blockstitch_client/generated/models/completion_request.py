@@ -55,6 +55,9 @@ class CompletionRequest:
     """ End the answer, as end-of-text tokens do. """
     ignore_eos: bool | None | Unset = UNSET
     """ Go on past end-of-text tokens, up to `max_tokens` or a stop of the request. """
+    prompt_lookup: bool | None | Unset = UNSET
+    """ Whether tokens may be proposed from the documents and verified several in a step. The answer is the same
+    either way. Default: `--prompt-lookup`, which can turn it off for all. """
     logit_bias: LogitBias | None | Unset = UNSET
     """ Added to the logit of each token id of the model before sampling; at most 1024 ids. """
     n: int | None | Unset = UNSET
@@ -194,6 +197,12 @@ class CompletionRequest:
             ignore_eos = UNSET
         else:
             ignore_eos = self.ignore_eos
+
+        prompt_lookup: bool | None | Unset
+        if isinstance(self.prompt_lookup, Unset):
+            prompt_lookup = UNSET
+        else:
+            prompt_lookup = self.prompt_lookup
 
         logit_bias: dict[str, Any] | None | Unset
         if isinstance(self.logit_bias, Unset):
@@ -341,6 +350,8 @@ class CompletionRequest:
             field_dict["stop_token_ids"] = stop_token_ids
         if ignore_eos is not UNSET:
             field_dict["ignore_eos"] = ignore_eos
+        if prompt_lookup is not UNSET:
+            field_dict["prompt_lookup"] = prompt_lookup
         if logit_bias is not UNSET:
             field_dict["logit_bias"] = logit_bias
         if n is not UNSET:
@@ -549,6 +560,15 @@ class CompletionRequest:
             return cast(bool | None | Unset, data)
 
         ignore_eos = _parse_ignore_eos(d.pop("ignore_eos", UNSET))
+
+        def _parse_prompt_lookup(data: object) -> bool | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(bool | None | Unset, data)
+
+        prompt_lookup = _parse_prompt_lookup(d.pop("prompt_lookup", UNSET))
 
         def _parse_logit_bias(data: object) -> LogitBias | None | Unset:
             if data is None:
@@ -777,6 +797,7 @@ class CompletionRequest:
             stop=stop,
             stop_token_ids=stop_token_ids,
             ignore_eos=ignore_eos,
+            prompt_lookup=prompt_lookup,
             logit_bias=logit_bias,
             n=n,
             response_format=response_format,

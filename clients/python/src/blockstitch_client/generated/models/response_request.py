@@ -51,6 +51,9 @@ class ResponseRequest:
     """ Only the likeliest tokens that make up this much; 0 = greedy. If absent, the checkpoint's, else 1. """
     seed: int | None | Unset = UNSET
     """ The same seed draws the same answer; choice i takes seed + i. The low 32 bits count. """
+    prompt_lookup: bool | None | Unset = UNSET
+    """ Whether tokens may be proposed from the documents and verified several in a step. The answer is the same
+    either way. Default: `--prompt-lookup`, which can turn it off for all. """
     text: None | ResponseTextOptions | Unset = UNSET
     """ What the answer looks like. """
     stream: bool | None | Unset = UNSET
@@ -164,6 +167,12 @@ class ResponseRequest:
         else:
             seed = self.seed
 
+        prompt_lookup: bool | None | Unset
+        if isinstance(self.prompt_lookup, Unset):
+            prompt_lookup = UNSET
+        else:
+            prompt_lookup = self.prompt_lookup
+
         text: dict[str, Any] | None | Unset
         if isinstance(self.text, Unset):
             text = UNSET
@@ -227,6 +236,8 @@ class ResponseRequest:
             field_dict["top_p"] = top_p
         if seed is not UNSET:
             field_dict["seed"] = seed
+        if prompt_lookup is not UNSET:
+            field_dict["prompt_lookup"] = prompt_lookup
         if text is not UNSET:
             field_dict["text"] = text
         if stream is not UNSET:
@@ -419,6 +430,15 @@ class ResponseRequest:
 
         seed = _parse_seed(d.pop("seed", UNSET))
 
+        def _parse_prompt_lookup(data: object) -> bool | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(bool | None | Unset, data)
+
+        prompt_lookup = _parse_prompt_lookup(d.pop("prompt_lookup", UNSET))
+
         def _parse_text(data: object) -> None | ResponseTextOptions | Unset:
             if data is None:
                 return data
@@ -493,6 +513,7 @@ class ResponseRequest:
             temperature=temperature,
             top_p=top_p,
             seed=seed,
+            prompt_lookup=prompt_lookup,
             text=text,
             stream=stream,
             store=store,

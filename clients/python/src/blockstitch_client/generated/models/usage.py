@@ -7,6 +7,7 @@ from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
 if TYPE_CHECKING:
+    from ..models.completion_tokens_details import CompletionTokensDetails
     from ..models.prompt_tokens_details import PromptTokensDetails
 
 
@@ -21,6 +22,7 @@ class Usage:
     """ Generated tokens of all choices. """
     total_tokens: int
     prompt_tokens_details: PromptTokensDetails
+    completion_tokens_details: CompletionTokensDetails
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -32,6 +34,8 @@ class Usage:
 
         prompt_tokens_details = self.prompt_tokens_details.to_dict()
 
+        completion_tokens_details = self.completion_tokens_details.to_dict()
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
@@ -40,6 +44,7 @@ class Usage:
                 "completion_tokens": completion_tokens,
                 "total_tokens": total_tokens,
                 "prompt_tokens_details": prompt_tokens_details,
+                "completion_tokens_details": completion_tokens_details,
             }
         )
 
@@ -47,6 +52,7 @@ class Usage:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
+        from ..models.completion_tokens_details import CompletionTokensDetails  # noqa: PLC0415
         from ..models.prompt_tokens_details import PromptTokensDetails  # noqa: PLC0415
 
         d = dict(src_dict)
@@ -58,11 +64,14 @@ class Usage:
 
         prompt_tokens_details = PromptTokensDetails.from_dict(d.pop("prompt_tokens_details"))
 
+        completion_tokens_details = CompletionTokensDetails.from_dict(d.pop("completion_tokens_details"))
+
         usage = cls(
             prompt_tokens=prompt_tokens,
             completion_tokens=completion_tokens,
             total_tokens=total_tokens,
             prompt_tokens_details=prompt_tokens_details,
+            completion_tokens_details=completion_tokens_details,
         )
 
         usage.additional_properties = d
