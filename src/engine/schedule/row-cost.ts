@@ -5,9 +5,9 @@
 
 /** Of a step with one row. What the machines that were measured had (docs/results/lookup.md), until there are figures. */
 const FIRST_SHARE = 0.2;
-/** Whatever the clock says: a busy machine spreads times far. */
+/** Whatever the clock says: a busy machine spreads times far. Tokens that are nearly sure are always worth a row. */
 const LEAST_SHARE = 0.02;
-const MOST_SHARE = 1;
+const MOST_SHARE = 0.5;
 /** What a step is worth after the next one. */
 const DECAY = 0.98;
 /** Steps before the line is drawn, by their worth. */

@@ -239,7 +239,7 @@ describe.each<[string, () => Promise<Place>]>([
       cost: { leastWaitMs: 15, mostWaitMs: 40, probeMs: 50 },
     });
     const engine = await createEngine({
-      ...{ model, cache, kvDtype: KV_DTYPE, kvMemoryBytes: (PAGES + 1) * PAGE_BYTES, threads: 1 },
+      ...{ model, cache, kvDtype: KV_DTYPE, kvMemoryBytes: (PAGES + 1) * PAGE_BYTES, threads: 1, promptLookup: true },
       policy: { maxBatchTokens: 48, maxRunning: 4, mixedPrefillTokens: 24, ingestTokens: 24, ingestSliceTokens: 8 },
     });
     const seen = new Set<string>();

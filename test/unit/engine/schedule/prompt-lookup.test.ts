@@ -107,7 +107,7 @@ describe('the cost of a row', () => {
           const cost = new RowCost();
           for (const [rows, ms] of steps) cost.observe(rows, ms);
           expect(cost.share).toBeGreaterThanOrEqual(0.02);
-          expect(cost.share).toBeLessThanOrEqual(1);
+          expect(cost.share).toBeLessThanOrEqual(0.5);
         },
       ),
     );
@@ -196,6 +196,7 @@ describe('prompt lookup', () => {
       return lookup.propose(sequence, 8, ALONE).tokens.length;
     };
     expect(proposed(0.5)).toBeGreaterThan(proposed(4));
-    expect(proposed(10)).toBe(0);
+    // What is nearly sure is worth a row, whatever the clock says.
+    expect(proposed(100)).toBeGreaterThan(0);
   });
 });
