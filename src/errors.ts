@@ -236,6 +236,13 @@ export const ERRORS = {
     remedy:
       'Move the directory away, or delete it, and start again: blocks are computed anew, documents must be sent again.',
   },
+  file_damaged: {
+    status: 500,
+    type: 'server_error',
+    retryable: false,
+    message: '{file} cannot be read to its end: {reason}.',
+    remedy: 'Export it again. What stands in front of the damage is in the store, and stays there.',
+  },
   deadline_exceeded: {
     status: 504,
     type: 'server_error',

@@ -30,7 +30,7 @@ export const STORE_SETTINGS = {
     '--store-hmac-keys',
     'BLOCKSTITCH_STORE_HMAC_KEYS',
     '',
-    'file with a key of 64 hex digits or more per line: stored blocks are signed with the first, others are refused',
+    'file with a key of 64 hex digits or more per line: stored blocks and documents are signed with the first, others are refused',
   ),
   redisUrl: text(
     '--redis-url',

@@ -14,6 +14,7 @@ import type { ByteStore } from './byte-store.js';
 import { Forgetting, type Operation } from './forgetting.js';
 import { HostTier } from './host-tier.js';
 import { type HoldWanted, StoredBlocks, type StoredBlocksOptions } from './stored-blocks.js';
+import type { RoomAnswer } from './tenant-room.js';
 import {
   type BlockKey,
   type BlockSelection,
@@ -224,7 +225,7 @@ export class BlockCache {
    */
   async usage(tag: string): Promise<{ entries: number; bytes: number; limit: number | undefined } | undefined> {
     const usage = await this.#store?.usage(tag);
-    return usage && { ...usage, limit: this.#store?.limitOf(tag) };
+    return usage && { entries: usage.entries, bytes: usage.bytes, limit: this.#store?.limitOf(tag) };
   }
 
   /** Bytes of a block's value in a store. */
@@ -233,16 +234,17 @@ export class BlockCache {
   }
 
   /**
-   * Whether a tenant may store more blocks.
-   * @param tokens of each block that would be stored
-   * @returns what is stored, what the blocks would add, and the limit that this passes; undefined if there is room
+   * Reserves room in the store for blocks of a tenant that are computed and saved next; those that are stored need none.
+   * @param tag see `tenantTag`
+   * @param blocks tokens of each by its key
+   * @returns what is stored or reserved, what the blocks would add, and the limit that this passes; or `release`, to be
+   *   called once when the blocks are saved or given up
    */
-  async lacksRoom(tag: string, tokens: readonly number[]) {
-    const room = await this.#store?.room(tag);
-    if (this.#store === undefined || room === undefined) return undefined;
-    let wanted = 0;
-    for (const each of tokens) wanted += this.bytesOf(each);
-    return room.stored + wanted > room.limit ? { ...room, wanted } : undefined;
+  async reserveRoom(tag: string, blocks: ReadonlyMap<BlockKey, number>): Promise<RoomAnswer> {
+    if (this.#store?.limitOf(tag) === undefined) return { ok: true, release: () => undefined };
+    const stored = (await this.#store.has([...blocks.keys()])) ?? new Set<BlockKey>();
+    const missing = [...blocks].filter(([key]) => !stored.has(key));
+    return this.#store.room.reserve(tag, new Map(missing.map(([key, tokens]) => [key, this.bytesOf(tokens)])));
   }
 
   async statistics(): Promise<CacheStatistics> {

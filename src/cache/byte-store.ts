@@ -12,6 +12,8 @@ export interface StoreEntry {
    * document needs it, and it goes last from then on.
    */
   wanted?: { has(key: string): boolean };
+  /** When the value was used last, Unix ms, if it takes its own place again (under a new signature); now if absent. */
+  usedMs?: number;
   /** Token of the lock under which the value was computed. The put is refused if that lock is not held any more. */
   fence?: string;
 }
@@ -62,8 +64,11 @@ export interface ByteStore {
   /** Takes the lock of a block, for one prefill across replicas. @returns undefined when another holder has it */
   lock(key: string, ttlMs: number): Promise<StoreLock | undefined>;
   statistics(): Promise<{ entries: number; bytes: number; evicted?: number }>;
-  /** Sizes of the values whose keys begin with a tenant's tag (see `block-key.ts`). */
-  usage(tag: string): Promise<{ entries: number; bytes: number }>;
+  /**
+   * Sizes of the values whose keys begin with a tenant's tag (see `block-key.ts`). `asOfMs`: when they were counted, by
+   * `performance.now()`; just now if absent.
+   */
+  usage(tag: string): Promise<{ entries: number; bytes: number; asOfMs?: number }>;
   /** Every value whose key begins with `prefix`, in no order that callers may count on. */
   list(prefix?: string): AsyncIterable<StoreListing>;
   /** Told of values that were used without being read. Asks nobody and waits for nothing. */

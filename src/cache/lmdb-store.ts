@@ -286,14 +286,14 @@ export class LmdbStore implements ByteStore {
   }
 
   /** Call within a transaction. */
-  #write({ key, value, wanted }: StoreEntry): void {
+  #write({ key, value, wanted, usedMs = this.#now() }: StoreEntry): void {
     const before = this.#remove(key);
     for (let part = 0, at = 0; part === 0 || at < value.byteLength; part++, at += PART_BYTES) {
       const length = Math.min(PART_BYTES, value.byteLength - at);
       this.#blocks.put(partKey(key, part), Buffer.from(value.buffer, value.byteOffset + at, length));
     }
     const kept = wanted?.has(key) === true || before?.kept === true;
-    this.#index.add(key, { bytes: value.byteLength, usedMs: this.#now(), kept });
+    this.#index.add(key, { bytes: value.byteLength, usedMs, kept });
   }
 
   /** Call within a transaction. @returns what was there */

@@ -43,6 +43,8 @@ interface Sizes {
 interface Counted {
   all: Sizes;
   byTag: ReadonlyMap<string, Sizes>;
+  /** When the count began. */
+  asOfMs: number;
 }
 
 export class RedisStore implements ByteStore {
@@ -118,8 +120,9 @@ export class RedisStore implements ByteStore {
   }
 
   /** Up to ten seconds old, as `statistics`. */
-  async usage(tag: string): Promise<Sizes> {
-    return (await this.#counted()).byTag.get(tag) ?? { entries: 0, bytes: 0 };
+  async usage(tag: string): Promise<Sizes & { asOfMs: number }> {
+    const { byTag, asOfMs } = await this.#counted();
+    return { ...(byTag.get(tag) ?? { entries: 0, bytes: 0 }), asOfMs };
   }
 
   async *list(prefix = ''): AsyncGenerator<StoreListing> {
@@ -153,6 +156,7 @@ export class RedisStore implements ByteStore {
   }
 
   async #count(): Promise<Counted> {
+    const asOfMs = performance.now();
     const all = { entries: 0, bytes: 0 };
     const byTag = new Map<string, Sizes>();
     await this.#scan('', async (keys, node) => {
@@ -167,7 +171,7 @@ export class RedisStore implements ByteStore {
         }
       }
     });
-    const counted = { all, byTag };
+    const counted = { all, byTag, asOfMs };
     this.#sizes = { counted, takenMs: performance.now() };
     return counted;
   }
@@ -186,7 +190,7 @@ export class RedisStore implements ByteStore {
    * If aborted between two parts, it deletes the parts that it wrote: nobody would find them without the first one.
    * @returns false if the fence refuses the value
    */
-  async #write({ key, value, fence }: StoreEntry, signal: AbortSignal | undefined): Promise<boolean> {
+  async #write({ key, value, fence, usedMs }: StoreEntry, signal: AbortSignal | undefined): Promise<boolean> {
     const parts = Math.max(1, Math.ceil(value.byteLength / PART_BYTES));
     for (let part = parts - 1; part >= 0; part--) {
       if (signal?.aborted) {
@@ -196,13 +200,15 @@ export class RedisStore implements ByteStore {
       const slice = value.subarray(part * PART_BYTES, (part + 1) * PART_BYTES);
       const bytes = Buffer.from(slice.buffer, slice.byteOffset, slice.byteLength);
       if (part === 0 && fence !== undefined) return this.#writeFenced(key, bytes, fence);
-      await this.#writePart(this.#part(key, part), bytes);
+      await this.#writePart(this.#part(key, part), bytes, usedMs !== undefined);
     }
     return true;
   }
 
-  async #writePart(name: string, bytes: Buffer): Promise<void> {
-    if (this.#ttlSeconds > 0) await this.#client.set(name, bytes, 'EX', this.#ttlSeconds);
+  /** @param again the value takes its own place again: its time to live goes on. Redis counts the write as a use */
+  async #writePart(name: string, bytes: Buffer, again = false): Promise<void> {
+    if (again) await this.#client.set(name, bytes, 'KEEPTTL');
+    else if (this.#ttlSeconds > 0) await this.#client.set(name, bytes, 'EX', this.#ttlSeconds);
     else await this.#client.set(name, bytes);
   }
 

@@ -53,12 +53,30 @@ export class StoreMacs {
     return mac as Buffer;
   }
 
+  /** `sign` without a turn for the event loop: for a few megabytes at most. */
+  signNow(parts: readonly Uint8Array[]): Buffer {
+    return macOf(this.#keys[0] as Buffer, parts);
+  }
+
+  /** `holds` without a turn for the event loop. @param mac MAC_BYTES long */
+  holdsNow(mac: Uint8Array, parts: readonly Uint8Array[]): boolean {
+    let holds = false;
+    for (const key of this.#keys) holds = timingSafeEqual(macOf(key, parts), mac) || holds;
+    return holds;
+  }
+
   /** Whether one of the keys made the MAC. */
   async holds(mac: Uint8Array, parts: readonly Uint8Array[]): Promise<boolean> {
     let holds = false;
     for (const own of await macsOf(this.#keys, parts)) holds = timingSafeEqual(own, mac) || holds;
     return holds;
   }
+}
+
+function macOf(key: Buffer, parts: readonly Uint8Array[]): Buffer {
+  const mac = createHmac('sha256', key);
+  for (const part of parts) mac.update(part);
+  return mac.digest().subarray(0, MAC_BYTES);
 }
 
 /** The event loop gets a turn between two slices: blocks of large models have tens of megabytes. */

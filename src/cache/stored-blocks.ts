@@ -5,15 +5,14 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { KvDtype } from '../kernels/native-addon.js';
-import { formatBytes } from '../units.js';
 import { decodeBlock, encodeBlock, HEADER_BYTES, payloadBytes } from './block-codec.js';
-import { TAG_DIGITS } from './block-key.js';
 import { BlockLeases } from './block-leases.js';
 import { type ByteStore, LockEnded, type StoreEntry } from './byte-store.js';
 import { type Answer, type BreakerOptions, CircuitBreaker } from './circuit-breaker.js';
 import { type LoadClock, LoadCostModel, type LoadCostOptions } from './load-cost-model.js';
 import { StoreLooks } from './store-looks.js';
 import type { StoreMacs } from './store-macs.js';
+import { TenantRoom } from './tenant-room.js';
 import type { BlockKey, BlockShape, BlockValue, CacheStatistics } from './tiers.js';
 import { within } from './within.js';
 
@@ -90,6 +89,7 @@ const NOTHING_LATE = Promise.resolve(undefined);
 const NOBODY_HAS_IT: StoreLoad = { answer: { value: undefined, release: async () => {} }, late: NOTHING_LATE };
 
 export class StoredBlocks {
+  readonly room: TenantRoom;
   readonly #options: StoredBlocksOptions;
   readonly #store: ByteStore;
   /** One breaker each: a full disk must not stop reads, and working locks must not hide failing writes. */
@@ -110,6 +110,7 @@ export class StoredBlocks {
   constructor(options: StoredBlocksOptions) {
     this.#options = options;
     this.#store = options.store;
+    this.room = new TenantRoom({ limitOf: (tag) => this.limitOf(tag), usage: (tag) => this.usage(tag) });
     const breaker = (calls: StoreCalls) =>
       new CircuitBreaker({
         ...(calls === 'writes' ? { timeoutMs: WRITE_TIMEOUT_MS } : {}),
@@ -202,13 +203,19 @@ export class StoredBlocks {
     wanted: { has(key: BlockKey): boolean },
   ): Promise<string | undefined> {
     if (this.#passedOver.delete(key) && (await this.has([key]))?.has(key)) return undefined;
-    const room = await this.room(key.slice(0, TAG_DIGITS));
-    const { shape, macs, storedDtype = shape.dtype } = this.#options;
+    const { shape, storedDtype = shape.dtype } = this.#options;
     const bytes = HEADER_BYTES + payloadBytes({ ...shape, dtype: storedDtype }, value.tokens);
-    if (room !== undefined && room.stored + bytes > room.limit) {
-      return `the stored blocks of this tenant have ${formatBytes(room.stored)} of at most ${formatBytes(room.limit)}`;
-    }
-    const encoded = await encodeBlock(shape, key, value, macs, storedDtype);
+    return this.room.saving(key, bytes, () => this.#saveInRoom(key, value, signal, wanted));
+  }
+
+  async #saveInRoom(
+    key: BlockKey,
+    value: BlockValue,
+    signal: AbortSignal,
+    wanted: { has(key: BlockKey): boolean },
+  ): Promise<string | undefined> {
+    const { shape, macs, storedDtype } = this.#options;
+    const encoded = await encodeBlock(shape, key, value, macs, storedDtype ?? shape.dtype);
     for (let again: (StoreAnswer & { value: undefined }) | undefined; ; ) {
       const saved = await this.#write({ key, value: encoded, wanted }, signal);
       await again?.release();
@@ -242,21 +249,15 @@ export class StoredBlocks {
     return saved;
   }
 
-  /** What a tenant has and may have in the store; undefined if it has no limit, or the store does not say. */
-  async room(tag: string): Promise<{ stored: number; limit: number } | undefined> {
-    const limit = this.limitOf(tag);
-    if (limit === undefined) return undefined;
-    const usage = await this.usage(tag);
-    return usage === undefined ? undefined : { stored: usage.bytes, limit };
-  }
-
   limitOf(tag: string): number | undefined {
     return this.#options.storedBytesOf?.(tag);
   }
 
   /** Sizes of a tenant's blocks; undefined if the store does not say. Has no vote in the breakers. */
-  async usage(tag: string): Promise<{ entries: number; bytes: number } | undefined> {
-    return within(this.#store.usage(tag), STATISTICS_TIMEOUT_MS).catch(() => undefined);
+  async usage(tag: string): Promise<{ entries: number; bytes: number; asOfMs: number } | undefined> {
+    const asOfMs = performance.now();
+    const usage = await within(this.#store.usage(tag), STATISTICS_TIMEOUT_MS).catch(() => undefined);
+    return usage && { asOfMs, ...usage };
   }
 
   /** Tells the store of blocks that were used in a nearer tier. */

@@ -30,6 +30,18 @@ interface Chunk {
 }
 
 /**
+ * The address of a server as a flag gives it.
+ * @returns without a slash at the end
+ * @throws BlockstitchError `config_invalid`
+ */
+export function serverUrl(given: string): string {
+  if (!/^https?:\/\/./.test(given) || !URL.canParse(given)) {
+    throw new BlockstitchError('config_invalid', { setting: '--url', reason: 'it is not an http or https address' });
+  }
+  return given.replace(/\/+$/, '');
+}
+
+/**
  * Asks a server and streams the answer.
  *
  * @param url    the server, without /v1
@@ -147,8 +159,10 @@ async function send(url: string, init: RequestInit): Promise<Response> {
     return await fetch(url, init);
   } catch (error) {
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-    const reason = `${new URL(url).origin}: ${cause instanceof Error ? cause.message : String(cause)}`;
-    throw new BlockstitchError('not_ready', { reason }, { cause: error });
+    const nobody = new BlockstitchError('not_ready', {}, { cause: error });
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    nobody.message = `No server answers at ${new URL(url).origin}: ${reason}`;
+    throw nobody;
   }
 }
 
@@ -174,7 +188,9 @@ async function* chunks(body: ReadableStream<Uint8Array>): AsyncGenerator<Chunk> 
 
 async function errorOf(response: Response): Promise<BlockstitchError> {
   const body = (await response.json().catch(() => ({}))) as { error?: { message: string; code: string } };
-  return remoteError(body.error ?? { message: `HTTP ${response.status}`, code: 'engine_failed' });
+  const { origin } = new URL(response.url);
+  const message = `${origin} does not answer as Blockstitch does (${response.status} ${response.statusText})`;
+  return remoteError(body.error ?? { message, code: response.status >= 500 ? 'engine_failed' : 'route_not_found' });
 }
 
 /** The server's error under its own code, with the message that the server made. */

@@ -5,9 +5,10 @@
  */
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import { BlockstitchError, ERRORS } from '../errors.js';
+import { BlockstitchError, ERRORS, type ErrorCode } from '../errors.js';
 import { documentMetadata, ingest } from './api-client.js';
 import { digest, readSources, type Source, type SourceDocument, type SourceFile } from './ingest-sources.js';
+import { shellWords } from './shell-words.js';
 
 export interface IngestRunOptions {
   /** The server, without /v1. */
@@ -19,6 +20,8 @@ export interface IngestRunOptions {
   /** Sends what is there already, too. */
   force: boolean;
   standardInput: Readable;
+  /** Of a file or a row: larger ones fail. */
+  maxFileBytes: number;
   /** Called when a source has ended. */
   onResult: (result: SourceResult) => void;
   /** Called when all documents of a file have ended. */
@@ -36,13 +39,16 @@ const HASH = 'content_sha256';
 const MAX_TRIES = 6;
 const PAUSE_MS = 500;
 
-/** @throws BlockstitchError `authentication_failed`, `not_ready`: the server takes no document at all */
+/** The server takes no document at all, or is another one. */
+const HOPELESS: readonly ErrorCode[] = ['authentication_failed', 'not_ready', 'route_not_found'];
+
+/** @throws BlockstitchError `authentication_failed`, `not_ready`, `route_not_found`: the server takes no document at all */
 export async function runIngest(files: readonly SourceFile[], options: IngestRunOptions): Promise<void> {
   const running = new Set<Promise<void>>();
   let refused: BlockstitchError | undefined;
   for (const file of files) {
     const ofFile: Promise<void>[] = [];
-    for await (const source of readSources(file, options.standardInput)) {
+    for await (const source of readSources(file, options.standardInput, options)) {
       const work = resultOf(source, options).then(
         (result) => options.onResult(result),
         (error: BlockstitchError) => {
@@ -79,8 +85,8 @@ async function resultOf(source: Source, options: IngestRunOptions): Promise<Sour
   } catch (error) {
     if (!(error instanceof BlockstitchError)) throw error;
     // The others would fare no better.
-    if (error.code === 'authentication_failed' || error.code === 'not_ready') throw error;
-    return { name, status: 'failed', reason: error.message };
+    if (HOPELESS.includes(error.code)) throw error;
+    return { name, status: 'failed', reason: shellWords(error).message };
   }
 }
 

@@ -5,11 +5,12 @@
  */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { basename, extname, join, normalize } from 'node:path';
-import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { BlockstitchError } from '../errors.js';
+import { ndjsonLines } from '../server/ndjson-lines.js';
+import { formatBytes } from '../units.js';
 
 export interface SourceDocument {
   id: string;
@@ -75,6 +76,15 @@ const LEFT_OUT = new Set(['node_modules', '__pycache__']);
 const STANDARD_INPUT = '-';
 /** Characters of a title that the server takes. */
 const MOST_TITLE = 1024;
+/** A row that is too long is passed over until it ends; one that does not end in so many bytes ends the reading. */
+const MOST_ROW_PASSED = 2 ** 30;
+/** Standard input may be silent for as long as a timer can wait. */
+const PATIENT_MS = 2 ** 31 - 1;
+
+export interface SourceLimits {
+  /** Bytes of a file that becomes one document, and of a row: more is not kept in memory. */
+  maxFileBytes: number;
+}
 
 /** Finds files, folders' files in the order of their names. @throws BlockstitchError `config_invalid` if a path is not there */
 export async function findFiles(paths: readonly string[]): Promise<SourceFile[]> {
@@ -89,7 +99,12 @@ export async function findFiles(paths: readonly string[]): Promise<SourceFile[]>
 async function filesOf(given: string): Promise<SourceFile[]> {
   const path = normalize(given);
   const facts = await asked(given, stat(path));
-  if (!facts.isDirectory()) return [{ path, bytes: facts.size }];
+  if (facts.isFile()) return [{ path, bytes: facts.size }];
+  if (!facts.isDirectory()) {
+    const reason =
+      'it is a device, a pipe or a socket, not a file or a folder; pipe NDJSON into `blockstitch ingest -`';
+    throw new BlockstitchError('config_invalid', { setting: given, reason });
+  }
   const files: SourceFile[] = [];
   const entries = await asked(given, readdir(path, { withFileTypes: true }));
   for (const entry of entries.sort((one, other) => (one.name < other.name ? -1 : 1))) {
@@ -118,15 +133,22 @@ async function asked<T>(path: string, answer: Promise<T>): Promise<T> {
 }
 
 /** Reads one file: one document, or a document for each row. */
-export async function* readSources({ path }: SourceFile, standardInput: Readable): AsyncGenerator<Source> {
-  if (path === STANDARD_INPUT) yield* readRows('standard input', standardInput);
-  else if (ROWS.includes(extname(path).toLowerCase())) yield* readRows(path, createReadStream(path));
-  else yield await readDocument(path);
+export async function* readSources(
+  { path }: SourceFile,
+  standardInput: Readable,
+  limits: SourceLimits,
+): AsyncGenerator<Source> {
+  if (path === STANDARD_INPUT) yield* readRows('standard input', standardInput, limits);
+  else if (ROWS.includes(extname(path).toLowerCase())) yield* readRows(path, createReadStream(path), limits);
+  else yield await readDocument(path, limits);
 }
 
-async function readDocument(path: string): Promise<Source> {
+async function readDocument(path: string, { maxFileBytes }: SourceLimits): Promise<Source> {
   try {
-    const content = new TextDecoder('utf-8', { fatal: true }).decode(await readFile(path));
+    const bytes = await readAtMost(path, maxFileBytes);
+    if (bytes === undefined)
+      return { name: path, failure: `it has more than ${formatBytes(maxFileBytes)} (--max-file)` };
+    const content = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
     if (content.includes('\0')) return { name: path, failure: 'it is not text' };
     const isPage = PAGES.includes(extname(path).toLowerCase());
     const page = isPage ? await readPage(content) : { title: undefined, text: content };
@@ -136,6 +158,18 @@ async function readDocument(path: string): Promise<Source> {
     const failure = error instanceof Error ? error.message : String(error);
     return { name: path, failure: /not valid for encoding/.test(failure) ? 'it is not UTF-8 text' : failure };
   }
+}
+
+/** @returns undefined if there is more */
+async function readAtMost(path: string, most: number): Promise<Buffer | undefined> {
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  for await (const part of createReadStream(path)) {
+    parts.push(part);
+    bytes += part.length;
+    if (bytes > most) return undefined;
+  }
+  return Buffer.concat(parts);
 }
 
 /** The text that a reader of the page sees, without links' addresses and pictures. */
@@ -156,17 +190,30 @@ async function readPage(html: string): Promise<{ title: string | undefined; text
   return { title: title === '' ? undefined : title, text };
 }
 
-async function* readRows(name: string, input: Readable): AsyncGenerator<Source> {
-  let line = 0;
+async function* readRows(name: string, input: Readable, { maxFileBytes }: SourceLimits): AsyncGenerator<Source> {
   try {
-    for await (const row of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
-      line += 1;
-      // Some editors write a byte order mark.
-      const json = line === 1 ? row.replace(/^\ufeff/, '') : row;
-      if (json.trim() !== '') yield readRow(`${name}:${line}`, json);
+    const lines = ndjsonLines(thatEnd(input), { maxLineBytes: maxFileBytes, idleMs: PATIENT_MS });
+    for await (const { line, bytes } of lines) {
+      const row = `${name}:${line}`;
+      if (bytes === undefined)
+        yield { name: row, failure: `it has more than ${formatBytes(maxFileBytes)} (--max-file)` };
+      // Some editors write a byte order mark; the decoder drops it.
+      else yield readRow(row, new TextDecoder().decode(bytes));
     }
   } catch (error) {
     yield { name, failure: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** The same chunks, as long as rows end. */
+async function* thatEnd(input: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let open = 0;
+  for await (const chunk of input) {
+    const end = chunk.lastIndexOf(10);
+    open = end < 0 ? open + chunk.length : chunk.length - end - 1;
+    if (open > MOST_ROW_PASSED)
+      throw new Error(`it holds a row that does not end within ${formatBytes(MOST_ROW_PASSED)}`);
+    yield chunk;
   }
 }
 

@@ -23,9 +23,11 @@ import { addOpenApi } from './commands/openapi.js';
 import { addPull } from './commands/pull.js';
 import { addSegment } from './commands/segment.js';
 import { addServe } from './commands/serve.js';
+import { shellWords } from './shell-words.js';
 
 /** What a shell shows for a program that wrote to a pipe which nobody reads (128 + SIGPIPE). */
 const READER_LEFT = 141;
+const WITH_SUBCOMMANDS = new Set(['cache', 'keys']);
 
 export function buildProgram(): Command {
   const program = new Command('blockstitch')
@@ -58,12 +60,19 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     if (error instanceof BlockstitchError) {
-      process.stderr.write(`error: ${error.message}\n  ${error.remedy}\n`);
+      const { message, remedy } = shellWords(error, typed(argv));
+      process.stderr.write(`error: ${message}\n  ${remedy}\n`);
       return error.code === 'config_invalid' ? 2 : 1;
     }
     process.stderr.write(`error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
     return 1;
   }
+}
+
+/** The command, with its subcommand. */
+function typed(argv: readonly string[]): string {
+  const words = argv.slice(0, WITH_SUBCOMMANDS.has(argv[0] ?? '') ? 2 : 1).filter((word) => !word.startsWith('-'));
+  return words.length === 0 ? 'COMMAND' : words.join(' ');
 }
 
 /** What was written to a pipe may still be on its way. */

@@ -1,4 +1,5 @@
 /** The parts that the files of this room use from the rooms below. */
+import type { StoreMacs } from '../cache/store-macs.js';
 import type { BlockKey, CacheScope } from '../cache/tiers.js';
 import type { Config } from '../config.js';
 import type { BlockReport, Engine } from '../engine/engine.js';
@@ -29,6 +30,8 @@ export interface DocumentParts {
   };
   segment: Segmentation;
   logger: DocumentLogger;
+  /** If given, records and jobs are signed, and others are refused. */
+  macs?: StoreMacs;
   /** Milliseconds before a job that has failed is tried again. Default a second; twice as many each time. */
   jobRetryMs?: number;
   /** Told of each block of an ingestion, and in whose scope it is. */

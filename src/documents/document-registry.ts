@@ -3,11 +3,12 @@
  * Knows records and the damage of one. The shelf knows where they are kept; `document-record.ts` knows what they hold.
  */
 import { tenantTag } from '../cache/block-key.js';
+import type { StoreMacs } from '../cache/store-macs.js';
 import type { BlockKey, CacheScope } from '../cache/tiers.js';
 import { BlockstitchError } from '../errors.js';
 import type { DocumentRecord } from './document-record.js';
 import { type DocumentShelf, type Head, headOf, idKey, shelfName } from './document-shelf.js';
-import { sealJson, type Unsealed, unsealJson } from './sealed-json.js';
+import { JsonSeal, NOT_SIGNED, type Unsealed } from './sealed-json.js';
 
 /** What the shelf has under an id. `head` is what a writer gives back. */
 export type Found =
@@ -45,11 +46,17 @@ const MAX_REPORTED = 1000;
 export class DocumentRegistry {
   readonly #shelf: DocumentShelf;
   readonly #onDamaged: (id: string, reason: string) => void;
+  readonly #seal: JsonSeal;
   readonly #reported = new Set<string>();
 
-  /** @param onDamaged told once of each damaged record */
-  constructor(shelf: DocumentShelf, onDamaged: (id: string, reason: string) => void = () => undefined) {
+  /** @param onDamaged told once of each damaged record @param seal signs records if it has keys, and refuses others */
+  constructor(
+    shelf: DocumentShelf,
+    onDamaged: (id: string, reason: string) => void = () => undefined,
+    seal = new JsonSeal(),
+  ) {
     this.#shelf = shelf;
+    this.#seal = seal;
     this.#onDamaged = onDamaged;
   }
 
@@ -60,14 +67,13 @@ export class DocumentRegistry {
     const bytes = await asked(() => this.#shelf.get(tenant, id));
     if (bytes === undefined) return { state: 'absent', head: undefined };
     const head = headOf(bytes);
-    const unsealed = unsealJson(place, bytes);
+    const unsealed = this.#seal.unseal(place, bytes);
     const reason = reasonOf(unsealed, id);
     if (!unsealed.ok || reason !== undefined) {
       this.#report(place, id, reason ?? '');
       return { state: 'damaged', head, reason: reason ?? '', keys: keysIn(bytes, scope) };
     }
-    const { cacheSalt: _salt, ...record } = unsealed.value as DocumentRecord & { cacheSalt?: string };
-    const found: FoundRecord = { state: 'found', head, record };
+    const found: FoundRecord = { state: 'found', head, record: recordOf(unsealed.value) };
     return unsealed.sealed ? found : this.#renewed(scope, found);
   }
 
@@ -78,7 +84,7 @@ export class DocumentRegistry {
    */
   async replace(scope: CacheScope, record: DocumentRecord, over: Found): Promise<FoundRecord | undefined> {
     const tenant = shelfName(scope);
-    const bytes = sealJson(placeOf(tenant, record.id), record);
+    const bytes = this.#seal.seal(placeOf(tenant, record.id), record);
     const written = await asked(() => this.#shelf.put(tenant, record.id, bytes, over.head));
     return written ? { state: 'found', head: headOf(bytes), record } : undefined;
   }
@@ -140,12 +146,42 @@ export async function asked<T>(call: () => Promise<T>): Promise<T> {
   }
 }
 
-/** The document in a stored value, or what is wrong with it. @param tenant its name on the shelf */
-export function recordIn(tenant: string, id: string, bytes: Buffer): DocumentRecord | { damage: string } {
-  const unsealed = unsealJson(placeOf(tenant, id), bytes);
+/**
+ * The document in a stored value, or what is wrong with it. @param tenant its name on the shelf
+ * @param seal has the keys of signatures, if there are any
+ */
+export function recordIn(
+  tenant: string,
+  id: string,
+  bytes: Buffer,
+  seal = new JsonSeal(),
+): DocumentRecord | { damage: string } {
+  const unsealed = seal.unseal(placeOf(tenant, id), bytes);
   const damage = reasonOf(unsealed, id);
   if (!unsealed.ok || damage !== undefined) return { damage: damage ?? '' };
-  return unsealed.value as DocumentRecord;
+  return recordOf(unsealed.value);
+}
+
+/**
+ * A stored document as it is stored from now on: signed with the first key.
+ * @param trustUnsigned whether one that nobody signed is taken
+ * @returns what is wrong with it, if it is not taken
+ */
+export function signedRecord(
+  { tenant, id, value }: { tenant: string; id: string; value: Buffer },
+  macs: StoreMacs,
+  trustUnsigned: boolean,
+): Buffer | string {
+  const seal = new JsonSeal(macs);
+  let record = recordIn(tenant, id, value, seal);
+  if (trustUnsigned && 'damage' in record && record.damage === NOT_SIGNED) record = recordIn(tenant, id, value);
+  return 'damage' in record ? record.damage : seal.seal(placeOf(tenant, id), record);
+}
+
+/** Records of early versions held the salt. */
+function recordOf(value: object): DocumentRecord {
+  const { cacheSalt: _salt, ...record } = value as DocumentRecord & { cacheSalt?: string };
+  return record;
 }
 
 function reasonOf(unsealed: Unsealed, id: string): string | undefined {

@@ -28,9 +28,10 @@ import { DocumentRegistry, type ListOptions, type RecordPage } from './document-
 import { type DocumentShelf, orderKey } from './document-shelf.js';
 import { documentId, type Ingested, type IngestProgress, ingestDocument, type NewDocument } from './ingest-document.js';
 import { IngestJobs } from './ingest-jobs.js';
-import type { JobState } from './job-record.js';
+import { JobSeal, type JobState } from './job-record.js';
 import type { JobShelf } from './job-shelf.js';
 import { KeyedQueue } from './keyed-queue.js';
+import { JsonSeal, NOT_SIGNED } from './sealed-json.js';
 import { UnnamedBlocks } from './unnamed-blocks.js';
 import { unregister } from './write-record.js';
 
@@ -39,21 +40,31 @@ export interface Shelves {
   jobs: JobShelf;
 }
 
+const DAMAGED_TOLD = 'the record of a document is damaged: POST it again, or DELETE it';
+/** For an operator who has just begun to sign. */
+const NOT_SIGNED_TOLD =
+  'the record of a document is not signed and is refused: stop the server, and sign what you trust with ' +
+  '`blockstitch cache migrate --store-hmac-keys FILE --trust-unsigned`';
+
 export class Documents {
   readonly jobs: IngestJobs;
   readonly #parts: SharedParts & { cuts: CutsInUse };
   readonly #acceptance: Acceptance;
 
   constructor(shelves: Shelves, given: DocumentParts) {
-    const registry = new DocumentRegistry(shelves.documents, (id, reason) => {
-      given.logger.warn({ id, reason }, 'the record of a document is damaged: POST it again, or DELETE it');
-    });
+    const seal = new JsonSeal(given.macs);
+    const damaged = (id: string, reason: string) => {
+      const told = reason === NOT_SIGNED ? NOT_SIGNED_TOLD : DAMAGED_TOLD;
+      given.logger.warn({ id, reason }, told);
+    };
+    const registry = new DocumentRegistry(shelves.documents, damaged, seal);
     const shared = { ...given, registry, orders: new KeyedQueue(), unnamed: new UnnamedBlocks(given.cache) };
     const parts = { ...shared, cuts: new CutsInUse(shared) };
     this.#parts = parts;
     this.#acceptance = new Acceptance(registry);
     this.jobs = new IngestJobs({
       shelf: shelves.jobs,
+      seal: new JobSeal(seal),
       orders: parts.orders,
       logger: given.logger,
       maxOpen: given.limits.maxQueue,

@@ -84,8 +84,11 @@ export async function ingestDocument(
   progress.total?.(blocks.length);
   const tryCounter = countedOnce(progress.blockDone);
   const keys = await blockKeys(parts, blocks, scope);
-  await refuseBeyondRoom(parts, scope, blocks, keys);
-  const claim = await unnamed.claim(keys, keysOf(found));
+  const giveBackRoom = await roomFor(parts, scope, blocks, keys);
+  const claim = await unnamed.claim(keys, keysOf(found)).catch((error: unknown) => {
+    giveBackRoom();
+    throw error;
+  });
   const cost: PrefillCost = { blocks: 0, tokens: 0, ms: 0 };
   try {
     const reports = await untilKept(claim, () => {
@@ -121,28 +124,30 @@ export async function ingestDocument(
     return { record, reports };
   } catch (error) {
     if (!goesOnLater(signal)) await claim.drop();
-    // Others of the tenant may have taken the room meanwhile: then the store refuses, and trying again is of no use.
-    if (isStoreFailure(error) && !signal.aborted) await refuseBeyondRoom(parts, scope, blocks, keys);
+    // Another server may have taken the room meanwhile: then the store refuses, and trying again is of no use.
+    if (isStoreFailure(error) && !signal.aborted) (await roomFor(parts, scope, blocks, keys))();
     throw error;
   } finally {
     claim.end();
+    giveBackRoom();
   }
 }
 
-/** @throws BlockstitchError `stored_bytes_exceeded` if the tenant has no room for the blocks that are not stored yet */
-async function refuseBeyondRoom(
+/**
+ * Reserves room in the store for the blocks that are not stored yet.
+ * @returns gives back what was not stored; call it once
+ * @throws BlockstitchError `stored_bytes_exceeded` if the tenant has no room for them
+ */
+async function roomFor(
   { cache }: Pick<SharedParts, 'cache'>,
   { tenant }: CacheScope,
   blocks: readonly PlanBlock[],
   keys: readonly BlockKey[],
-): Promise<void> {
-  const tag = tenantTag(tenant);
-  if ((await cache.lacksRoom(tag, blocks.map(lengthOf))) === undefined) return;
-  const places = await cache.find(keys);
-  const missing = blocks.filter((_, index) => !places[index]?.tiers.includes('store'));
-  const lack = await cache.lacksRoom(tag, missing.map(lengthOf));
-  if (lack === undefined || missing.length === 0) return;
-  const { stored, wanted, limit } = lack;
+): Promise<() => void> {
+  const lengths = new Map(keys.map((key, index) => [key, blocks[index]?.tokenIds.length ?? 0]));
+  const room = await cache.reserveRoom(tenantTag(tenant), lengths);
+  if (room.ok) return room.release;
+  const { stored, wanted, limit } = room;
   throw new BlockstitchError('stored_bytes_exceeded', {
     stored: formatBytes(stored),
     wanted: formatBytes(wanted),
@@ -153,8 +158,6 @@ async function refuseBeyondRoom(
 function isStoreFailure(thrown: unknown): boolean {
   return thrown instanceof BlockstitchError && thrown.code === 'store_failed';
 }
-
-const lengthOf = ({ tokenIds }: PlanBlock) => tokenIds.length;
 
 /** @param cost counts what is computed, in every try */
 function computed(

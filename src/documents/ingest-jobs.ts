@@ -13,12 +13,10 @@ import { type IngestProgress, KeptForLater, type NewDocument } from './ingest-do
 import {
   givenUp,
   type JobRecord,
+  type JobSeal,
   type JobState,
   jobError,
   newJobState,
-  readJob,
-  sealBegun,
-  sealJob,
   wasBegunTooOften,
   withoutDocument,
 } from './job-record.js';
@@ -30,6 +28,7 @@ import { Slots } from './slots.js';
 
 export interface IngestJobsParts {
   shelf: JobShelf;
+  seal: JobSeal;
   orders: KeyedQueue;
   logger: DocumentLogger;
   /** Open jobs of this process at most; one more is `queue_full`. */
@@ -87,7 +86,7 @@ export class IngestJobs {
    * @throws BlockstitchError `queue_full`, `store_failed`, `shutting_down`
    */
   async start(scope: CacheScope, documentId: string, document: NewDocument): Promise<JobState> {
-    const { shelf, maxOpen, accept } = this.#parts;
+    const { shelf, seal, maxOpen, accept } = this.#parts;
     if (this.#closing) throw new BlockstitchError('shutting_down');
     if (this.#held >= maxOpen) throw new BlockstitchError('queue_full', { waiting: this.#held, limit: maxOpen });
     const state = newJobState(documentId);
@@ -95,7 +94,7 @@ export class IngestJobs {
     this.#jobs.set(state.id, job);
     try {
       job.record.acceptedMs = await accept(scope, documentId);
-      await asked(() => shelf.open(state.id, sealJob(job.record), LEASE_MS));
+      await asked(() => shelf.open(state.id, seal.seal(job.record), LEASE_MS));
       job.offered = shelf.manyServers && this.#held > SIDE_BY_SIDE;
       if (job.offered) await asked(() => shelf.release(state.id));
     } catch (error) {
@@ -132,7 +131,7 @@ export class IngestJobs {
       }
       if (record.state.status !== 'running') return record.state;
       const cancelled: JobRecord = { ...record, state: { ...record.state, status: 'cancelled' } };
-      const bytes = sealJob(withoutDocument(cancelled));
+      const bytes = this.#parts.seal.seal(withoutDocument(cancelled));
       if (await asked(() => this.#parts.shelf.end(id, bytes, 'sealed'))) return cancelled.state;
       if (tries > 0) await delay(WATCH_MS);
     }
@@ -259,7 +258,7 @@ export class IngestJobs {
 
   async #shelved(id: string): Promise<JobRecord | undefined> {
     const bytes = await asked(() => this.#parts.shelf.get(id));
-    return bytes === undefined ? undefined : readJob(id, bytes);
+    return bytes === undefined ? undefined : this.#parts.seal.read(id, bytes);
   }
 
   async #takeOver(): Promise<number> {
@@ -282,7 +281,7 @@ export class IngestJobs {
 
   /** Takes over one job. A lease does not tell two callers of one process apart: the caller sees to that. */
   async #take(id: string): Promise<boolean> {
-    const { shelf, logger } = this.#parts;
+    const { shelf, seal, logger } = this.#parts;
     if (!(await asked(() => shelf.lease(id, LEASE_MS)))) return false;
     const record = await this.#shelved(id);
     if (record !== undefined && record.state.status !== 'running') {
@@ -291,12 +290,12 @@ export class IngestJobs {
     }
     if (record?.document === undefined || wasBegunTooOften(record)) {
       logger.warn({ job: id }, record ? 'a job is given up: it was begun too often' : 'a damaged job is given up');
-      await asked(() => shelf.end(id, sealJob(givenUp(id, record))));
+      await asked(() => shelf.end(id, seal.seal(givenUp(id, record))));
       return false;
     }
     const { document, state } = record;
     const again = { ...record, state: { ...state, blocksDone: 0 }, takenOver: record.takenOver + 1 };
-    if (!(await asked(() => shelf.update(id, sealJob(again))))) return false;
+    if (!(await asked(() => shelf.update(id, seal.seal(again))))) return false;
     const job = new LiveJob(again);
     this.#jobs.set(id, job);
     this.#run(job, document);
@@ -315,9 +314,9 @@ export class IngestJobs {
     };
     // An accepted job does not fail because there is no room at the moment.
     const ingest = () => patiently(() => this.#parts.ingest(scope, document, progress, acceptedMs), signal);
-    const { retryMs, orders, shelf } = this.#parts;
+    const { retryMs, orders, shelf, seal } = this.#parts;
     // A shelf that cannot be told keeps nobody from working.
-    const told = () => shelf.update(state.id, sealBegun(job.record)).catch(() => undefined);
+    const told = () => shelf.update(state.id, seal.begun(job.record)).catch(() => undefined);
     const work = () => told().then(() => retried(ingest, signal, retryMs));
     const order = orderKey(scope, state.documentId);
     job.ended = orders
@@ -355,12 +354,13 @@ export class IngestJobs {
    * that another server has ended stays as it ended there; one that it is about to write is left to it.
    */
   async #end(job: LiveJob, own: Partial<JobState>): Promise<void> {
+    const { shelf, seal } = this.#parts;
     const { id } = job.state;
     const record = withoutDocument({ ...job.record, state: { ...job.state, ...own } });
     const mayBeElsewhere = own.status !== 'done' && !job.sealed && record.takenOver === 0;
     let change = own;
     try {
-      if (!(await this.#parts.shelf.end(id, sealJob(record), mayBeElsewhere ? 'sealed' : undefined))) {
+      if (!(await shelf.end(id, seal.seal(record), mayBeElsewhere ? 'sealed' : undefined))) {
         const there = (await this.#shelved(id))?.state;
         if (mayBeElsewhere && there?.status === 'running') return this.#keep(job, new KeptForLater('elsewhere'));
         if (there !== undefined && there.status !== 'running') change = there;
@@ -376,13 +376,13 @@ export class IngestJobs {
 
   /** Leaves the job to whoever comes next, or has it already. */
   async #keep(job: LiveJob, { where }: KeptForLater): Promise<void> {
-    const { shelf } = this.#parts;
+    const { shelf, seal } = this.#parts;
     const { id } = job.state;
     job.kept = true;
     if (where === 'elsewhere') this.#jobs.delete(id);
     else {
       try {
-        await shelf.update(id, sealJob({ ...job.record, takenOver: 0, begun: 0 }));
+        await shelf.update(id, seal.seal({ ...job.record, takenOver: 0, begun: 0 }));
         await shelf.release(id);
       } catch {
         // It is on the shelf as it was accepted, and its lease runs out by itself.

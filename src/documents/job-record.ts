@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { CacheScope } from '../cache/tiers.js';
 import { BlockstitchError, type ErrorCode } from '../errors.js';
 import type { NewDocument } from './ingest-document.js';
-import { sealJson, unsealJson } from './sealed-json.js';
+import type { JsonSeal } from './sealed-json.js';
 
 export type JobStatus = 'running' | 'done' | 'failed' | 'cancelled';
 
@@ -46,14 +46,29 @@ export function newJobState(documentId: string): JobState {
   return { id: newJobId(), status: 'running', documentId, createdAt, blocksDone: 0, blocksTotal: 0 };
 }
 
-export function sealJob(job: JobRecord): Buffer {
-  return sealJson(job.state.id, job);
-}
+/** Jobs as the shelf keeps them: under checksums, and signatures if there is a key. */
+export class JobSeal {
+  readonly #seal: JsonSeal;
 
-/** @returns undefined if the bytes are damaged */
-export function readJob(id: string, bytes: Buffer): JobRecord | undefined {
-  const unsealed = unsealJson(id, bytes);
-  return unsealed.ok && unsealed.sealed ? (unsealed.value as JobRecord) : undefined;
+  constructor(seal: JsonSeal) {
+    this.#seal = seal;
+  }
+
+  seal(job: JobRecord): Buffer {
+    return this.#seal.seal(job.state.id, job);
+  }
+
+  /** Counts that work on a job begins, and seals the job. */
+  begun(record: JobRecord): Buffer {
+    record.begun = (record.begun ?? 0) + 1;
+    return this.seal(record);
+  }
+
+  /** @returns undefined if the bytes are damaged */
+  read(id: string, bytes: Buffer): JobRecord | undefined {
+    const unsealed = this.#seal.unseal(id, bytes);
+    return unsealed.ok && unsealed.sealed ? (unsealed.value as JobRecord) : undefined;
+  }
 }
 
 /** A job whose work so many processes did not survive is given up. */
@@ -61,12 +76,6 @@ const MAX_BEGUN = 5;
 
 export function wasBegunTooOften({ begun = 0 }: JobRecord): boolean {
   return begun >= MAX_BEGUN;
-}
-
-/** Counts that work on a job begins, and seals the job. */
-export function sealBegun(record: JobRecord): Buffer {
-  record.begun = (record.begun ?? 0) + 1;
-  return sealJob(record);
 }
 
 /** What a job says of its failure. */

@@ -6,7 +6,7 @@
 import type { BlockCache } from '../cache/block-cache.js';
 import type { BlockKey } from '../cache/tiers.js';
 
-export type DocumentCache = Pick<BlockCache, 'find' | 'forget' | 'lacksRoom'>;
+export type DocumentCache = Pick<BlockCache, 'find' | 'forget' | 'reserveRoom'>;
 
 /** One running ingestion. Call `end` in any case. */
 export interface Claim {

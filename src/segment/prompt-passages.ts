@@ -41,8 +41,13 @@ const RULE = /^[^\S\n\r\u2028\u2029]*(([-=_*#~+])\2{2,})[^\S\n\r\u2028\u2029]*(?
 /** Where a line's first sign stands, in front of it. */
 const LINE = /^[^\S\n\r\u2028\u2029]*(?=\S)/gm;
 const RULE_AT_END = /(?:^|\n)[^\S\n]*([-=_*#~+])\1{2,}\s*$/;
-/** Branches of a switch are counted, and are no passages. */
-const BRANCH = /^case\b/;
+/** Branches of a switch and lines of a listing are counted, and are no passages. */
+const BRANCH_OR_LINE = /^(?:case\b|[^\p{L}\p{N}]*(?:line|ln|l)[^\p{L}\p{N}]*\p{N})/iu;
+/** Behind a name with a number in code ("part1"): it gets a type or a value, is called, indexed or used. */
+const CODE_BEHIND = /^(?:\s*(?::\s*[\p{L}\p{N}_<>[\]|, ]{1,40})?[-+*/%&|^?:]?=(?!=)|[([;]|\.\p{L}|->)/u;
+/** "[1] = " sets an element. */
+const ELEMENT_BEHIND = /^[\])>}]\s*=(?!=)/;
+const LONGEST_BEHIND = 80;
 /** Counted lines without brackets are so long together with what follows them, on average: shorter ones are steps, or code. */
 const LEAST_COUNTED_LENGTH = 80;
 /** A number between brackets needs no like of it to be a mark. */
@@ -86,19 +91,30 @@ function withRules(text: string, seams: readonly number[]): number[] {
 
 /** Where lines begin that an application has counted: one mark, with a number that grows by one from line to line. */
 function countedLines(text: string): number[] {
-  const counted = new Map<string, { at: number; number: number }[]>();
+  const counted = new Map<string, { at: number; number: number; isCode: boolean }[]>();
   for (const line of text.matchAll(LINE)) {
     const at = line.index + line[0].length;
     const mark = numberAt(text, { start: at, end: text.length });
-    if (mark === undefined || BRANCH.test(mark) || !(/\p{L}/u.test(mark) || BRACKETED.test(mark))) continue;
-    added(counted, masked(mark), { at, number: Number(/\p{N}+/u.exec(mark)?.[0]) });
+    if (mark === undefined || BRANCH_OR_LINE.test(mark) || !(/\p{L}/u.test(mark) || BRACKETED.test(mark))) continue;
+    added(counted, masked(mark), { at, number: Number(/\p{N}+/u.exec(mark)?.[0]), isCode: isCode(text, at, mark) });
   }
   return [...counted.values()]
     .filter((same) => same.length >= LEAST_COUNTED && (isBracketed(text, same) || isLong(same)))
+    .filter((same) => same.filter((line) => line.isCode).length <= same.length / 2)
     .filter((same) =>
       same.every(({ number }, at) => at === 0 || number === (same[at - 1] as { number: number }).number + 1),
     )
     .flatMap((same) => same.map(({ at }) => at));
+}
+
+/** @param mark at the place, with its number */
+function isCode(text: string, at: number, mark: string): boolean {
+  const digits = /\p{N}+/u.exec(mark);
+  if (digits === null) return false;
+  const end = at + digits.index + digits[0].length;
+  const behind = text.slice(end, end + LONGEST_BEHIND);
+  const isName = /[\p{L}_]$/u.test(mark.slice(0, digits.index));
+  return isName ? CODE_BEHIND.test(behind) : ELEMENT_BEHIND.test(behind);
 }
 
 function isBracketed(text: string, [first]: readonly { at: number }[]): boolean {

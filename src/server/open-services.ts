@@ -176,6 +176,7 @@ export async function openServices(
       prompts,
       segment,
       logger: logger ?? { info: () => undefined, warn: () => undefined },
+      ...(macs === undefined ? {} : { macs }),
       onBlock: (report, { tenant }) => metrics.ingested(report, tenant),
     });
     // At the end this comes first: it waits for the writes that still run in the background.

@@ -47,7 +47,8 @@ export class DocumentsBench<Kept extends Shelves = ReturnType<typeof memoryShelv
         ingest: (blocks, options, signal) => this.#ingest(blocks, options, signal),
       },
       cache: {
-        lacksRoom: async () => this.lack,
+        reserveRoom: async () =>
+          this.lack === undefined ? { ok: true, release: () => undefined } : { ok: false, ...this.lack },
         find: async (keys) =>
           keys.map((key) =>
             this.findFails ? { tiers: [], unknown: ['store'] } : { tiers: this.store.has(key) ? ['store'] : [] },

@@ -126,11 +126,11 @@ export class FakeEngine implements Engine {
   }
 
   /** The cache that goes with it: everything is in the pool. */
-  readonly cache: Pick<BlockCache, 'brand' | 'find' | 'forget' | 'statistics' | 'lacksRoom' | 'usage' | 'bytesOf'> = {
+  readonly cache: Pick<BlockCache, 'brand' | 'find' | 'forget' | 'statistics' | 'reserveRoom' | 'usage' | 'bytesOf'> = {
     brand: 'lmdb',
     find: async (keys) => keys.map((key) => this.place(key)),
     forget: async (selection) => this.forget(selection),
-    lacksRoom: async () => undefined,
+    reserveRoom: async () => ({ ok: true, release: () => undefined }),
     usage: async (tag) => {
       const tokens = [...this.cached].filter(([key]) => key.startsWith(tag)).map(([, each]) => each);
       return { entries: tokens.length, bytes: tokens.reduce((sum, each) => sum + each, 0), limit: undefined };

@@ -4,7 +4,7 @@ import { Documents } from '../../src/documents/documents.js';
 import type { ImportedModel } from '../../src/model/imported-model.js';
 import type { PlanBlock } from '../../src/prompt/prompt-plan.js';
 import type { Segment } from '../../src/segment/segmenter.js';
-import { buildApp } from '../../src/server/app.js';
+import { type AppOptions, buildApp } from '../../src/server/app.js';
 import { Lifecycle } from '../../src/server/lifecycle.js';
 import { ServerMetrics } from '../../src/server/metrics/server-metrics.js';
 import type { PromptServices, Services, TextServices } from '../../src/server/services.js';
@@ -111,7 +111,10 @@ export async function segmentParagraphs(value: string): Promise<Segment[]> {
 }
 
 /** An app over fakes, ready, not listening. */
-export async function fakeApp(settings: Partial<Record<SettingName, string | number | readonly string[]>> = {}) {
+export async function fakeApp(
+  settings: Partial<Record<SettingName, string | number | readonly string[]>> = {},
+  { logger = false }: Pick<AppOptions, 'logger'> = {},
+) {
   const config: Config = loadConfig(settings, {});
   const engine = new FakeEngine();
   const metrics = new ServerMetrics(MODEL.name);
@@ -143,7 +146,7 @@ export async function fakeApp(settings: Partial<Record<SettingName, string | num
     storeState: () => 'ok',
     close: async () => engine.close(),
   };
-  const app = await buildApp({ config, lifecycle, metrics });
+  const app = await buildApp({ config, lifecycle, metrics, logger });
   lifecycle.ready(services);
   await app.ready();
   return { app, engine, lifecycle, services, config, shelves };

@@ -6,7 +6,7 @@ import type { Config } from '../../config.js';
 import { DEFAULT_REPAIR_CHOICE, REPAIR_CHOICES, type RepairChoice } from '../../engine/engine.js';
 import { BlockstitchError } from '../../errors.js';
 import { blockLines, summaryLine } from '../answer-report.js';
-import { askServer, type ChatQuestion } from '../api-client.js';
+import { askServer, type ChatQuestion, serverUrl } from '../api-client.js';
 import { addSettings, MODEL_SETTINGS, numberFlag, readSettings } from '../setting-options.js';
 import { openTerminal, type Terminal } from '../terminal.js';
 
@@ -54,7 +54,7 @@ export function addAsk(program: Command): void {
       ...attentionOf(flags, config.attention),
     };
     if (flags.url !== undefined) {
-      await answer(terminal, flags.url.replace(/\/+$/, ''), chat, flags.json, config.apiKeys[0]);
+      await answer(terminal, serverUrl(flags.url), chat, flags.json, config.apiKeys[0]);
       return;
     }
     const { startServer } = await import('../../server/start-server.js');

@@ -13,25 +13,28 @@ import { readSettings } from '../setting-options.js';
 import { openStore, withStore } from '../stores/open-store.js';
 import { invalid, prefixOf, storeCommand } from '../stores/store-command.js';
 import { readStoreFile, writeStoreFile } from '../stores/store-file.js';
-import { type Copied, copyItems, itemsOf, taken } from '../stores/store-items.js';
+import { type Copied, copyItems, itemsOf, signWhereTheyAre } from '../stores/store-items.js';
 import { openTerminal } from '../terminal.js';
 
 export function addMigrate(cache: Command): void {
   const command = storeCommand(
     cache,
     'migrate',
-    'copy blocks and documents to another store, or sign blocks anew where they are',
+    'copy blocks and documents to another store, or sign them anew where they are',
   )
     .option('--to-dir <directory>', 'an LMDB store, made if there is none')
     .option('--to-redis <url>', 'a Redis')
-    .option('--trust-unsigned', 'with --store-hmac-keys: take blocks that nobody signed, and sign them', false);
+    .option('--trust-unsigned', 'with --store-hmac-keys: take what nobody signed, and sign it', false);
   command.action(async (flags: { toDir?: string; toRedis?: string; trustUnsigned: boolean; json: boolean }) => {
     const config = readSettings(command);
     const macs = StoreMacs.ofSetting(config.storeHmacKeys);
     if (flags.toDir !== undefined && flags.toRedis !== undefined)
       throw invalid('--to-redis', 'it is given beside --to-dir');
     if (flags.toDir === undefined && flags.toRedis === undefined && macs === undefined) {
-      throw invalid('migrate', 'name --to-dir or --to-redis; or --store-hmac-keys, to sign blocks where they are');
+      throw invalid(
+        'migrate',
+        'name --to-dir or --to-redis; or --store-hmac-keys, to sign blocks and documents where they are',
+      );
     }
     await withStore(await openStore(config), async (source) => {
       const terminal = openTerminal({ colours: !flags.json });
@@ -44,8 +47,8 @@ export function addMigrate(cache: Command): void {
         onItem: () => bar.update(++done, Math.max(entries, done)),
       };
       try {
-        if (flags.toDir === undefined && flags.toRedis === undefined) {
-          report(await signWhereTheyAre(source, options as Required<typeof options>), flags.json);
+        if (flags.toDir === undefined && flags.toRedis === undefined && macs !== undefined) {
+          report(await signWhereTheyAre(source, { ...options, macs }), flags.json);
           return;
         }
         const to = { ...config, redisUrl: flags.toRedis ?? '', storeDir: flags.toDir ?? config.storeDir };
@@ -60,27 +63,6 @@ export function addMigrate(cache: Command): void {
   });
 }
 
-/** Writes each block again under the first key, if it is not signed with that one already. */
-async function signWhereTheyAre(
-  { blocks }: Awaited<ReturnType<typeof openStore>>,
-  { macs, trustUnsigned, onItem }: { macs: StoreMacs | undefined; trustUnsigned: boolean; onItem: () => void },
-): Promise<Copied> {
-  const copied: Copied = { blocks: 0, documents: 0, there: 0, refused: {} };
-  for await (const { key, kept = false } of blocks.list()) {
-    const [before] = await blocks.get([key]);
-    if (before === undefined) continue;
-    const value = await taken({ key, value: before }, macs, trustUnsigned);
-    if (typeof value === 'string') copied.refused[value] = (copied.refused[value] ?? 0) + 1;
-    else if (Buffer.compare(value, before) === 0) copied.there += 1;
-    else {
-      await blocks.put([{ key, value, wanted: new Set(kept ? [key] : []) }]);
-      copied.blocks += 1;
-    }
-    onItem();
-  }
-  return copied;
-}
-
 export function addExport(cache: Command): void {
   const command = storeCommand(cache, 'export', 'write blocks and documents to a file')
     .argument('<file>', 'file to write; - for standard output')
@@ -92,7 +74,7 @@ export function addExport(cache: Command): void {
       const terminal = openTerminal({ colours: false });
       const aside = file === '-' ? undefined : `${file}.part`;
       const out = aside === undefined ? process.stdout : createWriteStream(aside, { mode: 0o600 });
-      const failed = once(out, 'error').then(([error]) => Promise.reject(error));
+      const failed = once(out, 'error').then(([error]) => Promise.reject(invalid(file, (error as Error).message)));
       failed.catch(() => undefined);
       let bytes = 0;
       const write = async (part: Uint8Array) => {
@@ -103,7 +85,7 @@ export function addExport(cache: Command): void {
         const items = await writeStoreFile(itemsOf(store, prefix), write);
         if (aside !== undefined) {
           await Promise.race([new Promise<void>((resolve) => out.end(resolve)), failed]);
-          await rename(aside, file);
+          await rename(aside, file).catch((error: Error) => Promise.reject(invalid(file, error.message)));
         }
         if (flags.json && aside !== undefined) terminal.print(JSON.stringify({ items, bytes }));
         else terminal.note(`${items} items, ${formatBytes(bytes)}`);
@@ -117,13 +99,19 @@ export function addExport(cache: Command): void {
 export function addImport(cache: Command): void {
   const command = storeCommand(cache, 'import', 'take blocks and documents from a file; what is there already stays')
     .argument('<file>', 'file to read; - for standard input')
-    .option('--trust-unsigned', 'with --store-hmac-keys: take blocks that nobody signed, and sign them', false);
+    .option('--trust-unsigned', 'with --store-hmac-keys: take what nobody signed, and sign it', false);
   command.action(async (file: string, flags: { trustUnsigned: boolean; json: boolean }) => {
     const config = readSettings(command);
     const macs = StoreMacs.ofSetting(config.storeHmacKeys);
     const input = file === '-' ? process.stdin : await opened(file);
     await withStore(await openStore(config, true), async (store) => {
-      report(await copyItems(readStoreFile(input), store, { macs, trustUnsigned: flags.trustUnsigned }), flags.json);
+      report(
+        await copyItems(readStoreFile(input, file === '-' ? 'Standard input' : file), store, {
+          macs,
+          trustUnsigned: flags.trustUnsigned,
+        }),
+        flags.json,
+      );
     });
   });
 }

@@ -11,6 +11,7 @@ import { StoreMacs } from '../../cache/store-macs.js';
 import type { Config } from '../../config.js';
 import { formatBytes, parseMilliseconds } from '../../units.js';
 import { numberFlag, readSettings } from '../setting-options.js';
+import { checkDocuments } from '../stores/document-checks.js';
 import { openStore, withStore } from '../stores/open-store.js';
 import { dateOf, invalid, prefixOf, storeCommand } from '../stores/store-command.js';
 import { openTerminal, table } from '../terminal.js';
@@ -75,14 +76,18 @@ function addList(cache: Command): void {
 }
 
 function addVerify(cache: Command): void {
-  const command = storeCommand(cache, 'verify', 'read every block and check length, checksums, key and signature')
-    .option('--tenant <name>', 'only blocks of this tenant')
-    .option('--delete', 'delete what is damaged: it is computed anew when it is needed', false);
+  const command = storeCommand(
+    cache,
+    'verify',
+    'read every block and document, and check length, checksums, key and signature',
+  )
+    .option('--tenant <name>', 'only what is of this tenant')
+    .option('--delete', 'delete damaged blocks: they are computed anew when they are needed; documents stay', false);
   command.action(async (flags: { tenant?: string; delete: boolean; json: boolean }) => {
     const config = readSettings(command);
     const macs = StoreMacs.ofSetting(config.storeHmacKeys);
     const prefix = await prefixOf(config, flags.tenant);
-    await withStore(await openStore(config), async ({ blocks }) => {
+    await withStore(await openStore(config), async ({ blocks, documents }) => {
       const terminal = openTerminal({ colours: !flags.json });
       const bar = terminal.progress('checking');
       const { entries } = await blocks.statistics();
@@ -111,15 +116,22 @@ function addVerify(cache: Command): void {
         of.tokens += found.tokens;
         of.bytes += value.byteLength;
       }
+      const records = await checkDocuments(documents, prefix, macs);
       bar.stop();
       if (flags.delete && damaged.length > 0) await blocks.delete(damaged.map(({ hash }) => hash));
       if (flags.json) {
         terminal.print(
-          JSON.stringify({ checked, damaged, deleted: flags.delete, models: [...models.values()] }, null, 2),
+          JSON.stringify(
+            { checked, damaged, deleted: flags.delete, models: [...models.values()], documents: records },
+            null,
+            2,
+          ),
         );
       } else {
         for (const { hash, reason } of damaged)
           terminal.print(`${terminal.colour('red', 'damaged')} ${hash}: ${reason}`);
+        for (const { id, reason } of records.damaged)
+          terminal.print(`${terminal.colour('red', 'damaged')} document ${JSON.stringify(id)}: ${reason}`);
         const rows = [...models.values()].map((of) => [
           of.model.slice(0, 16),
           of.dtype,
@@ -130,15 +142,19 @@ function addVerify(cache: Command): void {
         if (rows.length > 0) terminal.print(table([['model', 'type', 'blocks', 'tokens', 'bytes'], ...rows]));
         const what = flags.delete ? 'damaged and deleted' : 'damaged';
         terminal.print(`${checked} blocks checked, ${damaged.length} ${what}`);
+        terminal.print(`${records.checked} documents checked, ${records.damaged.length} damaged`);
       }
-      if (damaged.length > 0 && !flags.delete) process.exitCode = 1;
+      if (records.damaged.length > 0 || (damaged.length > 0 && !flags.delete)) process.exitCode = 1;
     });
   });
 }
 
 function addPrune(cache: Command): void {
   const command = storeCommand(cache, 'prune', 'delete blocks by last use, tenant or model; all conditions must hold')
-    .option('--unused <time>', 'not used for so long, such as 30d; of Redis its own idle time counts')
+    .option(
+      '--unused <time>',
+      'not used for so long, such as 30d; of Redis its own idle time counts. When a block was made is not kept',
+    )
     .option('--tenant <name>', 'of this tenant')
     .option('--model <fingerprint>', 'of this model: the first digits that verify shows')
     .option('--other-models <fingerprint>', 'of every model but this one')

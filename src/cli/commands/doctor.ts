@@ -11,6 +11,7 @@ import { requantizationNotice } from '../../model/imported-model.js';
 import { formatBytes } from '../../units.js';
 import { checkCheckpoint } from '../checkpoint-check.js';
 import { addSettings, MODEL_SETTINGS, readSettings } from '../setting-options.js';
+import { shellWords } from '../shell-words.js';
 import { openTerminal } from '../terminal.js';
 
 interface Check {
@@ -84,7 +85,10 @@ export function addDoctor(program: Command): void {
 }
 
 function described(error: unknown): string {
-  if (error instanceof BlockstitchError) return `${error.message} ${error.remedy}`;
+  if (error instanceof BlockstitchError) {
+    const { message, remedy } = shellWords(error);
+    return `${message} ${remedy}`;
+  }
   return error instanceof Error ? error.message : String(error);
 }
 

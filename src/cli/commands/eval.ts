@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import type { Config } from '../../config.js';
 import { BlockstitchError } from '../../errors.js';
-import { servedModel } from '../api-client.js';
+import { servedModel, serverUrl } from '../api-client.js';
 import { askModes, MODES, type Mode } from '../evaluation/asked-modes.js';
 import { type DataSummary, summarize, summaryTable } from '../evaluation/mode-summaries.js';
 import { qualityPlot } from '../evaluation/quality-plot.js';
@@ -86,7 +86,7 @@ export function addEval(program: Command): void {
       print(terminal, flags, { model, ...asked, data: summaries });
     };
     const config = readSettings(command, { host: '127.0.0.1', port: 0, apiKeysFile: '' });
-    if (flags.url !== undefined) return evaluate(flags.url.replace(/\/+$/, ''), '', config.apiKeys[0]);
+    if (flags.url !== undefined) return evaluate(serverUrl(flags.url), '', config.apiKeys[0]);
     const own = `, ${config.weights} weights, ${config.kvDtype} KV`;
     return withServer(config, terminal, (url) => evaluate(url, own));
   });

@@ -1,6 +1,8 @@
 /** `blockstitch ingest PATH...`: sends files, folders and NDJSON to a running server, and says what became of each. */
 import type { Command } from 'commander';
 import { BlockstitchError } from '../../errors.js';
+import { parseBytes } from '../../units.js';
+import { serverUrl } from '../api-client.js';
 import type { SourceResult } from '../ingest-run.js';
 import { numberFlag, readSettings } from '../setting-options.js';
 import { openTerminal, type Terminal } from '../terminal.js';
@@ -11,6 +13,7 @@ interface IngestFlags {
   salt?: string;
   parallel: string;
   force: boolean;
+  maxFile: string;
   json: boolean;
 }
 
@@ -40,6 +43,7 @@ export function addIngest(program: Command): void {
     .option('--salt <text>', 'ingest under this cache salt; it is sent in the body')
     .option('--parallel <number>', 'documents on their way at the same time', '4')
     .option('--force', 'send what the server has already, too', false)
+    .option('--max-file <size>', 'largest file or row that is read; the server has a limit of its own', '64MiB')
     .option('--json', 'print a JSON object per document, then one with the counts', false)
     .addHelpText(
       'after',
@@ -48,8 +52,13 @@ export function addIngest(program: Command): void {
     );
   command.action(async (paths: string[], flags: IngestFlags) => {
     const terminal = openTerminal({ colours: !flags.json });
-    const url = serverOf(flags.url);
+    const url = serverUrl(flags.url);
     const parallel = numberFlag('--parallel', flags.parallel, 1, MOST_PARALLEL);
+    const maxFileBytes = parseBytes(flags.maxFile);
+    if (maxFileBytes === undefined) {
+      const reason = `${JSON.stringify(flags.maxFile)} is not a size such as 64MiB`;
+      throw new BlockstitchError('config_invalid', { setting: '--max-file', reason });
+    }
     const apiKey = flags.apiKey ?? readSettings(command).apiKeys[0];
     const { findFiles } = await import('../ingest-sources.js');
     const { runIngest } = await import('../ingest-run.js');
@@ -61,7 +70,15 @@ export function addIngest(program: Command): void {
     bar.update(0, totalBytes);
     try {
       await runIngest(files, {
-        ...{ url, apiKey, parallel, cacheSalt: flags.salt, force: flags.force, standardInput: process.stdin },
+        ...{
+          url,
+          apiKey,
+          parallel,
+          cacheSalt: flags.salt,
+          force: flags.force,
+          standardInput: process.stdin,
+          maxFileBytes,
+        },
         onResult: (result) => {
           count(counts, result);
           if (flags.json) terminal.print(JSON.stringify(result));
@@ -79,13 +96,6 @@ export function addIngest(program: Command): void {
     else summarize(counts, terminal);
     if (counts.failed > 0) process.exitCode = 1;
   });
-}
-
-function serverOf(url: string): string {
-  if (!/^https?:\/\/./.test(url) || !URL.canParse(url)) {
-    throw new BlockstitchError('config_invalid', { setting: '--url', reason: 'it is not an http or https address' });
-  }
-  return url.replace(/\/+$/, '');
 }
 
 function count(counts: Counts, result: SourceResult): void {

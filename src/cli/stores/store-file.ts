@@ -9,6 +9,7 @@
  * Blocks and records carry their own checksums. The end tells a whole file from one that was cut.
  */
 import { MAX_ID_BYTES } from '../../documents/document-limits.js';
+import { BlockstitchError } from '../../errors.js';
 import type { StoreItem } from './store-items.js';
 
 const FIRST_LINE = 'blockstitch-store/1';
@@ -33,20 +34,57 @@ export async function writeStoreFile(
   return count;
 }
 
-/** @throws Error if it is no such file, or was cut short; what was read until then is whole */
-export async function* readStoreFile(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<StoreItem> {
+/**
+ * @param name of the file, for messages
+ * @throws BlockstitchError `file_damaged` if it is no such file, or was cut short; what was read until then is whole
+ */
+export async function* readStoreFile(chunks: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<StoreItem> {
   const reader = new ChunkReader(chunks);
-  if ((await reader.line()) !== FIRST_LINE) throw new Error(`it does not begin with ${FIRST_LINE}`);
+  const damaged = (reason: string) => new BlockstitchError('file_damaged', { file: name, reason });
   for (let count = 0; ; count += 1) {
-    const head = headIn(await reader.line());
-    if (head.kind === 'end') {
-      if (head.items !== count) throw new Error(`it has ${count} items, and says ${head.items}`);
-      return;
+    const startsAt = reader.at;
+    let item: StoreItem | undefined;
+    try {
+      item = count === 0 ? await firstItem(reader) : await nextItem(reader, count);
+    } catch (cause) {
+      if (cause instanceof Cut) {
+        const where = count === 0 && startsAt === 0 ? '' : `, in item ${count + 1}, which begins at byte ${startsAt}`;
+        throw damaged(`it is cut: it ends at byte ${reader.at}${where}`);
+      }
+      if (cause instanceof Wrong) throw damaged(`at byte ${startsAt}, ${cause.message}`);
+      throw cause;
     }
-    const { bytes, ...item } = head;
-    yield { ...item, value: await reader.bytes(bytes) };
+    if (item === undefined) return;
+    yield item;
   }
 }
+
+async function firstItem(reader: ChunkReader): Promise<StoreItem | undefined> {
+  const line = await reader.line().catch((cause: unknown) => {
+    // A file that has no line at all may be anything.
+    if (cause instanceof Cut && FIRST_LINE.startsWith(reader.held)) throw cause;
+    if (cause instanceof Cut) return '';
+    throw cause;
+  });
+  if (line !== FIRST_LINE) throw new Wrong(`it does not begin with ${FIRST_LINE}`);
+  return nextItem(reader, 0);
+}
+
+/** @param count items that came before @returns undefined at the end */
+async function nextItem(reader: ChunkReader, count: number): Promise<StoreItem | undefined> {
+  const head = headIn(await reader.line());
+  if (head.kind === 'end') {
+    if (head.items !== count) throw new Wrong(`it has ${count} items, and says ${head.items}`);
+    return undefined;
+  }
+  const { bytes, ...item } = head;
+  return { ...item, value: await reader.bytes(bytes) };
+}
+
+/** The file ends where it must not. */
+class Cut extends Error {}
+/** The file holds what no store file holds. */
+class Wrong extends Error {}
 
 type Head =
   | { kind: 'end'; items: number }
@@ -54,7 +92,7 @@ type Head =
   | { kind: 'document'; tenant: string; id: string; bytes: number };
 
 function headIn(line: string): Head {
-  const wrong = () => new Error(`it holds a line that is no item: ${line.slice(0, 60)}`);
+  const wrong = () => new Wrong(`it holds a line that is no item: ${line.slice(0, 60)}`);
   let head: unknown;
   try {
     head = JSON.parse(line);
@@ -82,9 +120,22 @@ function isId(id: unknown): id is string {
 class ChunkReader {
   readonly #chunks: AsyncIterator<Uint8Array>;
   #held: Buffer = Buffer.alloc(0);
+  /** Bytes of the chunks that were taken. */
+  #taken = 0;
+  #ended = false;
 
   constructor(chunks: AsyncIterable<Uint8Array>) {
     this.#chunks = chunks[Symbol.asyncIterator]();
+  }
+
+  /** The byte that comes next; at the end, how many there were. */
+  get at(): number {
+    return this.#ended ? this.#taken : this.#taken - this.#held.byteLength;
+  }
+
+  /** What was taken and not read. */
+  get held(): string {
+    return this.#held.toString('utf8');
   }
 
   async line(): Promise<string> {
@@ -95,7 +146,7 @@ class ChunkReader {
         this.#held = this.#held.subarray(end + 1);
         return line;
       }
-      if (this.#held.byteLength > MOST_LINE_BYTES) throw new Error('it holds a line that does not end');
+      if (this.#held.byteLength > MOST_LINE_BYTES) throw new Wrong('it holds a line that does not end');
       this.#held = Buffer.concat([this.#held, await this.#next()]);
     }
   }
@@ -114,7 +165,11 @@ class ChunkReader {
 
   async #next(): Promise<Buffer> {
     const { done, value } = await this.#chunks.next();
-    if (done) throw new Error('it was cut short');
+    if (done) {
+      this.#ended = true;
+      throw new Cut();
+    }
+    this.#taken += value.byteLength;
     return Buffer.from(value);
   }
 }

@@ -4,7 +4,7 @@
  */
 import { inspectBlock, signedAnew } from '../../cache/block-codec.js';
 import type { StoreMacs } from '../../cache/store-macs.js';
-import { recordIn } from '../../documents/document-registry.js';
+import { recordIn, signedRecord } from '../../documents/document-registry.js';
 import { headOf } from '../../documents/document-shelf.js';
 import type { OpenStore } from './open-store.js';
 
@@ -79,16 +79,61 @@ export async function copyItems(
         copied.blocks += 1;
       }
     } else {
-      const value = Buffer.from(item.value);
-      const record = recordIn(item.tenant, item.id, value);
+      const value = takenRecord(item, macs, trustUnsigned);
       const there = await target.documents.get(item.tenant, item.id);
-      if ('damage' in record) refuse(`of a document, ${record.damage}`);
+      if (typeof value === 'string') refuse(`of a document, ${value}`);
       else if (there !== undefined) copied.there += 1;
       else if (await target.documents.put(item.tenant, item.id, value, headOf(there))) copied.documents += 1;
     }
     onItem?.();
   }
   return copied;
+}
+
+/** Writes each block and record again under the first key, if it is not signed with that one already. */
+export async function signWhereTheyAre(
+  { blocks, documents }: Pick<OpenStore, 'blocks' | 'documents'>,
+  { macs, trustUnsigned = false, onItem }: CopyOptions & { macs: StoreMacs },
+): Promise<Copied> {
+  const copied: Copied = { blocks: 0, documents: 0, there: 0, refused: {} };
+  const refuse = (reason: string) => {
+    copied.refused[reason] = (copied.refused[reason] ?? 0) + 1;
+  };
+  for await (const { key, kept = false, usedMs = 0 } of blocks.list()) {
+    const [before] = await blocks.get([key]);
+    if (before === undefined) continue;
+    const value = await taken({ key, value: before }, macs, trustUnsigned);
+    if (typeof value === 'string') refuse(value);
+    else if (Buffer.compare(value, before) === 0) copied.there += 1;
+    else {
+      await blocks.put([{ key, value, usedMs, wanted: new Set(kept ? [key] : []) }]);
+      copied.blocks += 1;
+    }
+    onItem?.();
+  }
+  for await (const tenant of documents.tenants()) {
+    for await (const id of idsOf(documents, tenant)) {
+      const before = await documents.get(tenant, id);
+      if (before === undefined) continue;
+      const value = signedRecord({ tenant, id, value: before }, macs, trustUnsigned);
+      if (typeof value === 'string') refuse(`of a document, ${value}`);
+      else if (value.equals(before)) copied.there += 1;
+      else if (await documents.put(tenant, id, value, headOf(before))) copied.documents += 1;
+      else refuse('of a document, it was changed meanwhile');
+    }
+  }
+  return copied;
+}
+
+function takenRecord(
+  { tenant, id, value }: Extract<StoreItem, { kind: 'document' }>,
+  macs: StoreMacs | undefined,
+  trustUnsigned: boolean,
+): Buffer | string {
+  const bytes = Buffer.from(value);
+  if (macs !== undefined) return signedRecord({ tenant, id, value: bytes }, macs, trustUnsigned);
+  const record = recordIn(tenant, id, bytes);
+  return 'damage' in record ? record.damage : bytes;
 }
 
 /** The value as it is stored from now on, or why it is not taken. */

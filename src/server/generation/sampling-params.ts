@@ -6,6 +6,7 @@ import { type Config, settingLabel } from '../../config.js';
 import type { SamplingParams } from '../../engine/engine.js';
 import { BlockstitchError } from '../../errors.js';
 import type { ImportedModel } from '../../model/imported-model.js';
+import type { KeyHolder } from '../keys/key-ring.js';
 import type { SamplingBody } from '../schemas/sampling-schema.js';
 
 const MAX_LOGIT_BIASES = 1024;
@@ -19,18 +20,20 @@ export interface SamplingInput {
   promptTokens: number;
   /** The field that holds the prompt. The error names it if the prompt alone fills the context. */
   promptField: 'messages' | 'prompt';
+  /** Most new tokens of a choice that names no limit: what its API key may have. */
+  mostByDefault?: number;
 }
 
 /** @throws BlockstitchError `context_length_exceeded`, `invalid_request` naming the field */
 export function samplingParams(
-  { body, maxTokens, topLogprobs, promptTokens, promptField }: SamplingInput,
+  { body, maxTokens, topLogprobs, promptTokens, promptField, mostByDefault }: SamplingInput,
   model: ImportedModel,
   config: Config,
 ): SamplingParams {
   const { generation } = model;
   const { repetitionPenalty } = generation;
   return {
-    maxTokens: newTokens(promptTokens, maxTokens, model.config.maxPositions, config, promptField),
+    maxTokens: newTokens(promptTokens, maxTokens, model.config.maxPositions, config, promptField, mostByDefault),
     // The least set of tokens is the likeliest one.
     temperature: body.top_p === 0 ? 0 : (body.temperature ?? generation.temperature ?? 1),
     topP: body.top_p || (generation.topP ?? 1),
@@ -45,6 +48,15 @@ export function samplingParams(
     stopTokenIds: [...(body.ignore_eos ? [] : model.config.eosTokenIds), ...(body.stop_token_ids ?? [])],
     ...(body.prompt_lookup === undefined ? {} : { promptLookup: body.prompt_lookup }),
   };
+}
+
+/**
+ * What a choice gets that names no limit, if its API key has one of new tokens: an even share of a minute's.
+ * @param choices of the request, over all its prompts
+ */
+export function shareOfKey(holder: KeyHolder | undefined, choices: number): { mostByDefault?: number } {
+  const limit = holder?.limits.newTokensPerMinute;
+  return limit === undefined ? {} : { mostByDefault: Math.floor(limit / choices) };
 }
 
 /** The stop strings of a request, checked against the limits. */
@@ -79,9 +91,11 @@ function newTokens(
   contextTokens: number,
   config: Config,
   promptField: string,
+  mostByDefault = config.defaultTokens,
 ): number {
   const room = contextTokens - promptTokens;
-  const wanted = given?.value ?? Math.min(config.defaultTokens, config.maxTokens, Math.max(1, room));
+  const byDefault = Math.min(config.defaultTokens, config.maxTokens, mostByDefault, room);
+  const wanted = given?.value ?? Math.max(1, byDefault);
   if (wanted > room) {
     throw new BlockstitchError(
       'context_length_exceeded',

@@ -17,7 +17,7 @@ import { checkPromptSize } from './prompt-limits.js';
 import { attentionMode, checkModel, repairOptions } from './request-basics.js';
 import { heldGrammar, requestedStructure } from './requested-structure.js';
 import { type RequestedTools, requestedTools } from './requested-tools.js';
-import { choiceCount, samplingParams, stopStrings } from './sampling-params.js';
+import { choiceCount, samplingParams, shareOfKey, stopStrings } from './sampling-params.js';
 import { segmentOptions } from './segment-options.js';
 import { sentDocuments } from './sent-documents.js';
 import { refuseUnsupportedFields } from './unsupported-fields.js';
@@ -83,7 +83,7 @@ export async function planChat(
 export async function startChat(
   services: Services,
   body: ChatBody,
-  request: Asker & Pick<FastifyRequest, 'id' | 'chargeTokens'>,
+  request: Asker & Pick<FastifyRequest, 'id' | 'chargeTokens' | 'keyHolder'>,
   reply: FastifyReply,
 ): Promise<Choices> {
   if (body.top_logprobs !== undefined && !body.logprobs) {
@@ -106,6 +106,7 @@ export async function startChat(
       ...(body.logprobs ? { topLogprobs: body.top_logprobs ?? 0 } : {}),
       promptTokens: promptTokens(plan),
       promptField: 'messages',
+      ...shareOfKey(request.keyHolder, count),
     },
     services.model,
     services.config,
@@ -116,7 +117,7 @@ export async function startChat(
   const cited = citing === undefined ? {} : { citing };
   const rest = { ...repairOptions(services, body), ...grammar, ...called, ...cited, skippedDocuments, autoBlocks };
   const choices = new Choices(services, { label: id, plan, sampling, stops, count, scope, trace, ...rest });
-  await request.chargeTokens(promptTokens(plan), choices.mostTokens, () => choices.tokensSoFar);
+  await request.chargeTokens(promptTokens(plan), choices.mostTokens, () => choices.tokensSoFar, maxTokens?.field);
   return choices;
 }
 

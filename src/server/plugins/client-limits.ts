@@ -24,9 +24,10 @@ declare module 'fastify' {
      * Counts a prompt and the most tokens that may follow it. What was not generated is given back when the reply ends.
      *
      * @param generated tokens that were generated until it is called
+     * @param field     the one that bounds new tokens; `max_tokens` by default
      * @throws BlockstitchError `rate_limit_exceeded`; `payload_too_large` for what no minute has room for
      */
-    chargeTokens(promptTokens: number, mostNewTokens: number, generated: () => number): Promise<void>;
+    chargeTokens(promptTokens: number, mostNewTokens: number, generated: () => number, field?: string): Promise<void>;
   }
 }
 
@@ -51,12 +52,12 @@ export const clientLimits = fp<ClientLimitsOptions>(
       const client = holder?.client ?? `address ${clientNetwork(request.ip)}`;
       const counts = holder === undefined ? ofAddresses : ofKeys;
       const limits = holder?.limits ?? {};
-      request.chargeTokens = async (promptTokens, mostNewTokens, generated) => {
+      request.chargeTokens = async (promptTokens, mostNewTokens, generated, field = 'max_tokens') => {
         const { promptTokensPerMinute: ofPrompts = 0, newTokensPerMinute: ofNew = 0 } = limits;
         const prompt: Charge = { kind: 'prompt-tokens', what: 'prompt tokens', limit: ofPrompts, events: promptTokens };
         const fresh: Charge = { kind: 'new-tokens', what: 'new tokens', limit: ofNew, events: mostNewTokens };
         const charges = [prompt, fresh].filter(({ limit }) => limit > 0);
-        for (const charge of charges) refuseHopeless(charge);
+        for (const charge of charges) refuseHopeless(charge, field);
         const taken: (readonly [Charge, ClientCount])[] = [];
         const giveBack = async ([{ kind }, count]: readonly [Charge, ClientCount], events: number) =>
           counts.giveBack(`${client} ${kind}`, events, count);
@@ -109,15 +110,17 @@ function takePlace(running: Map<string, number>, client: string, limit: number, 
   });
 }
 
-/** @throws BlockstitchError `payload_too_large` */
-function refuseHopeless({ what, limit, events }: Charge): void {
+/** @param field bounds new tokens @throws BlockstitchError `payload_too_large` that says what to send */
+function refuseHopeless({ kind, what, limit, events }: Charge, field: string): void {
   if (events <= limit) return;
-  throw new BlockstitchError('payload_too_large', {
-    what: 'The request',
+  const isNew = kind === 'new-tokens';
+  const details = {
+    what: isNew ? `\`${field}\` of all choices together` : 'The request',
     actual: `${events} ${what}`,
     limit: `${limit} a minute`,
-    setting: 'the API key',
-  });
+    setting: isNew ? `the API key, which allows \`${field}\` of ${limit} over all choices` : 'the API key',
+  };
+  throw new BlockstitchError('payload_too_large', details, isNew ? { param: field } : {});
 }
 
 /** @throws BlockstitchError `rate_limit_exceeded` */

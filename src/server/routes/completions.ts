@@ -14,7 +14,7 @@ import { checkPromptSize } from '../generation/prompt-limits.js';
 import { PromptSet } from '../generation/prompt-set.js';
 import { attentionMode, checkModel, repairOptions, streamError, unixSeconds } from '../generation/request-basics.js';
 import { heldGrammar, requestedStructure } from '../generation/requested-structure.js';
-import { choiceCount, samplingParams, stopStrings } from '../generation/sampling-params.js';
+import { choiceCount, samplingParams, shareOfKey, stopStrings } from '../generation/sampling-params.js';
 import { refuseUnsupportedFields } from '../generation/unsupported-fields.js';
 import type { Lifecycle } from '../lifecycle.js';
 import {
@@ -77,7 +77,7 @@ export const completions: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }> = 
 async function startCompletion(
   services: Services,
   body: CompletionBody,
-  request: Pick<FastifyRequest, 'id' | 'clientSignal' | 'scope' | 'trace' | 'chargeTokens'>,
+  request: Pick<FastifyRequest, 'id' | 'clientSignal' | 'scope' | 'trace' | 'chargeTokens' | 'keyHolder'>,
   reply: FastifyReply,
 ): Promise<PromptSet> {
   const { id, clientSignal, scope, trace } = request;
@@ -97,6 +97,7 @@ async function startCompletion(
         ...(body.logprobs === undefined ? {} : { topLogprobs: body.logprobs }),
         promptTokens: promptTokens(plan),
         promptField: 'prompt',
+        ...shareOfKey(request.keyHolder, count * plans.length),
       },
       services.model,
       services.config,

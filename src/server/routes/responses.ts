@@ -90,7 +90,9 @@ function renamed(error: unknown): unknown {
   const { code, details, param } = error;
   const name = RENAMED.find(([pattern]) => pattern.test(param))?.[1];
   if (name === undefined) return error;
-  const renamedDetails = { ...details, ...(details.what === param ? { what: name } : {}) };
+  const inWords = (detail: string | number) =>
+    detail === param ? name : typeof detail === 'string' ? detail.replaceAll(`\`${param}\``, `\`${name}\``) : detail;
+  const renamedDetails = Object.fromEntries(Object.entries(details).map(([key, detail]) => [key, inWords(detail)]));
   return new BlockstitchError(code, renamedDetails, { param: name, cause: error.cause });
 }
 

@@ -12,6 +12,7 @@ import type { ByteStore } from '../../../src/cache/byte-store.js';
 import { LmdbStore, type LmdbStoreOptions } from '../../../src/cache/lmdb-store.js';
 import { RedisStore } from '../../../src/cache/redis-store.js';
 import { StoreMacs } from '../../../src/cache/store-macs.js';
+import type { RoomAnswer } from '../../../src/cache/tenant-room.js';
 import type { BlockShape } from '../../../src/cache/tiers.js';
 import { startRedis } from '../../support/redis-server.js';
 
@@ -149,9 +150,9 @@ describe.each(STORES)('%s', (brand, open) => {
       { key: keyOf('b', one), value: big },
       { key: keyOf('c', two), value: new Uint8Array(20) },
     ]);
-    expect(await store.usage(one)).toEqual({ entries: 2, bytes: 10 + big.byteLength });
-    expect(await store.usage(two)).toEqual({ entries: 1, bytes: 20 });
-    expect(await store.usage('33'.repeat(8))).toEqual({ entries: 0, bytes: 0 });
+    expect(await store.usage(one)).toMatchObject({ entries: 2, bytes: 10 + big.byteLength });
+    expect(await store.usage(two)).toMatchObject({ entries: 1, bytes: 20 });
+    expect(await store.usage('33'.repeat(8))).toMatchObject({ entries: 0, bytes: 0 });
     const listed = async (prefix?: string) => {
       const all: [string, number][] = [];
       for await (const { key, bytes } of store.list(prefix)) all.push([key, bytes]);
@@ -165,7 +166,7 @@ describe.each(STORES)('%s', (brand, open) => {
     await store.delete([keyOf('b', one)]);
     expect((await store.usage(one)).bytes).toBe(10);
     await store.clear(one);
-    expect(await store.usage(one)).toEqual({ entries: 0, bytes: 0 });
+    expect(await store.usage(one)).toMatchObject({ entries: 0, bytes: 0 });
     expect((await listed()).length).toBe(1);
     expect(brand.toLowerCase()).toBe(store.brand);
   });
@@ -180,13 +181,22 @@ describe.each(STORES)('%s', (brand, open) => {
     const cache = new BlockCache({ shape: SHAPE, store, hostBytes: 1 << 20, storedBytesOf });
     const value = { tokens, payload: new Uint8Array(payloadBytes(SHAPE, tokens)) };
     const save = (name: string, tag: string) => cache.computed(keyOf(name, tag), async () => value);
-    expect(await cache.lacksRoom(poor, [tokens, tokens])).toBeUndefined();
-    expect(await cache.lacksRoom(poor, [tokens, tokens, tokens])).toEqual({
-      stored: 0,
-      limit: 2 * bytes,
-      wanted: 3 * bytes,
-    });
-    expect(await cache.lacksRoom(rich, Array(100).fill(tokens))).toBeUndefined();
+    const reserve = (tag: string, names: string) =>
+      cache.reserveRoom(tag, new Map([...names].map((name) => [keyOf(name, tag), tokens])));
+    const release = (...answers: RoomAnswer[]) => {
+      for (const answer of answers) if (answer.ok) answer.release();
+    };
+    const fitting = await reserve(poor, 'xy');
+    expect(fitting.ok).toBe(true);
+    // What is reserved is not there for others; the same blocks need no more.
+    expect(await reserve(poor, 'z')).toEqual({ ok: false, stored: 2 * bytes, limit: 2 * bytes, wanted: bytes });
+    const again = await reserve(poor, 'x');
+    expect(again.ok).toBe(true);
+    release(fitting);
+    expect(await reserve(poor, 'yz')).toMatchObject({ ok: false, stored: bytes });
+    release(again);
+    expect(await reserve(poor, 'abc')).toMatchObject({ ok: false, limit: 2 * bytes, wanted: 3 * bytes });
+    expect((await reserve(rich, 'abcdefghijklmnop')).ok).toBe(true);
     // Redis is counted every ten seconds: it is asked for the first time now.
     if (store.brand === 'redis') await client.flushall();
     for (const name of 'ab') expect(await save(name, poor)).toEqual({ durable: true });

@@ -187,9 +187,13 @@ test('a store goes to Redis, into a file and back into LMDB, and a server finds 
 test('a file that was cut short is refused, and what was read until then is whole', async () => {
   await cache('export', at('whole'), ...inStore());
   const bytes = readFileSync(at('whole'));
-  writeFileSync(at('cut'), bytes.subarray(0, bytes.length - 40));
-  const { code, stderr } = await cache('import', at('cut'), ...inStore('from-cut'));
-  expect([code, stderr]).toEqual([1, expect.stringContaining('cut short')]);
+  for (const length of [0, 10, 3000, bytes.length - 40, bytes.length - 1]) {
+    writeFileSync(at('cut'), bytes.subarray(0, length));
+    const { code, stderr } = await cache('import', at('cut'), ...inStore('from-cut'));
+    expect([code, stderr]).toEqual([1, expect.stringContaining(`it is cut: it ends at byte ${length}`)]);
+    expect(stderr).toContain('Export it again.');
+    expect(stderr).not.toContain('Retry');
+  }
   expect((await cache('verify', ...inStore('from-cut'))).code).toBe(0);
   writeFileSync(at('other'), 'something else\n');
   expect((await cache('import', at('other'), ...inStore('from-other'))).stderr).toContain('does not begin with');
@@ -246,7 +250,7 @@ test('prune deletes by tenant, model and last use, and a dry run deletes nothing
   expect(await hashesIn(...inStore('pruned'))).toEqual([]);
 });
 
-test('migrate signs blocks where they are, and changes their key', async () => {
+test('migrate signs blocks and documents where they are, changes their key, and leaves their last use', async () => {
   const keys = (name: string, ...lines: string[]) => {
     writeFileSync(at(`${name}.keys`), lines.join('\n'));
     return ['--store-hmac-keys', at(`${name}.keys`)];
@@ -256,14 +260,27 @@ test('migrate signs blocks where they are, and changes their key', async () => {
   const refused = await cache('migrate', '--json', ...keys('old', old), ...inStore('signed'));
   expect([refused.code, refused.json()]).toEqual([
     1,
-    { blocks: 0, documents: 0, there: 0, refused: { 'not signed': blocks } },
+    { blocks: 0, documents: 0, there: 0, refused: { 'not signed': blocks, 'of a document, it is not signed': 3 } },
   ]);
+  const usesOf = async () => {
+    const rows = (await cache('list', '--json', '--limit', '1000', ...inStore('signed'))).json();
+    return rows.map(({ hash, last_used }: Record<string, string>) => `${hash} ${last_used}`).sort();
+  };
+  const uses = await usesOf();
   const signed = await cache('migrate', '--json', '--trust-unsigned', ...keys('old', old), ...inStore('signed'));
-  expect([signed.code, signed.json().blocks]).toEqual([0, blocks]);
+  expect([signed.code, signed.json().blocks, signed.json().documents]).toEqual([0, blocks, 3]);
+  expect(await usesOf()).toEqual(uses);
   expect((await cache('verify', ...keys('old', old), ...inStore('signed'))).code).toBe(0);
-  expect((await cache('verify', ...keys('young', young), ...inStore('signed'))).code).toBe(1);
+  const wrong = await cache('verify', '--json', ...keys('young', young), ...inStore('signed'));
+  expect([wrong.code, wrong.json().documents]).toEqual([
+    1,
+    {
+      checked: 3,
+      damaged: Array.from({ length: 3 }, () => expect.objectContaining({ reason: 'it is signed with another key' })),
+    },
+  ]);
   const changed = await cache('migrate', '--json', ...keys('both', young, old), ...inStore('signed'));
-  expect([changed.code, changed.json().blocks]).toEqual([0, blocks]);
+  expect([changed.code, changed.json().blocks, changed.json().documents]).toEqual([0, blocks, 3]);
   expect((await cache('verify', ...keys('young', young), ...inStore('signed'))).code).toBe(0);
 });
 

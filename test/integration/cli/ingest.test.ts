@@ -152,7 +152,7 @@ describe('what cannot be ingested', () => {
 
   test.each([
     [[], /missing required argument/],
-    [['nowhere'], /nowhere is invalid: ENOENT/],
+    [['nowhere'], /nowhere: no such file or directory \(ENOENT\)/],
     [['docs', '--parallel', '0'], /--parallel/],
     [['docs', '--url', 'ftp://x'], /--url/],
   ])('wrong usage is exit code 2: %j', async (argv, words) => {

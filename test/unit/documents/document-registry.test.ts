@@ -2,10 +2,11 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { tenantTag } from '../../../src/cache/block-key.js';
+import { StoreMacs } from '../../../src/cache/store-macs.js';
 import { COMMON_SCOPE } from '../../../src/cache/tiers.js';
 import { DocumentRegistry } from '../../../src/documents/document-registry.js';
 import { idKey, shelfName } from '../../../src/documents/document-shelf.js';
-import { sealJson, unsealJson } from '../../../src/documents/sealed-json.js';
+import { JsonSeal } from '../../../src/documents/sealed-json.js';
 import { documentRecord, putRecord, textOf } from '../../support/document-records.js';
 import { MemoryShelf } from '../../support/memory-shelves.js';
 
@@ -20,19 +21,27 @@ beforeEach(() => {
   registry = new DocumentRegistry(shelf, (id, reason) => told.push(`${id}: ${reason}`));
 });
 
-test('a flipped bit, a cut, or another place is seen at every position', () => {
-  const value = { id: 'a', text: 'Zokego is held in Limoga. ZokegÖ.' };
-  const sealed = sealJson('here', value);
-  expect(unsealJson('here', sealed)).toEqual({ ok: true, value, sealed: true });
-  expect(unsealJson('there', sealed).ok).toBe(false);
-  for (let bit = 0; bit < sealed.length * 8; bit++) {
-    const damaged = Buffer.from(sealed);
-    damaged[bit >> 3] = (damaged[bit >> 3] as number) ^ (1 << (bit & 7));
-    expect(unsealJson('here', damaged).ok).toBe(false);
-  }
-  for (let bytes = 0; bytes < sealed.length; bytes++)
-    expect(unsealJson('here', sealed.subarray(0, bytes)).ok).toBe(false);
-});
+const [OLD, YOUNG] = ['aa', 'bb'].map((byte) => Buffer.from(byte.repeat(32), 'hex')) as [Buffer, Buffer];
+const macs = (...keys: Buffer[]) => new StoreMacs(keys);
+const SEALS = { 'without keys': new JsonSeal(), signed: new JsonSeal(macs(OLD)) };
+
+test.each(['without keys', 'signed'] as const)(
+  'a flipped bit, a cut, or another place is seen at every position, %s',
+  (kind) => {
+    const value = { id: 'a', text: 'Zokego is held in Limoga. ZokegÖ.' };
+    const seal = SEALS[kind];
+    const sealed = seal.seal('here', value);
+    expect(seal.unseal('here', sealed)).toEqual({ ok: true, value, sealed: true });
+    expect(seal.unseal('there', sealed).ok).toBe(false);
+    for (let bit = 0; bit < sealed.length * 8; bit++) {
+      const damaged = Buffer.from(sealed);
+      damaged[bit >> 3] = (damaged[bit >> 3] as number) ^ (1 << (bit & 7));
+      expect(seal.unseal('here', damaged).ok).toBe(false);
+    }
+    for (let bytes = 0; bytes < sealed.length; bytes++)
+      expect(seal.unseal('here', sealed.subarray(0, bytes)).ok).toBe(false);
+  },
+);
 
 describe('a damaged record', () => {
   const hash = tenantTag('') + 'ab'.repeat(24);
@@ -103,5 +112,53 @@ describe('the name of a scope on a shelf', () => {
         expect(one).toMatch(/^(t[0-9a-f]{31}|[0-9a-f]{32})$/);
       }),
     );
+  });
+});
+
+describe('signed records', () => {
+  const registryOf = (...keys: Buffer[]) =>
+    new DocumentRegistry(shelf, (id, reason) => told.push(`${id}: ${reason}`), new JsonSeal(macs(...keys)));
+  const found = async (of: DocumentRegistry, id = 'a') => {
+    const there = await of.find(COMMON_SCOPE, id);
+    return there.state === 'damaged' ? there.reason : there.state;
+  };
+
+  test('are believed under each of the keys, written under the first, and read where there is no key', async () => {
+    await putRecord(registryOf(OLD), documentRecord('a'));
+    expect(await found(registryOf(OLD))).toBe('found');
+    expect(await found(registryOf(YOUNG, OLD))).toBe('found');
+    expect(await found(registryOf(YOUNG))).toBe('it is signed with another key');
+    expect(await found(registry)).toBe('found');
+    await putRecord(registryOf(YOUNG, OLD), documentRecord('a', { text: 'Now by the young key.' }));
+    expect(await found(registryOf(YOUNG))).toBe('found');
+    expect(await found(registryOf(OLD))).toBe('it is signed with another key');
+  });
+
+  test('are refused where somebody without a key wrote them with a right checksum, and can be replaced', async () => {
+    const signed = registryOf(OLD);
+    await putRecord(signed, documentRecord('a'));
+    await putRecord(registry, documentRecord('a', { text: 'Forged.' }));
+    expect(await found(signed)).toBe('it is not signed');
+    expect((await signed.list(COMMON_SCOPE, { limit: 10 })).damaged).toEqual(['a']);
+    await putRecord(signed, documentRecord('a', { text: 'Honest.' }));
+    expect(await textOf(signed, 'a')).toBe('Honest.');
+  });
+
+  test('do not count under another id or tenant, nor does their text in front of another signature', async () => {
+    const signed = registryOf(OLD);
+    await putRecord(signed, documentRecord('a'));
+    await putRecord(signed, documentRecord('b'));
+    const [a, b] = [shelf.values.get(key('a')) as Buffer, shelf.values.get(key('b')) as Buffer];
+    shelf.values.set(key('b'), a);
+    expect(await found(signed, 'b')).toBe('its checksum does not hold');
+    const headBytes = a.indexOf(10) + 1;
+    shelf.values.set(key('b'), Buffer.concat([a.subarray(0, headBytes), b.subarray(headBytes)]));
+    expect(await found(signed, 'b')).toBe('its checksum does not hold');
+  });
+
+  test('of before there were checksums are not believed under a key', async () => {
+    shelf.values.set(key('a'), Buffer.from(JSON.stringify(documentRecord('a'))));
+    expect(await found(registryOf(OLD))).toBe('it is not signed');
+    expect(await found(registry)).toBe('found');
   });
 });

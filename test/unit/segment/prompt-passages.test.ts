@@ -81,4 +81,31 @@ describe('promptPassages', () => {
       expect(promptPassages(text, whole(text), true)).toMatchObject({ by: 'lengths', instruction: 0 });
     }
   });
+
+  it.each([
+    ['names that get a value', (n: number, rest: string) => `const part${n} = await load("${rest}");`],
+    ['typed names', (n: number, rest: string) => `  let total_${n}: Map<string, number> = collect("${rest}");`],
+    ['names that are added to', (n: number, rest: string) => `sum${n} += weigh("${rest}")`],
+    ['calls', (n: number, rest: string) => `step${n}("${rest}");`],
+    ['methods', (n: number, rest: string) => `row${n}.append("${rest}")`],
+    ['elements of a table', (n: number, rest: string) => `  [${n}] = "${rest}",`],
+    ['lines of a listing', (n: number, rest: string) => `line ${n}: print("${rest}")`],
+    ['short names of lines', (n: number, rest: string) => `L${n}: print("${rest}")`],
+  ])('takes no long counted lines of code for passages: %s', (_what, line) => {
+    const lines = [1, 2, 3, 4].map((number) => line(number, 'kettles and lamps, '.repeat(5)));
+    const text = `Mend this:\n\n${lines.join('\n')}\n\nWhy does it fail?`;
+    expect(promptPassages(text, whole(text), true)?.by).toBe('lengths');
+  });
+
+  it.each([
+    ['doc', (n: number, rest: string) => `doc${n}: ${rest}`],
+    ['sources with a title', (n: number, rest: string) => `Source ${n} (fairs.txt): ${rest}`],
+    ['documents with an equation', (n: number, rest: string) => `Document ${n}: E = mc, ${rest}`],
+    ['brackets', (n: number, rest: string) => `[${n}] ${rest}`],
+  ])('takes long counted lines of prose for passages still: %s', (_what, line) => {
+    const lines = [1, 2, 3, 4].map((number) => line(number, 'kettles and lamps, '.repeat(5)));
+    const text = `Read this:\n\n${lines.join('\n')}\n\nWhat is bright?`;
+    const found = promptPassages(text, whole(text), true);
+    expect([found?.by, found?.passages.length]).toEqual(['seams', 4]);
+  });
 });

@@ -79,8 +79,36 @@ describe('a key of the key file', () => {
     const { complete } = await limited({ newTokensPerMinute: 40 });
     const refused = await complete('x', 21, { n: 2 });
     expect([refused.statusCode, refused.json().error.code]).toEqual([413, 'payload_too_large']);
-    expect(refused.json().error.message).toBe('The request has 42 new tokens, more than the limit of 40 a minute.');
+    const { message, param } = refused.json().error;
+    expect(param).toBe('max_tokens');
+    expect(message).toContain(
+      '`max_tokens` of all choices together has 42 new tokens, more than the limit of 40 a minute.',
+    );
+    const prompts = await complete('x', 21, { prompt: ['a', 'b'] });
+    expect(prompts.statusCode).toBe(413);
     expect((await complete('x', 40)).statusCode).toBe(200);
+  });
+
+  it('gets no more by default than its minute has, shared by the choices', async () => {
+    const { app, engine, key } = await limited({ newTokensPerMinute: 40 });
+    const headers = { authorization: `Bearer ${key}` };
+    const ask = (url: string, payload: object) => app.inject({ method: 'POST', url, headers, payload });
+    const messages = [{ role: 'user', content: 'Why?' }];
+    const asked = async (url: string, payload: object) => {
+      const before = engine.requests.length;
+      const { statusCode } = await ask(url, payload);
+      return [statusCode, ...engine.requests.slice(before).map(({ sampling }) => sampling.maxTokens)];
+    };
+    engine.answer = '';
+    expect(await asked('/v1/chat/completions', { messages })).toEqual([200, 40]);
+    expect(await asked('/v1/chat/completions', { messages, n: 3 })).toEqual([200, 13, 13, 13]);
+    expect(await asked('/v1/completions', { prompt: ['a', 'b'], n: 2 })).toEqual([200, 10, 10, 10, 10]);
+    expect(await asked('/v1/responses', { input: 'Why?' })).toEqual([200, 40]);
+    const refused = await ask('/v1/chat/completions', { messages, max_completion_tokens: 41 });
+    expect(refused.json().error).toMatchObject({ code: 'payload_too_large', param: 'max_completion_tokens' });
+    const response = await ask('/v1/responses', { input: 'Why?', max_output_tokens: 41 });
+    expect(response.json().error).toMatchObject({ code: 'payload_too_large', param: 'max_output_tokens' });
+    expect(response.json().error.message).toContain('`max_output_tokens` of all choices');
   });
 
   it('pays for what was generated before its client left, and no more', async () => {

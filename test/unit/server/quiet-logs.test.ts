@@ -1,0 +1,98 @@
+/** What is usual is no warning: clients that leave, and probes while the model loads. */
+import { once } from 'node:events';
+import { request as httpRequest } from 'node:http';
+import { connect } from 'node:net';
+import { Writable } from 'node:stream';
+import { expect, test } from 'vitest';
+import { loadConfig } from '../../../src/config.js';
+import { buildApp } from '../../../src/server/app.js';
+import { Lifecycle } from '../../../src/server/lifecycle.js';
+import { ServerMetrics } from '../../../src/server/metrics/server-metrics.js';
+import { fakeApp } from '../../support/fake-services.js';
+
+const WARN = 40;
+
+/** A logger that keeps its lines. */
+function kept() {
+  const lines: { level: number; msg: string; code?: string }[] = [];
+  const stream = new Writable({
+    write(part, _encoding, done) {
+      for (const line of String(part).trim().split('\n')) lines.push(JSON.parse(line));
+      done();
+    },
+  });
+  return { lines, logger: { level: 'trace', stream }, warnings: () => lines.filter(({ level }) => level >= WARN) };
+}
+
+test('/ready that is polled while the model loads, and requests that come too early', async () => {
+  const { lines, logger, warnings } = kept();
+  const config = loadConfig({}, {});
+  const lifecycle = new Lifecycle();
+  const app = await buildApp({ config, lifecycle, metrics: new ServerMetrics('tiny'), logger });
+  lifecycle.starting('loading the graph');
+  for (let poll = 0; poll < 20; poll++) expect((await app.inject('/ready')).statusCode).toBe(503);
+  const payload = { messages: [{ role: 'user', content: 'Why?' }] };
+  expect((await app.inject({ method: 'POST', url: '/v1/chat/completions', payload })).statusCode).toBe(503);
+  expect(lines.some(({ code }) => code === 'not_ready')).toBe(true);
+  expect(warnings()).toEqual([]);
+  await app.close();
+});
+
+test('/ready that is polled while the server drains', async () => {
+  const { lines, logger, warnings } = kept();
+  const { app, lifecycle } = await fakeApp({}, { logger });
+  await lifecycle.drain(0);
+  for (let poll = 0; poll < 20; poll++) expect((await app.inject('/ready')).statusCode).toBe(503);
+  expect(lines.some(({ code }) => code === 'shutting_down')).toBe(true);
+  expect(warnings()).toEqual([]);
+  await app.close();
+});
+
+test('clients that leave: during an answer, a stream, an ingestion, a body, or before they have said anything', async () => {
+  const { lines, logger, warnings } = kept();
+  const { app, engine } = await fakeApp({}, { logger });
+  const url = await app.listen({ port: 0, host: '127.0.0.1' });
+  const { port } = new URL(url);
+  engine.tokenMs = 1e6;
+  const chat = { messages: [{ role: 'user', content: 'Why?' }], max_tokens: 5 };
+  const left = () => lines.filter(({ code }) => code === 'client_closed').length;
+  for (const body of [chat, { ...chat, stream: true }]) {
+    const before = left();
+    const leaving = new AbortController();
+    const asked = fetch(`${url}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+      signal: leaving.signal,
+    });
+    asked.catch(() => undefined);
+    while (engine.statistics().running === 0) await new Promise(setImmediate);
+    leaving.abort();
+    while (engine.statistics().running > 0 || left() === before) await new Promise(setImmediate);
+  }
+  // Half a body, then nobody.
+  const half = httpRequest({
+    port,
+    method: 'POST',
+    path: '/v1/documents',
+    headers: { 'content-type': 'application/json', 'content-length': 100 },
+  });
+  half.on('error', () => undefined);
+  half.write('{"text": "Zokego');
+  const seen = lines.length;
+  while (lines.length === seen) await new Promise(setImmediate);
+  half.destroy();
+  await new Promise((done) => half.once('close', done));
+  // Half a request, and a connection without a word.
+  for (const words of ['POST /v1/chat/comp', '']) {
+    const socket = connect(Number(port), '127.0.0.1');
+    await once(socket, 'connect');
+    if (words !== '') socket.write(words);
+    socket.destroy();
+    await once(socket, 'close');
+  }
+  expect((await app.inject('/health')).statusCode).toBe(200);
+  await app.close();
+  expect(left()).toBeGreaterThanOrEqual(2);
+  expect(warnings()).toEqual([]);
+});
