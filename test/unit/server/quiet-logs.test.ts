@@ -43,6 +43,7 @@ test('/ready that is polled while the server drains', async () => {
   const { app, lifecycle } = await fakeApp({}, { logger });
   await lifecycle.drain(0);
   for (let poll = 0; poll < 20; poll++) expect((await app.inject('/ready')).statusCode).toBe(503);
+  expect((await app.inject('/v1/models')).statusCode).toBe(503);
   expect(lines.some(({ code }) => code === 'shutting_down')).toBe(true);
   expect(warnings()).toEqual([]);
   await app.close();
