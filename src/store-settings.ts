@@ -24,7 +24,7 @@ export const STORE_SETTINGS = {
     'BLOCKSTITCH_STORE_VALUES',
     'pool',
     ['pool', 'float16', 'int8'],
-    "element type of blocks in the store; pool: the pool's own; never more bytes than that (docs/operations.md)",
+    "element type of blocks in the store; pool: the pool's own; never more bytes than that (docs/stores.md)",
   ),
   storeHmacKeys: text(
     '--store-hmac-keys',

@@ -25,7 +25,7 @@ interface AddFlags {
 }
 
 export function addKeys(program: Command): void {
-  const keys = program.command('keys').description('make, list and revoke hashed API keys (docs/operations.md)');
+  const keys = program.command('keys').description('make, list and revoke hashed API keys (docs/tenants.md)');
   addAdd(keys);
   addList(keys);
   addRevoke(keys);

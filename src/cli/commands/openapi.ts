@@ -6,7 +6,7 @@ import { PACKAGE_DIR } from '../../config.js';
 import { openTerminal } from '../terminal.js';
 
 /** Pages with generated parts. */
-const PAGES = ['docs/api.md', 'docs/operations.md'];
+const PAGES = ['docs/api.md', 'docs/metrics.md', 'docs/settings.md'];
 
 export function addOpenApi(program: Command): void {
   program

@@ -17,7 +17,7 @@ describe('the documentation', () => {
     expect(read('openapi/openapi.json') === (await renderOpenApi()), HINT).toBe(true);
   });
 
-  it.each(['docs/api.md', 'docs/operations.md'])(
+  it.each(['docs/api.md', 'docs/metrics.md', 'docs/settings.md'])(
     '%s has the errors, routes, settings and metrics that there are',
     async (name) => {
       const parts = await referenceParts(JSON.parse(await renderOpenApi()));
@@ -32,8 +32,8 @@ describe('the documentation', () => {
   });
 
   it('lists every setting and every route', async () => {
-    const operations = read('docs/operations.md');
-    for (const { env } of Object.values(SETTINGS)) expect(operations).toContain(`| \`${env}\` |`);
+    const settings = read('docs/settings.md');
+    for (const { env } of Object.values(SETTINGS)) expect(settings).toContain(`| \`${env}\` |`);
     const { paths } = JSON.parse(await renderOpenApi()) as { paths: Record<string, object> };
     for (const [path, methods] of Object.entries(paths)) {
       for (const method of Object.keys(methods))
