@@ -96,7 +96,7 @@ export async function buildApp({
   await app.register(documentation);
   if (config.playground === 'on') await app.register(playground, config);
 
-  await app.register(health, { lifecycle, metrics });
+  await app.register(health, { lifecycle, metrics, traced: tracing !== undefined });
   const ring = keys ?? (await KeyRing.ofConfig(config));
   metrics.tenants.namedBy(ring);
   await app.register(async (api) => {

@@ -190,7 +190,7 @@ export class Choices {
   private choice(index: number, signal: AbortSignal): AsyncGenerator<ChoiceEvent> {
     const { label, plan, sampling, stops, count, scope, repair, grammar, tools } = this.generation;
     const { deadlineMs } = this.services.config;
-    const observer = this.services.metrics.request(scope.tenant);
+    const observer = this.services.metrics.request(scope.tenant, this.generation.trace?.traceId);
     this.observers.push(observer);
     // The low 32 bits of a seed count; beyond 2^53 the sum would be that of the choice before.
     const request = {

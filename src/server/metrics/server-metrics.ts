@@ -2,13 +2,14 @@
  * Prometheus metrics: vLLM's names under the prefix `blockstitch:`, plus cache hits, misses, bytes and load time by tier.
  * Counts what passes the HTTP thread, and reads the counts of the engine and the tiers at scrape time.
  */
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, type OpenMetricsContentType, Registry } from 'prom-client';
 import type { CacheStatistics, StoreBrand, TierStatistics } from '../../cache/tiers.js';
 import type { BlockReport, Engine, EngineState, EngineStatistics, GenerateEvent } from '../../engine/engine.js';
 import { ERRORS } from '../../errors.js';
 import { API_VERSION } from '../api-version.js';
 import type { RedisConnection } from '../store-watch.js';
 import { wireOrigin } from '../wire-tiers.js';
+import { asOpenMetrics } from './open-metrics.js';
 import { TenantTokens } from './tenant-tokens.js';
 
 const SHORT_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -47,6 +48,8 @@ export interface RequestObserver {
 
 export class ServerMetrics {
   readonly registry = new Registry();
+  /** What has exemplars, as OpenMetrics. */
+  private readonly withExemplars = openMetricsRegistry();
   /** Tokens by tenant. */
   readonly tenants = new TenantTokens(this.registry);
   private brand: StoreBrand | undefined;
@@ -56,6 +59,14 @@ export class ServerMetrics {
     'Submission to first token',
     LONG_SECONDS,
   );
+  /** The same times: prom-client keeps exemplars in a registry of their own. */
+  private readonly tracedTimeToFirstToken = new Histogram({
+    name: 'blockstitch:time_to_first_token_seconds',
+    help: 'Submission to first token',
+    buckets: LONG_SECONDS,
+    enableExemplars: true,
+    registers: [this.withExemplars],
+  });
   private readonly ttftByTier = this.histogram(
     'time_to_first_token_by_tier_seconds',
     'Submission to first token, by the farthest tier that a block of the request came from',
@@ -123,7 +134,7 @@ export class ServerMetrics {
 
   /** @param modelName label `model_name` of every metric, as vLLM has it */
   constructor(modelName: string) {
-    this.registry.setDefaultLabels({ model_name: modelName });
+    for (const registry of [this.registry, this.withExemplars]) registry.setDefaultLabels({ model_name: modelName });
     for (const state of ENGINE_STATES) this.engineState.set({ state }, 0);
     // rate() misses the first event of a series that appears with it: what can be named before is there from the start.
     for (const finished_reason of ENDINGS) this.success.inc({ finished_reason }, 0);
@@ -147,6 +158,12 @@ export class ServerMetrics {
   /** A route that answers may be counted for. */
   route(method: string, route: string): void {
     this.httpRequests.inc({ method, route, status: 200 }, 0);
+  }
+
+  /** The same as `render`, as OpenMetrics: times to first token name the trace of a request. */
+  async renderOpen(services: Measured | undefined): Promise<{ type: string; text: string }> {
+    const text = asOpenMetrics(await this.render(services), await this.withExemplars.metrics());
+    return { type: Registry.OPENMETRICS_CONTENT_TYPE, text };
   }
 
   /** @returns Prometheus' text format; without services (not ready yet) only what the HTTP thread counts */
@@ -184,8 +201,8 @@ export class ServerMetrics {
     return wireOrigin(origin, this.brand);
   }
 
-  /** Starts following one choice. @param tenant its id */
-  request(tenant = ''): RequestObserver {
+  /** Starts following one choice. @param tenant its id @param traceId of the trace that is kept of it, if one is */
+  request(tenant = '', traceId?: string): RequestObserver {
     const started = performance.now();
     let lastToken: number | undefined;
     let firstToken: number | undefined;
@@ -213,7 +230,9 @@ export class ServerMetrics {
         metrics.tenants.generated(tenant, 1);
         if (lastToken === undefined) {
           firstToken = now;
+          const trace = traceId === undefined ? {} : { exemplarLabels: { trace_id: traceId } };
           metrics.timeToFirstToken.observe(seconds(started, now));
+          metrics.tracedTimeToFirstToken.observe({ labels: {}, value: seconds(started, now), ...trace });
           metrics.ttftByTier.observe({ tier: metrics.named(farthest) }, seconds(started, now));
         } else metrics.interToken.observe(seconds(lastToken, now));
         lastToken = now;
@@ -305,6 +324,12 @@ export class ServerMetrics {
   ): Histogram<L> {
     return new Histogram({ name: `blockstitch:${name}`, help, buckets, labelNames, registers: [this.registry] });
   }
+}
+
+function openMetricsRegistry(): Registry<OpenMetricsContentType> {
+  const registry = new Registry<OpenMetricsContentType>();
+  registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE);
+  return registry;
 }
 
 function setTotal(counter: Counter<never>, total: number): void {

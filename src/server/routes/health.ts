@@ -3,6 +3,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from '@fastify/type-provider-typebox';
 import { BlockstitchError } from '../../errors.js';
 import type { Lifecycle } from '../lifecycle.js';
+import { takesOpenMetrics } from '../metrics/open-metrics.js';
 import type { ServerMetrics } from '../metrics/server-metrics.js';
 import { errorBody } from '../plugins/error-handler.js';
 import { HealthSchema, ReadySchema } from '../schemas/cache-schema.js';
@@ -37,6 +38,7 @@ const metricsSchema = {
   operationId: 'getMetrics',
   tags,
   summary: 'Metrics in the format of Prometheus',
+  description: 'As OpenMetrics if `Accept` names it and traces are on: times to first token then name a trace.',
   security: [],
   response: {
     200: Type.Unsafe({
@@ -46,16 +48,24 @@ const metricsSchema = {
           schema: { type: 'string' },
           example: '# HELP blockstitch:num_requests_running Requests that are being answered\n',
         },
+        'application/openmetrics-text': {
+          schema: { type: 'string' },
+          example: '# TYPE blockstitch:num_requests_running gauge\nblockstitch:num_requests_running 0\n# EOF\n',
+        },
       },
     }),
     ...responsesFor(['invalid_request', 'engine_failed', 'internal_error']),
   },
 };
 
-export const health: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle; metrics: ServerMetrics }> = async (
-  app,
-  { lifecycle, metrics },
-) => {
+export interface HealthOptions {
+  lifecycle: Lifecycle;
+  metrics: ServerMetrics;
+  /** Whether there are traces that metrics can name: then OpenMetrics is given to who takes it. */
+  traced: boolean;
+}
+
+export const health: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { lifecycle, metrics, traced }) => {
   app.get('/health', { schema: healthSchema, logLevel: 'warn' }, async (_request, reply) => {
     const state = lifecycle.servicesIfAny()?.engine.state;
     if (state?.name !== 'down') return { status: 'ok' };
@@ -69,7 +79,11 @@ export const health: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle; metrics: 
     return { status: 'ready', model: model.name, store: storeState() };
   });
 
-  app.get('/metrics', { schema: metricsSchema, logLevel: 'warn' }, async (_request, reply) => {
+  app.get('/metrics', { schema: metricsSchema, logLevel: 'warn' }, async (request, reply) => {
+    if (traced && takesOpenMetrics(request.headers.accept)) {
+      const { type, text } = await metrics.renderOpen(lifecycle.servicesIfAny());
+      return reply.type(type).send(text);
+    }
     return reply.type(metrics.registry.contentType).send(await metrics.render(lifecycle.servicesIfAny()));
   });
 };

@@ -2,7 +2,15 @@
  * The spans of one request, in the names of OpenTelemetry. Spans hold times, counts and names of tiers: no text, key or salt.
  * Knows what a request goes through; `open-tracing.ts` knows where spans go.
  */
-import { type Attributes, context, type Span, SpanStatusCode, type Tracer, trace } from '@opentelemetry/api';
+import {
+  type Attributes,
+  context,
+  type Span,
+  SpanStatusCode,
+  TraceFlags,
+  type Tracer,
+  trace,
+} from '@opentelemetry/api';
 import type { ChoiceEvent } from '../generation/choice-stream.js';
 import type { Prefilled } from '../metrics/server-metrics.js';
 
@@ -14,6 +22,12 @@ export class RequestTrace {
     private readonly tracer: Tracer,
     private readonly server: Span,
   ) {}
+
+  /** Names the trace where traces are looked at; undefined if this one is not kept. */
+  get traceId(): string | undefined {
+    const { traceId, traceFlags } = this.server.spanContext();
+    return (traceFlags & TraceFlags.SAMPLED) === 0 ? undefined : traceId;
+  }
 
   /** A span of the request that begins and ends at times of `performance.now()`. */
   part(name: string, startTime: Time, endTime: Time, attributes: Attributes = {}): void {

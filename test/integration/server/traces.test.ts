@@ -71,13 +71,25 @@ function received(): WireSpan[] {
 const attributesOf = ({ attributes }: WireSpan) =>
   Object.fromEntries(attributes.map(({ key, value }) => [key, Object.values(value)[0]]));
 
+/** What Prometheus sends. */
+const PROMETHEUS_ACCEPTS =
+  'application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2';
+
 describe('with a collector', () => {
   let spans: WireSpan[];
+  let plain: { type: string | null; text: string };
+  let open: { type: string | null; text: string };
   beforeAll(async () => {
     bodies = [];
     const server = await startDemoServer({ otlpEndpoint: `${endpoint()}/` });
     await (await ask(server)).json();
     await (await ask(server, true)).text();
+    const scraped = async (accept: string) => {
+      const answer = await fetch(`${server.url}/metrics`, { headers: { accept } });
+      return { type: answer.headers.get('content-type'), text: await answer.text() };
+    };
+    open = await scraped(PROMETHEUS_ACCEPTS);
+    plain = await scraped('text/plain;version=0.0.4');
     await fetch(`${server.url}/v1/cache?tiers=pool`, { method: 'DELETE' });
     await (await ask(server)).json();
     await fetch(`${server.url}/v1/documents/none`);
@@ -102,6 +114,15 @@ describe('with a collector', () => {
     expect(servers.map(attributesOf).map((each) => each['http.response.status_code'])).toEqual([
       200, 200, 200, 200, 404,
     ]);
+  });
+
+  test('times to first token name the trace, for who takes OpenMetrics', () => {
+    expect(open.type).toContain('application/openmetrics-text');
+    const bucket = /^blockstitch:time_to_first_token_seconds_bucket\{.*\} \d+ # \{trace_id="([0-9a-f]{32})"\}/gm;
+    const named = [...open.text.matchAll(bucket)].map(([, id]) => id);
+    expect(new Set(named)).toEqual(new Set([TRACE]));
+    expect(plain.type).toContain('text/plain');
+    expect(plain.text).not.toContain(TRACE);
   });
 
   test('its parts follow one another inside it: segment, queue, find, prefill, decode', () => {

@@ -262,6 +262,7 @@ describe('the OpenAPI document', () => {
       'checkpoint_invalid',
       'native_unavailable',
       'store_damaged',
+      'file_damaged',
       'route_not_found',
       'client_closed',
       'method_not_allowed',

@@ -65,7 +65,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Metrics in the format of Prometheus */
+        /**
+         * Metrics in the format of Prometheus
+         * @description As OpenMetrics if `Accept` names it and traces are on: times to first token then name a trace.
+         */
         get: operations["getMetrics"];
         put?: never;
         post?: never;
@@ -1825,6 +1828,12 @@ export interface operations {
                 content: {
                     /** @example # HELP blockstitch:num_requests_running Requests that are being answered */
                     "text/plain": string;
+                    /**
+                     * @example # TYPE blockstitch:num_requests_running gauge
+                     *     blockstitch:num_requests_running 0
+                     *     # EOF
+                     */
+                    "application/openmetrics-text": string;
                 };
             };
             /** @description `invalid_request` */

@@ -55,6 +55,8 @@ def sync_detailed(
 ) -> Response[ErrorResponse | str]:
     """Metrics in the format of Prometheus
 
+     As OpenMetrics if `Accept` names it and traces are on: times to first token then name a trace.
+
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
@@ -78,6 +80,8 @@ def sync(
 ) -> ErrorResponse | str | None:
     """Metrics in the format of Prometheus
 
+     As OpenMetrics if `Accept` names it and traces are on: times to first token then name a trace.
+
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
         httpx.TimeoutException: If the request takes longer than Client.timeout.
@@ -96,6 +100,8 @@ async def asyncio_detailed(
     client: AuthenticatedClient | Client,
 ) -> Response[ErrorResponse | str]:
     """Metrics in the format of Prometheus
+
+     As OpenMetrics if `Accept` names it and traces are on: times to first token then name a trace.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -117,6 +123,8 @@ async def asyncio(
     client: AuthenticatedClient | Client,
 ) -> ErrorResponse | str | None:
     """Metrics in the format of Prometheus
+
+     As OpenMetrics if `Accept` names it and traces are on: times to first token then name a trace.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
