@@ -18,6 +18,7 @@ const BENCHES: Record<string, string> = {
   grammar: 'structured output beside free text, and the compile of a schema, for the model of BLOCKSTITCH_MODEL',
   hostile: 'a small chat request beside clients that mean harm, compared with alone',
   kernel: 'single-query attention, compared with what memory and multiply-adds allow',
+  lookup: 'decode with and without prompt lookup: quotations and free prose; takes --model and --data',
   overhead: 'decode time outside ONNX Runtime, and the HTTP thread under load',
   perplexity: 'what each weight format costs in quality, for the model of BLOCKSTITCH_MODEL; takes --data',
   repair: 'time to first token against the share of cached tokens that is computed again',
@@ -54,6 +55,10 @@ const program = new Command('bench')
   .option('--json', 'print the report as JSON', false)
   .option('--quick', 'fewer and smaller runs, not for quoting', false)
   .option('--data <file>', 'JSONL rows with documents, for the benches that take texts')
+  .option(
+    '--model <checkpoint>',
+    "a directory, a GGUF file or a name, for the benches that take a model; else the server's",
+  )
   .option('--plot <file>', 'an SVG of the figures, for the benches that draw one')
   .addHelpText(
     'after',
@@ -61,21 +66,24 @@ const program = new Command('bench')
       .map(([name, about]) => `  ${name.padEnd(10)} ${about}`)
       .join('\n')}`,
   )
-  .action(async (name: string, flags: { json: boolean; quick: boolean; data?: string; plot?: string }) => {
-    if (!Object.hasOwn(BENCHES, name)) {
-      program.error(`unknown bench '${name}'; one of: ${Object.keys(BENCHES).join(', ')}`, { exitCode: 2 });
-    }
-    const { run } = (await import(`./${name}.js`)) as BenchModule;
-    const progress = (line: string) => console.error(line);
-    const report = await run({
-      quick: flags.quick,
-      progress,
-      ...(flags.data === undefined ? {} : { data: flags.data }),
-      ...(flags.plot === undefined ? {} : { plot: flags.plot }),
-    });
-    if (flags.json) console.log(JSON.stringify(report, null, 2));
-    else printReport(report);
-    process.exitCode = report.checks.every((check) => check.holds) ? 0 : 1;
-  });
+  .action(
+    async (name: string, flags: { json: boolean; quick: boolean; data?: string; model?: string; plot?: string }) => {
+      if (!Object.hasOwn(BENCHES, name)) {
+        program.error(`unknown bench '${name}'; one of: ${Object.keys(BENCHES).join(', ')}`, { exitCode: 2 });
+      }
+      const { run } = (await import(`./${name}.js`)) as BenchModule;
+      const progress = (line: string) => console.error(line);
+      const report = await run({
+        quick: flags.quick,
+        progress,
+        ...(flags.data === undefined ? {} : { data: flags.data }),
+        ...(flags.model === undefined ? {} : { model: flags.model }),
+        ...(flags.plot === undefined ? {} : { plot: flags.plot }),
+      });
+      if (flags.json) console.log(JSON.stringify(report, null, 2));
+      else printReport(report);
+      process.exitCode = report.checks.every((check) => check.holds) ? 0 : 1;
+    },
+  );
 
 await program.parseAsync();

@@ -33,6 +33,8 @@ export interface BenchOptions {
   progress: (line: string) => void;
   /** JSONL file of texts, for the benches that take one. */
   data?: string;
+  /** Checkpoint, for the benches that take one; as `--model` of the server. */
+  model?: string;
   /** Where an SVG goes, for the benches that draw one. */
   plot?: string;
 }

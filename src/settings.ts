@@ -128,7 +128,7 @@ export const SETTINGS = {
     'BLOCKSTITCH_PROMPT_LOOKUP',
     'auto',
     ['auto', 'off'],
-    'decode several tokens in a step where an answer repeats the documents, with the same text; auto: as far as it is measured to pay (docs/operations.md)',
+    'decode several tokens in a step where an answer repeats the documents, with the same text; auto: as far as it pays (docs/choosing.md)',
   ),
   toolParser: choice(
     '--tool-parser',

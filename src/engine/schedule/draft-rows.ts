@@ -30,8 +30,6 @@ export interface DraftProposer {
    * @returns the tokens, perhaps none, and how many of them are expected to come out
    */
   propose(sequence: Sequence, most: number, load: StepLoad): { tokens: Int32Array; expected: number };
-  /** Says what a step took in which every sequence decoded. */
-  stepTook(rows: number, ms: number): void;
 }
 
 export class DraftRows {
@@ -82,8 +80,7 @@ export class DraftRows {
   }
 }
 
-/** Whether rows are those of a sequence that runs its last token. */
-export function decodes(entry: PlannedRows): entry is DecodingRows {
+function decodes(entry: PlannedRows): entry is DecodingRows {
   const { sequence, run } = entry;
   return sequence !== undefined && run === undefined && sequence.pending === 1;
 }

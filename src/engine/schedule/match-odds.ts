@@ -1,6 +1,6 @@
 /**
  * How often a request's text goes on as it did at an earlier place, by how many tokens before that place agree. Starts
- * from figures measured on a small instruct model that answers over documents (docs/results/lookup.md); what the request
+ * from round figures between those of quotations and of prose (docs/decisions/085-prompt-lookup.md); what the request
  * itself does soon outweighs them. Knows counts only.
  */
 

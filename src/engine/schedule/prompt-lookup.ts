@@ -3,16 +3,24 @@
  * the final block or the answer itself. Answers over documents copy, so such tokens often come out.
  * Knows which tokens are worth a row. `draft-rows.ts` finds them pages, the engine core verifies them.
  *
- * A token is proposed if the chance that it comes out is above its cost. Both are measured: the chance per request, also
- * while nothing is proposed (each new token shows whether the lookup would have been right), the cost from the times of
- * steps. With many requests in a step a row costs more tokens of others, so less is proposed.
+ * A token is proposed if the chance that it comes out is above its cost. The chance is measured per request, also while
+ * nothing is proposed: each new token shows whether the lookup would have been right. With many requests in a step a row
+ * costs the others more, so less is proposed.
  */
 import type { DraftProposer, StepLoad } from './draft-rows.js';
 import { MatchOdds } from './match-odds.js';
 import { NgramIndex, type NgramMatch } from './ngram-index.js';
-import { RowCost } from './row-cost.js';
 import type { Sequence } from './sequence.js';
 import { NO_DRAFT } from './step-plan.js';
+
+/**
+ * Time of a further row as a share of the time of a step with one row. Models of 135M parameters had 0.15 to 0.3 on two
+ * cores. It need not be exact: too much costs little, too little costs a lot (docs/decisions/085-prompt-lookup.md).
+ */
+const ROW_SHARE = 0.25;
+
+/** Answers are seldom longer; one that is costs a search some more places. */
+const EXPECTED_TOKENS = 1024;
 
 /** What is remembered of a request. */
 interface Reader {
@@ -26,7 +34,6 @@ interface Reader {
 
 export class PromptLookup implements DraftProposer {
   readonly #readers = new WeakMap<Sequence, Reader>();
-  readonly #rowCost = new RowCost();
 
   propose(sequence: Sequence, most: number, load: StepLoad): { tokens: Int32Array; expected: number } {
     const reader = this.#readers.get(sequence) ?? open(sequence);
@@ -34,35 +41,30 @@ export class PromptLookup implements DraftProposer {
     takeUp(reader, sequence.tokens.view(reader.read));
     reader.guess = reader.index.find(most);
     if (reader.guess === undefined) return { tokens: NO_DRAFT, expected: 0 };
-    const { tokens, expected } = this.#worth(reader.guess, reader.odds, load);
+    const { tokens, expected } = worth(reader.guess, reader.odds, load);
     return { tokens: reader.guess.tokens.subarray(0, tokens), expected };
-  }
-
-  stepTook(rows: number, ms: number): void {
-    this.#rowCost.observe(rows, ms);
-  }
-
-  /**
-   * How many tokens are worth their rows. With s the share of a step's time that a row costs, a step of R rows takes
-   * 1 + s (R - 1) and gives A tokens; a row that gives one more with chance q is worth it if q / s > A / (1 + s (R - 1)).
-   */
-  #worth({ tokens, length }: NgramMatch, odds: MatchOdds, load: StepLoad): { tokens: number; expected: number } {
-    const { share } = this.#rowCost;
-    let chance = 1;
-    let expected = 0;
-    let count = 0;
-    for (; count < tokens.length; count++) {
-      chance *= odds.next(length + count);
-      const given = load.decoding + load.expected + expected;
-      if (chance * (1 + share * (load.rows + count - 1)) <= share * given) break;
-      expected += chance;
-    }
-    return { tokens: count, expected };
   }
 }
 
+/**
+ * How many tokens are worth their rows. With s the share of a step's time that a row costs, a step of R rows takes
+ * 1 + s (R - 1) and gives A tokens. A row that gives one more with chance q is worth it if q / s > A / (1 + s (R - 1)).
+ */
+function worth({ tokens, length }: NgramMatch, odds: MatchOdds, load: StepLoad): { tokens: number; expected: number } {
+  let chance = 1;
+  let expected = 0;
+  let count = 0;
+  for (; count < tokens.length; count++) {
+    chance *= odds.next(length + count);
+    const given = load.decoding + load.expected + expected;
+    if (chance * (1 + ROW_SHARE * (load.rows + count - 1)) <= ROW_SHARE * given) break;
+    expected += chance;
+  }
+  return { tokens: count, expected };
+}
+
 function open({ spec, tokens, promptTokens }: Sequence): Reader {
-  const index = new NgramIndex(promptTokens + spec.sampling.maxTokens);
+  const index = new NgramIndex(promptTokens + Math.min(spec.sampling.maxTokens, EXPECTED_TOKENS));
   // Under full attention the tail has the whole prompt.
   if (spec.attention === 'block') for (const { tokenIds } of spec.blocks) index.append(tokenIds);
   const read = tokens.length;

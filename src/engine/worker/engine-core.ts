@@ -12,7 +12,7 @@ import type { ProbeLayout, ProbeStep } from '../repair/prompt-probe.js';
 import type { LogitRow } from '../sampling/best-tokens.js';
 import { Sampler } from '../sampling/sampler.js';
 import { BlockTable } from '../schedule/block-table.js';
-import { type DraftProposer, decodes } from '../schedule/draft-rows.js';
+import type { DraftProposer } from '../schedule/draft-rows.js';
 import { PagePool } from '../schedule/page-pool.js';
 import { Scheduler } from '../schedule/scheduler.js';
 import type { Sequence } from '../schedule/sequence.js';
@@ -146,8 +146,7 @@ export class EngineCore {
    * the others.
    */
   async #run(plan: StepPlan): Promise<void> {
-    const { now, runner, layout, counters, drafts } = this.#options;
-    const decodesOnly = plan.entries.every(decodes);
+    const { now, runner, layout, counters } = this.#options;
     const startMs = now();
     let output: ModelOutput;
     try {
@@ -165,7 +164,6 @@ export class EngineCore {
     const endMs = now();
     const rowMs = (endMs - startMs) / plan.rows;
     for (const { block, rows } of plan.entries) if (block !== undefined) block.prefillMs += rowMs * rows;
-    if (decodesOnly) drafts?.stepTook(plan.rows, endMs - startMs);
     const sampled = this.#scheduler.advance(plan);
     this.#takeSchedulerNews();
     const waitUntilMs = endMs + MASK_WAIT_MS;

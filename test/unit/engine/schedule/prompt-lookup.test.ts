@@ -4,7 +4,6 @@ import type { StepLoad } from '../../../../src/engine/schedule/draft-rows.js';
 import { MatchOdds } from '../../../../src/engine/schedule/match-odds.js';
 import { LEAST_MATCH, NgramIndex } from '../../../../src/engine/schedule/ngram-index.js';
 import { PromptLookup } from '../../../../src/engine/schedule/prompt-lookup.js';
-import { RowCost } from '../../../../src/engine/schedule/row-cost.js';
 import { Sequence } from '../../../../src/engine/schedule/sequence.js';
 import { block, request, SAMPLING } from '../../../support/core-bench.js';
 
@@ -82,38 +81,6 @@ describe('the odds of a match', () => {
   });
 });
 
-describe('the cost of a row', () => {
-  test('is the slope of the times by rows, over the time of one row', () => {
-    const cost = new RowCost();
-    expect(cost.share).toBe(0.2);
-    for (let step = 0; step < 200; step++) cost.observe(1 + (step % 5), 10 + 3 * (1 + (step % 5)));
-    expect(cost.share).toBeCloseTo(3 / 13);
-  });
-
-  test('stays what it was first while steps are alike, or if the clock tells nothing', () => {
-    const [alike, still] = [new RowCost(), new RowCost()];
-    for (let step = 0; step < 200; step++) {
-      alike.observe(4, 10 + (step % 3));
-      still.observe(1 + (step % 5), 0);
-    }
-    expect([alike.share, still.share]).toEqual([0.2, 0.2]);
-  });
-
-  test('stays within bounds, whatever the clock says', () => {
-    fc.assert(
-      fc.property(
-        fc.array(fc.tuple(fc.integer({ min: 1, max: 400 }), fc.double({ min: 0, max: 1e6, noNaN: true }))),
-        (steps) => {
-          const cost = new RowCost();
-          for (const [rows, ms] of steps) cost.observe(rows, ms);
-          expect(cost.share).toBeGreaterThanOrEqual(0.02);
-          expect(cost.share).toBeLessThanOrEqual(0.5);
-        },
-      ),
-    );
-  });
-});
-
 describe('prompt lookup', () => {
   const ALONE: StepLoad = { decoding: 1, rows: 1, expected: 0 };
   const quoting = (more: Partial<Parameters<typeof request>[2]> = {}) => {
@@ -185,18 +152,5 @@ describe('prompt lookup', () => {
     const whole = ids(1, 2, 3, 4, 5, 6, 7, 8, 2, 3);
     const { sequence } = quoting({ attention: 'full', sinks: undefined, tailTokenIds: whole });
     expect(new PromptLookup().propose(sequence, 8, ALONE).tokens[0]).toBe(4);
-  });
-
-  test('asks for fewer rows where a row is measured to cost more', () => {
-    const { sequence, text, say } = quoting();
-    say(...text.subarray(5, 12));
-    const proposed = (rowMs: number) => {
-      const lookup = new PromptLookup();
-      for (let step = 0; step < 200; step++) lookup.stepTook(1 + (step % 9), 10 + rowMs * (step % 9));
-      return lookup.propose(sequence, 8, ALONE).tokens.length;
-    };
-    expect(proposed(0.5)).toBeGreaterThan(proposed(4));
-    // What is nearly sure is worth a row, whatever the clock says.
-    expect(proposed(100)).toBeGreaterThan(0);
   });
 });

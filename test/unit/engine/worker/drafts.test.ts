@@ -53,7 +53,6 @@ class Oracle implements DraftProposer {
     const tokens = right.map((id) => (++this.#proposed % this.wrongEvery === 0 ? (id + 1) % VOCAB : id));
     return { tokens: Int32Array.from(tokens), expected: tokens.length };
   }
-  stepTook(): void {}
 }
 
 /** What a client sees. */
