@@ -43,7 +43,13 @@ const documentOf = (name: number): PlanBlock => ({
   tokenIds: Int32Array.from({ length: 20 + name * 9 }, (_, at) => (name * 31 + ((at * at * 7) % 90)) % 180),
 });
 
+/** Biases as strong as these leave only their tokens. */
+const ONE_TOKEN = new Map([[42, 100]]);
+const FOUR_TOKENS = new Map([42, 43, 44, 45].map((id) => [id, 100]));
+
 const SAMPLINGS: Partial<SamplingParams>[] = [
+  { logitBias: ONE_TOKEN },
+  { logitBias: FOUR_TOKENS, temperature: 1 },
   {},
   { topLogprobs: 2 },
   { temperature: 0.4 },
@@ -63,6 +69,11 @@ const draws = fc.record({
   leavesAfter: fc.constantFrom(undefined, undefined, undefined, 0, 5),
 });
 type Draw = typeof draws extends fc.Arbitrary<infer T> ? T : never;
+
+/** One is accepted whole, the other one is drawn from few tokens: drafts are made, and most of them end early. */
+const SURE: Draw[] = SAMPLINGS.slice(0, 2).map((sampling) => ({
+  ...{ documents: [1, 2], final: 2, maxTokens: 60, way: 'block', sampling, seed: 1, stops: [], leavesAfter: undefined },
+}));
 
 function requestOf({ documents, final, maxTokens, way, sampling, seed, stops }: Draw): GenerateRequest {
   return {
@@ -121,7 +132,7 @@ describe.each<[string, WeightFormat, KvDtype]>([
         }
         await expect.poll(() => engine.statistics().pool.activePages, { timeout: 120_000, interval: 5 }).toBe(0);
       }),
-      { numRuns: 12 },
+      { numRuns: 12, examples: [[SURE]] },
     );
     const { drafts, draftTokens, acceptedTokens } = engine.statistics();
     expect(drafts).toBeGreaterThan(0);
@@ -139,8 +150,7 @@ test('an answer that repeats itself takes fewer steps', async () => {
       blocks: [documentOf(1)],
       finalTokenIds: Int32Array.of(7, 8, 9),
     },
-    // A bias as strong as this makes one token come for ever.
-    sampling: { ...GREEDY, maxTokens: 100, logitBias: new Map([[42, 100]]) },
+    sampling: { ...GREEDY, maxTokens: 100, logitBias: ONE_TOKEN },
   };
   const steps = async (asked: GenerateRequest) => {
     const before = engine.statistics().steps;

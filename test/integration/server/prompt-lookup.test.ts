@@ -20,6 +20,9 @@ const question = {
   ignore_eos: true,
 };
 
+/** What the grammar leaves of the answer stands in a document. */
+const QUOTATION = '(Zokego is held in the great hall of Limoga\\. ){1,3}';
+
 let demo: DemoServer;
 beforeAll(async () => {
   demo = await startDemoServer();
@@ -59,10 +62,7 @@ describe('an answer with prompt lookup', () => {
     ['that stops in the middle of a word', { temperature: 0, stop: ['Limo', 'ovem'] }],
     ['of few tokens', { temperature: 0, max_tokens: 5 }],
     ['with biases', { temperature: 0, logit_bias: { 40: 2, 41: -3 } }],
-    [
-      'held by a grammar',
-      { temperature: 0, structured_outputs: { regex: '(Zokego is held in the great hall of Limoga\\. ){1,3}' } },
-    ],
+    ['held by a grammar', { temperature: 0, structured_outputs: { regex: QUOTATION } }],
   ])('is the same as without: %s', async (_, fields) => {
     const without = await ask({ ...fields, prompt_lookup: false });
     const within = await ask(fields);
@@ -90,6 +90,11 @@ describe('an answer with prompt lookup', () => {
     expect((await counted('drafts')) - (drafts ?? 0)).toBeGreaterThan(0);
     expect((await counted('draft_tokens')) - (tokens ?? 0)).toBe(came + gone);
     expect((await counted('accepted_tokens')) - (accepted ?? 0)).toBe(came);
+  });
+
+  test('verifies proposals under a grammar too', async () => {
+    const { usage } = await ask({ temperature: 0, structured_outputs: { regex: QUOTATION } });
+    expect(usage.completion_tokens_details.accepted_prediction_tokens).toBeGreaterThan(0);
   });
 
   test('is the same over /v1/completions and /v1/responses', async () => {
