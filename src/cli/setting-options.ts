@@ -3,7 +3,7 @@ import { type Command, Option } from 'commander';
 import { type Config, loadConfig, SETTINGS, type SettingName, shownDefault } from '../config.js';
 import { BlockstitchError } from '../errors.js';
 import type { Setting } from '../setting-kinds.js';
-import { resolveModel } from './named-models.js';
+import { withNamedModel } from './named-models.js';
 
 /** Settings of the model and the engine: every command that computes takes them. */
 export const MODEL_SETTINGS = [
@@ -33,7 +33,7 @@ export function addSettings(command: Command, names: readonly SettingName[]): Co
 }
 
 /**
- * The configuration from the options given, the environment and the defaults. A model's name becomes its file.
+ * The configuration from the options given, the environment and the defaults. A model's name becomes its file and adapter.
  *
  * @param overrides values that the command fixes; they win over the command line
  * @throws BlockstitchError `config_invalid`
@@ -49,7 +49,7 @@ export function readSettings(command: Command, overrides: Parameters<typeof load
   }
   const config = loadConfig({ ...values, ...overrides });
   const usesModel = command.options.some(({ long }) => long === SETTINGS.model.flag);
-  return usesModel ? { ...config, model: resolveModel(config.model, config.modelCacheDir) } : config;
+  return usesModel ? withNamedModel(config) : config;
 }
 
 /**

@@ -15,7 +15,7 @@ import { readSamples, samplesOf } from '../../server/playground/sample-documents
 import { formatBytes, formatMilliseconds } from '../../units.js';
 import { documentHits } from '../answer-report.js';
 import { askServer, type ChatQuestion, type ChatResult, flushCache } from '../api-client.js';
-import { namedModel, resolveModel } from '../named-models.js';
+import { namedModel, withNamedModel } from '../named-models.js';
 import { addSettings, MODEL_SETTINGS, readSettings } from '../setting-options.js';
 import { openTerminal, type Terminal, table } from '../terminal.js';
 
@@ -73,7 +73,7 @@ async function withModel(command: Command, config: Config, terminal: Terminal): 
       directory: config.modelCacheDir,
       onProgress: (done, total) => bar.update(done, total),
     });
-    return { ...config, model: resolveModel(DEFAULT_MODEL, config.modelCacheDir) };
+    return withNamedModel({ ...config, model: DEFAULT_MODEL });
   } catch (error) {
     if (!(error instanceof BlockstitchError)) throw error;
     bar.stop();

