@@ -55,14 +55,23 @@ export function namedModel(name: string): NamedModel | undefined {
 /**
  * Settings whose model is a path: a name becomes its file in the cache, with its own adapter unless another was chosen.
  *
- * @throws BlockstitchError `config_invalid` if the model has a name and is not in the cache
+ * @throws BlockstitchError `config_invalid` if the model is a word that names neither a file nor a model, or not in the cache
  */
 export function withNamedModel(config: Config): Config {
   const adapter = config.adapter === NO_ADAPTER ? '' : config.adapter;
-  const named = existsSync(config.model) ? undefined : namedModel(config.model);
-  if (named === undefined) return { ...config, adapter };
+  const isName = /^[\w-]+$/.test(config.model) && !existsSync(config.model);
+  const named = isName ? namedModel(config.model) : undefined;
+  if (named === undefined) {
+    if (isName) throw new BlockstitchError('config_invalid', { setting: '--model', reason: unknownName(config.model) });
+    return { ...config, adapter };
+  }
   const path = join(config.modelCacheDir, named.file);
   if (existsSync(path)) return { ...config, model: path, adapter: config.adapter === '' ? named.adapter : adapter };
   const reason = `${config.model} is not in ${config.modelCacheDir}: run blockstitch pull ${config.model} first`;
   throw new BlockstitchError('config_invalid', { setting: '--model', reason });
+}
+
+function unknownName(name: string): string {
+  const known = Object.keys(NAMED_MODELS).join(', ');
+  return `${name} is no directory or file here, nor a name that is known (${known})`;
 }

@@ -144,3 +144,9 @@ test('a name that was not pulled is refused by every command, with what to run',
   expect(code).toBe(2);
   expect(stderr).toContain('run blockstitch pull smollm2 first');
 });
+
+test('a word that is neither a file nor a name is refused with the names that are known', async () => {
+  const { code, stderr } = await runCli(['doctor', '--model', 'smollm3'], root);
+  expect(code).toBe(2);
+  expect(stderr).toContain('smollm3 is no directory or file here, nor a name that is known (smollm2)');
+});
