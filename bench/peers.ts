@@ -1,13 +1,13 @@
 /**
  * `peers`: this engine beside vLLM and llama.cpp on the same model, in one run and by turns: prefill, decode, batches, and
- * documents that are known, in the same and in a new order. `make peers` puts the peers into build/peers.
- * The model is SmolLM2 as its makers left it; BLOCKSTITCH_MODEL names another file, of which build/peers/hf has to be the
- * Hugging Face form for vLLM.
+ * documents that are known, in the same and in a new order. The model is SmolLM2 as its makers left it: a GGUF file for
+ * llama.cpp and for this engine, its decoded weights for vLLM. `make peers` puts peers and models into build/peers.
+ * BLOCKSTITCH_THREADS sets the threads of all.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { withNamedModel } from '../src/cli/named-models.js';
-import { loadConfig, PACKAGE_DIR } from '../src/config.js';
+import { NAMED_MODELS } from '../src/cli/named-models.js';
+import { PACKAGE_DIR } from '../src/config.js';
 import { openOwnEngine } from './peers/own-engine.js';
 import { type BenchPrompt, type MeasuredEngine, startPeer } from './peers/peer-process.js';
 import { randomTokens, THREADS } from './random-model.js';
@@ -143,10 +143,8 @@ function turned(given: readonly Int32Array[], number: number): Int32Array[] {
 export async function run({ quick, progress }: BenchOptions): Promise<BenchReport> {
   const python = join(PEERS, 'bin', 'python');
   if (!existsSync(python)) throw new Error(`the peers are not in ${PEERS}: run make peers`);
-  const config = loadConfig();
-  const named = process.env['BLOCKSTITCH_MODEL'] === undefined ? { ...config, model: 'smollm2' } : config;
-  const gguf = withNamedModel({ ...named, adapter: 'none' }).model;
-  const settings = [String(THREADS), String(CONTEXT + 256)];
+  const gguf = join(PEERS, NAMED_MODELS['smollm2']?.file ?? '');
+  const settings = [String(THREADS), String(CONTEXT)];
   const engines: MeasuredEngine[] = [];
   const figures = new Map<string, Map<string, number[]>>();
   try {

@@ -3,6 +3,7 @@
     python -m blockstitch_training.evaluation blocks       --teacher DIR --student DIR --out FILE
     python -m blockstitch_training.evaluation students     --teacher DIR --student DIR --data ROWS.jsonl ... --out FOLDER
     python -m blockstitch_training.evaluation ablations    --out DIR --size tiny
+    python -m blockstitch_training.evaluation parts        --teacher DIR --chat TRAIN.jsonl --held-out HELD.jsonl --out DIR
     python -m blockstitch_training.evaluation repair-curve --model CHECKPOINT --out ../docs/results/repair
     python -m blockstitch_training.evaluation segmenters   --set NAME=FILE --out FOLDER
     python -m blockstitch_training.evaluation passages     --set FILE --out FOLDER
@@ -41,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
     _add_blocks(commands.add_parser("blocks", help="score a distilled student against its teacher"))
     _add_students(commands.add_parser("students", help="compare a student and its teacher over public documents: answers, KL and NLL"))
     _add_ablations(commands.add_parser("ablations", help="train and score every choice of the components, and write the table"))
+    _add_parts(commands.add_parser("parts", help="what each part of distillation is worth on conversations over public documents"))
     _add_repair_curve(commands.add_parser("repair-curve", help="plot quality and time against the share that is repaired"))
     _add_segmenters(commands.add_parser("segmenters", help="compare segmenters on labelled documents"))
     _add_passages(commands.add_parser("passages", help="tell whether passages of prompts are cut alike wherever they stand"))
@@ -109,6 +111,27 @@ def _add_ablations(command: argparse.ArgumentParser) -> None:
     command.add_argument("--seeds", type=int, help="seeds of the main runs in place of the size's own")
     command.add_argument("--table", type=Path, help="Markdown file with the marks, such as ../docs/results/distillation.md")
     command.add_argument("--threads", type=int, default=0, help="threads of the processor; 0 leaves the choice to PyTorch")
+
+
+def _add_parts(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(run=_parts)
+    add = command.add_argument
+    add("--teacher", type=Path, required=True)
+    add("--base", type=Path, help="what students begin with, the teacher unless given")
+    add("--start", type=Path, help="the teacher's adapter on that base")
+    add("--chat", type=Path, required=True, help="conversations to train on, as of `answering build`")
+    add("--held-out", type=Path, required=True, help="conversations to score")
+    add("--questions", type=int, default=163, help="questions scored")
+    add("--steps", type=int, default=60)
+    add("--tokens-per-step", type=int, default=4096)
+    add("--learning-rate", type=float, default=5e-4)
+    add("--lora-rank", type=int, default=0, help="0 trains all weights")
+    add("--longest", type=int, default=6000, help="tokens of one example; longer ones are left out")
+    add("--segmenter", default="auto", help="a segmenter of the server, or blank-lines")
+    add("--seeds", type=int, default=1)
+    add("--only", nargs="*", help="names of the runs to do; all unless given")
+    add("--out", type=Path, required=True, help="folder for the runs and the table; a second call goes on")
+    add("--threads", type=int, default=0, help="threads of the processor; 0 leaves the choice to PyTorch")
 
 
 def _add_repair_curve(command: argparse.ArgumentParser) -> None:
@@ -259,6 +282,19 @@ def _ablations(options: argparse.Namespace) -> None:
     print(text)
     if options.table:
         write_between_marks(options.table, text)
+
+
+def _parts(options: argparse.Namespace) -> None:
+    import torch
+
+    from .public_ablations import PublicAblations, public_table, run_public
+
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    plan = _given(options, PublicAblations)
+    text = public_table(run_public(plan, progress=lambda line: print(line, file=sys.stderr, flush=True)), plan)
+    (options.out / "parts.md").write_text(text)
+    print(text)
 
 
 def _repair_curve(options: argparse.Namespace) -> None:

@@ -1,0 +1,187 @@
+"""What each part of distillation is worth on public documents: runs that differ in one part, scored on conversations kept out of training.
+
+For every kept-out question, with its answer's tokens a_1..a_m (the end token included):
+
+    kl  = (1/m) sum_i KL(teacher under full attention || student under block attention)      nats a token
+    nll = -(1/m) sum_i log p_student(a_i)                                                     nats a token
+
+The effect of a part is the mean over questions, and over the seeds that both runs have, of a run's figure less that of "distillation" at
+the same seed. Its interval resamples questions. A run whose results.json is there does not run again; one that was cut off goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch.nn import functional
+
+from ..distill.block_attention import NAME, inverse_frequencies, packed_logits
+from ..distill.block_dropout import Drawn
+from ..distill.distill_settings import Settings
+from ..distill.distiller import Distiller
+from ..distill.example_sources import Cutting, ShuffledSource, chat_examples
+from ..distill.examples import Example
+from ..distill.packed_batch import Packer
+from ..distill.stitched_generation import implementation
+from .ablation_plan import OFF, PLAIN
+from .answer_scores import interval, mean
+from .systems import System
+
+WHOLE = "distillation"
+RUNS: dict[str, dict] = {
+    WHOLE: {},
+    "block fine-tuning": {"loss": "ce", **OFF["sinks"], **OFF["dropout"], **OFF["weights"]},
+    "without sinks": OFF["sinks"],
+    "without dropout": OFF["dropout"],
+    "without weights": OFF["weights"],
+    "bare distillation": {**OFF["sinks"], **OFF["dropout"], **OFF["weights"]},
+    "16 sinks": {"sinks": 16},
+}
+
+
+@dataclass(frozen=True)
+class PublicAblations:
+    """What is trained, on what, and how long."""
+
+    teacher: Path
+    base: Path | None  # what students begin with, if not the teacher
+    start: Path | None  # the teacher's adapter on that base
+    chat: Path  # conversations to train on
+    held_out: Path  # conversations to score
+    questions: int  # scored at most
+    steps: int
+    tokens_per_step: int
+    learning_rate: float
+    lora_rank: int  # 0: all weights
+    longest: int
+    segmenter: str
+    seeds: int
+    only: list[str] | None  # names of runs
+    out: Path
+
+
+def run_public(plan: PublicAblations, progress: Callable[[str], None] = print) -> list[dict]:
+    """@returns per run and seed: `run`, `seed`, `seconds`, and `kl` and `nll` by question. Plain stitching of the teacher comes first"""
+    unknown = set(plan.only or []) - RUNS.keys()
+    if unknown:
+        raise ValueError(f"no such run: {', '.join(sorted(unknown))}; there are {', '.join(RUNS)}")
+    teacher = System.load(plan.teacher)
+    cutting = Cutting(plan.teacher, plan.segmenter)
+    kept, _ = chat_examples(plan.held_out, teacher.tokenizer, teacher.sinks, cutting, plan.longest)
+    kept = _first(kept, plan.questions)
+    trained, _ = chat_examples(plan.chat, teacher.tokenizer, teacher.sinks, cutting, plan.longest)
+    reference = [answer_logits(teacher, each, full=True) for each in kept]
+    results = [_kept_result(plan.out / "plain", lambda: {"run": PLAIN, "seed": 1, "seconds": 0.0, **scores(teacher, kept, reference)})]
+    for seed in range(1, plan.seeds + 1):
+        for name, changed in RUNS.items():
+            if plan.only and name not in plan.only:
+                continue
+            directory = plan.out / f"{name.replace(' ', '-')}-{seed}"
+            made = _kept_result(directory, lambda n=name, c=changed, s=seed, d=directory: _train(n, c, s, d, plan, trained, kept, reference))
+            results.append(made)
+            progress(f"{name}, seed {seed}: KL {mean(made['kl']):.4f}, NLL {mean(made['nll']):.4f}, {made['seconds'] / 60:.1f} minutes")
+    return results
+
+
+@torch.no_grad()
+def answer_logits(system: System, example: Example, full: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits [n, vocab] that predict every trained token of the example's final blocks, and the tokens [n]."""
+    packer = Packer(system.sinks)
+    places, labels = packer.example(Drawn(example), full)
+    layout = packer.layout().to(system.model.device)
+    keep = torch.tensor([layout.place(segment, offset) for segment, offset in places], device=system.model.device)
+    with implementation(system.model, NAME):
+        return packed_logits(system.model, layout, keep, inverse_frequencies(system.model)).float(), torch.tensor(labels)
+
+
+def scores(student: System, kept: Sequence[Example], reference: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> dict[str, list[float]]:
+    """`kl` and `nll` of the student under block attention, by question."""
+    found: dict[str, list[float]] = {"kl": [], "nll": []}
+    for example, (wanted, labels) in zip(kept, reference, strict=True):
+        logits, _ = answer_logits(student, example, full=False)
+        width = min(wanted.shape[1], logits.shape[1])
+        log_p, log_q = (functional.log_softmax(each[:, :width], -1) for each in (wanted, logits))
+        kl = (log_p.exp() * (log_p - log_q)).sum(-1)
+        nll = functional.nll_loss(log_q, labels, reduction="none")
+        at = 0
+        for final in example.finals:
+            count = sum(final.trained)
+            found["kl"].append(float(kl[at : at + count].mean()))
+            found["nll"].append(float(nll[at : at + count].mean()))
+            at += count
+    return found
+
+
+def _train(name: str, changed: dict, seed: int, directory: Path, plan: PublicAblations, trained, kept, reference) -> dict:
+    settings = Settings(
+        teacher=str(plan.teacher), base=str(plan.base or ""), start=str(plan.start or ""), lora_rank=plan.lora_rank, steps=plan.steps,
+        tokens_per_step=plan.tokens_per_step, learning_rate=plan.learning_rate, seed=seed, save_every=20, log_every=5, **changed,
+    )  # fmt: skip
+    distiller = Distiller(settings, ShuffledSource(trained, seed), directory)
+    distiller.resume()
+    distiller.train()
+    distiller.export(directory / "export")
+    made = {"run": name, "seed": seed, "seconds": distiller.seconds, **scores(System.load(directory / "export"), kept, reference)}
+    for state in (*directory.glob("state-*/*"), *directory.glob("export/*.safetensors")):  # the run is over; its scores stay
+        state.unlink()
+    return made
+
+
+def _kept_result(directory: Path, make: Callable[[], dict]) -> dict:
+    file = directory / "results.json"
+    if file.exists():
+        return json.loads(file.read_text())
+    directory.mkdir(parents=True, exist_ok=True)
+    made = make()
+    partial = file.with_suffix(".partial")
+    partial.write_text(json.dumps(made) + "\n")
+    partial.rename(file)
+    return made
+
+
+def _first(examples: Sequence[Example], questions: int) -> list[Example]:
+    """Whole examples from the front, up to so many questions."""
+    taken: list[Example] = []
+    for each in examples:
+        if taken and sum(len(other.finals) for other in taken) + len(each.finals) > questions:
+            break
+        taken.append(each)
+    return taken
+
+
+def public_table(results: Sequence[dict], plan: PublicAblations) -> str:
+    """Markdown: per run KL, NLL and their effects against the whole method; seeds put together."""
+    tokens = plan.steps * plan.tokens_per_step
+    plain = next(each for each in results if each["run"] == PLAIN)
+    whole = {each["seed"]: each for each in results if each["run"] == WHOLE}
+    lines = [
+        f"{plan.steps} steps of about {plan.tokens_per_step} tokens ({tokens / 1e6:.2f} million), rank {plan.lora_rank or 'full'}, "
+        f"{len(plain['kl'])} kept-out questions. KL to the teacher under full attention, and NLL of the answers, in nats a token under block "
+        f"attention. Effect: the run less `{WHOLE}` at the same seed, with a 95% interval over questions; above 0 the part helps.",
+        "",
+        "| run | seeds | KL | recovered | NLL | effect on KL | effect on NLL | minutes |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for name in dict.fromkeys(each["run"] for each in results):
+        same = [each for each in results if each["run"] == name]
+        kl = statistics.mean(mean(each["kl"]) for each in same)
+        nll = statistics.mean(mean(each["nll"]) for each in same)
+        recovered = "-" if name == PLAIN else f"{100 * (1 - kl / mean(plain['kl'])):.0f}%"
+        effects = [_effect(same, whole, field) if name not in (PLAIN, WHOLE) else "-" for field in ("kl", "nll")]
+        minutes = statistics.mean(each["seconds"] for each in same) / 60
+        lines.append(f"| {name} | {len(same)} | {kl:.4f} | {recovered} | {nll:.4f} | {effects[0]} | {effects[1]} | {minutes:.1f} |")
+    return "\n".join(lines) + "\n"
+
+
+def _effect(runs: Sequence[dict], whole: dict[int, dict], field: str) -> str:
+    both = [(each[field], whole[each["seed"]][field]) for each in runs if each["seed"] in whole]
+    if not both:
+        return "-"
+    changes = [mean([left[at] - right[at] for left, right in both]) for at in range(len(both[0][0]))]
+    low, high = interval(lambda chosen: mean([changes[at] for at in chosen]), len(changes))
+    return f"{mean(changes):+.4f} [{low:+.4f}, {high:+.4f}]"

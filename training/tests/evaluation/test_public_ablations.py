@@ -1,0 +1,67 @@
+"""Parts of distillation on conversations: every run is scored on the same questions, a second call trains nothing, the table is right."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from blockstitch_training.distill.example_sources import Cutting, chat_examples
+from blockstitch_training.evaluation.ablation_plan import PLAIN
+from blockstitch_training.evaluation.public_ablations import RUNS, PublicAblations, answer_logits, public_table, run_public, scores
+from blockstitch_training.evaluation.systems import System
+
+
+def conversations(file: Path, contexts: range) -> Path:
+    rows = [
+        {
+            "messages": [{"role": "user", "content": f"Where does person {asked} live?"}, {"role": "assistant", "content": "In Rome."}],
+            "documents": [f"Person {at} of house {context} lives in Rome, and trusts person {at + 1}. " * 2 for at in range(3)],
+        }
+        for context in contexts
+        for asked in range(2)
+    ]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return file
+
+
+@pytest.fixture
+def plan(teacher, tmp_path) -> PublicAblations:
+    chat, held_out = conversations(tmp_path / "train.jsonl", range(6)), conversations(tmp_path / "held.jsonl", range(10, 13))
+    return PublicAblations(teacher, None, None, chat, held_out, 4, 2, 600, 1e-3, 0, 4000, "blank-lines", 1, ["distillation", "without sinks"], tmp_path / "out")
+
+
+def test_every_run_is_scored_on_the_same_questions_and_runs_once(plan):
+    said: list[str] = []
+    results = run_public(plan, said.append)
+    assert [each["run"] for each in results] == [PLAIN, "distillation", "without sinks"]
+    assert all(len(each["kl"]) == len(each["nll"]) == 4 for each in results) and len(said) == 2
+    assert all(value > 0 for each in results for value in each["kl"])
+    assert not list(plan.out.rglob("*.safetensors"))
+    before = {file: file.stat().st_mtime_ns for file in plan.out.rglob("results.json")}
+    assert run_public(plan, said.append) == results
+    assert {file: file.stat().st_mtime_ns for file in plan.out.rglob("results.json")} == before
+
+
+def test_the_teacher_under_full_attention_is_no_way_from_itself(plan):
+    teacher = System.load(plan.teacher)
+    kept, _ = chat_examples(plan.held_out, teacher.tokenizer, teacher.sinks, Cutting(plan.teacher, "blank-lines"), 4000)
+    under_blocks = [answer_logits(teacher, each, full=False) for each in kept]
+    assert max(scores(teacher, kept, under_blocks)["kl"]) < 1e-5
+
+
+def test_the_table_gives_effects_with_intervals(plan):
+    results = [
+        {"run": PLAIN, "seed": 1, "seconds": 0.0, "kl": [1.0, 1.0], "nll": [2.0, 2.0]},
+        {"run": "distillation", "seed": 1, "seconds": 60.0, "kl": [0.2, 0.4], "nll": [1.0, 1.0]},
+        {"run": "without sinks", "seed": 1, "seconds": 60.0, "kl": [0.3, 0.5], "nll": [1.0, 1.0]},
+    ]
+    text = public_table(results, plan)
+    assert "| distillation | 1 | 0.3000 | 70% | 1.0000 | - | - | 1.0 |" in text
+    assert "| without sinks | 1 | 0.4000 | 60% | 1.0000 | +0.1000 [+0.1000, +0.1000] | +0.0000 [+0.0000, +0.0000] | 1.0 |" in text
+
+
+def test_a_run_that_does_not_exist_is_named(plan):
+    from dataclasses import replace
+
+    with pytest.raises(ValueError, match="no such run: nothing; there are " + ", ".join(RUNS)):
+        run_public(replace(plan, only=["nothing"]))
