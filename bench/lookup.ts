@@ -8,7 +8,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { resolveModel } from '../src/cli/named-models.js';
+import { withNamedModel } from '../src/cli/named-models.js';
 import { loadConfig } from '../src/config.js';
 import { type Engine, type GenerateRequest, GREEDY } from '../src/engine/engine.js';
 import { ServerMetrics } from '../src/server/metrics/server-metrics.js';
@@ -57,7 +57,7 @@ interface Run {
 export async function run({ quick, progress, data, model }: BenchOptions): Promise<BenchReport> {
   const directory = mkdtempSync(join(tmpdir(), 'blockstitch-lookup-'));
   const base = loadConfig();
-  const checkpoint = resolveModel(model ?? base.model, base.modelCacheDir);
+  const checkpoint = withNamedModel({ ...base, model: model ?? base.model, adapter: 'none' }).model;
   const config = { ...base, model: checkpoint, redisUrl: '', storeDir: directory, promptLookup: 'auto' as const };
   const services = await openServices(config, new ServerMetrics('bench'));
   try {
