@@ -20,7 +20,8 @@ const BENCHES: Record<string, string> = {
   kernel: 'single-query attention, compared with what memory and multiply-adds allow',
   lookup: 'decode with and without prompt lookup: quotations and free prose; takes --model and --data',
   overhead: 'decode time outside ONNX Runtime, and the HTTP thread under load',
-  peers: 'vLLM, llama.cpp and this engine by turns on SmolLM2: prefill, decode, batches, known documents (after make peers)',
+  peers:
+    'vLLM, llama.cpp and this engine by turns on SmolLM2: prefill, decode, batches, known documents (after make peers)',
   perplexity: 'what each weight format costs in quality, for the model of BLOCKSTITCH_MODEL; takes --data',
   repair: 'time to first token against the share of cached tokens that is computed again',
   sampling: 'a draw over a vocabulary of 152k against sorting it, and steps of 32 sampled requests against greedy ones',
