@@ -48,7 +48,11 @@ export function readSettings(command: Command, overrides: Parameters<typeof load
     if (typeof value === 'string') values[name] = value;
   }
   const config = loadConfig({ ...values, ...overrides });
-  const usesModel = command.options.some(({ long }) => long === SETTINGS.model.flag);
+  // `cache prune --model` has the flag too: there it names a model by its fingerprint.
+  const help = describe(SETTINGS.model);
+  const usesModel = command.options.some(
+    ({ long, description }) => long === SETTINGS.model.flag && description === help,
+  );
   return usesModel ? withNamedModel(config) : config;
 }
 
