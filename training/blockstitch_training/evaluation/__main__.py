@@ -127,6 +127,7 @@ def _add_parts(command: argparse.ArgumentParser) -> None:
     add("--learning-rate", type=float, default=5e-4)
     add("--lora-rank", type=int, default=0, help="0 trains all weights")
     add("--longest", type=int, default=6000, help="tokens of one example; longer ones are left out")
+    add("--precision", choices=("bf16", "no"), default="bf16", help="of training")
     add("--segmenter", default="auto", help="a segmenter of the server, or blank-lines")
     add("--seeds", type=int, default=1)
     add("--only", nargs="*", help="names of the runs to do; all unless given")

@@ -59,6 +59,7 @@ class PublicAblations:
     learning_rate: float
     lora_rank: int  # 0: all weights
     longest: int
+    precision: str  # of training, "bf16" or "no"
     segmenter: str
     seeds: int
     only: list[str] | None  # names of runs
@@ -120,7 +121,7 @@ def scores(student: System, kept: Sequence[Example], reference: Sequence[tuple[t
 def _train(name: str, changed: dict, seed: int, directory: Path, plan: PublicAblations, trained, kept, reference) -> dict:
     settings = Settings(
         teacher=str(plan.teacher), base=str(plan.base or ""), start=str(plan.start or ""), lora_rank=plan.lora_rank, steps=plan.steps,
-        tokens_per_step=plan.tokens_per_step, learning_rate=plan.learning_rate, seed=seed, save_every=20, log_every=5, **changed,
+        tokens_per_step=plan.tokens_per_step, learning_rate=plan.learning_rate, precision=plan.precision, seed=seed, save_every=20, log_every=5, **changed,
     )  # fmt: skip
     distiller = Distiller(settings, ShuffledSource(trained, seed), directory)
     distiller.resume()

@@ -27,7 +27,7 @@ def conversations(file: Path, contexts: range) -> Path:
 @pytest.fixture
 def plan(teacher, tmp_path) -> PublicAblations:
     chat, held_out = conversations(tmp_path / "train.jsonl", range(6)), conversations(tmp_path / "held.jsonl", range(10, 13))
-    return PublicAblations(teacher, None, None, chat, held_out, 4, 2, 600, 1e-3, 0, 4000, "blank-lines", 1, ["distillation", "without sinks"], tmp_path / "out")
+    return PublicAblations(teacher, None, None, chat, held_out, 4, 2, 600, 1e-3, 0, 4000, "no", "blank-lines", 1, ["distillation", "without sinks"], tmp_path / "out")
 
 
 def test_every_run_is_scored_on_the_same_questions_and_runs_once(plan):
