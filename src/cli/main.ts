@@ -81,7 +81,9 @@ const flushed = (stream: NodeJS.WriteStream) => new Promise<void>((resolve) => s
 const argv = process.argv.slice(2);
 // A server outlives whoever reads what it says (commands/serve.ts). Any other command ends with its reader, as `| head` expects.
 if (argv[0] !== 'serve') {
-  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => process.exit(READER_LEFT));
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', ({ code }: NodeJS.ErrnoException) => process.exit(code === 'EPIPE' ? READER_LEFT : 1));
+  }
 }
 const code = await runCommand(argv);
 await Promise.all([flushed(process.stdout), flushed(process.stderr)]);

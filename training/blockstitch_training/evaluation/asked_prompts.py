@@ -18,15 +18,28 @@ from ..distill.stitched_generation import Prompt
 
 
 def read_rag(file: Path, most: int) -> list[Asked]:
-    """The first `most` JSONL rows `{question, answers, documents: [{title, text}], gold: [index]}`."""
-    rows = [json.loads(line) for line in file.read_text().splitlines()[:most] if line.strip()]
-    return [
-        Asked(
-            tuple(document["text"] for document in row["documents"]), tuple(document.get("title", "") for document in row["documents"]),
-            row["question"], tuple(row["answers"]), row["gold"][0],
-        )
-        for row in rows
-    ]  # fmt: skip
+    """The first `most` JSONL rows: `{question, answers, documents: [{title, text}], gold: [index]}`, or rows of pubmedqa.
+
+    @raise ValueError naming file and line of a row of neither form
+    """
+    made = []
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines()[:most], 1):
+        if not line.strip():
+            continue
+        try:
+            made.append(_asked(json.loads(line)))
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise ValueError(f"{file}:{number}: this is no row of questions over documents: {error!r}") from error
+    return made
+
+
+def _asked(row: dict) -> Asked:
+    if "contexts" in row:  # pubmedqa: one abstract in labelled sections, all of which hold the answer
+        titles = tuple(label.capitalize() for label in row["labels"])
+        return Asked(tuple(row["contexts"]), titles, row["question"], (row["decision"],), 0)
+    texts = tuple(document["text"] for document in row["documents"])
+    titles = tuple(document.get("title", "") for document in row["documents"])
+    return Asked(texts, titles, row["question"], tuple(row["answers"]), row["gold"][0])
 
 
 def demo_prompts(asked: list[Asked], tokenizer: PreTrainedTokenizerBase) -> list[Prompt]:

@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from .answer_scores import contains, f1
-from .segmented_answers import post
 from .segmentation_metrics import bootstrap_interval
+from .segmented_answers import post
 
 SEGMENTERS = ("semantic", "recursive", "fixed")
 TARGETS = (50, 100, 200, 400, 800)

@@ -26,7 +26,7 @@ from ..demo.question_sets import Asked
 from ..distill.repaired_prefill import Repair, repaired
 from ..distill.stitched_generation import KeysValues, Prompt, decode, implementation, prefill
 from .answer_scores import contains, f1
-from .asked_prompts import chat_prompts
+from .asked_prompts import chat_prompts, read_rag
 from .systems import System
 
 REFERENCE, PLAIN, STUDENT, STUDENT_FULL = "teacher full", "plain block", "student block", "student full"
@@ -70,24 +70,6 @@ class Answer:
     @property
     def question(self) -> tuple:
         return (self.data, self.row, self.documents, self.order)
-
-
-def read_asked(file: Path, most: int) -> list[Asked]:
-    """The first `most` rows. @raise ValueError naming file and line of a row of neither form"""
-    made = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines()[:most], 1):
-        try:
-            row = json.loads(line)
-            if "contexts" in row:  # pubmedqa: one abstract in labelled sections, all of which hold the answer
-                titles = tuple(label.capitalize() for label in row["labels"])
-                made.append(Asked(tuple(row["contexts"]), titles, row["question"], (row["decision"],), 0))
-            else:
-                texts = tuple(document["text"] for document in row["documents"])
-                titles = tuple(document.get("title", "") for document in row["documents"])
-                made.append(Asked(texts, titles, row["question"], tuple(row["answers"]), row["gold"][0]))
-        except (KeyError, IndexError, TypeError, ValueError) as error:
-            raise ValueError(f"{file}:{number}: this is no row of questions over documents: {error!r}") from error
-    return made
 
 
 def fewer(asked: Asked, count: int) -> Asked | None:
@@ -170,7 +152,7 @@ def answers(plan: StudentPlan, progress: Callable[[str], None] = lambda _: None)
     systems = systems_of(plan)
     with file.open("a", encoding="utf-8") as out:
         for data in plan.data:
-            asked = read_asked(data, plan.rows)
+            asked = read_rag(data, plan.rows)
             for row, (each, by_system) in enumerate(zip(asked, _prompts(asked, systems, plan), strict=True)):
                 for order, turned, prompts in by_system:
                     key = (data.stem, row, len(turned.documents), order)

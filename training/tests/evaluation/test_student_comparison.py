@@ -8,6 +8,7 @@ import torch
 from tiny_checkpoints import write_checkpoint
 
 from blockstitch_training.distill.stitched_generation import Prompt
+from blockstitch_training.evaluation.asked_prompts import read_rag
 from blockstitch_training.evaluation.student_comparison import (
     PLAIN,
     REFERENCE,
@@ -18,7 +19,6 @@ from blockstitch_training.evaluation.student_comparison import (
     begin,
     fewer,
     read_answers,
-    read_asked,
     systems_of,
     told_logits,
 )
@@ -86,7 +86,7 @@ def test_a_second_call_asks_only_what_is_missing(plan):
 
 
 def test_fewer_documents_keep_the_one_with_the_answer(plan):
-    for asked in read_asked(plan.data[0], 3):
+    for asked in read_rag(plan.data[0], 3):
         gold = asked.documents[asked.gold]
         for count in (1, 2, 4):
             some = fewer(asked, count)
@@ -108,9 +108,9 @@ def test_the_table_says_how_much_was_recovered(plan):
 def test_rows_of_pubmedqa_are_read_and_wrong_rows_are_named(tmp_path):
     file = tmp_path / "p.jsonl"
     file.write_text(json.dumps({"question": "Is it?", "contexts": ["a", "b"], "labels": ["AIM", "END"], "decision": "yes"}) + "\n{}\n")
-    assert read_asked(file, 1)[0].titles == ("Aim", "End")
+    assert read_rag(file, 1)[0].titles == ("Aim", "End")
     with pytest.raises(ValueError, match=r"p\.jsonl:2"):
-        read_asked(file, 2)
+        read_rag(file, 2)
 
 
 def test_both_systems_may_have_different_widths(tmp_path, plan):
