@@ -11,6 +11,7 @@ import type { KvDtype } from '../src/kernels/native-addon.js';
 import { encodeStepMetadata, type Segment, type StepSequence } from '../src/kernels/step-metadata.js';
 import { importModel } from '../src/model/import-model.js';
 import type { ImportedModel, WeightFormat } from '../src/model/imported-model.js';
+import type { ByteForm } from '../src/model/signed-bytes.js';
 
 export interface GoldenPlan {
   sinks: number[];
@@ -65,10 +66,17 @@ export class StepModel {
     kvDtype: KvDtype = 'float32',
     weights: WeightFormat = 'fp32',
     adapterDir?: string,
+    byteForm?: ByteForm,
   ): Promise<StepModel> {
     const addon = loadAddon();
     const cacheDir = await mkdtemp(join(tmpdir(), 'blockstitch-step-model-'));
-    const model = await importModel({ checkpointDir, weights, cacheDir, ...(adapterDir ? { adapterDir } : {}) });
+    const model = await importModel({
+      checkpointDir,
+      weights,
+      cacheDir,
+      ...(adapterDir ? { adapterDir } : {}),
+      ...(byteForm ? { byteForm } : {}),
+    });
     const { layers, kvHeads, headDim } = model.config;
     const pool = new KvPool(addon, { pages: 256, pageTokens: 16, layers, kvHeads, headDim, dtype: kvDtype });
     return new StepModel(model, pool, await ModelRunner.create(model, 2), cacheDir);

@@ -57,7 +57,7 @@ struct ApiBase {
 };
 
 enum ErrorCode : int { kFail = 1, kInvalidArgument = 2 };
-enum ElementType : int { kUndefined = 0, kFloat = 1, kInt32 = 6, kFloat16 = 10, kDouble = 11, kBfloat16 = 16 };
+enum ElementType : int { kUndefined = 0, kFloat = 1, kUint8 = 2, kInt32 = 6, kFloat16 = 10, kDouble = 11, kBfloat16 = 16 };
 enum Characteristic : int { kRequired = 0 };
 enum MemoryType : int { kMemoryCpuInput = -2, kMemoryDefault = 0 };
 

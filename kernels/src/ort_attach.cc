@@ -7,10 +7,12 @@
 
 #include <atomic>
 #include <mutex>
+#include <vector>
 
 #include "block_attention_op.h"
 #include "device_attention_op.h"
 #include "draw_token_op.h"
+#include "int8_rows_op.h"
 #include "op_status.h"
 #include "ort_abi.h"
 #include "page_protection.h"
@@ -107,7 +109,9 @@ std::string makeDomain(Api api, ort::CustomOpDomain** domain) {
   ort::Status* status = ort::call<ort::Status*>(api, ort::kCreateCustomOpDomain, kOpDomain, domain);
   if (status != nullptr) return "ONNX Runtime refused the operator's domain: " + takeMessage(api, status);
   std::string wrong;
-  for (const ort::CustomOp* op : {blockAttentionOp(), drawTokenOp()}) {
+  std::vector<const ort::CustomOp*> operators = int8RowOps();
+  operators.insert(operators.end(), {blockAttentionOp(), drawTokenOp()});
+  for (const ort::CustomOp* op : operators) {
     if (wrong.empty()) wrong = addOperator(api, *domain, op);
   }
   if (!wrong.empty()) ort::call<void>(api, ort::kReleaseCustomOpDomain, *domain);

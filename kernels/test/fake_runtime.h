@@ -39,6 +39,9 @@ struct KernelContext {
   std::vector<Value> inputs;
   Value output;
   std::vector<float> outputData;
+  /// For operators with several outputs: memory of each, made beforehand. Empty: there is one output, as above.
+  std::vector<std::vector<char>> memory;
+  std::vector<Value> outputs;
 };
 
 }  // namespace blockstitch::ort
@@ -163,7 +166,13 @@ struct FakeRuntime {
       *value = &context->inputs[index];
       return nullptr;
     });
-    set(ort::kKernelContextGetOutput, [](ort::KernelContext* context, size_t, const int64_t* shape, size_t rank, ort::Value** value) -> ort::Status* {
+    set(ort::kKernelContextGetOutput, [](ort::KernelContext* context, size_t index, const int64_t* shape, size_t rank, ort::Value** value) -> ort::Status* {
+      if (!context->memory.empty()) {
+        context->outputs.resize(context->memory.size());
+        context->outputs[index] = {std::vector<int64_t>(shape, shape + rank), context->memory[index].data()};
+        *value = &context->outputs[index];
+        return nullptr;
+      }
       // The output's memory was made beforehand, so that only the operator's own allocations can fail.
       if (rank != 2 || static_cast<size_t>(shape[0] * shape[1]) != context->outputData.size()) return failure(ort::kFail, "unexpected shape");
       context->output.data = context->outputData.data();

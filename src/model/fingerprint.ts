@@ -10,6 +10,7 @@ import { basename, join } from 'node:path';
 import { makeDirectory } from '../make-directory.js';
 import type { WeightFormat } from './imported-model.js';
 import type { ActivationType } from './narrow-graph.js';
+import { multipliesBytes } from './weight-plan.js';
 
 /** Raise it when an import of the same checkpoint gives a graph with other KV. */
 export const IMPORT_VERSION = 1;
@@ -44,7 +45,9 @@ export async function fingerprintCheckpoint(options: FingerprintOptions): Promis
   const { weights, activations } = options;
   // float32 was there first: its fingerprints stay as they were.
   const narrow = activations === 'float32' ? {} : { activations };
-  hash.update(JSON.stringify({ version: IMPORT_VERSION, weights, ...narrow }));
+  // int8 on a CPU was in blocks of 32 first; its KV differs.
+  const form = multipliesBytes(weights, activations !== 'float32') ? { form: 'turned rows' } : {};
+  hash.update(JSON.stringify({ version: IMPORT_VERSION, weights, ...narrow, ...form }));
   hash.update(createHash('sha256').update(options.configBytes).digest());
   let before = 0;
   for (const [index, file] of options.files.entries()) {

@@ -81,6 +81,11 @@ export class GraphBuilder {
     return this.#inline(name, 'int64', [values.length], new Uint8Array(BigInt64Array.from(values.map(BigInt)).buffer));
   }
 
+  /** Adds a uint8 scalar inside the graph file. */
+  byte(name: string, value: number): string {
+    return this.#inline(name, 'uint8', [], Uint8Array.of(value));
+  }
+
   build(name: string, metadata: Readonly<Record<string, string>>): OnnxGraph {
     return {
       name,

@@ -22,8 +22,9 @@ import { type ActivationType, narrowGraph } from './narrow-graph.js';
 import { encodeModel } from './onnx-schema.js';
 import { buildProbeGraph, PROBE_LAYER } from './probe-graph.js';
 import { ropeTables } from './rope.js';
+import { type ByteForm, byteFormHere } from './signed-bytes.js';
 import { readVectors } from './vector-reader.js';
-import { WEIGHTS_FILE, WeightPlan } from './weight-plan.js';
+import { multipliesBytes, WEIGHTS_FILE, WeightPlan } from './weight-plan.js';
 import { writeWeights } from './weight-writer.js';
 
 const GRAPH_FILE = 'model.onnx';
@@ -53,6 +54,8 @@ export interface ImportOptions {
   weights: WeightFormat;
   /** Type of hidden states: float32 (default) on a CPU, 16-bit on a GPU. `checkpoint`: the type of its weights. */
   activations?: ActivationType | 'checkpoint';
+  /** How products of bytes want their weights; default: as this machine's processor does them fastest. */
+  byteForm?: ByteForm;
   /** Imports are kept here, one directory each. Made if absent. */
   cacheDir: string;
   /** Name of the served model; default: the base name of the directory or file. */
@@ -89,8 +92,11 @@ export async function importModel(options: ImportOptions): Promise<ImportedModel
       onProgress: (doneBytes, totalBytes) => onProgress?.({ phase: 'hash', doneBytes, totalBytes }),
       signal,
     });
-    const source = { ...checkpoint, weights: options.weights, activations, fingerprint };
-    const directory = join(cacheDir, fingerprint.slice(0, 32));
+    const byteForm = options.byteForm ?? byteFormHere();
+    const source = { ...checkpoint, weights: options.weights, activations, byteForm, fingerprint };
+    // The same KV, so the same fingerprint, in two layouts: machines of both kinds may share the directory.
+    const isUnsigned = multipliesBytes(options.weights, activations !== 'float32') && byteForm === 'unsigned';
+    const directory = join(cacheDir, fingerprint.slice(0, 32) + (isUnsigned ? '-unsigned' : ''));
     const hasProbe = wantsProbe(source);
     const cached = await isImported(directory, source);
     if (!cached) await importInto(directory, source, options);
@@ -114,6 +120,7 @@ export async function importModel(options: ImportOptions): Promise<ImportedModel
 interface ImportSource extends Checkpoint {
   weights: WeightFormat;
   activations: ActivationType;
+  byteForm: ByteForm;
   fingerprint: string;
 }
 
@@ -202,7 +209,7 @@ async function writeImport(partial: string, source: ImportSource, options: Impor
   const { model, rope, windows } = config;
   const links = await linkCheckpointFiles(partial, tensors.files);
   const { activations } = source;
-  const plan = new WeightPlan(source.weights, links, activations !== 'float32');
+  const plan = new WeightPlan(source.weights, links, { forGpu: activations !== 'float32', byteForm: source.byteForm });
   let tables: { cos: Float32Array; sin: Float32Array } | undefined;
   const table = (which: 'cos' | 'sin') => () => {
     tables ??= ropeTables(rope, model.rotaryDim, model.maxPositions);

@@ -8,8 +8,8 @@
 export type ModelFamily = 'llama' | 'mistral' | 'qwen2' | 'qwen3';
 
 /**
- * The form of the linear layers' weights: float32; quantized in blocks of 32 (MatMulNBits); or `native`, as the
- * checkpoint stores them: the integers of a GGUF file's blocks are taken over, floats become float32.
+ * The form of the linear layers' weights: float32; int8 with a scale for each output, for products of bytes (on a GPU in blocks
+ * of 32); int4 in blocks of 32 (MatMulNBits); or `native`, as the checkpoint stores them: the integers of a GGUF file's blocks are taken over, floats become float32.
  */
 export type WeightFormat = 'fp32' | 'int8' | 'int4' | 'native';
 

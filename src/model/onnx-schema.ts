@@ -6,7 +6,16 @@
 import protobuf from 'protobufjs';
 
 /** Element types of the specification, by the numbers used on the wire. */
-export const ONNX_TYPE = { float32: 1, uint8: 2, int32: 6, int64: 7, float16: 10, float64: 11, bfloat16: 16 } as const;
+export const ONNX_TYPE = {
+  float32: 1,
+  uint8: 2,
+  int8: 3,
+  int32: 6,
+  int64: 7,
+  float16: 10,
+  float64: 11,
+  bfloat16: 16,
+} as const;
 
 export type OnnxType = keyof typeof ONNX_TYPE;
 

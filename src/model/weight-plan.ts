@@ -7,6 +7,7 @@ import { RUN_SHAPES, type RunShape } from './gguf/block-formats.js';
 import type { ExternalTensor } from './graph-builder.js';
 import type { WeightFormat } from './imported-model.js';
 import type { OnnxType } from './onnx-schema.js';
+import type { ByteForm } from './signed-bytes.js';
 import { type FloatDtype, isFloat, storedBytes, type TensorEntry } from './stored-dtype.js';
 
 /** File beside the graph that holds converted weights. */
@@ -26,7 +27,16 @@ export type QuantizedBits = 4 | 8;
 export type PlannedLinear = { outputs: number; inputs: number } & (
   | { kind: 'dense'; weight: ExternalTensor }
   | ({ kind: 'quantized' } & QuantizedParts)
+  | ({ kind: 'turned' } & TurnedParts)
 );
+
+/** The arrays of a product of bytes (`turned-quantizer.ts`). */
+export interface TurnedParts {
+  /** int8, or uint8 around 128: [inputs, outputs] */
+  values: ExternalTensor;
+  /** float32 [outputs] */
+  scales: ExternalTensor;
+}
 
 /** The arrays of MatMulNBits. B = inputs / block, rounded up. */
 export interface QuantizedParts {
@@ -48,6 +58,14 @@ export type WeightTask =
   | { kind: 'stored'; source: TensorEntry; target: ExternalTensor }
   | { kind: 'float32'; sources: readonly TensorEntry[]; target: ExternalTensor }
   | { kind: 'quantized'; sources: readonly TensorEntry[]; inputs: number; parts: QuantizedParts }
+  | {
+      kind: 'turned';
+      sources: readonly TensorEntry[];
+      inputs: number;
+      outputs: number;
+      form: ByteForm;
+      parts: TurnedParts;
+    }
   /** Blocks of a GGUF file: their integers, scales and offsets in the layout of MatMulNBits. */
   | { kind: 'blocks'; sources: readonly TensorEntry[]; inputs: number; parts: QuantizedParts }
   | { kind: 'computed'; compute: () => Float32Array; target: ExternalTensor };
@@ -61,15 +79,27 @@ export class WeightPlan {
   #bytes = 0;
 
   readonly #keepsStored: boolean;
+  readonly #byteForm: ByteForm;
 
   /**
    * @param links checkpoint file -> its name beside the graph, for files that can be used in place
-   * @param keepsStored keeps weights that are not quantized in the checkpoint's own element type, for a GPU
+   * @param options.forGpu keeps weights that are not quantized in the checkpoint's own element type
+   * @param options.byteForm how products of bytes want their weights; a GPU has none
    */
-  constructor(format: WeightFormat, links: ReadonlyMap<string, string>, keepsStored = false) {
+  constructor(
+    format: WeightFormat,
+    links: ReadonlyMap<string, string>,
+    options: { forGpu?: boolean; byteForm?: ByteForm } = {},
+  ) {
     this.#format = format;
     this.#links = links;
-    this.#keepsStored = keepsStored;
+    this.#keepsStored = options.forGpu ?? false;
+    this.#byteForm = options.byteForm ?? 'signed';
+  }
+
+  /** Whether linear layers multiply bytes: rows are then turned and rounded between the products. */
+  get turnsRows(): boolean {
+    return multipliesBytes(this.#format, this.#keepsStored);
   }
 
   get tasks(): readonly WeightTask[] {
@@ -109,6 +139,11 @@ export class WeightPlan {
   linear(name: string, weights: readonly TensorEntry[]): PlannedLinear {
     const inputs = weights[0]?.shape[1] as number;
     const outputs = weights.reduce((sum, weight) => sum + (weight.shape[0] as number), 0);
+    if (this.turnsRows) {
+      const parts = this.#reserveTurned(name, outputs, inputs);
+      this.#tasks.push({ kind: 'turned', sources: weights, inputs, outputs, form: this.#byteForm, parts });
+      return { kind: 'turned', outputs, inputs, ...parts };
+    }
     if (this.#format === 'int8' || this.#format === 'int4') {
       const parts = this.#reserveQuantized(name, outputs, inputs, this.#format === 'int4' ? 4 : 8);
       this.#tasks.push({ kind: 'quantized', sources: weights, inputs, parts });
@@ -163,6 +198,14 @@ export class WeightPlan {
     return { bits, block: run, values, scales, offsets };
   }
 
+  #reserveTurned(name: string, outputs: number, inputs: number): TurnedParts {
+    const type = this.#byteForm === 'signed' ? 'int8' : 'uint8';
+    return {
+      values: this.#reserve(`${name}.values`, type, [inputs, outputs], inputs * outputs),
+      scales: this.#reserve(`${name}.scales`, 'float32', [outputs], outputs * 4),
+    };
+  }
+
   #reserveQuantized(name: string, outputs: number, inputs: number, bits: QuantizedBits): QuantizedParts {
     const blocks = Math.ceil(inputs / QUANTIZATION_BLOCK);
     const blockBytes = (QUANTIZATION_BLOCK * bits) / 8;
@@ -185,6 +228,11 @@ export class WeightPlan {
     this.#bytes = offset + bytes;
     return { name, type, dims, location: WEIGHTS_FILE, offset, bytes };
   }
+}
+
+/** Whether an import multiplies bytes: int8 on a CPU. On a GPU, int8 weights are in blocks of 32. */
+export function multipliesBytes(format: WeightFormat, forGpu: boolean): boolean {
+  return format === 'int8' && !forGpu;
 }
 
 function inPlace(name: string, type: OnnxType, entry: TensorEntry, location: string): ExternalTensor {

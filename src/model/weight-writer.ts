@@ -14,10 +14,14 @@ import { decodeBlocks } from './gguf/block-formats.js';
 import { packRuns } from './gguf/native-blocks.js';
 import { unpairRows } from './gguf/row-order.js';
 import { isFloat, storedBytes, storedWeights, type TensorEntry } from './stored-dtype.js';
+import { quantizeTurned } from './turned-quantizer.js';
 import { type QuantizedParts, WEIGHTS_FILE, type WeightPlan, type WeightTask } from './weight-plan.js';
 
 /** Weights held in memory at once. */
 const SLAB_ELEMENTS = 2 * 1024 * 1024;
+
+/** The same where each row of the slab adds a byte to each column: fewer, longer pieces. */
+const TURNED_SLAB = 16 * 1024 * 1024;
 
 /** The journal is written each time so many more bytes are durable. */
 const JOURNAL_EVERY_BYTES = 16 * 1024 * 1024;
@@ -90,8 +94,7 @@ function planDigest(plan: WeightPlan): string {
 
 function targets(task: WeightTask): { offset: number; bytes: number }[] {
   if (!('parts' in task)) return [task.target];
-  const { values, scales, zeroPoints, offsets } = task.parts;
-  return [values, scales, zeroPoints, offsets].filter((part) => part !== undefined);
+  return Object.values(task.parts).filter((part) => typeof part === 'object');
 }
 
 function taskBytes(task: WeightTask): number {
@@ -132,6 +135,8 @@ class TaskWriter {
           offset += weights.byteLength;
         }
       }
+    } else if (task.kind === 'turned') {
+      await this.#turn(task);
     } else if (task.kind === 'blocks') {
       await this.#packBlocks(task.sources, task.parts);
     } else {
@@ -160,6 +165,23 @@ class TaskWriter {
         valuesAt += quantized.values.byteLength;
         scalesAt += scaleBytes.byteLength;
         zerosAt += quantized.zeroPoints.byteLength;
+      }
+    }
+  }
+
+  /** Weights stand column by column, so a slab of rows is a piece of each column. */
+  async #turn({ sources, inputs, outputs, form, parts }: Extract<WeightTask, { kind: 'turned' }>): Promise<void> {
+    let row = 0;
+    for (const source of sources) {
+      for await (const weights of this.#floats(source, Math.max(1, Math.floor(TURNED_SLAB / inputs)) * inputs)) {
+        const rows = weights.length / inputs;
+        const { values, scales } = quantizeTurned(weights, rows, inputs, form);
+        for (let input = 0; input < inputs; input++) {
+          const piece = values.subarray(input * rows, (input + 1) * rows);
+          await this.#put(piece, parts.values.offset + input * outputs + row);
+        }
+        await this.#put(bytesOf(scales), parts.scales.offset + row * 4);
+        row += rows;
       }
     }
   }
