@@ -23,6 +23,7 @@ const BENCHES: Record<string, string> = {
   peers:
     'vLLM, llama.cpp and this engine by turns on SmolLM2: prefill, decode, batches, known documents (after make peers)',
   perplexity: 'what each weight format costs in quality, for the model of BLOCKSTITCH_MODEL; takes --data',
+  profile: "where a token's time goes in prefill and decode, beside this machine's products; takes --model",
   repair: 'time to first token against the share of cached tokens that is computed again',
   sampling: 'a draw over a vocabulary of 152k against sorting it, and steps of 32 sampled requests against greedy ones',
   segment: 'cutting 32k tokens of text, by every segmenter',

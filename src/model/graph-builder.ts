@@ -73,17 +73,17 @@ export class GraphBuilder {
 
   /** Adds a float32 constant inside the graph file. */
   float32(name: string, dims: readonly number[], values: Float32Array): string {
-    return this.#inline(name, 'float32', dims, new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+    return this.inline(name, 'float32', dims, new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
   }
 
   /** Adds an int64 vector inside the graph file. */
   int64(name: string, values: readonly number[]): string {
-    return this.#inline(name, 'int64', [values.length], new Uint8Array(BigInt64Array.from(values.map(BigInt)).buffer));
+    return this.inline(name, 'int64', [values.length], new Uint8Array(BigInt64Array.from(values.map(BigInt)).buffer));
   }
 
   /** Adds a uint8 scalar inside the graph file. */
   byte(name: string, value: number): string {
-    return this.#inline(name, 'uint8', [], Uint8Array.of(value));
+    return this.inline(name, 'uint8', [], Uint8Array.of(value));
   }
 
   build(name: string, metadata: Readonly<Record<string, string>>): OnnxGraph {
@@ -98,7 +98,8 @@ export class GraphBuilder {
     };
   }
 
-  #inline(name: string, type: OnnxType, dims: readonly number[], raw: Uint8Array): string {
+  /** Adds a constant inside the graph file. */
+  inline(name: string, type: OnnxType, dims: readonly number[], raw: Uint8Array): string {
     this.#initializers.set(name, { name, type, dims, data: { raw } });
     return name;
   }
