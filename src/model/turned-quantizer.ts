@@ -24,35 +24,67 @@ export interface TurnedRows {
   scales: Float32Array;
 }
 
+/** Rows that are rounded before they are laid out by columns: a cache line of each column. */
+const TOGETHER = 64;
+
 /** @param weights float32 [rows, inputs] */
 export function quantizeTurned(weights: Float32Array, rows: number, inputs: number, form: ByteForm): TurnedRows {
   const rotation = rotationOf(inputs);
   const values = new Uint8Array(rows * inputs);
   const scales = new Float32Array(rows);
   const turned = new Float32Array(inputs);
-  const zero = form === 'unsigned' ? 128 : 0;
-  for (let row = 0; row < rows; row++) {
-    turned.set(weights.subarray(row * inputs, (row + 1) * inputs));
-    for (let at = 0; at < inputs; at += rotation) turn(turned, at, rotation);
-    let greatest = 0;
-    for (let i = 0; i < inputs; i++) {
-      const magnitude = Math.abs(turned[i] as number);
-      if (magnitude > greatest) greatest = magnitude;
+  const rounded = new Uint8Array(TOGETHER * inputs);
+  const offset = form === 'unsigned' ? 128.5 : 0.5;
+  for (let first = 0; first < rows; first += TOGETHER) {
+    const count = Math.min(TOGETHER, rows - first);
+    for (let row = 0; row < count; row++) {
+      turned.set(weights.subarray((first + row) * inputs, (first + row + 1) * inputs));
+      for (let at = 0; at < inputs; at += rotation) turn(turned, at, rotation);
+      const greatest = greatestOf(turned);
+      // Both sides are turned by matrices that are not scaled: their product is `rotation` times too large.
+      scales[first + row] = greatest / 127 / rotation;
+      round(turned, greatest === 0 ? 0 : 127 / greatest, offset, rounded, row * inputs);
     }
-    // Both sides are turned by matrices that are not scaled: their product is `rotation` times too large.
-    scales[row] = greatest / 127 / rotation;
-    const inverse = greatest === 0 ? 0 : 127 / greatest;
-    // The sum is positive, so adding a half and truncating rounds to nearest. A signed byte is its low eight bits.
-    for (let i = 0, to = row; i < inputs; i++, to += rows) {
-      values[to] = (((turned[i] as number) * inverse + 128.5) | 0) - 128 + zero;
+    for (let input = 0; input < inputs; input++) {
+      const to = input * rows + first;
+      for (let row = 0, from = input; row < count; row++, from += inputs) values[to + row] = rounded[from] as number;
     }
   }
   return { values, scales };
 }
 
+function greatestOf(values: Float32Array): number {
+  let greatest = 0;
+  for (let i = 0; i < values.length; i++) {
+    const magnitude = Math.abs(values[i] as number);
+    if (magnitude > greatest) greatest = magnitude;
+  }
+  return greatest;
+}
+
+/** Rounds to the nearest whole number; a negative one is stored as its low eight bits. */
+function round(values: Float32Array, factor: number, offset: number, to: Uint8Array, start: number): void {
+  for (let i = 0; i < values.length; i++) to[start + i] = Math.floor((values[i] as number) * factor + offset);
+}
+
 /** The Hadamard matrix of `size` (Sylvester's, not scaled) applied to `size` values from `at`, in place. */
 function turn(values: Float32Array, at: number, size: number): void {
-  for (let half = 1; half < size; half *= 2) {
+  let half = 1;
+  if (size >= 4) {
+    // The first two stages at once.
+    for (let i = at; i < at + size; i += 4) {
+      const a = values[i] as number;
+      const b = values[i + 1] as number;
+      const c = values[i + 2] as number;
+      const d = values[i + 3] as number;
+      values[i] = a + b + (c + d);
+      values[i + 1] = a - b + (c - d);
+      values[i + 2] = a + b - (c + d);
+      values[i + 3] = a - b - (c - d);
+    }
+    half = 4;
+  }
+  for (; half < size; half *= 2) {
     for (let run = at; run < at + size; run += 2 * half) {
       for (let i = run; i < run + half; i++) {
         const x = values[i] as number;

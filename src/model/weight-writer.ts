@@ -20,7 +20,7 @@ import { type QuantizedParts, WEIGHTS_FILE, type WeightPlan, type WeightTask } f
 /** Weights held in memory at once. */
 const SLAB_ELEMENTS = 2 * 1024 * 1024;
 
-/** The same where each row of the slab adds a byte to each column: fewer, longer pieces. */
+/** The same where each row of the slab adds a byte to each column: fewer, longer pieces. Larger than most layers. */
 const TURNED_SLAB = 16 * 1024 * 1024;
 
 /** The journal is written each time so many more bytes are durable. */
@@ -169,8 +169,9 @@ class TaskWriter {
     }
   }
 
-  /** Weights stand column by column, so a slab of rows is a piece of each column. */
+  /** Weights stand column by column, so a slab of rows is a piece of each column. A layer of one slab is written at once. */
   async #turn({ sources, inputs, outputs, form, parts }: Extract<WeightTask, { kind: 'turned' }>): Promise<void> {
+    const whole = inputs * outputs <= TURNED_SLAB ? new Uint8Array(inputs * outputs) : undefined;
     let row = 0;
     for (const source of sources) {
       for await (const weights of this.#floats(source, Math.max(1, Math.floor(TURNED_SLAB / inputs)) * inputs)) {
@@ -178,12 +179,15 @@ class TaskWriter {
         const { values, scales } = quantizeTurned(weights, rows, inputs, form);
         for (let input = 0; input < inputs; input++) {
           const piece = values.subarray(input * rows, (input + 1) * rows);
-          await this.#put(piece, parts.values.offset + input * outputs + row);
+          const at = input * outputs + row;
+          if (whole) whole.set(piece, at);
+          else await this.#put(piece, parts.values.offset + at);
         }
         await this.#put(bytesOf(scales), parts.scales.offset + row * 4);
         row += rows;
       }
     }
+    if (whole) await this.#put(whole, parts.values.offset);
   }
 
   /** The integers of a GGUF file's blocks, as they are. */
@@ -210,13 +214,13 @@ class TaskWriter {
   async *#floats(source: TensorEntry, elements: number): AsyncGenerator<Float32Array> {
     const { dtype, patch } = source;
     const columns = source.shape[1] ?? 1;
-    const floats = new Float32Array(slabWeights(source, elements));
+    const floats = new Float32Array(Math.min(slabWeights(source, elements), storedWeights(dtype, source.bytes)));
     let row = 0;
     for await (const bytes of this.#slabs(source, elements)) {
       const slab = floats.subarray(0, storedWeights(dtype, bytes.byteLength));
       if (isFloat(dtype)) widen(dtype, bytes, slab);
       else decodeBlocks(dtype, bytes, slab);
-      patch?.apply(slab, row);
+      await patch?.apply(slab, row);
       row += slab.length / columns;
       yield slab;
     }

@@ -1,9 +1,10 @@
 /**
  * What an adapter changes in one weight matrix, applied to its rows in float32 while they are imported, before they are
  * quantized. LoRA (arXiv 2106.09685): W + scale * B A. Trained rows of a table replace its own, or come behind them.
- * Knows numbers only.
+ * Knows which rows change; `low-rank.ts` multiplies.
  */
 import { createHash } from 'node:crypto';
+import { addLowRank } from './low-rank.js';
 
 /** scale * B A, for a matrix [outputs, inputs]. */
 export interface LowRank {
@@ -53,16 +54,20 @@ export class WeightPatch {
    * @param slab float32 [rows, columns] of the base
    * @param firstRow number of the slab's first row
    */
-  apply(slab: Float32Array, firstRow: number): void {
-    const columns = this.#columns;
-    for (let at = 0; at < slab.length; at += columns)
-      this.#applyRow(slab.subarray(at, at + columns), firstRow + at / columns);
+  async apply(slab: Float32Array, firstRow: number): Promise<void> {
+    this.#replace(slab, firstRow);
+    const low = this.#lowRank;
+    if (low === undefined) return;
+    const { rank, scale, a, b } = low;
+    const rows = slab.length / this.#columns;
+    const scaled = b.subarray(firstRow * rank, (firstRow + rows) * rank).map((value) => value * scale);
+    await addLowRank(slab, scaled, a, rank);
   }
 
   /** Rows behind the base's own: float32 [rows - stored rows, columns]. */
   appended(): Float32Array {
     const added = new Float32Array((this.rows - this.#storedRows) * this.#columns);
-    this.apply(added, this.#storedRows);
+    this.#replace(added, this.#storedRows);
     return added;
   }
 
@@ -71,20 +76,11 @@ export class WeightPatch {
     return this.#digest;
   }
 
-  #applyRow(target: Float32Array, row: number): void {
-    const trained = this.#rows.get(row);
-    if (trained) target.set(trained);
-    const low = this.#lowRank;
-    if (low === undefined || row >= this.#storedRows) return;
-    const { rank, scale, a, b } = low;
-    const columns = target.length;
-    for (let k = 0; k < rank; k++) {
-      const factor = scale * (b[row * rank + k] as number);
-      if (factor === 0) continue;
-      const from = k * columns;
-      for (let column = 0; column < columns; column++) {
-        target[column] = (target[column] as number) + factor * (a[from + column] as number);
-      }
+  #replace(slab: Float32Array, firstRow: number): void {
+    const columns = this.#columns;
+    for (const [row, values] of this.#rows) {
+      const at = (row - firstRow) * columns;
+      if (at >= 0 && at < slab.length) slab.set(values, at);
     }
   }
 }
