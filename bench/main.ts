@@ -27,6 +27,7 @@ const BENCHES: Record<string, string> = {
   repair: 'time to first token against the share of cached tokens that is computed again',
   sampling: 'a draw over a vocabulary of 152k against sorting it, and steps of 32 sampled requests against greedy ones',
   segment: 'cutting 32k tokens of text, by every segmenter',
+  stores: 'time to first token after a restart, from LMDB and from the Redis of REDIS_URL; takes --model',
   text: "from a new document's text to blocks for the engine: tokens made, and time against cutting and tokenizing once",
   update: 'the share of tokens that is prefilled again when 1% of a document of 20k tokens changes',
   ttft: 'time to first token with cached documents against full prefill; decode at depth',
