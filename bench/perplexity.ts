@@ -1,11 +1,15 @@
 /**
- * `perplexity`: what each weight format costs in quality, on real texts. Perplexity is exp of the mean of -log p over all
- * tokens but the first of each text (arXiv 2006.10369, equation 1), with full attention and float32 KV.
+ * `perplexity`: what each weight format, each KV type and each CPU kernel level costs in quality, on real texts. Perplexity is
+ * exp of the mean of -log p over all tokens but the first of each text (arXiv 2006.10369, equation 1), with full attention.
+ * Weight formats are compared with float32 KV, KV types with fp32 weights. Kernels that multiply in bfloat16 do so with
+ * every KV type but float32: each of these is measured with exact products too.
  * Texts: the first document of each row of `--data` (JSONL, `documents: [{text}]`), else paragraphs of this project's docs.
  */
 import { readFile } from 'node:fs/promises';
 import { withNamedModel } from '../src/cli/named-models.js';
 import { loadConfig } from '../src/config.js';
+import { loadAddon } from '../src/kernels/load-addon.js';
+import type { KernelLevel, KvDtype } from '../src/kernels/native-addon.js';
 import type { WeightFormat } from '../src/model/imported-model.js';
 import { readTokenizerDefinition } from '../src/text/read-tokenizer.js';
 import { Tokenizer } from '../src/text/tokenizer.js';
@@ -14,6 +18,7 @@ import { type BenchOptions, type BenchReport, describeMachine } from './report.j
 import { StepModel } from './step-model.js';
 
 const FORMATS: readonly WeightFormat[] = ['fp32', 'native', 'int8', 'int4'];
+const KV_DTYPES: readonly KvDtype[] = ['float16', 'bfloat16', 'int8'];
 const TEXTS = 50;
 const MOST_TOKENS = 400;
 const LEAST_CHARACTERS = 300;
@@ -29,16 +34,27 @@ export async function run({ quick, progress, data }: BenchOptions): Promise<Benc
   const medians: Record<string, number> = {};
   const ratios: Record<string, number> = {};
   let exact = Number.NaN;
-  for (const weights of FORMATS) {
-    const model = await StepModel.open(checkpoint, 'float32', weights);
+  const measure = async (name: string, weights: WeightFormat, kvDtype: KvDtype) => {
+    const model = await StepModel.open(checkpoint, kvDtype, weights);
     const started = performance.now();
     const perplexity = await perplexityOf(model, texts);
     const seconds = (performance.now() - started) / 1000;
     await model.close();
-    if (weights === 'fp32') exact = perplexity;
-    medians[`${weights} perplexity`] = perplexity;
-    ratios[`${weights} / fp32`] = perplexity / exact;
-    progress(`${weights}: perplexity ${perplexity.toFixed(3)}, ${seconds.toFixed(0)} s`);
+    if (name === 'fp32') exact = perplexity;
+    medians[`${name} perplexity`] = perplexity;
+    ratios[`${name} / fp32`] = perplexity / exact;
+    progress(`${name}: perplexity ${perplexity.toFixed(3)}, ${seconds.toFixed(0)} s`);
+  };
+  for (const weights of FORMATS) await measure(weights, weights, 'float32');
+  const addon = loadAddon();
+  const level = addon.kernelLevel();
+  const levels: readonly KernelLevel[] = level === 'avx512-bf16' ? [level, 'avx512'] : [level];
+  for (const kvDtype of KV_DTYPES) {
+    for (const each of levels) {
+      addon.setKernelLevel(each);
+      await measure(`${kvDtype} KV, ${each}`, 'fp32', kvDtype);
+    }
+    addon.setKernelLevel(level);
   }
   const tokens = texts.reduce((sum, text) => sum + text.length, 0);
   return {

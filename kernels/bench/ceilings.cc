@@ -81,6 +81,18 @@ __attribute__((target("avx2,fma"))) void multiply256(size_t rounds) {
   for (__m256& sum : sums) keep(sum);
 }
 
+__attribute__((target("avx512f,avx512bf16"))) void multiplyBf16(size_t rounds) {
+  __m512 sums[kChains];
+  for (size_t i = 0; i < kChains; i++) sums[i] = _mm512_set1_ps(static_cast<float>(i));
+  __m512i a = _mm512_set1_epi32(0x3f7f3f7f), b = _mm512_set1_epi32(0x3a833a83);
+  keep(a);
+  keep(b);
+  for (size_t round = 0; round < rounds; round++) {
+    for (__m512& sum : sums) sum = _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b));
+  }
+  for (__m512& sum : sums) keep(sum);
+}
+
 #endif
 
 void readPlain(const uint8_t* from, size_t bytes, size_t) {
@@ -111,6 +123,7 @@ struct Loops {
 
 Loops loopsOf(KernelLevel level) {
 #if defined(__x86_64__)
+  if (level == KernelLevel::kAvx512Bf16) return {read512, multiplyBf16, 32 * kChains};
   if (level == KernelLevel::kAvx512) return {read512, multiply512, 16 * kChains};
   if (level == KernelLevel::kAvx2) return {read256, multiply256, 8 * kChains};
 #else
@@ -134,7 +147,7 @@ double readOnce(ThreadTeam& team, KernelLevel level, size_t way, const uint8_t* 
   return secondsSince(begin) * static_cast<double>(bytes) / static_cast<double>(stretches * kStretch);
 }
 
-double multiplyAddRate(ThreadTeam& team, KernelLevel level) {
+double productRate(ThreadTeam& team, KernelLevel level) {
   const Loops loops = loopsOf(level);
   constexpr size_t kRounds = 400'000;
   const auto begin = std::chrono::steady_clock::now();

@@ -1,4 +1,4 @@
-// Measures what this machine can do at best: bytes read per second, float32 multiply-adds per second.
+// Measures what this machine can do at best: bytes read per second, multiply-adds per second.
 // The floor of the attention kernel follows from these, so each is the best of several ways.
 #pragma once
 
@@ -16,7 +16,8 @@ constexpr size_t kReadWays = 4;
 /// Reads `bytes` at `memory` once, each thread a part of its own. @returns seconds
 double readOnce(ThreadTeam& team, KernelLevel level, size_t way, const uint8_t* memory, size_t bytes);
 
-/// Multiply-adds on registers only, on all threads. @returns float32 operations per second; a multiply-add counts as two
-double multiplyAddRate(ThreadTeam& team, KernelLevel level);
+/// Products of the level on registers only, on all threads: float32, or pairs of bfloat16.
+/// @returns operations per second; a multiply-add counts as two
+double productRate(ThreadTeam& team, KernelLevel level);
 
 }  // namespace blockstitch::bench

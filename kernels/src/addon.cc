@@ -24,7 +24,6 @@ using js::Call;
 using js::Error;
 
 constexpr int kInterfaceVersion = 1;
-constexpr const char* kLevels[] = {"portable", "avx2", "avx512"};
 constexpr const char* kDtypes[] = {"float32", "float16", "bfloat16", "int8"};
 constexpr int64_t kInt32Max = INT32_MAX;
 
@@ -62,12 +61,12 @@ napi_value attach(const Call& call) {
 
 napi_value isAttached(const Call& call) { return js::boolean(call.env(), isOnnxRuntimeAttached()); }
 
-napi_value level(const Call& call) { return js::text(call.env(), kLevels[static_cast<int>(kernelLevel())]); }
+napi_value level(const Call& call) { return js::text(call.env(), kKernelLevels[static_cast<int>(kernelLevel())]); }
 
 napi_value setLevel(const Call& call) {
   const std::string name = call.text(0, "level");
-  const int level = indexOf(kLevels, name);
-  if (level < 0) throw Error(Error::kRangeError, "there is no kernel level '" + name + "': use portable, avx2 or avx512");
+  const int level = indexOf(kKernelLevels, name);
+  if (level < 0) throw Error(Error::kRangeError, "there is no kernel level '" + name + "': use portable, avx2, avx512 or avx512-bf16");
   if (!setKernelLevel(static_cast<KernelLevel>(level))) {
     throw Error(Error::kRangeError, "this processor lacks kernel level " + name);
   }

@@ -35,6 +35,28 @@ class TileKernel {
     }
   }
 
+  static void join(const SoftmaxState& into, const SoftmaxState& from, size_t vectors, size_t dim) {
+    for (size_t first = 0; first < vectors; first += kLanes) {
+      const size_t count = vectors - first < kLanes ? vectors - first : kLanes;
+      alignas(64) float before[kLanes] = {}, other[kLanes] = {}, kept[kLanes], taken[kLanes];
+      std::copy(into.maximum + first, into.maximum + first + count, before);
+      std::copy(from.maximum + first, from.maximum + first + count, other);
+      const Vec maximum = Vec::max(Vec::load(before), Vec::load(other));
+      exponential(Vec::load(before) - maximum).write(kept);
+      exponential(Vec::load(other) - maximum).write(taken);
+      maximum.write(before);
+      for (size_t i = 0; i < count; i++) {
+        const size_t v = first + i;
+        into.maximum[v] = before[i];
+        into.sum[v] = into.sum[v] * kept[i] + from.sum[v] * taken[i];
+        const Vec keep = Vec::broadcast(kept[i]), take = Vec::broadcast(taken[i]);
+        for (size_t d = v * dim; d < (v + 1) * dim; d += kLanes) {
+          Vec::multiplyAdd(Vec::load(from.accumulator + d), take, Vec::load(into.accumulator + d) * keep).write(into.accumulator + d);
+        }
+      }
+    }
+  }
+
   static void rotateHalves(const float* from, size_t fromStride, const float* cos, const float* sin, size_t half,
                            size_t heads, float scale, float* to, size_t toStride) {
     const Vec factor = Vec::broadcast(scale);
@@ -108,9 +130,8 @@ class TileKernel {
     score<Element, kVectors>(tile, ahead, cells, query.rotated + first * kQueryStride, rules.headDim, scores);
     bool any = false;
     for (size_t v = 0; v < kVectors; v++) {
-      const size_t position = query.firstPosition + (first + v) / query.group;
       Range visible;
-      if (shape(tile, cells, rules, position, scores[v], &visible)) {
+      if (shape(tile, cells, rules, query.reach[first + v], scores[v], &visible)) {
         soften(tile, cells, std::is_same<Element, int8_t>::value, rules.headDim, state, first + v, visible, scores[v]);
         any = true;
       } else {
@@ -168,14 +189,13 @@ class TileKernel {
   }
 
   /// Soft cap and mask. @returns whether the row sees any token of the tile
-  static bool shape(const Tile& tile, size_t cells, const TileRules& rules, size_t position, float* scores,
-                    Range* visible) {
-    if (position < tile.start) return false;
-    size_t end = position - tile.start + 1;
+  static bool shape(const Tile& tile, size_t cells, const TileRules& rules, size_t reach, float* scores, Range* visible) {
+    if (reach < tile.first) return false;
+    size_t end = reach - tile.first + 1;
     if (end > tile.tokens) end = tile.tokens;
     size_t begin = 0;
-    if (rules.slidingWindow > 0 && position + 1 > rules.slidingWindow + tile.start) {
-      begin = position + 1 - rules.slidingWindow - tile.start;
+    if (rules.slidingWindow > 0 && reach + 1 > rules.slidingWindow + tile.first) {
+      begin = reach + 1 - rules.slidingWindow - tile.first;
     }
     if (begin >= end) return false;
     if (rules.softcap > 0) {

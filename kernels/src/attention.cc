@@ -1,5 +1,6 @@
-// Runs one layer of one step: appends new tokens, attends item by item, joins the splits.
-// Knows tensors and pool memory. attention_plan.h makes the items; attend_tile.h has the arithmetic of a tile.
+// Runs one layer of one step: appends new tokens, attends item by item, joins the states.
+// Knows tensors and pool memory. attention_plan.h makes the items; attend_tile.h and attend_tile_bf16.h have the arithmetic of
+// a tile.
 #include "attention.h"
 
 #include <algorithm>
@@ -23,6 +24,25 @@ constexpr size_t kSerialRows = 32;
 /// State memory that a thread keeps from layer to layer (16 MiB). A larger step gives its memory back after each layer.
 constexpr size_t kKeptFloats = 4 << 20;
 
+/// What a thread needs for an item. It keeps the memory for the next one.
+struct Workspace {
+  LineBuffer rotated, panels, states;
+  std::vector<uint16_t> halves;
+  std::vector<size_t> reach;
+  std::vector<const char*> cells;
+
+  static Workspace& ofThread() {
+    static thread_local Workspace space;
+    return space;
+  }
+};
+
+/// Positions, counted from the first token of a segment, up to which the rows of an item see it.
+struct Reach {
+  size_t least;
+  size_t most;
+};
+
 class LayerStep {
  public:
   LayerStep(const AttentionShape& shape, const AttentionInputs& inputs, const AttentionPlan& plan, KvPool& pool)
@@ -44,11 +64,13 @@ class LayerStep {
     static thread_local LineBuffer buffer;
     states_ = buffer.reserve(plan_.stateFloats());
     const std::vector<WorkItem>& items = plan_.items();
-    const std::vector<ItemGroup>& groups = plan_.groups();
-    spread(items.size(), plan_.pairs() <= kSerialWork, parallelFor, [&](size_t index) { run(items[index]); });
-    spread(groups.size(), plan_.states() <= kSerialWork, parallelFor, [&](size_t index) {
-      combine(&items[groups[index].firstItem], groups[index].splits, output);
+    const std::vector<SharedItem>& shared = plan_.sharedItems();
+    const std::vector<Join>& joins = plan_.joins();
+    spread(shared.size() + items.size(), plan_.pairs() <= kSerialWork, parallelFor, [&](size_t index) {
+      if (index < shared.size()) runShared(shared[index]);
+      else run(items[index - shared.size()], output);
     });
+    spread(joins.size(), plan_.states() <= kSerialWork, parallelFor, [&](size_t index) { join(joins[index], output); });
     buffer.trim(kKeptFloats);
   }
 
@@ -60,76 +82,129 @@ class LayerStep {
   }
 
   /// [vectors] maximum, [vectors] sum, then, from a cache line on, [vectors, headDim]
-  SoftmaxState stateOf(const WorkItem& item) const {
-    const size_t vectors = item.rows * group_;
-    float* state = states_ + item.stateAt;
-    return {state, state + vectors, state + wholeLines(2 * vectors)};
+  SoftmaxState stateIn(float* memory, const StateSlot& slot) const {
+    float* state = memory + slot.at;
+    return {state + slot.first, state + slot.vectors + slot.first,
+            state + wholeLines(2 * slot.vectors) + slot.first * shape_.headDim};
   }
 
-  void run(const WorkItem& item) const {
-    const size_t vectors = item.rows * group_;
-    const SoftmaxState state = stateOf(item);
+  void clear(const SoftmaxState& state, size_t vectors) const {
     std::fill(state.maximum, state.maximum + vectors, -FLT_MAX);
     std::fill(state.sum, state.sum + vectors, 0.0f);
     std::fill(state.accumulator, state.accumulator + vectors * shape_.headDim, 0.0f);
+  }
+
+  void run(const WorkItem& item, float* output) const {
+    Workspace& space = Workspace::ofThread();
+    const size_t vectors = item.rows * group_;
+    const QueryView query = viewFor(vectors, &space);
+    const std::vector<Piece>& pieces = *item.pieces;
     const size_t firstPosition = item.sequence->cachedTokens + item.sequence->tailPast + item.firstRow;
-    const size_t lastPosition = firstPosition + item.rows - 1;
-    static thread_local LineBuffer buffer;
-    float* rotated = buffer.reserve(vectors * kQueryStride);
-    const TileRules rules{shape_.headDim, shape_.slidingWindow, shape_.softcap};
-    const QueryView query{rotated, vectors, group_, firstPosition};
-    static thread_local std::vector<const char*> cells;
-    listCells(item, firstPosition, lastPosition, &cells);
-    const PoolShape& pool = pool_.shape();
-    ReadAhead ahead(cells.data(), cells.size(), kCellTokens * pool.headDim * elementBytes(pool.dtype),
-                    pool.pageTokens * pool.headDim * elementBytes(pool.dtype));
-    bool turned = false;
-    int32_t delta = 0;
-    size_t nextCell = 0;
-    for (const TileRun& run : *item.runs) {
-      for (size_t first = run.firstToken; first < run.endToken; first += kTileTokens) {
-        const size_t tokens = std::min(kTileTokens, run.endToken - first);
-        const size_t start = run.start + first;
-        if (!sees(start, tokens, firstPosition, lastPosition)) continue;
-        if (!turned || delta != run.delta) {
-          turn(item, run.delta, rotated);
-          turned = true;
-          delta = run.delta;
-          if (&run != &item.runs->back()) askAngles(item, (&run + 1)->delta);
+    const auto reachOf = [&](const Piece& piece) {
+      return Reach{firstPosition - piece.start, firstPosition + item.rows - 1 - piece.start};
+    };
+    space.cells.clear();
+    for (size_t p = item.firstPiece; p < item.endPiece; p++) listCells(pieces[p], item.head, reachOf(pieces[p]), &space.cells);
+    ReadAhead ahead = readAhead(space.cells);
+    const char* const* cells = space.cells.data();
+
+    // States of a piece, of a span and of all spans, each where the one before it need not be joined.
+    const size_t stateFloats = wholeLines(2 * vectors) + wholeLines(vectors * shape_.headDim);
+    float* memory = space.states.reserve(3 * stateFloats);
+    const SoftmaxState whole = item.isWhole ? stateIn(memory, {0, vectors, 0}) : stateIn(states_, item.state);
+    const SoftmaxState laterSpan = stateIn(memory, {stateFloats, vectors, 0});
+    const SoftmaxState laterPiece = stateIn(memory, {2 * stateFloats, vectors, 0});
+    const Piece* turnedFor = nullptr;
+    for (size_t p = item.firstPiece; p < item.endPiece;) {
+      const size_t first = p;
+      const SoftmaxState& span = first == item.firstPiece ? whole : laterSpan;
+      for (; p < item.endPiece && pieces[p].span == pieces[first].span; p++) {
+        const SoftmaxState& state = p == first ? span : laterPiece;
+        const Piece& piece = pieces[p];
+        clear(state, vectors);
+        const Reach reach = reachOf(piece);
+        if (!seesAny(piece, reach)) continue;
+        if (turnedFor == nullptr || turnedFor->delta != piece.delta || turnedFor->start != piece.start) {
+          turn(*item.sequence, item.firstRow, item.rows, item.head, piece, 0, &space);
+          turnedFor = &piece;
+          if (p + 1 < item.endPiece) askAngles(item, pieces[p + 1].delta);
         }
-        Tile tile;
-        fill(cells.data() + nextCell, run.pages, first, tokens, start, item.head, &tile);
-        nextCell += (tokens + kCellTokens - 1) / kCellTokens;
-        kernels_.attendTile(pool.dtype, tile, ahead, query, rules, state);
+        cells = attendPiece(piece, item.head, reach, cells, ahead, query, state);
+        if (p != first) kernels_.join(span, state, vectors, shape_.headDim);
       }
+      if (first != item.firstPiece) kernels_.join(whole, span, vectors, shape_.headDim);
     }
+    if (item.isWhole) write(*item.sequence, item.head, item.firstRow, item.rows, whole, output);
   }
 
-  /// Whether rows at firstPosition .. lastPosition see any of `tokens` tokens from position `start` on.
-  bool sees(size_t start, size_t tokens, size_t firstPosition, size_t lastPosition) const {
-    if (start > lastPosition) return false;
-    return shape_.slidingWindow == 0 || start + tokens + shape_.slidingWindow > firstPosition + 1;
+  void runShared(const SharedItem& item) const {
+    Workspace& space = Workspace::ofThread();
+    const QueryView query = viewFor(item.state.vectors, &space);
+    Reach reach{SIZE_MAX, 0};
+    size_t vector = 0;
+    for (size_t m = 0; m < item.count; m++) {
+      const SequenceView& sequence = *item.members[m].sequence;
+      turn(sequence, 0, sequence.rows, item.head, *item.members[m].piece, vector, &space);
+      vector += sequence.rows * group_;
+      reach.least = std::min(reach.least, space.reach[vector - sequence.rows * group_]);
+      reach.most = std::max(reach.most, space.reach[vector - 1]);
+    }
+    const SoftmaxState state = stateIn(states_, item.state);
+    clear(state, vector);
+    const Piece& piece = *item.members[0].piece;
+    space.cells.clear();
+    listCells(piece, item.head, reach, &space.cells);
+    ReadAhead ahead = readAhead(space.cells);
+    attendPiece(piece, item.head, reach, space.cells.data(), ahead, query, state);
   }
 
-  /// Keys of the cells that `run` will read, in that order.
-  void listCells(const WorkItem& item, size_t firstPosition, size_t lastPosition, std::vector<const char*>* cells) const {
+  /// Attends to the tiles of a piece that any row sees. @returns the cells behind those of the piece
+  const char* const* attendPiece(const Piece& piece, size_t head, const Reach& reach, const char* const* cells, ReadAhead& ahead,
+                                 const QueryView& query, const SoftmaxState& state) const {
+    const TileRules rules{shape_.headDim, shape_.slidingWindow, shape_.softcap};
+    for (size_t first = piece.firstToken; first < piece.endToken; first += kTileTokens) {
+      const size_t tokens = std::min(kTileTokens, piece.endToken - first);
+      if (!sees(first, tokens, reach)) continue;
+      Tile tile;
+      fill(cells, piece.pages, first, tokens, head, &tile);
+      cells += (tokens + kCellTokens - 1) / kCellTokens;
+      kernels_.attendTile(pool_.shape().dtype, tile, ahead, query, rules, state);
+    }
+    return cells;
+  }
+
+  /// Whether any row sees any of `tokens` tokens from `first` on.
+  bool sees(size_t first, size_t tokens, const Reach& reach) const {
+    if (first > reach.most) return false;
+    return shape_.slidingWindow == 0 || first + tokens + shape_.slidingWindow > reach.least + 1;
+  }
+
+  bool seesAny(const Piece& piece, const Reach& reach) const {
+    return sees(piece.firstToken, piece.endToken - piece.firstToken, reach);
+  }
+
+  ReadAhead readAhead(const std::vector<const char*>& cells) const {
+    const PoolShape& pool = pool_.shape();
+    const size_t tokenBytes = pool.headDim * elementBytes(pool.dtype);
+    return {cells.data(), cells.size(), kCellTokens * tokenBytes, pool.pageTokens * tokenBytes};
+  }
+
+  /// Keys of the cells that a piece's tiles will read, in that order.
+  void listCells(const Piece& piece, size_t head, const Reach& reach, std::vector<const char*>* cells) const {
     const PoolShape& shape = pool_.shape();
     const size_t pageCells = shape.pageTokens / kCellTokens;
     const size_t cellBytes = kCellTokens * shape.headDim * elementBytes(shape.dtype);
-    cells->clear();
-    for (const TileRun& run : *item.runs) {
-      for (size_t first = run.firstToken; first < run.endToken; first += kTileTokens) {
-        const size_t tokens = std::min(kTileTokens, run.endToken - first);
-        if (!sees(run.start + first, tokens, firstPosition, lastPosition)) continue;
-        size_t page = first / shape.pageTokens;
-        size_t cell = first % shape.pageTokens / kCellTokens;
-        for (size_t token = 0; token < tokens; token += kCellTokens) {
-          const uint8_t* keys = pool_.keys(shape_.layer, static_cast<size_t>(run.pages[page]), item.head);
-          cells->push_back(reinterpret_cast<const char*>(keys + cell * cellBytes));
-          if (++cell < pageCells) continue;
-          cell = 0;
-          page++;
-        }
+    for (size_t first = piece.firstToken; first < piece.endToken; first += kTileTokens) {
+      const size_t tokens = std::min(kTileTokens, piece.endToken - first);
+      if (!sees(first, tokens, reach)) continue;
+      size_t page = first / shape.pageTokens;
+      size_t cell = first % shape.pageTokens / kCellTokens;
+      for (size_t token = 0; token < tokens; token += kCellTokens) {
+        const uint8_t* keys = pool_.keys(shape_.layer, static_cast<size_t>(piece.pages[page]), head);
+        cells->push_back(reinterpret_cast<const char*>(keys + cell * cellBytes));
+        if (++cell < pageCells) continue;
+        cell = 0;
+        page++;
       }
     }
   }
@@ -146,24 +221,39 @@ class LayerStep {
     }
   }
 
-  /// Rotates the item's query vectors at (local position - delta), times scale.
-  void turn(const WorkItem& item, int32_t delta, float* rotated) const {
-    const SequenceView& sequence = *item.sequence;
-    for (size_t row = 0; row < item.rows; row++) {
-      const size_t local = static_cast<size_t>(sequence.tailPosition) + sequence.tailPast + item.firstRow + row;
-      const float* from = inputs_.query + ((sequence.firstRow + item.firstRow + row) * shape_.heads + item.head * group_) *
-                                              shape_.headDim;
-      rotate(kernels_, shape_, inputs_, local - static_cast<size_t>(delta), from, group_, shape_.scale,
-             rotated + row * group_ * kQueryStride);
+  bool usesHalves() const { return kernels_.packQueries != nullptr && pool_.shape().dtype != KvDtype::kFloat32; }
+
+  QueryView viewFor(size_t vectors, Workspace* space) const {
+    if (space->reach.size() < vectors) space->reach.resize(vectors);
+    if (!usesHalves()) return {space->rotated.reserve(vectors * kQueryStride), nullptr, nullptr, space->reach.data(), vectors};
+    if (space->halves.size() < vectors * kQueryStride) space->halves.resize(vectors * kQueryStride);
+    space->rotated.reserve(group_ * kQueryStride);
+    auto* panels = reinterpret_cast<uint32_t*>(space->panels.reserve(kPanelWords));
+    return {nullptr, space->halves.data(), panels, space->reach.data(), vectors};
+  }
+
+  /// Rotates the query vectors of `rows` rows at (local position - delta), times scale, and notes how far they see.
+  /// @param vector place of the first one in the view
+  void turn(const SequenceView& sequence, size_t firstRow, size_t rows, size_t head, const Piece& piece, size_t vector,
+            Workspace* space) const {
+    const bool halves = usesHalves();
+    float* rotated = space->rotated.reserve(0);
+    for (size_t row = firstRow; row < firstRow + rows; row++, vector += group_) {
+      const size_t local = static_cast<size_t>(sequence.tailPosition) + sequence.tailPast + row;
+      const float* from = inputs_.query + ((sequence.firstRow + row) * shape_.heads + head * group_) * shape_.headDim;
+      float* to = halves ? rotated : rotated + vector * kQueryStride;
+      rotate(kernels_, shape_, inputs_, local - static_cast<size_t>(piece.delta), from, group_, shape_.scale, to);
+      if (halves) kernels_.packQueries(to, group_, shape_.headDim, space->halves.data() + vector * kQueryStride);
+      const size_t position = sequence.cachedTokens + sequence.tailPast + row;
+      std::fill_n(space->reach.begin() + static_cast<ptrdiff_t>(vector), group_, position - piece.start);
     }
   }
 
   /// @param cells keys of the tile's cells. A page holds all its keys first, then its values.
-  void fill(const char* const* cells, const int32_t* pages, size_t first, size_t tokens, size_t start, size_t head,
-            Tile* tile) const {
+  void fill(const char* const* cells, const int32_t* pages, size_t first, size_t tokens, size_t head, Tile* tile) const {
     const PoolShape& shape = pool_.shape();
     tile->tokens = tokens;
-    tile->start = start;
+    tile->first = first;
     const size_t count = (tokens + kCellTokens - 1) / kCellTokens;
     const size_t valuesAt = shape.pageTokens * shape.headDim * elementBytes(shape.dtype);
     for (size_t c = 0; c < count; c++) {
@@ -180,26 +270,31 @@ class LayerStep {
     }
   }
 
-  /// Joins the splits of one group of vectors (arXiv 2311.01282, section 3) and writes the output rows.
-  void combine(const WorkItem* items, size_t count, float* output) const {
-    const WorkItem& first = items[0];
-    const size_t dim = shape_.headDim;
-    for (size_t vector = 0; vector < first.rows * group_; vector++) {
-      float maximum = -FLT_MAX;
-      for (size_t s = 0; s < count; s++) maximum = std::max(maximum, stateOf(items[s]).maximum[vector]);
-      const size_t row = first.sequence->firstRow + first.firstRow + vector / group_;
-      float* to = output + (row * shape_.heads + first.head * group_ + vector % group_) * dim;
-      std::fill(to, to + dim, 0.0f);
-      float sum = 0;
-      for (size_t s = 0; s < count; s++) {
-        const SoftmaxState state = stateOf(items[s]);
-        if (state.maximum[vector] == -FLT_MAX) continue;
-        const float weight = std::exp(state.maximum[vector] - maximum);
-        sum += weight * state.sum[vector];
-        for (size_t d = 0; d < dim; d++) to[d] += weight * state.accumulator[vector * dim + d];
+  /// Joins the states of the same rows, those of a span first (arXiv 2311.01282, section 3), and writes the output rows.
+  void join(const Join& rows, float* output) const {
+    const size_t vectors = rows.rows * group_;
+    const SoftmaxState whole = stateIn(states_, rows.parts[0].state);
+    for (size_t part = 0; part < rows.parts.size();) {
+      const size_t first = part++;
+      const SoftmaxState span = stateIn(states_, rows.parts[first].state);
+      for (; part < rows.parts.size() && rows.parts[part].span == rows.parts[first].span; part++) {
+        kernels_.join(span, stateIn(states_, rows.parts[part].state), vectors, shape_.headDim);
       }
-      const float inverse = 1.0f / sum;
-      for (size_t d = 0; d < dim; d++) to[d] *= inverse;
+      if (first > 0) kernels_.join(whole, span, vectors, shape_.headDim);
+    }
+    write(*rows.sequence, rows.head, rows.firstRow, rows.rows, whole, output);
+  }
+
+  void write(const SequenceView& sequence, size_t head, size_t firstRow, size_t rows, const SoftmaxState& state,
+             float* output) const {
+    const size_t dim = shape_.headDim;
+    for (size_t row = 0; row < rows; row++) {
+      float* to = output + ((sequence.firstRow + firstRow + row) * shape_.heads + head * group_) * dim;
+      for (size_t v = row * group_; v < (row + 1) * group_; v++) {
+        const float inverse = 1.0f / state.sum[v];
+        const float* from = state.accumulator + v * dim;
+        for (size_t d = 0; d < dim; d++) *to++ = from[d] * inverse;
+      }
     }
   }
 

@@ -4,6 +4,7 @@
 
 #include <cfloat>
 #include <cstddef>
+#include <cstdint>
 
 #include "attention.h"
 #include "read_ahead.h"
@@ -23,7 +24,7 @@ struct Tile {
   const float* keyScales[kTileCells];
   const float* valueScales[kTileCells];
   size_t tokens;
-  size_t start;  ///< global position of the first token
+  size_t first;  ///< the first token, counted from the segment's first
 };
 
 /// Running softmax of a group of query vectors over a part of the tokens.
@@ -33,12 +34,16 @@ struct SoftmaxState {
   float* accumulator;  ///< [vectors, headDim]
 };
 
-/// The query vectors of a work item: `vectors` = rows * group, row-major.
+/// 32-bit words for a tile's keys and values as pairs of bfloat16, of the widest head.
+constexpr size_t kPanelWords = kTileTokens * kMostHeadDim;
+
+/// The query vectors that attend to a piece, rotated for it and scaled.
 struct QueryView {
-  const float* rotated;  ///< [vectors, kQueryStride], the first headDim of each row in use, scaled
+  const float* rotated;    ///< [vectors, kQueryStride], the first headDim of each row in use; null where `halves` are there
+  const uint16_t* halves;  ///< the same as bfloat16, for kernels that have `packQueries`; else null
+  uint32_t* panels;        ///< [kPanelWords] where `halves` are there, at a cache line
+  const size_t* reach;     ///< [vectors] the last token that a vector sees, counted from the segment's first
   size_t vectors;
-  size_t group;          ///< query heads per kv head
-  size_t firstPosition;  ///< global position of row 0; row r stands at firstPosition + r
 };
 
 struct TileRules {
@@ -52,10 +57,16 @@ constexpr size_t kWeighMultiple = 64;
 
 /// Entry points of one instruction set.
 struct KernelTable {
-  /// Attends all vectors to one tile. Masks by causality (a row sees positions <= its own) and window.
+  /// Attends all vectors to one tile. Masks by reach (tokens up to `reach`) and window.
   /// @param ahead prefetches the tiles after this one meanwhile
   void (*attendTile)(KvDtype dtype, const Tile& tile, ReadAhead& ahead, const QueryView& query, const TileRules& rules,
                      const SoftmaxState& state);
+  /// Rounds `vectors` vectors to bfloat16, for kernels that multiply in it. Rows stand kQueryStride apart on both sides.
+  /// Null at other levels. float32 keys and values are never multiplied in bfloat16.
+  void (*packQueries)(const float* from, size_t vectors, size_t dim, uint16_t* to);
+  /// Joins the states of the same vectors over two sets of tokens into the first one (arXiv 2205.14135, section 3.1).
+  /// A state that saw nothing changes no bit of the other.
+  void (*join)(const SoftmaxState& into, const SoftmaxState& from, size_t vectors, size_t dim);
   /// Rotates the pairs (i, i + half) of each of `heads` vectors by the angles of `cos` and `sin`, and scales by `scale`.
   /// Vectors stand `fromStride` and `toStride` floats apart.
   void (*rotateHalves)(const float* from, size_t fromStride, const float* cos, const float* sin, size_t half, size_t heads,
@@ -70,5 +81,7 @@ struct KernelTable {
 const KernelTable& portableKernels();
 const KernelTable& avx2Kernels();
 const KernelTable& avx512Kernels();
+/// AVX-512 with products in bfloat16, where keys and values are not float32.
+const KernelTable& avx512Bf16Kernels();
 
 }  // namespace blockstitch

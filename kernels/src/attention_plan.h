@@ -23,29 +23,64 @@ struct HeadShape {
   }
 };
 
-/// A run of tiles of one segment or of the tail, within one split.
-struct TileRun {
+/// A segment or the tail, or a part of a long one. It is attended on its own, from an empty softmax on, so the result of a
+/// row depends on the piece alone, not on what stands before it: sequences that share a block may share the work on it.
+struct Piece {
   const int32_t* pages;
   size_t firstToken;  ///< within the segment, multiple of kTileTokens
   size_t endToken;
   size_t start;       ///< global position of the segment's first token
   int32_t delta;
+  size_t span;        ///< pieces of one span are joined first, then the spans
 };
 
-/// What one thread does at a time: some rows of a sequence at one kv head, against the tiles of one split.
+/// Where the softmax of some query vectors lies in the state memory: from vector `first` on, in a state of `vectors`.
+struct StateSlot {
+  size_t at;       ///< floats from the start of the state memory, a whole number of cache lines
+  size_t vectors;
+  size_t first;
+};
+
+/// Rows of one sequence at one kv head against consecutive pieces, which lie in one span or are all that there are.
 struct WorkItem {
   const SequenceView* sequence;
-  const std::vector<TileRun>* runs;
+  const std::vector<Piece>* pieces;  ///< of the sequence
+  size_t firstPiece;
+  size_t endPiece;
   size_t head;
   size_t firstRow;  ///< within the sequence
   size_t rows;
-  size_t stateAt;   ///< floats from the start of the state memory, a whole number of cache lines
+  bool isWhole;     ///< attends to all pieces and writes its output rows itself; it has no state then
+  StateSlot state;
 };
 
-/// Items of the same rows and head, one per split, one after another: their states are joined.
-struct ItemGroup {
-  size_t firstItem;
-  size_t splits;
+/// All rows of a sequence against a piece that other sequences of the step have too.
+struct SharedRows {
+  const SequenceView* sequence;
+  const Piece* piece;
+};
+
+/// One kv head of a piece and the rows of several sequences: its keys and values are read once
+/// (Hydragen, arXiv 2402.05099, section 3, does so for one shared prefix). The pieces are equal but for start, delta and span.
+struct SharedItem {
+  const SharedRows* members;
+  size_t count;
+  size_t head;
+  StateSlot state;
+};
+
+/// States of the same rows and head that are joined, in order.
+struct JoinedPart {
+  StateSlot state;
+  size_t span;
+};
+
+struct Join {
+  const SequenceView* sequence;
+  size_t head;
+  size_t firstRow;  ///< within the sequence
+  size_t rows;
+  std::vector<JoinedPart> parts;
 };
 
 /// Rows that one thread appends.
@@ -63,29 +98,39 @@ constexpr size_t wholeLines(size_t floats) { return (floats + kLineFloats - 1) /
 /// Depends on the step and the shape alone. It points at the page lists in the step's metadata, which must outlive it.
 class AttentionPlan {
  public:
-  AttentionPlan(StepView step, const HeadShape& shape);
+  AttentionPlan(StepView step, const HeadShape& shape, size_t pageTokens);
   AttentionPlan(const AttentionPlan&) = delete;
   AttentionPlan& operator=(const AttentionPlan&) = delete;
 
   const HeadShape& shape() const { return shape_; }
   const StepView& step() const { return step_; }
   const std::vector<AppendChunk>& chunks() const { return chunks_; }
+  /// The longest items first.
   const std::vector<WorkItem>& items() const { return items_; }
-  const std::vector<ItemGroup>& groups() const { return groups_; }
+  const std::vector<SharedItem>& sharedItems() const { return sharedItems_; }
+  const std::vector<Join>& joins() const { return joins_; }
   /// Floats of state memory that all items need.
   size_t stateFloats() const { return stateFloats_; }
   /// Pairs of a token and a query vector over all items.
   size_t pairs() const { return pairs_; }
-  /// Query vectors over all items.
+  /// Query vectors over all states that are joined.
   size_t states() const { return states_; }
 
  private:
+  void shareSegments(size_t pageTokens);
+  void planSequence(size_t index);
+  StateSlot slotFor(size_t vectors);
+
   const HeadShape shape_;
   const StepView step_;
-  std::vector<std::vector<std::vector<TileRun>>> splits_;  ///< by sequence
+  const size_t group_;
+  std::vector<std::vector<Piece>> pieces_;              ///< by sequence
+  std::vector<std::vector<StateSlot>> sharedSlots_;     ///< by sequence, [pieces * kvHeads]; vectors = 0: not shared
+  std::vector<std::vector<SharedRows>> sharedRows_;     ///< what the shared items point at
   std::vector<AppendChunk> chunks_;
   std::vector<WorkItem> items_;
-  std::vector<ItemGroup> groups_;
+  std::vector<SharedItem> sharedItems_;
+  std::vector<Join> joins_;
   size_t stateFloats_ = 0;
   size_t pairs_ = 0;
   size_t states_ = 0;

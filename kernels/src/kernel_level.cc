@@ -19,7 +19,7 @@ std::atomic<int>& levelStore() {
 KernelLevel detectKernelLevel() {
 #if defined(__x86_64__)
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) {
-    return KernelLevel::kAvx512;
+    return __builtin_cpu_supports("avx512bf16") ? KernelLevel::kAvx512Bf16 : KernelLevel::kAvx512;
   }
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c")) {
     return KernelLevel::kAvx2;
@@ -39,6 +39,7 @@ bool setKernelLevel(KernelLevel level) {
 const KernelTable& kernelsFor(size_t headDim) {
 #if defined(__x86_64__)
   switch (kernelLevel()) {
+    case KernelLevel::kAvx512Bf16: return headDim % 16 == 0 ? avx512Bf16Kernels() : avx2Kernels();
     case KernelLevel::kAvx512: return headDim % 16 == 0 ? avx512Kernels() : avx2Kernels();
     case KernelLevel::kAvx2: return avx2Kernels();
     case KernelLevel::kPortable: break;

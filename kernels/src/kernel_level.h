@@ -7,7 +7,10 @@ namespace blockstitch {
 
 struct KernelTable;
 
-enum class KernelLevel : int { kPortable = 0, kAvx2 = 1, kAvx512 = 2 };
+enum class KernelLevel : int { kPortable = 0, kAvx2 = 1, kAvx512 = 2, kAvx512Bf16 = 3 };
+
+/// By level.
+constexpr const char* kKernelLevels[] = {"portable", "avx2", "avx512", "avx512-bf16"};
 
 /// Best level this processor has.
 KernelLevel detectKernelLevel();

@@ -10,7 +10,8 @@
 namespace blockstitch {
 
 const KernelTable& avx2Kernels() {
-  static constexpr KernelTable table{&TileKernel<Avx2Vec>::attend, &TileKernel<Avx2Vec>::rotateHalves,
+  static constexpr KernelTable table{&TileKernel<Avx2Vec>::attend, nullptr,
+                                     &TileKernel<Avx2Vec>::join, &TileKernel<Avx2Vec>::rotateHalves,
                                      &ChunkKernel<Avx2Vec>::weigh, &ChunkKernel<Avx2Vec>::greatest};
   return table;
 }

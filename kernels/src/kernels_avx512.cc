@@ -10,7 +10,8 @@
 namespace blockstitch {
 
 const KernelTable& avx512Kernels() {
-  static constexpr KernelTable table{&TileKernel<Avx512Vec>::attend, &TileKernel<Avx512Vec>::rotateHalves,
+  static constexpr KernelTable table{&TileKernel<Avx512Vec>::attend, nullptr,
+                                     &TileKernel<Avx512Vec>::join, &TileKernel<Avx512Vec>::rotateHalves,
                                      &ChunkKernel<Avx512Vec>::weigh, &ChunkKernel<Avx512Vec>::greatest};
   return table;
 }

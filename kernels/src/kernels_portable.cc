@@ -10,7 +10,8 @@
 namespace blockstitch {
 
 const KernelTable& portableKernels() {
-  static constexpr KernelTable table{&TileKernel<PortableVec>::attend, &TileKernel<PortableVec>::rotateHalves,
+  static constexpr KernelTable table{&TileKernel<PortableVec>::attend, nullptr,
+                                     &TileKernel<PortableVec>::join, &TileKernel<PortableVec>::rotateHalves,
                                      &ChunkKernel<PortableVec>::weigh, &ChunkKernel<PortableVec>::greatest};
   return table;
 }

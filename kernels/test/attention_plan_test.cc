@@ -1,6 +1,8 @@
 // The plan of a step: what it covers, and when the thread's last plan may serve again.
 #include "attention_plan.h"
 
+#include <algorithm>
+#include <map>
 #include <random>
 #include <set>
 #include <string>
@@ -27,40 +29,149 @@ std::vector<int32_t> metadataOf(const Case& c, size_t* pages, size_t* rows) {
   return data.metadata();
 }
 
-void everyRowSeesEveryTokenOnce() {
-  std::mt19937 random(5);
-  for (int round = 0; round < 30; round++) {
-    const Case c = randomCase(random, 32, 1 + static_cast<size_t>(round) % 8, 4000);
-    size_t pages = 0, rows = 0;
-    const std::vector<int32_t> metadata = metadataOf(c, &pages, &rows);
-    StepView step;
-    check(readStepMetadata(metadata.data(), metadata.size(), {rows, pages, c.pageTokens, kPositions}, &step).empty(), "metadata");
-    const AttentionPlan plan(step, {c.kvHeads * c.group, c.kvHeads, 32});
-    size_t covered = 0, groupItems = 0;
-    std::set<std::pair<size_t, size_t>> rowHeads;
-    for (const ItemGroup& group : plan.groups()) {
-      const WorkItem& first = plan.items()[group.firstItem];
-      size_t tokens = 0;
-      for (size_t s = 0; s < group.splits; s++) {
-        const WorkItem& item = plan.items()[group.firstItem + s];
-        check(item.firstRow == first.firstRow && item.rows == first.rows && item.head == first.head, "items of a group agree");
-        check(item.stateAt % kLineFloats == 0 && item.stateAt < plan.stateFloats(), "states begin at cache lines");
-        for (const TileRun& run : *item.runs) {
-          check(run.firstToken % kTileTokens == 0 && run.endToken > run.firstToken, "runs begin at tiles");
-          tokens += run.endToken - run.firstToken;
+/// Gives the second half of the sequences the segments of the first half, in another order.
+std::vector<int32_t> withSharedSegments(const StepView& step) {
+  const size_t count = step.sequences.size();
+  std::vector<int32_t> metadata = {1, 7, static_cast<int32_t>(count), static_cast<int32_t>(step.rows)};
+  metadata.resize(4 + count);
+  for (size_t s = 0; s < count; s++) {
+    metadata[4 + s] = static_cast<int32_t>(metadata.size());
+    const SequenceView& own = step.sequences[s];
+    std::vector<SegmentView> segments = step.sequences[s % ((count + 1) / 2)].segments;
+    if (s % 2 == 1) std::reverse(segments.begin(), segments.end());
+    const size_t tailPages = (own.tailPast + own.rows + 15) / 16;
+    for (const size_t field : {own.firstRow, own.rows, static_cast<size_t>(own.tailPosition), own.tailPast, tailPages, segments.size()}) {
+      metadata.push_back(static_cast<int32_t>(field));
+    }
+    metadata.insert(metadata.end(), own.tailPages, own.tailPages + tailPages);
+    for (const SegmentView& segment : segments) {
+      const size_t pages = (segment.length + 15) / 16;
+      metadata.insert(metadata.end(), {static_cast<int32_t>(segment.length), 0, static_cast<int32_t>(pages)});
+      metadata.insert(metadata.end(), segment.pages, segment.pages + pages);
+    }
+  }
+  return metadata;
+}
+
+/// Which tokens each row and head attends to, counted over everything that is planned for it.
+class Coverage {
+ public:
+  void add(const SequenceView& sequence, size_t firstRow, size_t rows, size_t head, const Piece& piece) {
+    check(piece.firstToken % kTileTokens == 0 && piece.endToken > piece.firstToken, "pieces begin at tiles");
+    for (size_t row = firstRow; row < firstRow + rows; row++) {
+      for (size_t t = piece.firstToken; t < piece.endToken; t++) seen_[{sequence.firstRow + row, head}].insert(piece.start + t);
+    }
+  }
+
+  void expect(const StepView& step, size_t heads) const {
+    size_t covered = 0;
+    for (const SequenceView& sequence : step.sequences) {
+      const size_t tokens = sequence.cachedTokens + sequence.tailPast + sequence.rows;
+      for (size_t row = 0; row < sequence.rows; row++) {
+        for (size_t head = 0; head < heads; head++, covered++) {
+          const auto found = seen_.find({sequence.firstRow + row, head});
+          check(found != seen_.end() && found->second.size() == tokens && *found->second.rbegin() == tokens - 1 &&
+                    std::set<size_t>(found->second.begin(), found->second.end()).size() == tokens,
+                "every row sees every token once");
         }
       }
-      check(tokens == first.sequence->cachedTokens + first.sequence->tailPast + first.sequence->rows, "every token once");
-      for (size_t row = 0; row < first.rows; row++) rowHeads.emplace(first.sequence->firstRow + first.firstRow + row, first.head);
-      groupItems += group.splits;
-      covered += first.rows;
     }
-    check(groupItems == plan.items().size(), "every item is in one group");
-    check(covered == rows * c.kvHeads && rowHeads.size() == covered, "every row and head once");
-    size_t appended = 0;
-    for (const AppendChunk& chunk : plan.chunks()) appended += chunk.endRow - chunk.firstRow;
-    check(appended == rows, "every row is appended once");
+    check(seen_.size() == covered, "there are no other rows");
   }
+
+ private:
+  std::map<std::pair<size_t, size_t>, std::multiset<size_t>> seen_;
+};
+
+/// Every row is written once: by its item, or by the join of its states.
+class Written {
+ public:
+  void add(const SequenceView& sequence, size_t firstRow, size_t rows, size_t head) {
+    for (size_t row = firstRow; row < firstRow + rows; row++) count_ += rows_.emplace(sequence.firstRow + row, head).second ? 1 : 1000;
+  }
+  size_t count() const { return count_; }
+
+ private:
+  std::set<std::pair<size_t, size_t>> rows_;
+  size_t count_ = 0;
+};
+
+void checkPlan(const StepView& step, const AttentionPlan& plan, const HeadShape& heads) {
+  const size_t group = heads.heads / heads.kvHeads;
+  Coverage coverage;
+  Written written;
+  std::map<size_t, size_t> vectorsAt;  // states in memory: where, and how many vectors
+  const auto place = [&](const StateSlot& state) {
+    check(state.at % kLineFloats == 0, "states begin at cache lines");
+    check(state.at + 2 * state.vectors + state.vectors * heads.headDim <= plan.stateFloats(), "states lie in the state memory");
+    vectorsAt.emplace(state.at, state.vectors);
+  };
+  for (const WorkItem& item : plan.items()) {
+    for (size_t p = item.firstPiece; p < item.endPiece; p++) {
+      coverage.add(*item.sequence, item.firstRow, item.rows, item.head, (*item.pieces)[p]);
+      check(item.isWhole || (*item.pieces)[p].span == (*item.pieces)[item.firstPiece].span, "a state belongs to one span");
+    }
+    if (item.isWhole) written.add(*item.sequence, item.firstRow, item.rows, item.head);
+    else place(item.state);
+  }
+  for (const SharedItem& item : plan.sharedItems()) {
+    check(item.count >= 1, "a shared piece has rows");
+    place(item.state);
+    size_t vectors = 0;
+    for (size_t m = 0; m < item.count; m++) {
+      const SharedRows& member = item.members[m];
+      coverage.add(*member.sequence, 0, member.sequence->rows, item.head, *member.piece);
+      check(member.piece->pages[0] == item.members[0].piece->pages[0] && member.piece->endToken == item.members[0].piece->endToken,
+            "shared pieces are the same pages");
+      vectors += member.sequence->rows * group;
+    }
+    check(vectors == item.state.vectors, "each row of a shared piece has its state");
+  }
+  size_t joined = 0;
+  for (const Join& join : plan.joins()) {
+    written.add(*join.sequence, join.firstRow, join.rows, join.head);
+    size_t span = 0;
+    for (const JoinedPart& part : join.parts) {
+      check(part.span >= span, "states are joined in order");
+      span = part.span;
+      check(part.state.first + join.rows * group <= part.state.vectors && vectorsAt[part.state.at] == part.state.vectors,
+            "what is joined is a state of an item");
+      joined += join.rows * group;
+    }
+  }
+  check(joined == plan.states(), "states are counted");
+  coverage.expect(step, heads.kvHeads);
+  check(written.count() == step.rows * heads.kvHeads, "every row is written once");
+  size_t appended = 0;
+  for (const AppendChunk& chunk : plan.chunks()) appended += chunk.endRow - chunk.firstRow;
+  check(appended == step.rows, "every row is appended once");
+}
+
+void everyRowSeesEveryTokenOnce() {
+  std::mt19937 random(5);
+  size_t sharedItems = 0, wholeItems = 0, joins = 0;
+  for (int round = 0; round < 30; round++) {
+    Case c = randomCase(random, 32, 1 + static_cast<size_t>(round) % 8, 4000);
+    if (round % 3 == 0) c.sequences[0].rows = 400;
+    c.pageTokens = 16;
+    size_t pages = 0, rows = 0;
+    const std::vector<int32_t> metadata = metadataOf(c, &pages, &rows);
+    const StepBounds bounds{rows, pages, c.pageTokens, kPositions};
+    const HeadShape heads{c.kvHeads * c.group, c.kvHeads, 32};
+    StepView step;
+    check(readStepMetadata(metadata.data(), metadata.size(), bounds, &step).empty(), "metadata");
+    checkPlan(step, AttentionPlan(step, heads, c.pageTokens), heads);
+    const std::vector<int32_t> again = withSharedSegments(step);
+    StepView shared;
+    const std::string wrong = readStepMetadata(again.data(), again.size(), bounds, &shared);
+    check(wrong.empty(), wrong);
+    const AttentionPlan plan(shared, heads, c.pageTokens);
+    checkPlan(shared, plan, heads);
+    sharedItems += plan.sharedItems().size();
+    joins += plan.joins().size();
+    for (const WorkItem& item : plan.items()) wholeItems += item.isWhole ? 1 : 0;
+  }
+  check(sharedItems > 0 && wholeItems > 0 && joins > 0, "every kind of item was planned");
 }
 
 void thePlanIsFoundByContent() {

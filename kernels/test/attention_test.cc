@@ -1,5 +1,5 @@
 // BlockAttention against a float64 reference over random ragged batches, at every kernel level of this processor.
-// Also: a row's bits do not depend on the batch, payloads come back as they were, and bad step metadata is refused.
+// Also: payloads come back as they were, and bad step metadata is refused. attention_rows_test.cc compares rows to the bit.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -34,7 +34,7 @@ class Bench {
       cheap.slidingWindow = 1;
       std::vector<float> query(keys.size()), output(keys.size());
       const AttentionInputs inputs{query.data(), keys.data(), values.data(), data_.tables().cos.data(), data_.tables().sin.data()};
-      blockAttention(cheap, inputs, AttentionPlan(step, {cheap.heads, cheap.kvHeads, cheap.headDim}), pool_, output.data(), onTwoThreads);
+      blockAttention(cheap, inputs, AttentionPlan(step, {cheap.heads, cheap.kvHeads, cheap.headDim}, c_.pageTokens), pool_, output.data(), onTwoThreads);
     });
   }
 
@@ -48,7 +48,7 @@ class Bench {
     const AttentionInputs inputs{data_.query().data(), data_.key().data(), data_.value().data(), data_.tables().cos.data(),
                                  data_.tables().sin.data()};
     const AttentionShape all = shape();
-    blockAttention(all, inputs, AttentionPlan(step, {all.heads, all.kvHeads, all.headDim}), pool_, output.data(), onTwoThreads);
+    blockAttention(all, inputs, AttentionPlan(step, {all.heads, all.kvHeads, all.headDim}, c_.pageTokens), pool_, output.data(), onTwoThreads);
     return output;
   }
 
@@ -74,6 +74,8 @@ std::vector<KernelLevel> levels() {
   return all;
 }
 
+double toleranceAt(KernelLevel level, KvDtype dtype) { return tolerance(dtype, level == KernelLevel::kAvx512Bf16); }
+
 void againstReference(size_t cases, size_t budget) {
   std::mt19937 random(20240915);
   size_t ran = 0;
@@ -83,7 +85,7 @@ void againstReference(size_t cases, size_t budget) {
       Bench bench(c, static_cast<uint32_t>(random()));
       for (const KernelLevel level : levels()) {
         const double error = bench.worstError(bench.run(level));
-        check(error < tolerance(c.dtype), "case " + std::to_string(ran) + " head_dim " + std::to_string(headDim) + " group " +
+        check(error < toleranceAt(level, c.dtype), "case " + std::to_string(ran) + " head_dim " + std::to_string(headDim) + " group " +
               std::to_string(c.group) + " dtype " + std::to_string(static_cast<int>(c.dtype)) + " level " +
               std::to_string(static_cast<int>(level)) + ": relative error " + std::to_string(error));
       }
@@ -92,21 +94,10 @@ void againstReference(size_t cases, size_t budget) {
   }
   const Case longest{64, 1, 7, 16, KvDtype::kFloat16, 0, 0, false, {{{{8191, 0}}, 8195, 3, 2}}};
   Bench bench(longest, 5);
-  for (const KernelLevel level : levels()) check(bench.worstError(bench.run(level)) < 2e-3, "segment of 8191 tokens");
-  std::printf("%zu random cases against float64 at %zu kernel levels\n", ran, levels().size());
-}
-
-void rowsDoNotDependOnTheBatch() {
-  const Sequence first{{{300, 0}, {77, 300}}, 381, 5, 40};
-  const Sequence other{{{50, 0}}, 54, 0, 13};
-  for (const KvDtype dtype : {KvDtype::kFloat32, KvDtype::kFloat16, KvDtype::kBfloat16, KvDtype::kInt8}) {
-    const Case together{64, 2, 3, 16, dtype, 0, 0, false, {first, other}};
-    for (const KernelLevel level : levels()) {
-      Bench bench(together, 11);
-      const std::vector<float> whole = bench.run(level);
-      check(whole == bench.run(level), "the same step twice gives the same bits");
-    }
+  for (const KernelLevel level : levels()) {
+    check(bench.worstError(bench.run(level)) < toleranceAt(level, longest.dtype), "segment of 8191 tokens");
   }
+  std::printf("%zu random cases against float64 at %zu kernel levels\n", ran, levels().size());
 }
 
 void payloadsRoundTrip() {
@@ -151,7 +142,6 @@ int main() {
 #else
   againstReference(16, 1500);
 #endif
-  rowsDoNotDependOnTheBatch();
   payloadsRoundTrip();
   badMetadataIsRefused();
   std::printf("%d kernel checks failed\n", failures);

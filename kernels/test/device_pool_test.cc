@@ -109,7 +109,7 @@ void payloadsAreTheCpuPools() {
       std::vector<float> output(data.query().size());
       blockAttention({0, 2, 2, 80, 80, false, 0.1f, 1, 0},
                      {data.query().data(), data.key().data(), data.value().data(), data.tables().cos.data(), data.tables().sin.data()},
-                     AttentionPlan(step, {2, 2, 80}), cpu, output.data(), [](size_t count, const std::function<void(size_t)>& task) { for (size_t i = 0; i < count; i++) task(i); });
+                     AttentionPlan(step, {2, 2, 80}, 16), cpu, output.data(), [](size_t count, const std::function<void(size_t)>& task) { for (size_t i = 0; i < count; i++) task(i); });
       std::vector<uint8_t> expected(cpu.payloadBytes(tokens)), actual(expected.size()), again(expected.size());
       cpu.readPages(pages, tokens, expected.data());
 

@@ -10,8 +10,11 @@
 /** Element type of cached keys and values. int8 carries one float32 scale per (token, kv head). */
 export type KvDtype = 'float32' | 'float16' | 'bfloat16' | 'int8';
 
-/** Instruction set of the CPU kernels. The addon chooses it once, when it is loaded, for the processor. */
-export type KernelLevel = 'portable' | 'avx2' | 'avx512';
+/**
+ * Instruction set of the CPU kernels. The addon chooses it once, when it is loaded, for the processor. `avx512-bf16`
+ * multiplies queries, keys and values in bfloat16, unless the pool is float32 (docs/results/kernel.md has the errors).
+ */
+export type KernelLevel = 'portable' | 'avx2' | 'avx512' | 'avx512-bf16';
 
 export interface PoolShape {
   /** Pages in the pool, >= 1. */
