@@ -85,16 +85,7 @@ AttentionPlan::AttentionPlan(StepView step, const HeadShape& shape, size_t pageT
   }
   shareSegments(pageTokens);
   for (size_t index = 0; index < step_.sequences.size(); index++) planSequence(index);
-  const auto work = [](const WorkItem& item) {
-    size_t tokens = 0;
-    for (size_t p = item.firstPiece; p < item.endPiece; p++) {
-      tokens += (*item.pieces)[p].endToken - (*item.pieces)[p].firstToken;
-    }
-    // Of the tail, later rows see more.
-    if (item.endPiece == item.pieces->size()) tokens -= std::min(tokens, item.sequence->rows - item.firstRow - item.rows);
-    return item.rows * tokens;
-  };
-  std::stable_sort(items_.begin(), items_.end(), [&](const WorkItem& a, const WorkItem& b) { return work(a) > work(b); });
+  std::sort(items_.begin(), items_.end(), [](const WorkItem& a, const WorkItem& b) { return a.work > b.work; });
 }
 
 StateSlot AttentionPlan::slotFor(size_t vectors) {
@@ -174,12 +165,16 @@ void AttentionPlan::planSequence(size_t index) {
           join.parts.push_back({shared[first * shape_.kvHeads + head], pieces[first].span});
           continue;
         }
+        size_t tokens = 0;
         for (end = first; end < pieces.size(); end++) {
           if (!isWhole && (pieces[end].span != pieces[first].span || (!shared.empty() && end > first))) break;
-          pairs_ += (pieces[end].endToken - pieces[end].firstToken) * rows * group_;
+          tokens += pieces[end].endToken - pieces[end].firstToken;
         }
+        pairs_ += tokens * rows * group_;
+        // Of the tail, later rows see more.
+        if (end == pieces.size()) tokens -= std::min(tokens, sequence.rows - row - rows);
         const StateSlot state = isWhole ? StateSlot{} : slotFor(rows * group_);
-        items_.push_back({&sequence, &pieces, first, end, head, row, rows, isWhole, state});
+        items_.push_back({&sequence, &pieces, first, end, head, row, rows, rows * tokens, isWhole, state});
         if (!isWhole) join.parts.push_back({state, pieces[first].span});
       }
       states_ += join.parts.size() * rows * group_;

@@ -50,6 +50,7 @@ struct WorkItem {
   size_t head;
   size_t firstRow;  ///< within the sequence
   size_t rows;
+  size_t work;      ///< pairs of a row and a token, about
   bool isWhole;     ///< attends to all pieces and writes its output rows itself; it has no state then
   StateSlot state;
 };
