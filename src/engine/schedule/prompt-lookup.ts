@@ -14,10 +14,11 @@ import type { Sequence } from './sequence.js';
 import { NO_DRAFT } from './step-plan.js';
 
 /**
- * Time of a further row as a share of the time of a step with one row. Models of 135M parameters had 0.15 to 0.3 on two
- * cores. It need not be exact: too much costs little, too little costs a lot (docs/decisions/085-prompt-lookup.md).
+ * Time of a further row as a share of the time of a step with one row, by the form of the weights: a model of 135M
+ * parameters on one and two threads. It need not be exact: too much costs little, too little costs a lot
+ * (docs/decisions/085-prompt-lookup.md).
  */
-const ROW_SHARE = 0.25;
+export const ROW_SHARES = { int8: 0.18, fp32: 0.18, native: 0.22, int4: 0.3 } as const;
 
 /** Answers are seldom longer; one that is costs a search some more places. */
 const EXPECTED_TOKENS = 1024;
@@ -34,6 +35,12 @@ interface Reader {
 
 export class PromptLookup implements DraftProposer {
   readonly #readers = new WeakMap<Sequence, Reader>();
+  readonly #rowShare: number;
+
+  /** @param rowShare time of a further row as a share of the time of a step with one row, above 0 */
+  constructor(rowShare: number) {
+    this.#rowShare = rowShare;
+  }
 
   propose(sequence: Sequence, most: number, load: StepLoad): { tokens: Int32Array; expected: number } {
     const reader = this.#readers.get(sequence) ?? open(sequence);
@@ -41,7 +48,7 @@ export class PromptLookup implements DraftProposer {
     takeUp(reader, sequence.tokens.view(reader.read));
     reader.guess = reader.index.find(most);
     if (reader.guess === undefined) return { tokens: NO_DRAFT, expected: 0 };
-    const { tokens, expected } = worth(reader.guess, reader.odds, load);
+    const { tokens, expected } = worth(reader.guess, reader.odds, load, this.#rowShare);
     return { tokens: reader.guess.tokens.subarray(0, tokens), expected };
   }
 }
@@ -50,14 +57,14 @@ export class PromptLookup implements DraftProposer {
  * How many tokens are worth their rows. With s the share of a step's time that a row costs, a step of R rows takes
  * 1 + s (R - 1) and gives A tokens. A row that gives one more with chance q is worth it if q / s > A / (1 + s (R - 1)).
  */
-function worth({ tokens, length }: NgramMatch, odds: MatchOdds, load: StepLoad): { tokens: number; expected: number } {
+function worth({ tokens, length }: NgramMatch, odds: MatchOdds, load: StepLoad, rowShare: number) {
   let chance = 1;
   let expected = 0;
   let count = 0;
   for (; count < tokens.length; count++) {
     chance *= odds.next(length + count);
     const given = load.decoding + load.expected + expected;
-    if (chance * (1 + ROW_SHARE * (load.rows + count - 1)) <= ROW_SHARE * given) break;
+    if (chance * (1 + rowShare * (load.rows + count - 1)) <= rowShare * given) break;
     expected += chance;
   }
   return { tokens: count, expected };

@@ -5,7 +5,7 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { MaskLink } from '../../grammar/mask-link.js';
 import { loadAddon } from '../../kernels/load-addon.js';
-import { PromptLookup } from '../schedule/prompt-lookup.js';
+import { PromptLookup, ROW_SHARES } from '../schedule/prompt-lookup.js';
 import { type EngineCommand, hasNews } from '../wire/messages.js';
 import { SharedCounters } from '../wire/shared-counters.js';
 import type { WorkerLoaded, WorkerPool, WorkerReady, WorkerSetup } from '../wire/worker-setup.js';
@@ -38,7 +38,7 @@ async function main(): Promise<void> {
     layout: { poolId: pool.id, scratchPage: pool.pages, rowMultiple: rowMultiple ?? 1 },
     ...(probe === undefined ? {} : { probeLayout: { ...probe, pageTokens, rowMultiple: rowMultiple ?? 1 } }),
     masks,
-    ...(looksUp ? { drafts: new PromptLookup() } : {}),
+    ...(looksUp ? { drafts: new PromptLookup(ROW_SHARES[setup.model.weights]) } : {}),
     policy: setup.policy,
     counters: new SharedCounters(setup.counters),
     now,

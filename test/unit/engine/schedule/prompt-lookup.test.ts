@@ -7,6 +7,7 @@ import { PromptLookup } from '../../../../src/engine/schedule/prompt-lookup.js';
 import { Sequence } from '../../../../src/engine/schedule/sequence.js';
 import { block, request, SAMPLING } from '../../../support/core-bench.js';
 
+const ROW_SHARE = 0.25;
 const ids = (...tokens: number[]) => Int32Array.from(tokens);
 
 describe('an n-gram index', () => {
@@ -94,7 +95,7 @@ describe('prompt lookup', () => {
   };
 
   test('proposes the text of a stitched block from the second token of a quotation on', () => {
-    const lookup = new PromptLookup();
+    const lookup = new PromptLookup(ROW_SHARE);
     const { sequence, text, say } = quoting();
     expect(lookup.propose(sequence, 8, ALONE).tokens).toHaveLength(0);
     say(text[10] as number);
@@ -107,7 +108,7 @@ describe('prompt lookup', () => {
   });
 
   test('proposes more the longer a quotation goes on, up to what is asked for', () => {
-    const lookup = new PromptLookup();
+    const lookup = new PromptLookup(ROW_SHARE);
     const { sequence, text, say } = quoting();
     say(text[5] as number);
     const lengths: number[] = [];
@@ -124,13 +125,13 @@ describe('prompt lookup', () => {
     const { sequence, text, say } = quoting();
     say(...text.subarray(5, 10));
     const proposed = (load: Partial<StepLoad>) =>
-      new PromptLookup().propose(sequence, 8, { ...ALONE, ...load }).tokens.length;
+      new PromptLookup(ROW_SHARE).propose(sequence, 8, { ...ALONE, ...load }).tokens.length;
     expect(proposed({ decoding: 32, rows: 32 })).toBeLessThan(proposed({}));
     expect(proposed({ decoding: 32, rows: 288 })).toBeGreaterThan(proposed({ decoding: 32, rows: 32 }));
   });
 
   test('stops where the answer keeps leaving the text, without a row spent, and comes back', () => {
-    const lookup = new PromptLookup();
+    const lookup = new PromptLookup(ROW_SHARE);
     const { sequence, text, say } = quoting();
     let proposed = 0;
     // Two tokens of the text each time, then another word.
@@ -151,6 +152,6 @@ describe('prompt lookup', () => {
   test('reads the whole prompt under full attention, once', () => {
     const whole = ids(1, 2, 3, 4, 5, 6, 7, 8, 2, 3);
     const { sequence } = quoting({ attention: 'full', sinks: undefined, tailTokenIds: whole });
-    expect(new PromptLookup().propose(sequence, 8, ALONE).tokens[0]).toBe(4);
+    expect(new PromptLookup(ROW_SHARE).propose(sequence, 8, ALONE).tokens[0]).toBe(4);
   });
 });
