@@ -53,6 +53,7 @@ $(STAMP)/peers: bench/peers/requirements.txt
 peers: build $(STAMP)/peers ## Install vLLM and llama.cpp, with SmolLM2 for them, for `npm run bench -- peers` (6 GB in build/)
 	node dist/src/cli/main.js pull smollm2 build/peers
 	cd training && ../build/peers/bin/python -m blockstitch_training.distill decode --gguf ../build/peers/SmolLM2-135M-Instruct.Q4_1.gguf --out ../build/peers/hf
+	cd build/peers && for type in Q4_0 Q8_0; do bin/python ../../bench/peers/make_gguf.py SmolLM2-135M-Instruct.Q4_1.gguf SmolLM2-135M-Instruct.$$type.gguf $$type || exit 1; done
 
 build: $(STAMP)/npm ## Compile TypeScript and the native kernels (both incremental)
 	npm run --silent build:ts

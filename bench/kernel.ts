@@ -13,7 +13,7 @@ const REACHED = 0.6;
 const BYTES_PER_ELEMENT = 2;
 
 /** What the native bench prints. Lists have one entry per round. */
-interface Measured {
+export interface Measured {
   level: string;
   threads: number;
   tokens: number;
@@ -30,17 +30,16 @@ interface Measured {
 }
 
 export async function run({ quick, progress }: BenchOptions): Promise<BenchReport> {
-  progress('building the native bench');
+  progress('building the native bench, and measuring');
+  const [tokens, layers, rounds] = quick ? ([8192, 8, 5] as const) : ([32_768, 24, 15] as const);
+  return report(measureAttention(tokens, layers, rounds, Math.min(2, availableParallelism())), rounds);
+}
+
+/** Builds the native bench and runs it: attention of one query over `tokens` cached tokens, and the machine's ceilings. */
+export function measureAttention(tokens: number, layers: number, rounds: number, threads: number): Measured {
   execute(process.execPath, [join(PACKAGE_DIR, 'kernels', 'build.mjs'), '--tests', '--bench']);
-  progress('measuring');
-  const [tokens, layers, rounds] = quick ? [8192, 8, 5] : [32_768, 24, 15];
-  const output = execute(join(PACKAGE_DIR, 'kernels', 'build', 'attention_bench'), [
-    String(tokens),
-    String(layers),
-    String(rounds),
-    String(Math.min(2, availableParallelism())),
-  ]);
-  return report(JSON.parse(output) as Measured, rounds as number);
+  const argv = [tokens, layers, rounds, threads].map(String);
+  return JSON.parse(execute(join(PACKAGE_DIR, 'kernels', 'build', 'attention_bench'), argv)) as Measured;
 }
 
 function execute(command: string, args: string[]): string {

@@ -3,7 +3,7 @@
  * `npm run bench -- NAME [--json] [--quick]`: runs one bench and prints its report.
  * Knows the names only; each bench is a file of this folder that exports `run`.
  */
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import type { BenchOptions, BenchReport } from './report.js';
 
 interface BenchModule {
@@ -21,7 +21,7 @@ const BENCHES: Record<string, string> = {
   lookup: 'decode with and without prompt lookup: quotations and free prose; takes --model and --data',
   overhead: 'decode time outside ONNX Runtime, and the HTTP thread under load',
   peers:
-    'vLLM, llama.cpp and this engine by turns on SmolLM2: prefill, decode, batches, known documents (after make peers)',
+    'vLLM, llama.cpp and this engine by turns: prefill, decode, batches, known documents (after make peers); takes --model, --threads, --rows, --plot, --markdown',
   perplexity: 'what each weight format costs in quality, for the model of BLOCKSTITCH_MODEL; takes --data',
   profile: "where a token's time goes in prefill and decode, beside this machine's products; takes --model",
   repair: 'time to first token against the share of cached tokens that is computed again',
@@ -53,6 +53,13 @@ function printReport(report: BenchReport): void {
   }
 }
 
+/** @throws InvalidArgumentError unless all are whole numbers from 1 */
+function threadsOf(text: string): number[] {
+  const numbers = text.split(',').map(Number);
+  if (numbers.every((each) => Number.isInteger(each) && each >= 1)) return numbers;
+  throw new InvalidArgumentError('whole numbers from 1, with commas between them');
+}
+
 const program = new Command('bench')
   .description('Runs one bench. Ratios come from one run; absolute times depend on the machine.')
   .argument('<name>', `one of: ${Object.keys(BENCHES).join(', ')}`)
@@ -63,7 +70,10 @@ const program = new Command('bench')
     '--model <checkpoint>',
     "a directory, a GGUF file or a name, for the benches that take a model; else the server's",
   )
-  .option('--plot <file>', 'an SVG of the figures, for the benches that draw one')
+  .option('--plot <file>', 'an SVG of the figures, for the benches that draw one; a directory for peers')
+  .option('--markdown <file>', 'the figures as tables, for the benches that write them')
+  .option('--threads <numbers>', 'e.g. 1,2: one run each, for the benches that take them', threadsOf)
+  .option('--rows <text>', 'only the cases whose name has this text, for peers')
   .addHelpText(
     'after',
     `\nBenches:\n${Object.entries(BENCHES)
@@ -71,20 +81,17 @@ const program = new Command('bench')
       .join('\n')}`,
   )
   .action(
-    async (name: string, flags: { json: boolean; quick: boolean; data?: string; model?: string; plot?: string }) => {
+    async (
+      name: string,
+      { json, quick, ...given }: { json: boolean; quick: boolean } & Omit<BenchOptions, 'progress'>,
+    ) => {
       if (!Object.hasOwn(BENCHES, name)) {
         program.error(`unknown bench '${name}'; one of: ${Object.keys(BENCHES).join(', ')}`, { exitCode: 2 });
       }
       const { run } = (await import(`./${name}.js`)) as BenchModule;
       const progress = (line: string) => console.error(line);
-      const report = await run({
-        quick: flags.quick,
-        progress,
-        ...(flags.data === undefined ? {} : { data: flags.data }),
-        ...(flags.model === undefined ? {} : { model: flags.model }),
-        ...(flags.plot === undefined ? {} : { plot: flags.plot }),
-      });
-      if (flags.json) console.log(JSON.stringify(report, null, 2));
+      const report = await run({ quick, progress, ...given });
+      if (json) console.log(JSON.stringify(report, null, 2));
       else printReport(report);
       process.exitCode = report.checks.every((check) => check.holds) ? 0 : 1;
     },

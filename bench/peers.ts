@@ -1,212 +1,189 @@
 /**
  * `peers`: this engine beside vLLM and llama.cpp on the same model, in one run and by turns: prefill, decode, batches, and
- * documents that are known, in the same and in a new order. The model is SmolLM2 as its makers left it: a GGUF file for
- * llama.cpp and for this engine, its decoded weights for vLLM. `make peers` puts peers and models into build/peers.
- * BLOCKSTITCH_THREADS sets the threads of all.
+ * documents that are known, in the same and in a new order. Each is a process of its own; while one is asked, the others are
+ * stopped. `make peers` puts peers and SmolLM2 into build/peers. `--model qwen2.5-0.5b` takes random weights in that shape,
+ * `--threads 1,2` one run after another, `--rows TEXT` the cases whose name has the text.
  */
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { NAMED_MODELS } from '../src/cli/named-models.js';
-import { PACKAGE_DIR } from '../src/config.js';
-import { openOwnEngine } from './peers/own-engine.js';
-import { type BenchPrompt, type MeasuredEngine, startPeer } from './peers/peer-process.js';
-import { randomTokens, THREADS } from './random-model.js';
-import { type BenchOptions, type BenchReport, describeMachine, median } from './report.js';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, relative } from 'node:path';
+import { usableCpus } from '../src/cpu-quota.js';
+import {
+  type Case,
+  decode,
+  documents,
+  orders,
+  PromptSource,
+  prefill,
+  QUESTION_TOKENS,
+  RestartCase,
+  streams,
+} from './peers/cases.js';
+import { CONTEXT, type Contender, contendersOf } from './peers/contenders.js';
+import { Figures } from './peers/figures.js';
+import { measureCeilings, questionFloor } from './peers/floor.js';
+import { goals } from './peers/goals.js';
+import { type PeersRun, peersPage } from './peers/markdown.js';
+import { type PeersModel, peersModel } from './peers/models.js';
+import type { MeasuredEngine } from './peers/peer-process.js';
+import { peersPlots, writePlots } from './peers/plots.js';
+import { lowerIsBetter, ROW } from './peers/rows.js';
+import { isAsked, REPEATS_OF_ONE_VISIT } from './peers/turns.js';
+import { type BenchOptions, type BenchReport, describeMachine } from './report.js';
 
-const PEERS = join(PACKAGE_DIR, 'build', 'peers');
-const SCRIPTS = join(PACKAGE_DIR, 'bench', 'peers');
-const CONTEXT = 8192;
-const VOCABULARY = 49_152;
-const QUESTION_TOKENS = 26;
-const DOCUMENT_TOKENS = 200;
-const DECODE_TOKENS = 64;
-const STREAMS = 16;
-const STREAM_TOKENS = 129;
-const SHARED_DOCUMENTS = 8;
-const SHARED_TOKENS = 32;
-const VLLM = 'vllm bf16';
-const LLAMA_CPP = 'llama.cpp q4_1';
-const OWN = ['int8', 'int4'] as const;
+const LONG = 8000;
+const QUICK_LONG = 2000;
+/** Prompts between the short and the long ones, for the plots only. */
+const PLOTTED = [1024, 2048, 4096];
+const ROUNDS = 5;
 
-let drawn = 0;
-const fresh = (tokens: number): Int32Array => randomTokens(++drawn, tokens, VOCABULARY);
-const plain = (tokens: number): BenchPrompt => ({ documents: [], question: fresh(tokens) });
-
-/** One row of the table. `measure` gives figures by name; a lower number of milliseconds or a higher rate is better. */
-interface Case {
-  name: string;
-  /** Engines that take one request at a time are left out. */
-  batched?: boolean;
-  measure(engine: MeasuredEngine): Promise<Record<string, number>>;
+export async function run(options: BenchOptions): Promise<BenchReport> {
+  const { quick, progress, plot, markdown } = options;
+  stopWithChildren();
+  const model = await peersModel(options.model ?? 'smollm2', progress);
+  const rounds = quick ? 1 : ROUNDS;
+  const long = quick ? QUICK_LONG : LONG;
+  const runs: PeersRun[] = [];
+  let versions: string[] = [];
+  for (const threads of options.threads ?? [Math.min(2, usableCpus())]) {
+    const measured = await measure(model, threads, rounds, long, options);
+    runs.push(measured.run);
+    versions = measured.versions;
+  }
+  const machine = describeMachine();
+  const drawn = new Map<string, string>();
+  if (plot !== undefined) {
+    const { threads, figures } = runs.at(-1) as PeersRun;
+    const about = `${model.title}, ${threads} threads of ${machine.cpu}`;
+    for (const [name, svg] of peersPlots(model.name, figures, lengthsOf(long), about)) drawn.set(name, svg);
+    const missed = writePlots(drawn, plot);
+    if (missed !== undefined) progress(missed);
+  }
+  if (markdown !== undefined) {
+    mkdirSync(dirname(markdown), { recursive: true });
+    const plots = [...drawn.keys()].map((name) => relative(dirname(markdown), `${plot}/${name}.svg`));
+    const command = `npm run bench -- ${process.argv.slice(2).join(' ')}`;
+    writeFileSync(markdown, peersPage({ model: model.title, machine, versions, command, rounds, runs, plots }));
+  }
+  return report(model, rounds, versions, runs);
 }
 
-function casesOf(quick: boolean): Case[] {
-  const lengths = quick ? [512, 2048] : [512, 2048, 8000];
-  const deep = lengths.at(-1) as number;
-  const known = Math.floor((deep - 200) / DOCUMENT_TOKENS);
-  return [
-    ...lengths.map((tokens) => prefill(tokens)),
-    decode(16),
-    decode(deep - DECODE_TOKENS),
-    documents(known),
-    streams(32, 'new'),
-    streams(512, 'all'),
-    orders(),
+function lengthsOf(long: number): number[] {
+  return [...new Set([16, 512, ...PLOTTED, long])].sort((a, b) => a - b);
+}
+
+/** Signals end the process by its exit, so that its children end with it. */
+function stopWithChildren(): void {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1));
+}
+
+function casesOf(source: PromptSource, long: number, isPlotted: boolean): { cases: Case[]; restart: RestartCase } {
+  const between = isPlotted ? PLOTTED.filter((tokens) => tokens < long) : [];
+  const restart = new RestartCase(source, long);
+  const cases: Case[] = [
+    prefill(source, 512),
+    prefill(source, 2048),
+    decode(source, 16),
+    ...between.flatMap((tokens) => {
+      const own = tokens > 2048 ? [prefill(source, tokens, 'own')] : [];
+      return [documents(source, tokens, tokens > 2048), ...own];
+    }),
+    prefill(source, long, 'own'),
+    documents(source, long, true),
+    restart,
+    streams(source, 32, 'new'),
+    streams(source, 512, 'all'),
+    orders(source),
   ];
+  return { cases, restart };
 }
 
-function prefill(tokens: number): Case {
-  const name = `prefill ${tokens} (tokens/s)`;
-  return {
-    name,
-    measure: async (engine) => ({ [name]: (1000 * tokens) / (await engine.generate([plain(tokens)], 1)) }),
-  };
-}
-
-/** The second and third time the prompt is known, so what they differ by is decode. */
-function decode(behind: number): Case {
-  const name = `decode, ${behind} behind (tokens/s)`;
-  return {
-    name,
-    async measure(engine) {
-      const prompt: BenchPrompt = { documents: behind > 1000 ? blocks(behind - 16) : [], question: fresh(16) };
-      await engine.generate([prompt], 1);
-      const first = await engine.generate([prompt], 1);
-      const all = await engine.generate([prompt], 1 + DECODE_TOKENS);
-      return { [name]: (1000 * DECODE_TOKENS) / (all - first) };
-    },
-  };
-}
-
-function blocks(tokens: number): Int32Array[] {
-  const made: Int32Array[] = [];
-  for (let left = tokens; left > 0; left -= DOCUMENT_TOKENS) made.push(fresh(Math.min(left, DOCUMENT_TOKENS)));
-  return made;
-}
-
-function documents(count: number): Case {
-  const tokens = count * DOCUMENT_TOKENS;
-  return {
-    name: `${tokens} tokens of documents`,
-    async measure(engine) {
-      const given = blocks(tokens);
-      const ask = (order: Int32Array[]) => engine.generate([{ documents: order, question: fresh(QUESTION_TOKENS) }], 1);
-      const cold = await ask(given);
-      const same = await ask(given);
-      const turned = await ask([...given].reverse());
-      return {
-        [`${tokens} tokens of documents, first time: TTFT (ms)`]: cold,
-        [`${tokens} known tokens, same order: TTFT (ms)`]: same,
-        [`${tokens} known tokens, new order: TTFT (ms)`]: turned,
-      };
-    },
-  };
-}
-
-function streams(behind: number, counted: 'new' | 'all'): Case {
-  const name = `${STREAMS} streams of ${STREAM_TOKENS}, ${behind} behind (${counted} tokens/s)`;
-  const tokens = STREAMS * (STREAM_TOKENS + (counted === 'all' ? behind : 0));
-  return {
-    name,
-    batched: true,
-    async measure(engine) {
-      const prompts = Array.from({ length: STREAMS }, () => plain(behind));
-      return { [name]: (1000 * tokens) / (await engine.generate(prompts, STREAM_TOKENS)) };
-    },
-  };
-}
-
-function orders(): Case {
-  const name = `${STREAMS} requests, ${SHARED_DOCUMENTS} known documents in ${STREAMS} orders (new tokens/s)`;
-  return {
-    name,
-    batched: true,
-    async measure(engine) {
-      const given = blocks(SHARED_DOCUMENTS * DOCUMENT_TOKENS);
-      await engine.generate([{ documents: given, question: fresh(QUESTION_TOKENS) }], 1);
-      const prompts = Array.from({ length: STREAMS }, (_, stream) => ({
-        documents: turned(given, stream),
-        question: fresh(QUESTION_TOKENS),
-      }));
-      return { [name]: (1000 * STREAMS * SHARED_TOKENS) / (await engine.generate(prompts, SHARED_TOKENS)) };
-    },
-  };
-}
-
-/** Another order for each number below 16: rotated, and reversed for the odd ones. */
-function turned(given: readonly Int32Array[], number: number): Int32Array[] {
-  const at = (number >> 1) % given.length;
-  const rotated = [...given.slice(at), ...given.slice(0, at)];
-  return number % 2 === 0 ? rotated : rotated.reverse();
-}
-
-export async function run({ quick, progress }: BenchOptions): Promise<BenchReport> {
-  const python = join(PEERS, 'bin', 'python');
-  if (!existsSync(python)) throw new Error(`the peers are not in ${PEERS}: run make peers`);
-  const gguf = join(PEERS, NAMED_MODELS['smollm2']?.file ?? '');
-  const settings = [String(THREADS), String(CONTEXT)];
-  const engines: MeasuredEngine[] = [];
-  const figures = new Map<string, Map<string, number[]>>();
+/** All contenders with so many threads. */
+async function measure(
+  model: PeersModel,
+  threads: number,
+  rounds: number,
+  long: number,
+  { quick, progress, plot, rows }: BenchOptions,
+): Promise<{ run: PeersRun; versions: string[] }> {
+  const figures = new Figures();
+  const source = new PromptSource(model.vocabSize);
+  const { cases, restart } = casesOf(source, long, plot !== undefined);
+  const asked = cases.filter(({ name }) => rows === undefined || name.includes(rows));
+  const contenders = contendersOf(model, threads).filter((each) => asked.some((one) => isAsked(each, one, 0, figures)));
+  const engines = new Map<Contender, MeasuredEngine>();
   try {
-    progress(`starting ${VLLM} and ${LLAMA_CPP}, ${THREADS} threads each`);
-    engines.push(await startPeer(VLLM, python, [join(SCRIPTS, 'vllm_peer.py'), join(PEERS, 'hf'), ...settings]));
-    engines.push(await startPeer(LLAMA_CPP, python, [join(SCRIPTS, 'llama_cpp_peer.py'), gguf, ...settings]));
-    for (const weights of OWN) engines.push(await openOwnEngine(`ours ${weights}`, gguf, weights, THREADS));
-    const rounds = quick ? 1 : 5;
-    for (const engine of engines) await engine.generate([plain(64)], 4);
+    const ceilings = rows === undefined ? await measureCeilings(model.own, threads, quick) : undefined;
+    for (const contender of contenders) {
+      progress(`starting ${contender.name}, ${threads} threads`);
+      const engine = await contender.start();
+      engines.set(contender, engine);
+      await engine.generate([source.plain(64)], 4);
+      engine.pause();
+    }
     for (let round = 0; round < rounds; round += 1) {
-      for (const each of casesOf(quick)) {
-        for (const engine of engines) {
-          if (each.batched && engine.name === LLAMA_CPP) continue;
-          for (const [name, value] of Object.entries(await each.measure(engine))) {
-            progress(`round ${round + 1}: ${name}: ${engine.name} ${value.toPrecision(4)}`);
-            const row = figures.get(name) ?? new Map<string, number[]>();
-            row.set(engine.name, [...(row.get(engine.name) ?? []), value]);
-            figures.set(name, row);
+      for (const each of asked) {
+        for (const [contender, engine] of engines) {
+          if (!isAsked(contender, each, round, figures)) continue;
+          engine.resume();
+          const repeats = rounds > 1 && contender.kind === 'llama.cpp' ? REPEATS_OF_ONE_VISIT : 1;
+          const measured = await each.measure({ contender, engine, repeats });
+          engine.pause();
+          for (const [row, values] of Object.entries(measured)) {
+            progress(`round ${round + 1}: ${row}: ${contender.name} ${values.map((value) => value.toPrecision(4))}`);
+            figures.add(row, contender.name, values);
           }
         }
       }
     }
-    const peaks: Record<string, number> = {};
-    for (const { name, peakBytes } of engines.slice(0, 3)) {
-      peaks[`peak memory: ${name.startsWith('ours') ? 'this process, both' : name} (MiB)`] =
-        (await peakBytes()) / 2 ** 20;
+    for (const [contender, engine] of engines) {
+      engine.resume();
+      figures.add(ROW.memory(), contender.name, [(await engine.peakBytes()) / 2 ** 20]);
+      engine.pause();
     }
-    return report(figures, peaks, rounds);
+    const floor =
+      ceilings === undefined
+        ? {}
+        : {
+            ceilings: ceilings.ceilings,
+            floor: questionFloor(ceilings.model, ceilings.ceilings, QUESTION_TOKENS, long - QUESTION_TOKENS),
+          };
+    // The goals are set for the real model, two threads and the long prompt.
+    const isJudged = model.name === 'smollm2' && threads === 2 && !quick;
+    const checks = isJudged ? goals(figures, long, floor.floor?.totalMs) : [];
+    const versions = [...new Set([...engines].map(([{ kind }, { version }]) => `${kind} ${version}`))];
+    return { run: { threads, figures, checks, ...floor }, versions };
   } finally {
-    for (const engine of engines) await engine.close();
+    for (const engine of engines.values()) await engine.close();
+    restart.clear();
   }
 }
 
-/** Ratios are ours over the best peer; for milliseconds the other way round, so that more is better in every line. */
-function report(
-  figures: Map<string, Map<string, number[]>>,
-  peaks: Record<string, number>,
-  rounds: number,
-): BenchReport {
+function report(model: PeersModel, rounds: number, versions: string[], runs: readonly PeersRun[]): BenchReport {
   const medians: Record<string, number> = {};
   const ratios: Record<string, number> = {};
-  for (const [name, row] of figures) {
-    const values = new Map([...row].map(([engine, given]) => [engine, median(given)]));
-    for (const [engine, value] of values) medians[`${name}: ${engine}`] = value;
-    const isTime = name.endsWith('(ms)');
-    const best = (engines: string[]) => {
-      const given = engines.flatMap((engine) => values.get(engine) ?? []);
-      return isTime ? Math.min(...given) : Math.max(...given);
-    };
-    const [ours, theirs] = [best(OWN.map((weights) => `ours ${weights}`)), best([VLLM, LLAMA_CPP])];
-    ratios[name] = isTime ? theirs / ours : ours / theirs;
+  for (const { threads, figures, floor } of runs) {
+    const prefix = runs.length === 1 ? '' : `${threads} threads: `;
+    for (const row of figures.rows) {
+      for (const name of figures.contenders(row))
+        medians[`${prefix}${row}: ${name}`] = figures.median(row, name) as number;
+      const gain = figures.gain(row);
+      if (gain !== undefined)
+        ratios[`${prefix}${lowerIsBetter(row) ? 'best peer / ours' : 'ours / best peer'}, ${row}`] = gain;
+    }
+    if (floor !== undefined) medians[`${prefix}floor of a question over known documents (ms)`] = floor.totalMs;
   }
   return {
     name: 'peers',
     machine: describeMachine(),
-    config: { threads: THREADS, rounds, engines: [VLLM, LLAMA_CPP, ...OWN.map((each) => `ours ${each}`)].join(', ') },
-    medians: { ...medians, ...peaks },
+    config: {
+      model: model.title,
+      threads: runs.map(({ threads }) => threads).join(', '),
+      rounds,
+      context: CONTEXT,
+      versions: versions.join(', '),
+    },
+    medians,
     ratios,
-    checks: Object.entries(ratios).map(([name, value]) => ({
-      claim: `ours / best peer, ${name} > 1`,
-      value,
-      holds: value > 1,
-    })),
+    checks: runs.flatMap(({ checks }) => checks),
   };
 }

@@ -88,7 +88,7 @@ export async function run({ quick, progress, model: named }: BenchOptions): Prom
     for (const [part, microseconds] of taken) ratios[`${load.name}: share of ${part}`] = microseconds / total;
   }
   progress('ceilings');
-  const ceilings = await productCeilings(model, quick ? 3 : 9);
+  const ceilings = await productCeilings(model, quick ? 3 : 9, THREADS);
   Object.assign(medians, ceilings);
   const { hiddenSize, intermediateSize, heads, kvHeads, headDim, layers } = model.config;
   const weights = layers * (hiddenSize * headDim * (2 * heads + 2 * kvHeads) + 3 * hiddenSize * intermediateSize);
@@ -207,7 +207,12 @@ function profileOf(directory: string, round: number): string {
 }
 
 /** 10^9 operations a second of one product with 512 rows, in the shape of gate and up. A multiply-add counts as two. */
-async function productCeilings(model: ImportedModel, rounds: number): Promise<Record<string, number>> {
+export async function productCeilings(
+  model: ImportedModel,
+  rounds: number,
+  threads: number,
+): Promise<Record<string, number>> {
+  loadAddon();
   const { hiddenSize: inputs, intermediateSize } = model.config;
   const outputs = 2 * intermediateSize;
   const runtime = await import('onnxruntime-node');
@@ -227,7 +232,7 @@ async function productCeilings(model: ImportedModel, rounds: number): Promise<Re
     graph.output('product', isBytes ? 'int32' : 'float32', [CEILING_ROWS, outputs]);
     const session = await runtime.InferenceSession.create(
       encodeModel(graph.build('ceiling', {})),
-      sessionOptions(THREADS),
+      sessionOptions(threads),
     );
     const tensor = isBytes
       ? new runtime.Tensor('uint8', bytes, [CEILING_ROWS, inputs])

@@ -35,8 +35,14 @@ export interface BenchOptions {
   data?: string;
   /** Checkpoint, for the benches that take one; as `--model` of the server. */
   model?: string;
-  /** Where an SVG goes, for the benches that draw one. */
+  /** Where an SVG goes, for the benches that draw one; a directory for those that draw several. */
   plot?: string;
+  /** Where the figures go as a page, for the benches that write one. */
+  markdown?: string;
+  /** Numbers of threads, one run each, for the benches that take them. */
+  threads?: number[];
+  /** Only cases whose name has this text, for the benches that have many. */
+  rows?: string;
 }
 
 export function describeMachine(): BenchMachine {

@@ -1,4 +1,4 @@
-/** A peer in a process of its own, asked by lines of JSON (peer_loop.py). Knows the protocol, not the peers. */
+/** An engine in a process of its own, asked by lines of JSON (peer_loop.py has the protocol). Knows no engine. */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
@@ -11,52 +11,75 @@ export interface BenchPrompt {
 
 /** What a bench measures an engine by. */
 export interface MeasuredEngine {
-  name: string;
+  version: string;
   /** Milliseconds until every prompt has `newTokens` new tokens, greedy. All prompts go in together. */
   generate(prompts: readonly BenchPrompt[], newTokens: number): Promise<number>;
   /** Largest resident size so far, in bytes. */
   peakBytes(): Promise<number>;
+  /** Stops the process, with whatever its threads wait for by spinning, until `resume`. */
+  pause(): void;
+  resume(): void;
+  /** Resolves when the process has ended. */
   close(): Promise<void>;
 }
 
+/** Processes that are to end with this one. A stopped process would not notice that it is gone. */
+const running = new Set<ChildProcessWithoutNullStreams>();
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
 /**
- * @param python the interpreter that has the peer's packages
- * @throws Error with the peer's own last words if it does not start
+ * @param argv  arguments of `command`, which speaks the protocol on its standard input and output
+ * @param killed whether close() kills it; else it has time to end by itself
+ * @throws Error with the engine's own last words if it does not start
  */
-export async function startPeer(name: string, python: string, argv: readonly string[]): Promise<MeasuredEngine> {
-  const child: ChildProcessWithoutNullStreams = spawn(python, argv, { stdio: ['pipe', 'pipe', 'pipe'] });
+export async function startPeer(
+  name: string,
+  command: string,
+  argv: readonly string[],
+  killed = true,
+): Promise<MeasuredEngine> {
+  const child: ChildProcessWithoutNullStreams = spawn(command, argv, { stdio: ['pipe', 'pipe', 'pipe'] });
+  const ended = once(child, 'close');
+  running.add(child);
+  void ended.then(() => running.delete(child));
   let said = '';
   child.stderr.on('data', (part) => {
     said = (said + String(part)).slice(-4000);
   });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const answer = async (): Promise<Record<string, number>> => {
+  const answer = async <Answer>(): Promise<Answer> => {
     const { value, done } = await lines.next();
     if (done) throw new Error(`${name} ended: ${said}`);
-    return JSON.parse(value) as Record<string, number>;
+    return JSON.parse(value) as Answer;
   };
-  const ask = async (request: object) => {
+  const ask = async <Answer>(request: object) => {
     child.stdin.write(`${JSON.stringify(request)}\n`);
-    return answer();
+    return answer<Answer>();
   };
-  await answer();
+  const { version } = await answer<{ version: string }>();
   return {
-    name,
+    version,
     async generate(prompts, newTokens) {
-      const { ms } = await ask({
-        op: 'generate',
-        prompts: prompts.map(({ documents, question }) => [...documents, question].flatMap((ids) => [...ids])),
-        new: newTokens,
-      });
-      return ms as number;
+      const sent = prompts.map(({ documents, question }) => ({
+        documents: documents.map((ids) => [...ids]),
+        question: [...question],
+      }));
+      return (await ask<{ ms: number }>({ op: 'generate', prompts: sent, new: newTokens })).ms;
     },
     async peakBytes() {
-      return (await ask({ op: 'memory' }))['bytes'] as number;
+      return (await ask<{ bytes: number }>({ op: 'memory' })).bytes;
+    },
+    pause() {
+      child.kill('SIGSTOP');
+    },
+    resume() {
+      child.kill('SIGCONT');
     },
     async close() {
-      const ended = once(child, 'close');
       child.stdin.end();
-      child.kill();
+      child.kill(killed ? 'SIGKILL' : 'SIGCONT');
       await ended;
     },
   };

