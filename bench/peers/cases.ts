@@ -6,12 +6,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { randomTokens } from '../random-model.js';
-import type { Contender } from './contenders.js';
+import { type Contender, STREAMS } from './contenders.js';
 import type { BenchPrompt, MeasuredEngine } from './peer-process.js';
 import { ROW } from './rows.js';
 
 export const QUESTION_TOKENS = 26;
-export const STREAMS = 16;
 const DOCUMENT_TOKENS = 200;
 const DECODE_TOKENS = 64;
 const STREAM_TOKENS = 129;

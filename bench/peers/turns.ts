@@ -17,8 +17,8 @@ export function isAsked(contender: Contender, { needs, tokens, name }: Case, rou
   if (needs === 'store') return contender.startWithStore !== undefined;
   if (needs === 'own') return contender.kind === 'ours';
   if (contender.kind !== 'llama.cpp') return true;
-  // It has one slot: streams would wait for each other.
-  if (needs === 'streams') return false;
+  // With one slot, streams would wait for each other; those with many have room for streams only.
+  if (needs === 'streams' || contender.slots !== 1) return needs === 'streams' && contender.slots !== 1;
   if (!name.startsWith('documents') || tokens <= LONG_TOKENS) return true;
   return round === 0 && isAmongBest(contender, figures);
 }

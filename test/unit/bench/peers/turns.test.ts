@@ -17,9 +17,10 @@ const contender = (name: string, kind: Contender['kind'], more: Partial<Contende
 const VLLM = contender('vLLM bf16', 'vllm');
 const OURS = contender('ours int8', 'ours', { startWithStore: start });
 const LLAMAS = ['Q4_0', 'Q8_0'].flatMap((type) => [
-  contender(`llama.cpp ${type} flash`, 'llama.cpp', { flash: true }),
-  contender(`llama.cpp ${type}`, 'llama.cpp', { flash: false }),
+  contender(`llama.cpp ${type} flash`, 'llama.cpp', { flash: true, slots: 1 }),
+  contender(`llama.cpp ${type}`, 'llama.cpp', { flash: false, slots: 1 }),
 ]);
+const SLOTS = contender('llama.cpp Q4_0 flash, 16 slots', 'llama.cpp', { flash: true, slots: 16 });
 const caseOf = (name: string, tokens: number, needs?: NonNullable<Case['needs']>): Case => ({
   name,
   tokens,
@@ -27,14 +28,14 @@ const caseOf = (name: string, tokens: number, needs?: NonNullable<Case['needs']>
   measure: () => Promise.resolve({}),
 });
 const asked = (each: Case, round: number, figures = new Figures()) =>
-  [VLLM, ...LLAMAS, OURS].filter((one) => isAsked(one, each, round, figures)).map(({ name }) => name);
+  [VLLM, ...LLAMAS, SLOTS, OURS].filter((one) => isAsked(one, each, round, figures)).map(({ name }) => name);
 
 test('everybody is asked for short prompts in every round', () => {
   expect(asked(caseOf('prefill of 512 tokens', 512), 4)).toHaveLength(6);
 });
 
-test('streams are not for one slot, stores are for those that have one', () => {
-  expect(asked(caseOf('16 streams', 32, 'streams'), 0)).toEqual(['vLLM bf16', 'ours int8']);
+test('streams are for many slots, and many slots for streams only; stores are for those that have one', () => {
+  expect(asked(caseOf('16 streams', 32, 'streams'), 0)).toEqual(['vLLM bf16', SLOTS.name, 'ours int8']);
   expect(asked(caseOf('documents after a restart', 8000, 'store'), 0)).toEqual(['ours int8']);
   expect(asked(caseOf('prefill of 8000 tokens', 8000, 'own'), 0)).toEqual(['ours int8']);
 });
