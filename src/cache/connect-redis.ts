@@ -31,8 +31,9 @@ export interface ConnectOptions {
   /**
    * What the connection carries. `documents`: short answers that clients wait for. `blocks`: large values.
    * `loads`: values that nobody may wait for any more; what is on the way is given up with the connection.
+   * `jobs`: calls that wait for jobs, and that are made again for as long as Redis is away.
    */
-  carries?: 'documents' | 'blocks' | 'loads';
+  carries?: 'documents' | 'blocks' | 'loads' | 'jobs';
   /** Told of each change, and of the first state. */
   onState?: (state: RedisState) => void;
 }
@@ -45,9 +46,9 @@ const CONNECT_TIMEOUT_MS = 5_000;
 /** Parts of 16 MiB must get through slow lines. `stored-blocks.ts` bounds how long a request waits. */
 const COMMAND_TIMEOUT_MS = 15_000;
 /** A connection on which nothing arrives for so long while something is asked is dead. A large value takes its time. */
-const SILENCE_MS = { documents: 4_000, blocks: 10_000, loads: 4_000 } as const;
+const SILENCE_MS = { documents: 4_000, blocks: 10_000, loads: 4_000, jobs: 15_000 } as const;
 /** Connections that are lost while a call waits, before it is given up. Loads are computed instead. */
-const LOST_CONNECTIONS = { documents: 3, blocks: 1, loads: 0 } as const;
+const LOST_CONNECTIONS = { documents: 3, blocks: 1, loads: 0, jobs: null } as const;
 /** After one reconnection because of an answer, the next one waits so long: a lone replica still serves reads. */
 const RECONNECT_REST_MS = 1_000;
 /** Redis reads its files at a start. A call waits so long for it. */
@@ -71,7 +72,7 @@ export function connectRedis(settings: RedisSettings, { carries = 'blocks', onSt
     username: first.username || undefined,
     password: first.password || undefined,
     maxRetriesPerRequest: LOST_CONNECTIONS[carries],
-    commandTimeout: COMMAND_TIMEOUT_MS,
+    ...(carries === 'jobs' ? {} : { commandTimeout: COMMAND_TIMEOUT_MS }),
     connectTimeout: CONNECT_TIMEOUT_MS,
     socketTimeout: SILENCE_MS[carries],
     reconnectOnError: onceIn(RECONNECT_REST_MS, isOfAnotherMaster),

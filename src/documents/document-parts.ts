@@ -32,8 +32,6 @@ export interface DocumentParts {
   logger: DocumentLogger;
   /** If given, records and jobs are signed, and others are refused. */
   macs?: StoreMacs;
-  /** Milliseconds before a job that has failed is tried again. Default a second; twice as many each time. */
-  jobRetryMs?: number;
   /** Told of each block of an ingestion, and in whose scope it is. */
   onBlock: (report: BlockReport, scope: CacheScope) => void;
 }
@@ -41,7 +39,7 @@ export interface DocumentParts {
 /** Within the room: the parts, and what its files share. */
 export interface SharedParts extends DocumentParts {
   registry: DocumentRegistry;
-  /** One order per document; see `orderKey`. */
+  /** One thing at a time per document; see `orderKey`. */
   orders: KeyedQueue;
   unnamed: UnnamedBlocks;
 }

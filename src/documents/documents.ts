@@ -10,11 +10,12 @@
  *
  * Words: document = a text with an id; record = a document as it is kept, with the key of every block that was computed
  * for it; shelf = where records or jobs are kept, in LMDB or Redis; registry = the records on a shelf; scope = tenant and
- * salt, who shares documents with whom; job = an ingestion that a client does not wait for; lease = the right to run a
- * job; cut = one way to segment a text; form = model, KV type and sinks under which blocks are computed; orphan = a
+ * salt, who shares documents with whom; job = an ingestion that a client does not wait for; queue = who runs the jobs,
+ * and when; lease = the right to run a job, where no queue gives it; cut = one way to segment a text; form = model, KV type and sinks under which blocks are computed; orphan = a
  * block of a document that was replaced.
  *
- * What belongs to one document happens in one order: ingestions, jobs and deletes of one id wait for one another.
+ * What belongs to one document happens one at a time, and in the order in which it arrives here: ingestions, jobs and
+ * deletes of one id wait for one another. A job that another server accepted runs as soon as nothing else does.
  * Knows no HTTP, and no brand of store but in its shelves.
  */
 import type { CacheScope } from '../cache/tiers.js';
@@ -28,7 +29,9 @@ import { DocumentRegistry, type ListOptions, type RecordPage } from './document-
 import { type DocumentShelf, orderKey } from './document-shelf.js';
 import { documentId, type Ingested, type IngestProgress, ingestDocument, type NewDocument } from './ingest-document.js';
 import { IngestJobs } from './ingest-jobs.js';
-import { JobSeal, type JobState } from './job-record.js';
+import type { JobQueue } from './job-queue.js';
+import type { JobState } from './job-record.js';
+import { JobRecords } from './job-records.js';
 import type { JobShelf } from './job-shelf.js';
 import { KeyedQueue } from './keyed-queue.js';
 import { JsonSeal, NOT_SIGNED } from './sealed-json.js';
@@ -38,6 +41,8 @@ import { unregister } from './write-record.js';
 export interface Shelves {
   documents: DocumentShelf;
   jobs: JobShelf;
+  /** Runs what is on the shelf of jobs. */
+  queue: JobQueue;
 }
 
 const DAMAGED_TOLD = 'the record of a document is damaged: POST it again, or DELETE it';
@@ -50,6 +55,7 @@ export class Documents {
   readonly jobs: IngestJobs;
   readonly #parts: SharedParts & { cuts: CutsInUse };
   readonly #acceptance: Acceptance;
+  readonly #arrivals = new KeyedQueue();
 
   constructor(shelves: Shelves, given: DocumentParts) {
     const seal = new JsonSeal(given.macs);
@@ -63,14 +69,18 @@ export class Documents {
     this.#parts = parts;
     this.#acceptance = new Acceptance(registry);
     this.jobs = new IngestJobs({
-      shelf: shelves.jobs,
-      seal: new JobSeal(seal),
-      orders: parts.orders,
+      records: new JobRecords(shelves.jobs, seal, given.logger),
+      queue: shelves.queue,
+      arrivals: this.#arrivals,
       logger: given.logger,
       maxOpen: given.limits.maxQueue,
-      retryMs: given.jobRetryMs,
       accept: (scope, id) => this.#acceptance.next(scope, id),
-      ingest: (scope, document, progress, acceptedMs) => ingestDocument(parts, scope, document, progress, acceptedMs),
+      ingest: (scope, document, progress, acceptedMs) =>
+        parts.orders.run(
+          orderKey(scope, documentId(scope, document)),
+          () => ingestDocument(parts, scope, document, progress, acceptedMs),
+          progress.signal,
+        ),
     });
   }
 
@@ -88,7 +98,7 @@ export class Documents {
     // A client that goes while it waits for its turn asks no more.
     accepted.catch(() => undefined);
     const work = async () => ingestDocument(this.#parts, scope, document, progress, await accepted);
-    return this.#parts.orders.run(orderKey(scope, id), work, progress.signal);
+    return this.#inOrder(orderKey(scope, id), work, progress.signal);
   }
 
   /**
@@ -117,13 +127,13 @@ export class Documents {
    * @throws BlockstitchError `document_not_found`, `store_failed`
    */
   async forget(scope: CacheScope, id: string, signal?: AbortSignal): Promise<void> {
-    const { orders, cuts, unnamed } = this.#parts;
+    const { cuts, unnamed } = this.#parts;
     const work = async () => {
       await cuts.dropping(scope, id, () => unregister(this.#parts, scope, id, cuts.unwritten(scope, id)));
       cuts.written(scope, id);
       await unnamed.retry();
     };
-    await orders.run(orderKey(scope, id), work, signal);
+    await this.#inOrder(orderKey(scope, id), work, signal);
   }
 
   /** The documents of a request, cut. @throws BlockstitchError see `cutInputs` */
@@ -134,6 +144,11 @@ export class Documents {
   /** Resolves when nothing is written behind the back of requests any more. Call before the store is closed. */
   async settle(): Promise<void> {
     await this.#parts.cuts.settle();
+  }
+
+  /** Behind what arrived before, and alone. */
+  #inOrder<T>(order: string, work: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    return this.#arrivals.run(order, () => this.#parts.orders.run(order, work, signal), signal);
   }
 
   #check({ id, text, metadata }: NewDocument): void {

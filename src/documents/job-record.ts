@@ -3,7 +3,6 @@ import { randomBytes } from 'node:crypto';
 import type { CacheScope } from '../cache/tiers.js';
 import { BlockstitchError, type ErrorCode } from '../errors.js';
 import type { NewDocument } from './ingest-document.js';
-import type { JsonSeal } from './sealed-json.js';
 
 export type JobStatus = 'running' | 'done' | 'failed' | 'cancelled';
 
@@ -26,9 +25,7 @@ export interface JobRecord {
   acceptedMs: number;
   /** What to ingest; absent once the job has ended. */
   document?: NewDocument;
-  /** Times that a process took the job over and did not end in order. */
-  takenOver: number;
-  /** Times that its work began and did not end in order; absent: none. Waiting in a queue is no work. */
+  /** Times that its work began and did not end in order, where no queue counts them. Waiting in a queue is no work. */
   begun?: number;
 }
 
@@ -44,38 +41,6 @@ function newJobId(): string {
 export function newJobState(documentId: string): JobState {
   const createdAt = Math.floor(Date.now() / 1000);
   return { id: newJobId(), status: 'running', documentId, createdAt, blocksDone: 0, blocksTotal: 0 };
-}
-
-/** Jobs as the shelf keeps them: under checksums, and signatures if there is a key. */
-export class JobSeal {
-  readonly #seal: JsonSeal;
-
-  constructor(seal: JsonSeal) {
-    this.#seal = seal;
-  }
-
-  seal(job: JobRecord): Buffer {
-    return this.#seal.seal(job.state.id, job);
-  }
-
-  /** Counts that work on a job begins, and seals the job. */
-  begun(record: JobRecord): Buffer {
-    record.begun = (record.begun ?? 0) + 1;
-    return this.seal(record);
-  }
-
-  /** @returns undefined if the bytes are damaged */
-  read(id: string, bytes: Buffer): JobRecord | undefined {
-    const unsealed = this.#seal.unseal(id, bytes);
-    return unsealed.ok && unsealed.sealed ? (unsealed.value as JobRecord) : undefined;
-  }
-}
-
-/** A job whose work so many processes did not survive is given up. */
-const MAX_BEGUN = 5;
-
-export function wasBegunTooOften({ begun = 0 }: JobRecord): boolean {
-  return begun >= MAX_BEGUN;
 }
 
 /** What a job says of its failure. */
@@ -95,5 +60,9 @@ export function givenUp(id: string, record: JobRecord | undefined): JobRecord {
   const error = record ? jobError(new BlockstitchError('engine_failed', { reason })) : jobError(undefined);
   const unknown: JobState = { id, status: 'failed', documentId: '', createdAt: 0, blocksDone: 0, blocksTotal: 0 };
   const state: JobState = { ...(record?.state ?? unknown), status: 'failed', error };
-  return { state, scope: record?.scope ?? { tenant: '', salt: '' }, acceptedMs: record?.acceptedMs ?? 0, takenOver: 0 };
+  return { state, scope: record?.scope ?? { tenant: '', salt: '' }, acceptedMs: record?.acceptedMs ?? 0 };
+}
+
+export function sameProgress(one: JobState, other: JobState): boolean {
+  return one.status === other.status && one.blocksDone === other.blocksDone && one.blocksTotal === other.blocksTotal;
 }

@@ -2,6 +2,11 @@
 export class KeyedQueue {
   readonly #last = new Map<string, Promise<void>>();
 
+  /** Nothing runs or waits under the key. */
+  isFree(key: string): boolean {
+    return !this.#last.has(key);
+  }
+
   /**
    * Runs `work` when everything before it under the key has ended.
    * @param signal gives the turn up while it is waited for; its reason is thrown then

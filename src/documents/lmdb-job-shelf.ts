@@ -3,6 +3,7 @@
  * A lease names a process. It is worth nothing once that process is gone, so a restart goes on at once.
  */
 import type { LmdbStore } from '../cache/lmdb-store.js';
+import type { JobLeases } from './job-queue.js';
 import { ENDED_JOBS_KEPT, type JobShelf } from './job-shelf.js';
 
 interface Lease {
@@ -11,20 +12,15 @@ interface Lease {
   untilMs: number;
 }
 
-export class LmdbJobShelf implements JobShelf {
-  readonly manyServers = false;
+export class LmdbJobShelf implements JobShelf, JobLeases {
   readonly #store: Pick<LmdbStore, 'jobs' | 'write'>;
 
   constructor(store: Pick<LmdbStore, 'jobs' | 'write'>) {
     this.#store = store;
   }
 
-  async open(id: string, value: Buffer, leaseMs: number): Promise<void> {
-    const { jobs } = this.#store;
-    await this.#store.write(() => () => {
-      jobs.put(`open/${id}`, value);
-      jobs.put(`lease/${id}`, ownLease(leaseMs));
-    });
+  async open(id: string, value: Buffer): Promise<void> {
+    await this.#store.write(() => () => void this.#store.jobs.put(`open/${id}`, value));
   }
 
   update(id: string, value: Buffer): Promise<boolean> {

@@ -12,7 +12,9 @@ import { storedDtype } from '../cache/stored-form.js';
 import type { BlockShape } from '../cache/tiers.js';
 import { type Config, importedActivations } from '../config.js';
 import { usableCpus } from '../cpu-quota.js';
+import type { DocumentLogger } from '../documents/document-parts.js';
 import { Documents, type Shelves } from '../documents/documents.js';
+import { InProcessJobQueue } from '../documents/in-process-job-queue.js';
 import { LmdbJobShelf } from '../documents/lmdb-job-shelf.js';
 import { LmdbShelf } from '../documents/lmdb-shelf.js';
 import { RedisJobShelf } from '../documents/redis-job-shelf.js';
@@ -113,7 +115,8 @@ export async function openServices(
       ...(logger ? { log: logger } : {}),
       onChange: (connection, usable) => metrics.redisConnection(connection, usable),
     });
-    const stores = await openStores(config, watch, options.onNotice);
+    const told: DocumentLogger = logger ?? { info: () => undefined, warn: () => undefined };
+    const stores = await openStores(config, watch, told, options.onNotice);
     const { layers, kvHeads, headDim } = model.config;
     const shape: BlockShape = { fingerprint: model.fingerprint, layers, kvHeads, headDim, dtype: config.kvDtype };
     const macs = StoreMacs.ofSetting(config.storeHmacKeys);
@@ -175,7 +178,7 @@ export async function openServices(
       cache,
       prompts,
       segment,
-      logger: logger ?? { info: () => undefined, warn: () => undefined },
+      logger: told,
       ...(macs === undefined ? {} : { macs }),
       onBlock: (report, { tenant }) => metrics.ingested(report, tenant),
     });
@@ -235,6 +238,7 @@ interface OpenStores {
 async function openStores(
   config: Config,
   watch: StoreWatch,
+  logger: DocumentLogger,
   notice: (line: string) => void = () => undefined,
 ): Promise<OpenStores> {
   if (config.redisUrl !== '') {
@@ -243,9 +247,13 @@ async function openStores(
     // Documents have a connection of their own: they do not wait behind the loads and writes of blocks.
     const client = open('documents');
     const loads = connectRedis(config, { carries: 'loads' });
+    const jobs = new RedisJobShelf(client);
+    const { RedisJobQueue } = await import('../documents/redis-job-queue.js');
+    const connect = () => connectRedis(config, { carries: 'jobs' });
+    const queue = new RedisJobQueue({ client, connect, shelf: jobs, logger });
     return {
       blocks: new RedisStore({ client: open('blocks'), loads, ttlSeconds }),
-      shelves: { documents: new RedisShelf(client), jobs: new RedisJobShelf(client) },
+      shelves: { documents: new RedisShelf(client), jobs, queue },
       close: async () => {
         watch.closing();
         await client.quit().catch(() => client.disconnect());
@@ -257,9 +265,11 @@ async function openStores(
       maxBytes: config.storeMaxBytes,
       onCheck: () => notice(`the store in ${config.storeDir} was not closed: its files are checked first`),
     });
+    const jobs = new LmdbJobShelf(store);
+    const queue = new InProcessJobQueue({ shelf: jobs, leases: jobs, logger, maxTaken: config.maxQueue });
     return {
       blocks: store,
-      shelves: { documents: new LmdbShelf(store), jobs: new LmdbJobShelf(store) },
+      shelves: { documents: new LmdbShelf(store), jobs, queue },
       close: async () => {},
     };
   } catch (cause) {

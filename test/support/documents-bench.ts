@@ -7,9 +7,9 @@ import { unlessAborted } from '../../src/documents/keyed-queue.js';
 import type { BlockReport, IngestOptions } from '../../src/engine/engine.js';
 import type { PlanBlock } from '../../src/prompt/prompt-plan.js';
 import { segmentParagraphs } from './fake-services.js';
-import { memoryShelves } from './memory-shelves.js';
+import { type MemoryShelves, memoryShelves } from './memory-shelves.js';
 
-export class DocumentsBench<Kept extends Shelves = ReturnType<typeof memoryShelves>> {
+export class DocumentsBench<Kept extends Shelves = MemoryShelves> {
   readonly shelves: Kept;
   readonly documents: Documents;
   /** Keys of stored blocks. */

@@ -1,6 +1,8 @@
 /** Shelves in memory, with the rules of the real ones: compare before a change, order of ids, leases. For unit tests. */
 import { type DocumentShelf, type Head, headOf, idKey, idOf, sameHead } from '../../src/documents/document-shelf.js';
 import type { Shelves } from '../../src/documents/documents.js';
+import { InProcessJobQueue } from '../../src/documents/in-process-job-queue.js';
+import type { JobLeases } from '../../src/documents/job-queue.js';
 import type { JobShelf } from '../../src/documents/job-shelf.js';
 
 export class MemoryShelf implements DocumentShelf {
@@ -68,8 +70,7 @@ export function memoryJobs(): MemoryJobs {
 }
 
 /** Leases never run out by themselves: a test takes them away. */
-export class MemoryJobShelf implements JobShelf {
-  readonly manyServers = false;
+export class MemoryJobShelf implements JobShelf, JobLeases {
   readonly shared: MemoryJobs;
 
   constructor(shared: MemoryJobs = memoryJobs()) {
@@ -79,7 +80,6 @@ export class MemoryJobShelf implements JobShelf {
   async open(id: string, value: Buffer): Promise<void> {
     this.shared.values.set(id, value);
     this.shared.open.add(id);
-    this.shared.leases.set(id, this);
   }
 
   async update(id: string, value: Buffer): Promise<boolean> {
@@ -122,6 +122,16 @@ export class MemoryJobShelf implements JobShelf {
   }
 }
 
-export function memoryShelves(): Shelves & { documents: MemoryShelf; jobs: MemoryJobShelf } {
-  return { documents: new MemoryShelf(), jobs: new MemoryJobShelf() };
+export interface MemoryShelves extends Shelves {
+  documents: MemoryShelf;
+  jobs: MemoryJobShelf;
+  queue: InProcessJobQueue;
+}
+
+/** @param of another server's: both keep documents and jobs in one place */
+export function memoryShelves(of?: MemoryShelves, maxTaken = 8): MemoryShelves {
+  const jobs = new MemoryJobShelf(of?.jobs.shared);
+  const logger = { warn: () => undefined };
+  const queue = new InProcessJobQueue({ shelf: jobs, leases: jobs, logger, maxTaken, retryMs: 1 });
+  return { documents: of?.documents ?? new MemoryShelf(), jobs, queue };
 }

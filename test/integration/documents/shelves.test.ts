@@ -9,9 +9,11 @@ import { COMMON_SCOPE } from '../../../src/cache/tiers.js';
 import { MAX_ID_BYTES } from '../../../src/documents/document-limits.js';
 import { DocumentRegistry } from '../../../src/documents/document-registry.js';
 import { type DocumentShelf, headOf, idKey, shelfName } from '../../../src/documents/document-shelf.js';
+import type { JobLeases } from '../../../src/documents/job-queue.js';
 import type { JobShelf } from '../../../src/documents/job-shelf.js';
 import { LmdbJobShelf } from '../../../src/documents/lmdb-job-shelf.js';
 import { LmdbShelf } from '../../../src/documents/lmdb-shelf.js';
+import { RedisJobLeases } from '../../../src/documents/redis-job-leases.js';
 import { RedisJobShelf } from '../../../src/documents/redis-job-shelf.js';
 import { RedisShelf } from '../../../src/documents/redis-shelf.js';
 import { documentRecord, putRecord, textOf } from '../../support/document-records.js';
@@ -144,10 +146,10 @@ const JOBS: [string, () => [JobShelf, JobShelf]][] = [
   ['redis without scripts', () => [new RedisJobShelf(plain, 'plain:'), new RedisJobShelf(plain, 'plain:')]],
 ];
 
-describe.each(JOBS)('jobs in %s', (brand, open) => {
+describe.each(JOBS)('jobs in %s', (_, open) => {
   test('are open in the order of their ids until they end, and are remembered then', async () => {
     const [shelf] = open();
-    for (const id of ['job-2', 'job-1', 'job-3']) await shelf.open(id, bytes(id), 60_000);
+    for (const id of ['job-2', 'job-1', 'job-3']) await shelf.open(id, bytes(id));
     expect(await shelf.listOpen()).toEqual(['job-1', 'job-2', 'job-3']);
     await shelf.end('job-1', bytes('ended'));
     expect(await shelf.listOpen()).toEqual(['job-2', 'job-3']);
@@ -158,7 +160,7 @@ describe.each(JOBS)('jobs in %s', (brand, open) => {
 
   test('end once: what comes later changes nothing', async () => {
     const [one, two] = open();
-    await one.open('job-7', bytes('x'), 60_000);
+    await one.open('job-7', bytes('x'));
     expect(await one.update('job-7', bytes('begun'))).toBe(true);
     expect(await two.end('job-7', bytes('cancelled'), 'sealed')).toBe(true);
     expect(await one.end('job-7', bytes('done'))).toBe(false);
@@ -168,29 +170,35 @@ describe.each(JOBS)('jobs in %s', (brand, open) => {
 
   test('that are sealed are ended by whoever runs them alone', async () => {
     const [one, two] = open();
-    await one.open('job-8', bytes('x'), 60_000);
+    await one.open('job-8', bytes('x'));
     expect([await one.seal('job-8'), await two.seal('job-8')]).toEqual([true, true]);
     expect(await two.end('job-8', bytes('cancelled'), 'sealed')).toBe(false);
     expect([await one.get('job-8'), await one.listOpen()]).toEqual([bytes('x'), ['job-8']]);
     expect(await one.end('job-8', bytes('done'))).toBe(true);
     expect(await one.get('job-8')).toEqual(bytes('done'));
   });
+});
 
-  test('are run by the server that holds the lease', async () => {
-    const [one, two] = open();
-    await one.open('job-9', bytes('x'), 60_000);
-    expect(await one.lease('job-9', 60_000)).toBe(true);
-    // Both embedded shelves are of one process: what it holds is its own.
-    expect(await two.lease('job-9', 60_000)).toBe(brand === 'lmdb');
-    await one.release('job-9');
-    expect(await two.lease('job-9', 60_000)).toBe(true);
-    await two.end('job-9', bytes('ended'));
-  });
+const LEASES: [string, () => [JobLeases, JobLeases]][] = [
+  ['lmdb', () => [new LmdbJobShelf(lmdb), new LmdbJobShelf(lmdb)]],
+  ['redis without scripts', () => [new RedisJobLeases(plain), new RedisJobLeases(plain)]],
+];
+
+test.each(LEASES)('a job in %s is run by the process that holds its lease', async (brand, open) => {
+  const [one, two] = open();
+  await new LmdbJobShelf(lmdb).open('job-9', bytes('x'));
+  expect([await one.lease('job-9', 60_000), await one.lease('job-9', 60_000)]).toEqual([true, true]);
+  // Both embedded shelves are of one process: what it holds is its own.
+  expect(await two.lease('job-9', 60_000)).toBe(brand === 'lmdb');
+  await one.release('job-9');
+  expect(await two.lease('job-9', 60_000)).toBe(true);
+  await two.release('job-9');
+  await new LmdbJobShelf(lmdb).end('job-9', bytes('ended'));
 });
 
 test('a lease of an embedded store is worth nothing once its process is gone, or its time is over', async () => {
   const shelf = new LmdbJobShelf(lmdb);
-  await shelf.open('job-lease', bytes('x'), 60_000);
+  await shelf.open('job-lease', bytes('x'));
   const held = (pid: number, untilMs: number) =>
     lmdb.write(() => () => void lmdb.jobs.put('lease/job-lease', Buffer.from(JSON.stringify({ pid, untilMs }))));
   await held(process.ppid, Date.now() + 60_000);

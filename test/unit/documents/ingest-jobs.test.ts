@@ -26,8 +26,7 @@ async function ended({ id }: JobState, tenant = '', on = bench): Promise<JobStat
 
 /** Another server on the same shelves. */
 function otherServer(): DocumentsBench {
-  const jobs = new MemoryJobShelf(bench.shelves.jobs.shared);
-  return new DocumentsBench({ documents: bench.shelves.documents, jobs });
+  return new DocumentsBench(memoryShelves(bench.shelves));
 }
 
 const ids = async (on = bench) =>
@@ -156,7 +155,7 @@ describe('cancelling', () => {
     bench.beforeBlock = () => wait;
     const job = await start('d');
     expect(await otherServer().documents.jobs.cancel('', job.id)).toMatchObject({ status: 'cancelled' });
-    await bench.documents.jobs.tick();
+    await bench.shelves.queue.tick();
     open();
     expect(await ended(job)).toMatchObject({ status: 'cancelled' });
     expect(await ids()).toEqual([]);
@@ -227,8 +226,7 @@ describe('a process that ends without a word', () => {
       [2, 2],
       [0, 1],
     ] as const) {
-      const jobs = new MemoryJobShelf(bench.shelves.jobs.shared);
-      const next = new DocumentsBench({ documents: bench.shelves.documents, jobs }, { maxQueue });
+      const next = new DocumentsBench(memoryShelves(bench.shelves, maxQueue), { maxQueue });
       next.beforeBlock = () => new Promise(() => undefined);
       expect(await next.documents.jobs.resume()).toBe(taken);
     }
@@ -249,15 +247,15 @@ describe('a process that ends without a word', () => {
       return lease.call(next.shelves.jobs, id);
     };
     const resumed = next.documents.jobs.resume();
-    const ticks = [next.documents.jobs.tick(), next.documents.jobs.tick()];
+    const ticks = [next.shelves.queue.tick(), next.shelves.queue.tick()];
     for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
     open();
     expect(await resumed).toBe(1);
     await Promise.all(ticks);
     expect(await ended(job as JobState, '', next)).toMatchObject({ status: 'done' });
     expect(next.begun).toHaveLength(1);
-    // One by `resume`, two by the one tick.
-    expect(lists).toBe(3);
+    // One look for all.
+    expect(lists).toBe(1);
   });
 
   test('of several servers one takes each job', async () => {
@@ -337,7 +335,7 @@ describe('a server whose lease another one has taken', () => {
       open();
       await ended(job, '', other);
     }
-    await bench.documents.jobs.tick();
+    await bench.shelves.queue.tick();
     while (bench.documents.jobs.open > 0) await new Promise(setImmediate);
     open();
     expect(await ended(job, '', other)).toMatchObject({ status: 'done' });
