@@ -25,6 +25,7 @@ import {
   FIRST_PAUSE_MS,
   JOBS_AT_ONCE,
   type JobAttempt,
+  type JobCounts,
   type JobOutcome,
   type JobProgress,
   type JobQueue,
@@ -107,7 +108,11 @@ export class BullJobQueue implements JobQueue {
       this.#shortCalls,
     );
     this.#producer = new QueueEventsProducer(QUEUE_NAME, this.#options, this.#shortCalls);
-    this.#events = new QueueEvents(QUEUE_NAME, { ...this.#options, blockingTimeout: 5_000, lastEventId: FIRST_EVENT }, this.#longCalls);
+    this.#events = new QueueEvents(
+      QUEUE_NAME,
+      { ...this.#options, blockingTimeout: 5_000, lastEventId: FIRST_EVENT },
+      this.#longCalls,
+    );
     const tell = (error: Error) => this.#tell(error);
     this.#queue.on('error', tell);
     this.#producer.on('error', tell);
@@ -140,6 +145,11 @@ export class BullJobQueue implements JobQueue {
 
   async progress(id: string): Promise<JobProgress | undefined> {
     return progressIn((await this.#queue.getJob(id))?.progress);
+  }
+
+  async counts(): Promise<JobCounts> {
+    const { waiting = 0, active = 0, delayed = 0 } = await this.#queue.getJobCounts('waiting', 'active', 'delayed');
+    return { waiting, active, delayed };
   }
 
   /** Puts open jobs into the queue that it does not know: their server ended in between, or Redis dropped keys. */

@@ -4,7 +4,15 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DocumentLogger } from './document-parts.js';
-import { FIRST_PAUSE_MS, JOBS_AT_ONCE, type JobLeases, type JobQueue, type JobRunner, MAX_TRIES } from './job-queue.js';
+import {
+  FIRST_PAUSE_MS,
+  JOBS_AT_ONCE,
+  type JobCounts,
+  type JobLeases,
+  type JobQueue,
+  type JobRunner,
+  MAX_TRIES,
+} from './job-queue.js';
 import type { JobShelf } from './job-shelf.js';
 import { unlessAborted } from './keyed-queue.js';
 import { Slots } from './slots.js';
@@ -27,6 +35,7 @@ interface Held {
   /** Gives up waiting. */
   stop: AbortController;
   ended: Promise<void>;
+  is: keyof JobCounts;
 }
 
 export class InProcessJobQueue implements JobQueue {
@@ -58,7 +67,7 @@ export class InProcessJobQueue implements JobQueue {
 
   async add(id: string, turn?: Promise<void>): Promise<void> {
     if (this.#closed || this.#held.has(id)) return;
-    const held: Held = { stop: new AbortController(), ended: Promise.resolve() };
+    const held: Held = { stop: new AbortController(), ended: Promise.resolve(), is: 'waiting' };
     this.#held.set(id, held);
     let own = false;
     try {
@@ -67,7 +76,7 @@ export class InProcessJobQueue implements JobQueue {
       if (!own) this.#held.delete(id);
     }
     if (!own) return;
-    held.ended = this.#run(id, held.stop.signal, turn)
+    held.ended = this.#run(id, held, turn)
       .catch(() => undefined)
       .then(async () => {
         this.#held.delete(id);
@@ -82,6 +91,12 @@ export class InProcessJobQueue implements JobQueue {
 
   async progress(): Promise<undefined> {
     return undefined;
+  }
+
+  async counts(): Promise<JobCounts> {
+    const counts: JobCounts = { waiting: 0, active: 0, delayed: 0 };
+    for (const held of this.#held.values()) counts[held.is] += 1;
+    return counts;
   }
 
   tick(): Promise<number> {
@@ -103,14 +118,20 @@ export class InProcessJobQueue implements JobQueue {
     await Promise.all([...this.#held.values()].map(({ ended }) => ended));
   }
 
-  async #run(id: string, signal: AbortSignal, turn: Promise<void> | undefined): Promise<void> {
+  async #run(id: string, held: Held, turn: Promise<void> | undefined): Promise<void> {
+    const { signal } = held.stop;
     if (turn !== undefined) await unlessAborted(turn, signal);
     const { retryMs = FIRST_PAUSE_MS } = this.#parts;
     for (let number = 1; ; number++) {
       const attempt = { number, last: number >= MAX_TRIES, deaths: undefined, tell: () => undefined };
-      const outcome = await this.#slots.run(() => this.#runner.work(id, attempt), signal);
+      const outcome = await this.#slots.run(() => {
+        held.is = 'active';
+        return this.#runner.work(id, attempt);
+      }, signal);
       if (outcome.is !== 'again') return;
+      held.is = 'delayed';
       await delay(retryMs * 2 ** (number - 1), undefined, { signal });
+      held.is = 'waiting';
     }
   }
 

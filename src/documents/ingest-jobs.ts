@@ -10,7 +10,7 @@ import type { DocumentLogger } from './document-parts.js';
 import { orderKey } from './document-shelf.js';
 import { type IngestProgress, KeptForLater, type NewDocument } from './ingest-document.js';
 import { JobNews } from './job-news.js';
-import type { JobAttempt, JobOutcome, JobProgress, JobQueue, JobRunner } from './job-queue.js';
+import type { JobAttempt, JobCounts, JobOutcome, JobProgress, JobQueue, JobRunner } from './job-queue.js';
 import { type JobRecord, type JobState, jobError, newJobState, sameProgress } from './job-record.js';
 import type { JobRecords } from './job-records.js';
 import type { KeyedQueue } from './keyed-queue.js';
@@ -38,6 +38,9 @@ const WATCH_UNTOLD_MS = 1_000;
 /** How long a cancel waits for a document that another server is writing. */
 const MOST_WAIT_MS = 60_000;
 
+/** A scrape does not wait longer. */
+const COUNT_MS = 1_000;
+
 export class IngestJobs implements JobRunner {
   readonly #parts: IngestJobsParts;
   readonly #jobs = new Map<string, LiveJob>();
@@ -54,6 +57,16 @@ export class IngestJobs implements JobRunner {
   /** Open jobs that this process has accepted, has taken over, or runs. */
   get open(): number {
     return this.#jobs.size;
+  }
+
+  /** Jobs that have not ended, of all servers that share them. @returns undefined where the store does not answer soon */
+  async counts(): Promise<JobCounts | undefined> {
+    const late = new AbortController();
+    const counts = this.#parts.queue.counts().catch(() => undefined);
+    const waited = delay(COUNT_MS, undefined, { signal: late.signal, ref: false }).catch(() => undefined);
+    const first = await Promise.race([counts, waited]);
+    late.abort();
+    return first;
   }
 
   ids(): string[] {

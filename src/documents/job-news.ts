@@ -57,12 +57,12 @@ export class JobNews {
 async function somethingTold(watcher: Watcher, ms: number, signal: AbortSignal | undefined): Promise<void> {
   if (signal?.aborted) return;
   await new Promise<void>((resolve) => {
-    const timer = setTimeout(resolve, ms).unref();
     const wake = () => {
       clearTimeout(timer);
       signal?.removeEventListener('abort', wake);
       resolve();
     };
+    const timer = setTimeout(wake, ms).unref();
     watcher.wake = wake;
     signal?.addEventListener('abort', wake, { once: true });
   });

@@ -10,6 +10,14 @@ export interface JobProgress {
   blocksTotal: number;
 }
 
+/** Jobs of a queue that have not ended. Of a shared queue: of all servers. */
+export interface JobCounts {
+  waiting: number;
+  active: number;
+  /** They failed, and are tried again after a pause. */
+  delayed: number;
+}
+
 /** One run of a job, as the queue knows it. */
 export interface JobAttempt {
   /** From 1. */
@@ -63,6 +71,7 @@ export interface JobQueue {
   remove(id: string): Promise<void>;
   /** What was told last by who runs the job. */
   progress(id: string): Promise<JobProgress | undefined>;
+  counts(): Promise<JobCounts>;
   /** Looks what other processes have left. */
   tick(): Promise<number>;
   /** Takes no more jobs over. Those that run go on. */

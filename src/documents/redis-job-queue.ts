@@ -4,11 +4,11 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Cluster, Redis } from 'ioredis';
-import { askRedis, withoutScripts } from '../cache/connect-redis.js';
 import { BullJobQueue, type BullQueueParts } from './bull-job-queue.js';
 import { InProcessJobQueue } from './in-process-job-queue.js';
-import { JOBS_AT_ONCE, type JobProgress, type JobQueue, type JobRunner } from './job-queue.js';
+import { JOBS_AT_ONCE, type JobCounts, type JobProgress, type JobQueue, type JobRunner } from './job-queue.js';
 import { RedisJobLeases } from './redis-job-leases.js';
+import { missingRight } from './redis-rights.js';
 
 const ASK_AGAIN_MS = 1_000;
 
@@ -47,6 +47,10 @@ export class RedisJobQueue implements JobQueue {
     return this.#queue?.progress(id);
   }
 
+  async counts(): Promise<JobCounts> {
+    return (await this.#chosen).counts();
+  }
+
   async tick(): Promise<number> {
     return (await this.#chosen).tick();
   }
@@ -64,12 +68,14 @@ export class RedisJobQueue implements JobQueue {
   async #choose(runner: JobRunner): Promise<JobQueue> {
     const { signal } = this.#giveUp;
     const { client, shelf, logger, prefix, retryMs } = this.#parts;
-    const missing = await missingRight(client, `${prefix ?? 'blockstitch:'}{jobs}:probe`, signal);
+    const reason = await missing(client, prefix, signal);
     signal.throwIfAborted();
-    if (missing === undefined) this.#queue = new BullJobQueue(this.#parts);
-    else {
+    if (reason === undefined) {
+      this.#queue = new BullJobQueue(this.#parts);
+      void warnOfEviction(client, logger);
+    } else {
       logger.warn(
-        { reason: missing },
+        { reason },
         'the user of Redis lacks a right that the queue of background ingestions needs: they run on the server that accepts them',
       );
       const leases = new RedisJobLeases(client, prefix);
@@ -87,20 +93,29 @@ export class RedisJobQueue implements JobQueue {
   }
 }
 
-/** Asks until Redis answers. @returns its words where the user lacks a right */
-async function missingRight(client: Redis | Cluster, key: string, signal: AbortSignal): Promise<string | undefined> {
-  const calls = [
-    () => client.eval("return redis.call('exists', KEYS[1])", 1, key),
-    () => client.bzpopmin(key, 0.01),
-    () => client.xread('COUNT', 1, 'STREAMS', key, '0'),
-  ];
+/** Asks until Redis answers. */
+async function missing(
+  client: Redis | Cluster,
+  prefix: string | undefined,
+  signal: AbortSignal,
+): Promise<string | undefined> {
   for (;;) {
     try {
-      for (const call of calls) await askRedis<unknown>(client, call);
-      return undefined;
-    } catch (error) {
-      if (withoutScripts(error)) return (error as Error).message;
+      return await missingRight(client, prefix);
+    } catch {
       await delay(ASK_AGAIN_MS, undefined, { signal, ref: false });
     }
   }
+}
+
+/** What Redis drops of the queue is put back within half a minute; what it drops of the jobs themselves is lost. */
+async function warnOfEviction(client: Redis | Cluster, logger: BullQueueParts['logger']): Promise<void> {
+  // The user may not be allowed to ask.
+  const memory = await client.info('memory').catch(() => '');
+  const policy = /maxmemory_policy:(allkeys-\w+)/.exec(memory)?.[1];
+  if (policy === undefined) return;
+  logger.warn(
+    { policy },
+    'Redis may drop background ingestions and documents when it is full: volatile-lru keeps them',
+  );
 }

@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { askRedis, connectRedis } from '../../cache/connect-redis.js';
 import { LmdbFiles } from '../../cache/lmdb-files.js';
 import type { Config } from '../../config.js';
+import { missingRight } from '../../documents/redis-rights.js';
 import { BlockstitchError } from '../../errors.js';
 import { loadAddon } from '../../kernels/load-addon.js';
 import { makeDirectory } from '../../make-directory.js';
@@ -95,7 +96,13 @@ function described(error: unknown): string {
 async function pingRedis(config: Config): Promise<string> {
   const client = connectRedis(config);
   try {
-    return `Redis answers ${await askRedis(client, () => client.ping())}`;
+    const answer = await askRedis(client, () => client.ping());
+    const missing = await missingRight(client);
+    const jobs =
+      missing === undefined
+        ? 'replicas share background ingestions'
+        : `replicas share no background ingestions: ${missing}`;
+    return `Redis answers ${answer}; ${jobs}`;
   } catch (cause) {
     throw new Error(`${(cause as Error).message}: check REDIS_URL`);
   } finally {

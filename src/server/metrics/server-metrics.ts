@@ -4,6 +4,7 @@
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, type OpenMetricsContentType, Registry } from 'prom-client';
 import type { CacheStatistics, StoreBrand, TierStatistics } from '../../cache/tiers.js';
+import type { JobCounts } from '../../documents/job-queue.js';
 import type { BlockReport, Engine, EngineState, EngineStatistics, GenerateEvent } from '../../engine/engine.js';
 import { ERRORS } from '../../errors.js';
 import { API_VERSION } from '../api-version.js';
@@ -30,6 +31,7 @@ export type Prefilled = Extract<GenerateEvent, { type: 'prefilled' }>;
 interface Measured {
   engine: Pick<Engine, 'statistics' | 'state'>;
   cache: { statistics(): Promise<CacheStatistics> };
+  documents: { jobs: { counts(): Promise<JobCounts | undefined> } };
 }
 
 /** Follows one choice from submission to end; each method once, except `token`. */
@@ -114,6 +116,11 @@ export class ServerMetrics {
     'engine_restarts_total',
     'Times that an engine worker was started again',
   );
+  private readonly jobs = this.gauge(
+    'ingestion_jobs',
+    'Background ingestions that have not ended; on Redis those of all replicas',
+    ['state'],
+  );
   private readonly tierEntries = this.gauge('tier_entries', 'Blocks in a tier', ['tier']);
   private readonly tierBytes = this.gauge('tier_bytes', 'Bytes in a tier', ['tier']);
   private readonly tierHits = this.counter('tier_hits_total', 'Blocks found in a tier', ['tier']);
@@ -169,7 +176,9 @@ export class ServerMetrics {
   /** @returns Prometheus' text format; without services (not ready yet) only what the HTTP thread counts */
   async render(services: Measured | undefined): Promise<string> {
     if (services) {
-      const { engine, cache } = services;
+      const { engine, cache, documents } = services;
+      for (const [state, count] of Object.entries((await documents.jobs.counts()) ?? {}))
+        this.jobs.set({ state }, count);
       this.take(engine.statistics(), await cache.statistics());
       this.takeState(engine.state);
     }

@@ -84,6 +84,9 @@ test('jobs that one server accepts are shared out over all that have hands free'
   const jobs: JobState[] = [];
   for (let index = 0; index < 12; index++) jobs.push(await start(all[0] as Server, `d${index}`));
   await Promise.all(gates.map((each) => each.all));
+  jobs.push(await start(all[0] as Server, 'd12'));
+  for (const { documents } of all)
+    expect(await documents.jobs.counts()).toEqual({ waiting: 1, active: 12, delayed: 0 });
   expect(all.map(({ begun }) => begun.length)).toEqual([4, 4, 4]);
   for (const each of gates) each.open();
   for (const job of jobs) expect(await ended(all[2] as Server, job)).toBe('done');
@@ -132,6 +135,15 @@ describe('a job that fails', () => {
     const error = { code: 'store_failed', message: expect.stringContaining('for a moment') };
     for (const each of [one, two])
       expect(await each.documents.jobs.get('', job.id)).toMatchObject({ status: 'failed', error });
+  });
+
+  test('is tried again after 1, 2 and 4 seconds', async () => {
+    const shelves = redisShelves(redis.url);
+    const one = new DocumentsBench(shelves);
+    servers.push(one);
+    const { id } = await start(one, 'd');
+    const options = JSON.parse((await client.hget(`${QUEUE}:${id}`, 'opts')) ?? '');
+    expect(options).toMatchObject({ attempts: 4, backoff: { type: 'exponential', delay: 1000 } });
   });
 
   test('for a reason that stays is not tried again', async () => {

@@ -76,6 +76,46 @@ describe('a job', () => {
     }
   });
 
+  const passing = new BlockstitchError('store_failed', { reason: 'for a moment' });
+
+  test('that fails for a reason that may pass is tried again until it succeeds, and four times at most', async () => {
+    bench.failAt = { index: 0, error: passing };
+    bench.beforeBlock = async () => {
+      if (bench.begun.length === 3) bench.failAt = undefined;
+    };
+    expect(await ended(await start('d'))).toMatchObject({ status: 'done' });
+    expect(bench.begun).toHaveLength(3);
+    bench.beforeBlock = async () => {};
+    bench.failAt = { index: 0, error: passing };
+    expect(await ended(await start('e'))).toMatchObject({ status: 'failed' });
+    expect(bench.begun).toHaveLength(3 + 4);
+  });
+
+  test('that would fail again is not tried again, nor is one that is cancelled between two tries', async () => {
+    bench.failAt = { index: 0, error: new BlockstitchError('empty_input', { what: 'it' }) };
+    expect(await ended(await start('d'))).toMatchObject({ status: 'failed', error: { code: 'empty_input' } });
+    expect(bench.begun).toHaveLength(1);
+    bench.failAt = { index: 0, error: passing };
+    const job = await start('e');
+    while (bench.begun.length < 2) await new Promise(setImmediate);
+    expect(await bench.documents.jobs.cancel('', job.id)).toMatchObject({ status: 'cancelled' });
+    const begun = bench.begun.length;
+    for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+    expect([bench.begun.length, bench.documents.jobs.open]).toEqual([begun, 0]);
+  });
+
+  test('is counted by what it does', async () => {
+    const { wait, open } = gate();
+    bench.beforeBlock = () => wait;
+    const jobs = [];
+    for (let index = 0; index < 6; index++) jobs.push(await start(`d${index}`));
+    while (bench.begun.length < 4) await new Promise(setImmediate);
+    expect(await bench.documents.jobs.counts()).toEqual({ waiting: 2, active: 4, delayed: 0 });
+    open();
+    for (const job of jobs) await ended(job);
+    expect(await bench.documents.jobs.counts()).toEqual({ waiting: 0, active: 0, delayed: 0 });
+  });
+
   test('of one more than may be open is refused', async () => {
     const small = new DocumentsBench(memoryShelves(), SHORT);
     const { wait, open } = gate();

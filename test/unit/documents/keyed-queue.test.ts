@@ -72,3 +72,14 @@ test('slots are as many as said, also when a place is given up in the turn in wh
   expect(await third).toBe('third');
   expect(await slots.run(async () => 'fourth', signal)).toBe('fourth');
 });
+
+test('a key is free when nothing runs or waits under it', async () => {
+  const queue = new KeyedQueue();
+  const { wait, open } = gate();
+  const run = queue.run('a', () => wait);
+  expect([queue.isFree('a'), queue.isFree('b')]).toEqual([false, true]);
+  open();
+  await run;
+  await new Promise(setImmediate);
+  expect(queue.isFree('a')).toBe(true);
+});
