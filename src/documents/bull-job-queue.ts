@@ -85,7 +85,7 @@ export class BullJobQueue implements JobQueue {
   #timer: NodeJS.Timeout | undefined;
   #stopping: Promise<void> | undefined;
   #resting = false;
-  #told = '';
+  #failing = false;
 
   constructor(parts: BullQueueParts) {
     this.#parts = parts;
@@ -164,7 +164,7 @@ export class BullJobQueue implements JobQueue {
       await this.#queue.remove(id);
       await this.add(id);
     }
-    this.#told = '';
+    this.#failing = false;
     return lost.length;
   }
 
@@ -251,11 +251,12 @@ export class BullJobQueue implements JobQueue {
     this.#events.on<LookListener>(LOOK, ({ jobId }: { jobId: string }) => this.#runner.told(jobId));
   }
 
-  /** Of equal failures one line; those of connections are told where connections are. */
-  #tell(error: Error): void {
-    const reason = error.message;
-    if (this.#stopping !== undefined || reason === this.#told || /ECONN|closed|lock|Missing/i.test(reason)) return;
-    this.#told = reason;
+  /** One line until the queue is well again; what connections fail of is told where connections are. */
+  #tell({ message: reason }: Error): void {
+    const known =
+      this.#stopping !== undefined || this.#failing || /ECONN|closed|timeout|\block\b|Missing/i.test(reason);
+    if (known) return;
+    this.#failing = true;
     this.#parts.logger.warn({ reason }, 'the queue of background ingestions fails, it is tried again');
   }
 

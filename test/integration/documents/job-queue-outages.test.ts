@@ -110,6 +110,7 @@ test('a Redis that is a replica for a while is told of once, and goes on as a ma
   expect(one.shelves.logged[0]).toContain('READONLY');
   await client.replicaof('NO', 'ONE');
   expect(await ended(one, await startsAgain(one, 'b'))).toBe('done');
+  expect(one.shelves.logged).toHaveLength(1);
 });
 
 test('a cluster keeps the queue on one node, and shares the jobs out', async () => {
