@@ -112,7 +112,8 @@ async function measure(
   const contenders = contendersOf(model, threads).filter((each) => asked.some((one) => isAsked(each, one, 0, figures)));
   const engines = new Map<Contender, MeasuredEngine>();
   try {
-    const ceilings = rows === undefined ? await measureCeilings(model.own, threads, quick) : undefined;
+    const ceilings =
+      rows === undefined ? await measureCeilings(model.own, threads, long - QUESTION_TOKENS, quick) : undefined;
     for (const contender of contenders) {
       progress(`starting ${contender.name}, ${threads} threads`);
       const engine = await contender.start();

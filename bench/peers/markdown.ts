@@ -38,8 +38,8 @@ export function peersPage({ model, machine, versions, command, rounds, runs, plo
     '',
     `${rounds === 1 ? 'One round' : `${rounds} rounds`}, all by turns, medians. Each is a process of its own; while one is asked, the others are stopped. The best peer`,
     'of a row is bold. A number in brackets is how many values a median has, where it is not one a round: long prompts are put to',
-    'llama.cpp in the first round only, with those of its settings that were best in short ones. Ratios are ours over the best peer, for',
-    'times and memory the other way round: above 1 is better.',
+    'llama.cpp in the first round only, with those of its settings that were best in short ones. Decode behind them is measured',
+    'five times in that visit. Ratios are ours over the best peer, for times and memory the other way round: above 1 is better.',
     '',
   ];
   for (const run of runs) lines.push(...sectionOf(run, rounds), '');
@@ -83,7 +83,7 @@ function sectionOf({ threads, figures, checks, floor, ceilings }: PeersRun, roun
       `Floor of a question over known documents: ${numberText(floor.totalMs)} ms (linear layers ${numberText(floor.linearMs)},`,
       `attention ${numberText(floor.attentionMs)}), at ${numberText(ceilings.readBytesPerSecond / 1e9)} GB/s of reading,`,
       `${numberText(ceilings.byteOperationsPerSecond / 1e9)} x 10^9 operations a second in products of bytes and`,
-      `${numberText(ceilings.floatOperationsPerSecond / 1e9)} x 10^9 in float32, measured in this run.`,
+      `${numberText(ceilings.attentionOperationsPerSecond / 1e9)} x 10^9 in attention's, measured in this run.`,
     );
   }
   if (checks.length > 0) lines.push('', '| goal | reached | |', '| --- | --- | --- |');

@@ -7,7 +7,7 @@ const MODEL = { layers: 2, hiddenSize: 4, intermediateSize: 8, vocabSize: 10, he
 const FAST = 1e12;
 
 test('slow memory: every weight is read once, every key and value twice a byte', () => {
-  const ceilings = { readBytesPerSecond: 1000, byteOperationsPerSecond: FAST, floatOperationsPerSecond: FAST };
+  const ceilings = { readBytesPerSecond: 1000, byteOperationsPerSecond: FAST, attentionOperationsPerSecond: FAST };
   const { linearMs, attentionMs, totalMs } = questionFloor(MODEL, ceilings, 3, 100);
   expect(linearMs).toBeCloseTo(288 + 40);
   expect(attentionMs).toBeCloseTo(2 * 2 * 2 * 100 * 1 * 2);
@@ -15,7 +15,7 @@ test('slow memory: every weight is read once, every key and value twice a byte',
 });
 
 test('slow products: rows times weights, and the head for one row', () => {
-  const ceilings = { readBytesPerSecond: FAST, byteOperationsPerSecond: 1000, floatOperationsPerSecond: 2000 };
+  const ceilings = { readBytesPerSecond: FAST, byteOperationsPerSecond: 1000, attentionOperationsPerSecond: 2000 };
   const { linearMs, attentionMs } = questionFloor(MODEL, ceilings, 3, 100);
   expect(linearMs).toBeCloseTo(2 * (3 * 288 + 40));
   expect(attentionMs).toBeCloseTo((2 * 2 * 3 * 2 * 100 * 2 * 2) / 2);

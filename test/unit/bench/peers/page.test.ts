@@ -33,7 +33,7 @@ const PAGE: PeersPage = {
       figures,
       checks: [{ claim: 'fast >= 2', value: 1.5, holds: false }],
       floor: { linearMs: 5, attentionMs: 45, totalMs: 50 },
-      ceilings: { readBytesPerSecond: 2e10, byteOperationsPerSecond: 1.8e12, floatOperationsPerSecond: 3e11 },
+      ceilings: { readBytesPerSecond: 2e10, byteOperationsPerSecond: 1.8e12, attentionOperationsPerSecond: 3e11 },
     },
   ],
   plots: ['../images/peers-ttft.svg'],
