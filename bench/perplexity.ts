@@ -46,6 +46,8 @@ export async function run({ quick, progress, data }: BenchOptions): Promise<Benc
     progress(`${name}: perplexity ${perplexity.toFixed(3)}, ${seconds.toFixed(0)} s`);
   };
   for (const weights of FORMATS) await measure(weights, weights, 'float32');
+  // As a server has it, if nobody says otherwise.
+  await measure('int8 weights, float16 KV', 'int8', 'float16');
   const addon = loadAddon();
   const level = addon.kernelLevel();
   const levels: readonly KernelLevel[] = level === 'avx512-bf16' ? [level, 'avx512'] : [level];
