@@ -166,6 +166,8 @@ export async function openServices(
     }
     const engine = engines.length === 1 ? (engines[0] as Engine) : new EngineGroup(engines);
     const segment = createSegmentation(text, config, options.onNotice);
+    // The first document does not wait for a text thread, its tokenizer and the segmenter's model to be loaded.
+    void segment(WARM_UP_TEXT, {}).catch(() => undefined);
     const notation = callNotation(config, text, options.onNotice);
     const prompts = new PromptBuilder({ textService: text, sinkTokenIds, sinksUnderFull, notation: notation.name });
     const { templateFault } = prompts;
@@ -227,6 +229,9 @@ function callNotation(
   }
   return NOTATIONS[detected ?? 'hermes'];
 }
+
+/** Two sentences, so that there is something to cut. */
+const WARM_UP_TEXT = 'A text thread starts. It reads the segmenter.';
 
 interface OpenStores {
   blocks: ByteStore;

@@ -50,7 +50,7 @@ export interface Stoppable {
   stop?: StopFlag;
 }
 
-/** Threads without work end after this time. */
+/** Threads without work end after this time, but for one: to start one costs the next document some tenths of a second. */
 const IDLE_MS = 60_000;
 
 export class TextThreads {
@@ -70,7 +70,7 @@ export class TextThreads {
     this.threads = threads;
     this.maxQueue = maxQueue;
     // Piscina's own queue stays empty: a task reaches it only when a thread is free.
-    this.#pool = new Piscina({ minThreads: 0, maxThreads: threads, idleTimeout: IDLE_MS });
+    this.#pool = new Piscina({ minThreads: 1, maxThreads: threads, idleTimeout: IDLE_MS });
   }
 
   /** Tasks that wait for a thread. */
