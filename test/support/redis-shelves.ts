@@ -12,10 +12,14 @@ export interface RedisShelves extends Shelves {
   disconnect(): void;
 }
 
-/** @param retryMs before the second try of a job; as long as on a server by default */
-export function redisShelves(redisUrl: string, retryMs?: number): RedisShelves {
-  const rest = { redisMaster: '', redisSentinelPassword: '', redisCa: '', redisCert: '', redisKey: '' };
-  const settings = { redisUrl, redisMode: 'auto' as const, ...rest };
+/**
+ * @param retryMs before the second try of a job; as long as on a server by default
+ * @param master  the URL is that of a Sentinel that knows it
+ */
+export function redisShelves(redisUrl: string, retryMs?: number, master = ''): RedisShelves {
+  const files = { redisCa: '', redisCert: '', redisKey: '' };
+  const redisMode = master === '' ? ('auto' as const) : ('sentinel' as const);
+  const settings = { redisUrl, redisMode, redisMaster: master, redisSentinelPassword: '', ...files };
   const client = connectRedis(settings, { carries: 'documents' });
   const connect = () => connectRedis(settings, { carries: 'jobs' });
   const jobs = new RedisJobShelf(client);

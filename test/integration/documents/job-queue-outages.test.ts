@@ -1,11 +1,11 @@
 /** The queue of jobs on a Redis that is away, empty, read-only, a cluster, or closed to scripts. */
 import fc from 'fast-check';
 import { Redis } from 'ioredis';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { COMMON_SCOPE } from '../../../src/cache/tiers.js';
 import { BlockstitchError } from '../../../src/errors.js';
 import { DocumentsBench, gate } from '../../support/documents-bench.js';
-import { freePort, startCluster, startRedis } from '../../support/redis-server.js';
+import { freePort, startCluster, startRedis, startSentinel } from '../../support/redis-server.js';
 import { type RedisShelves, redisShelves } from '../../support/redis-shelves.js';
 
 type Server = DocumentsBench<RedisShelves>;
@@ -27,9 +27,9 @@ function clientOf(url: string): Redis {
   return client;
 }
 
-/** @param beside keeps blocks in the same store */
-function server(url: string, beside?: Server): Server {
-  const opened = new DocumentsBench(redisShelves(url, 1), { maxQueue: 64 });
+/** @param beside keeps blocks in the same store @param master that a Sentinel at the URL knows */
+function server(url: string, beside?: Server, master?: string): Server {
+  const opened = new DocumentsBench(redisShelves(url, 1, master), { maxQueue: 64 });
   if (beside) Object.assign(opened, { store: beside.store });
   closers.push(async () => {
     await opened.documents.jobs.drain(0);
@@ -129,6 +129,27 @@ test('a cluster keeps the queue on one node, and shares the jobs out', async () 
     names.map((name) => client.cluster('KEYSLOT', `blockstitch:{jobs}:ingestions:${name}`)),
   );
   expect(new Set([...slots, await client.cluster('KEYSLOT', 'blockstitch:{jobs}:open')]).size).toBe(1);
+});
+
+test('a master that a Sentinel knows has the queue', async () => {
+  const redis = await redisAt();
+  const sentinel = await startSentinel(redis.port);
+  closers.push(() => sentinel.stop());
+  const one = server(sentinel.url, undefined, sentinel.master);
+  await one.documents.jobs.resume();
+  expect([await ended(one, await start(one, 'a')), one.shelves.logged]).toEqual(['done', []]);
+  expect(await clientOf(redis.url).exists('blockstitch:{jobs}:ingestions:meta')).toBe(1);
+});
+
+test('a Redis that may drop any key is warned of in the log, and nothing is written to the console', async () => {
+  const told = [vi.spyOn(console, 'warn'), vi.spyOn(console, 'error'), vi.spyOn(console, 'log')];
+  const redis = await redisAt(undefined, ['--maxmemory', '100mb', '--maxmemory-policy', 'allkeys-lru']);
+  const one = server(redis.url);
+  await one.documents.jobs.resume();
+  await expect.poll(() => one.shelves.logged, { timeout: 60_000 }).toEqual([expect.stringContaining('allkeys-lru')]);
+  expect(await ended(one, await start(one, 'a'))).toBe('done');
+  for (const spy of told) expect(spy).not.toHaveBeenCalled();
+  vi.restoreAllMocks();
 });
 
 test('a user who may not run scripts has jobs run where they are accepted, and taken over when that server is gone', async () => {
