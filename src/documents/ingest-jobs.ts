@@ -178,10 +178,9 @@ export class IngestJobs implements JobRunner {
     const running = open.filter((job) => job.running !== undefined);
     await withinGrace(queue.isShared ? running.map((job) => job.idle) : open.map((job) => job.ended), graceMs);
     this.#over = true;
-    const closed = queue.close();
-    for (const job of open) job.running?.abort(new KeptForLater('next start'));
-    await Promise.all(open.map((job) => job.idle));
-    await closed;
+    for (const job of this.#jobs.values()) job.running?.abort(new KeptForLater('next start'));
+    await Promise.all([...this.#jobs.values()].map((job) => job.idle));
+    await queue.close();
     const kept = open.filter((job) => this.#jobs.has(job.id)).length;
     for (const job of [...this.#jobs.values()]) this.#leave(job);
     this.#news.tellAll();
