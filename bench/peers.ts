@@ -61,10 +61,15 @@ export async function run(options: BenchOptions): Promise<BenchReport> {
   if (markdown !== undefined) {
     mkdirSync(dirname(markdown), { recursive: true });
     const plots = [...drawn.keys()].map((name) => relative(dirname(markdown), `${plot}/${name}.svg`));
-    const command = `npm run bench -- ${process.argv.slice(2).join(' ')}`;
+    const command = `npm run bench -- ${process.argv.slice(2).map(quoted).join(' ')}`;
     writeFileSync(markdown, peersPage({ model: model.title, machine, versions, command, rounds, runs, plots }));
   }
   return report(model, rounds, versions, runs);
+}
+
+/** As a shell wants it. */
+function quoted(argument: string): string {
+  return /^[\w./,=-]+$/.test(argument) ? argument : `'${argument}'`;
 }
 
 function lengthsOf(long: number): number[] {
