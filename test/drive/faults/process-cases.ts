@@ -3,11 +3,13 @@ import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { PACKAGE_DIR } from '../../../src/config.js';
+import { startRedis } from '../../support/redis-server.js';
 import { type FaultCase, mustHold, type Outcome } from './case.js';
 import { Traffic } from './traffic.js';
 import { DOCUMENTS, type Server, textOf, type World } from './world.js';
 
 const KILLS = 20;
+const SHARED_KILLS = 10;
 const KILL_MS = { least: 50, most: 1_500 };
 /** Acknowledged documents that are answered from at the end, and compared with a clean server. */
 const COMPARED = 40;
@@ -17,6 +19,11 @@ export const PROCESS_CASES: readonly FaultCase[] = [
     name: 'kill-in-ingestion',
     about: `SIGKILL at ${KILLS} random moments of ingestion over LMDB`,
     run: killInIngestion,
+  },
+  {
+    name: 'kill-shared-ingestion',
+    about: `SIGKILL of one of two servers on one Redis at ${SHARED_KILLS} random moments of ingestion`,
+    run: killSharedIngestion,
   },
   {
     name: 'worker-crash',
@@ -44,12 +51,16 @@ interface Kept {
   background: boolean;
 }
 
-async function killInIngestion(world: World): Promise<Outcome> {
-  const store = ['--store-dir', world.directory()];
+/** Kills one process after another at random moments while four clients send documents to it. */
+async function killed(
+  world: World,
+  argv: readonly string[],
+  kills: number,
+): Promise<{ kept: Kept[]; inFlight: number }> {
   const kept: Kept[] = [];
   let [inFlight, number] = [0, 0];
-  for (let round = 0; round < KILLS; round++) {
-    const server = await world.serve(store);
+  for (let round = 0; round < kills; round++) {
+    const server = await world.serve(argv);
     const clients = Array.from({ length: 4 }, async () => {
       while (!server.killed.aborted) {
         // Every third one in the background: 202 is a promise as well.
@@ -69,7 +80,41 @@ async function killInIngestion(world: World): Promise<Outcome> {
     await server.kill();
     await Promise.all(clients);
   }
+  return { kept, inFlight };
+}
+
+async function killInIngestion(world: World): Promise<Outcome> {
+  const store = ['--store-dir', world.directory()];
+  const { kept, inFlight } = await killed(world, store, KILLS);
   const server = await world.serve(store);
+  const outcome = await compared(world, server, kept, inFlight);
+  const { stdout } = await server.kill('SIGTERM');
+  mustHold(stdout.includes('was not closed'), 'the log says that the store was not closed');
+  return outcome.lost > 0 ? outcome : { ...outcome, said: 'the log says at each start that the store was not closed' };
+}
+
+/** The other server shares the jobs, and goes on with those of the killed ones. */
+async function killSharedIngestion(world: World): Promise<Outcome> {
+  const redis = await startRedis();
+  try {
+    const store = ['--redis-url', redis.url];
+    const server = await world.serve(store);
+    const { kept, inFlight } = await killed(world, store, SHARED_KILLS);
+    const outcome = await compared(world, server, kept, inFlight);
+    const open = await world.metric(server.url, 'ingestion_jobs');
+    mustHold(outcome.lost > 0 || open === 0, 'no job is left in the queue');
+    await server.kill('SIGTERM');
+    const waited = kept.filter(({ background }) => background).length;
+    return outcome.lost > 0
+      ? outcome
+      : { ...outcome, said: `${waited} background ingestions, none is left in the queue` };
+  } finally {
+    await redis.stop();
+  }
+}
+
+/** All that was acknowledged is there, and is answered from as a clean server answers. */
+async function compared(world: World, server: Server, kept: readonly Kept[], inFlight: number): Promise<Outcome> {
   const clean = await world.serve(['--store-dir', world.directory()]);
   const missing = new Set(kept);
   await allIsThere(world, server, missing).catch(() => undefined);
@@ -81,12 +126,9 @@ async function killInIngestion(world: World): Promise<Outcome> {
     answers++;
     if (own.answer === undefined || own.answer !== other.answer) wrong++;
   }
-  const { stdout } = await server.kill('SIGTERM');
   await clean.kill('SIGTERM');
-  mustHold(stdout.includes('was not closed'), 'the log says that the store was not closed');
   const gone = [...missing].map(({ id, background }) => `${id}${background ? ' (202)' : ''}`);
-  const said =
-    gone.length > 0 ? `gone: ${gone.join(', ')}` : 'the log says at each start that the store was not closed';
+  const said = gone.length > 0 ? `gone: ${gone.join(', ')}` : '';
   return { answers, wrong, inFlight, refused: 0, failed: [], acknowledged: kept.length, lost, said };
 }
 
