@@ -165,7 +165,7 @@ describe('a job that fails', () => {
     await ended(one, await start(one, 'a secret id', 'A secret text.'));
     expect(told.length).toBe(4);
     expect(told.join()).not.toContain('secret');
-    await expect.poll(() => client.keys(`${QUEUE}:job-*`)).toEqual([]);
+    await expect.poll(() => client.keys(`${QUEUE}:job-*`), { timeout: 60_000 }).toEqual([]);
     expect(JSON.stringify(await client.xrange(`${QUEUE}:events`, '-', '+'))).not.toContain('secret');
   });
 });
@@ -247,7 +247,7 @@ describe('a queue that Redis has lost', () => {
     const job = await start(one, 'd');
     expect(await ended(one, job)).toBe('done');
     await one.shelves.queue.add(job.id);
-    await expect.poll(() => client.keys(`${QUEUE}:job-*`)).toEqual([]);
+    await expect.poll(() => client.keys(`${QUEUE}:job-*`), { timeout: 60_000 }).toEqual([]);
     expect(one.begun).toEqual(['Text of d.']);
   });
 });
