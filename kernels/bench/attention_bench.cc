@@ -1,9 +1,7 @@
 // Times the attention of a decode step (one query row), layer after layer over a pool of many layers. In the same rounds
 // it measures the machine's ceilings over the same memory. Prints JSON; bench/kernel.ts makes the report.
-//   attention_bench [tokens] [layers] [rounds] [threads] [group]      a group runs alone, for profiling
-#include <sys/resource.h>
-
-#include <functional>
+//   attention_bench [tokens] [layers] [rounds] [threads] [group] [level]      a group (0: all) or a lower level, for profiling
+#include <cstring>
 
 #include "ceilings.h"
 #include "timed_steps.h"
@@ -16,6 +14,7 @@ namespace {
 constexpr size_t kKvHeads = 2;
 constexpr size_t kHeadDim = 64;
 constexpr size_t kGroups[] = {1, 4, 7};
+
 /// One decode step: the cached tokens as segments of a length drawn from [least, most], each with pages of its own in
 /// ascending order, and one new row behind them.
 std::vector<int32_t> makeStep(size_t tokens, size_t least, size_t most, size_t pages) {
@@ -31,25 +30,6 @@ std::vector<int32_t> makeStep(size_t tokens, size_t least, size_t most, size_t p
   return step.metadata();
 }
 
-/// How often the operating system took a core away from a thread of this process.
-long preemptions() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return usage.ru_nivcsw;
-}
-
-/// Measures until no other process interrupted a thread, ten times at most. Counts the times that were thrown away.
-double undisturbed(const std::function<double()>& measure, size_t* disturbed) {
-  double value = 0;
-  for (int attempt = 0; attempt < 10; attempt++) {
-    const long before = preemptions();
-    value = measure();
-    if (preemptions() == before) return value;
-    ++*disturbed;
-  }
-  return value;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -57,6 +37,9 @@ int main(int argc, char** argv) {
     return argc > index ? static_cast<size_t>(std::strtoull(argv[index], nullptr, 10)) : fallback;
   };
   const size_t tokens = argument(1, 32768), layers = argument(2, 24), rounds = argument(3, 15), threads = argument(4, 2), onlyGroup = argument(5, 0);
+  for (int level = 0; argc > 6 && level <= static_cast<int>(detectKernelLevel()); level++) {
+    if (std::strcmp(argv[6], kKernelLevels[level]) == 0) setKernelLevel(static_cast<KernelLevel>(level));
+  }
   const size_t pages = tokens / kPageTokens + tokens / 150 + 2;
   KvPool pool({pages, kPageTokens, layers, kKvHeads, kHeadDim, KvDtype::kFloat16});
   fillPool(pool);

@@ -1,7 +1,7 @@
-// Times the attention of steps of many rows (chunks of a prefill) and of batches that decode over shared blocks, at each
-// kernel level of this processor in turn. Measures the products' peak in the same rounds. Prints JSON; bench/kernel.ts makes
+// Times the attention of steps of many rows (chunks of a prefill) and of batches that decode over shared blocks, at the
+// best two kernel levels of this processor in turn. Measures the products' peak in the same rounds. Prints JSON; bench/kernel.ts makes
 // the report. The model's shape is SmolLM2-135M's: 9 query heads, 3 kv heads, head_dim 64.
-//   rows_bench [layers] [rounds] [threads] [level]      a level runs alone, for profiling
+//   rows_bench [layers] [rounds] [threads] [level] [trial]      a level, or trials with this in their name, alone: for profiling
 #include <cstring>
 
 #include "ceilings.h"
@@ -13,13 +13,14 @@ using namespace blockstitch::bench;
 namespace {
 
 constexpr size_t kKvHeads = 3, kGroup = 3, kHeadDim = 64;
-constexpr size_t kMostTokens = 8192;
+constexpr size_t kPages = 4096;
+constexpr size_t kPositions = 16384;
 constexpr size_t kSinks = 4;
 
 struct Trial {
   std::string name;
   double operations;  ///< per layer; a multiply-add counts as two
-  double readBytes;   ///< per layer: keys and values, each token of each sequence once
+  double readBytes;   ///< per layer: keys and values, each token of the pool once
   TimedStep step;
   std::vector<std::vector<double>> seconds;  ///< by level
 };
@@ -29,7 +30,9 @@ double bytesOf(double tokens) { return tokens * kKvHeads * kHeadDim * 4; }
 
 class Trials {
  public:
-  Trials(KvPool& pool, const Angles& angles, size_t levels) : pool_(pool), angles_(angles), levels_(levels) {}
+  /// @param chosen part of the names of the trials that are wanted
+  Trials(KvPool& pool, const Angles& angles, size_t levels, const char* chosen)
+      : pool_(pool), angles_(angles), levels_(levels), chosen_(chosen) {}
 
   /// A chunk of a plain prompt.
   void chunk(size_t rows, size_t past) {
@@ -60,7 +63,8 @@ class Trials {
       step.sequence(rows, kSinks + blocks * length, 0, tails + s * 4);
       step.segment(kSinks, 0, 0);
       for (size_t b = 0; b < blocks; b++) {
-        const size_t block = (b * (2 * (s / blocks) + 1) + s) % blocks + (shared ? 0 : s * blocks);
+        // Another stride and another start: each sequence has an order of its own.
+        const size_t block = (b * (2 * (s / blocks % 4) + 1) + s) % blocks + (shared ? 0 : s * blocks);
         step.segment(length, b * length, 1 + block * pages);
       }
     }
@@ -68,13 +72,14 @@ class Trials {
     const double pairs = static_cast<double>(sequences * rows) * (tokens + static_cast<double>(rows + 1) / 2);
     add(std::to_string(sequences) + " x " + std::to_string(rows) + " rows over " + std::to_string(blocks) +
             (shared ? " shared" : " own") + " blocks of " + std::to_string(length),
-        pairs, static_cast<double>(sequences) * tokens, step);
+        pairs, static_cast<double>(shared ? 1 : sequences) * tokens, step);
   }
 
   std::vector<Trial>& all() { return trials_; }
 
  private:
   void add(const std::string& name, double pairs, double tokens, const StepMaker& step) {
+    if (name.find(chosen_) == std::string::npos) return;
     trials_.push_back({name, operationsOf(pairs), bytesOf(tokens), TimedStep(step.metadata(), step.rows(), kGroup, angles_, pool_),
                        std::vector<std::vector<double>>(levels_)});
   }
@@ -82,6 +87,7 @@ class Trials {
   KvPool& pool_;
   const Angles& angles_;
   const size_t levels_;
+  const std::string chosen_;
   std::vector<Trial> trials_;
 };
 
@@ -95,37 +101,38 @@ int main(int argc, char** argv) {
   const int best = static_cast<int>(detectKernelLevel());
   std::vector<KernelLevel> levels;
   for (int level = 0; level <= best; level++) {
-    const bool isChosen = argc > 4 ? std::strcmp(argv[4], kKernelLevels[level]) == 0 : level >= 1;
+    const bool isChosen = argc > 4 ? std::strcmp(argv[4], kKernelLevels[level]) == 0 : level >= best - 1;
     if (isChosen) levels.push_back(static_cast<KernelLevel>(level));
   }
-  KvPool pool({2 * kMostTokens / kPageTokens, kPageTokens, layers, kKvHeads, kHeadDim, KvDtype::kFloat16});
+  KvPool pool({kPages, kPageTokens, layers, kKvHeads, kHeadDim, KvDtype::kFloat16});
   fillPool(pool);
-  const Angles angles(2 * kMostTokens, kHeadDim);
-  Trials trials(pool, angles, levels.size());
+  const Angles angles(kPositions, kHeadDim);
+  Trials trials(pool, angles, levels.size(), argc > 5 ? argv[5] : "");
   trials.chunk(512, 0);
   trials.chunk(512, 1536);
   trials.chunk(512, 7488);
   trials.coldBlocks(2, 256);
   trials.questions(1, 26, 39, 200, true);
   trials.questions(1, 1, 39, 200, true);
-  trials.questions(16, 1, 8, 200, true);
-  trials.questions(16, 1, 8, 100, false);
-  trials.questions(32, 1, 8, 200, true);
+  for (const size_t sequences : {16, 32}) {
+    for (const bool shared : {true, false}) trials.questions(sequences, 1, 8, 200, shared);
+  }
 
   ThreadTeam team(threads);
   std::vector<std::vector<double>> rates(levels.size());
+  size_t disturbed = 0;
   for (size_t round = 0; round < rounds + 1; round++) {
     for (size_t level = 0; level < levels.size(); level++) {
       setKernelLevel(levels[level]);
-      const double rate = productRate(team, levels[level]);
+      const double rate = undisturbed([&] { return productRate(team, levels[level]); }, &disturbed);
       if (round > 0) rates[level].push_back(rate);
       for (Trial& trial : trials.all()) {
-        const double seconds = trial.step.run(team) / static_cast<double>(layers);
+        const double seconds = undisturbed([&] { return trial.step.run(team); }, &disturbed) / static_cast<double>(layers);
         if (round > 0) trial.seconds[level].push_back(seconds);
       }
     }
   }
-  std::printf("{\"threads\":%zu,\"layers\":%zu,\"levels\":[", threads, layers);
+  std::printf("{\"threads\":%zu,\"layers\":%zu,\"disturbed\":%zu,\"levels\":[", threads, layers, disturbed);
   for (size_t level = 0; level < levels.size(); level++) {
     std::printf("%s{\"level\":\"%s\",", level == 0 ? "" : ",", kKernelLevels[static_cast<int>(levels[level])]);
     printList("operationsPerSecond", rates[level], ",\"trials\":[");

@@ -2,11 +2,14 @@
 // Knows how the operator runs a step. Each bench makes its own steps.
 #pragma once
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <random>
 #include <string>
 #include <vector>
@@ -138,6 +141,25 @@ class TimedStep {
   KvPool& pool_;
   std::vector<float> query_, key_, value_, output_;
 };
+
+/// How often the operating system took a core away from a thread of this process.
+inline long preemptions() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_nivcsw;
+}
+
+/// Measures until no other process interrupted a thread, ten times at most. Counts the times that were thrown away.
+inline double undisturbed(const std::function<double()>& measure, size_t* disturbed) {
+  double value = 0;
+  for (int attempt = 0; attempt < 10; attempt++) {
+    const long before = preemptions();
+    value = measure();
+    if (preemptions() == before) return value;
+    ++*disturbed;
+  }
+  return value;
+}
 
 inline void printList(const char* name, const std::vector<double>& values, const char* after) {
   std::printf("\"%s\":[", name);

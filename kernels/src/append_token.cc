@@ -8,30 +8,37 @@ namespace blockstitch {
 
 namespace {
 
-/// Stores a vector as int8 with one scale: amax / 127.
-float quantize(const float* from, size_t count, int8_t* to, size_t stride) {
-  float amax = 0;
-  for (size_t d = 0; d < count; d++) amax = std::max(amax, std::fabs(from[d]));
-  const float scale = amax / 127.0f;
-  const float inverse = amax > 0 ? 127.0f / amax : 0.0f;
-  for (size_t d = 0; d < count; d++) to[d * stride] = static_cast<int8_t>(std::lrint(from[d] * inverse));
-  return scale;
+/// Rounds a row to the pool's type. @returns the scale of int8, else 1
+float roundRow(const KernelTable&, const float* from, size_t count, float* to) {
+  std::copy(from, from + count, to);
+  return 1;
+}
+float roundRow(const KernelTable& kernels, const float* from, size_t count, Half* to) {
+  kernels.roundRow(from, count, to);
+  return 1;
+}
+float roundRow(const KernelTable&, const float* from, size_t count, Bfloat16* to) {
+  for (size_t d = 0; d < count; d++) store(from[d], to + d);
+  return 1;
+}
+float roundRow(const KernelTable& kernels, const float* from, size_t count, int8_t* to) {
+  return kernels.quantizeRow(from, count, to);
 }
 
 template <typename Element>
-void storeRow(const float* from, size_t count, Element* to, size_t stride) {
-  for (size_t d = 0; d < count; d++) store(from[d], to + d * stride);
-}
-
-template <typename Element>
-void appendAs(const AttentionShape& shape, KvPool& pool, size_t page, size_t head, size_t slot, const float* key,
-              const float* value) {
+void appendAs(const KernelTable& kernels, const AttentionShape& shape, KvPool& pool, size_t page, size_t head, size_t slot,
+              const float* key, const float* value) {
   const size_t dim = shape.headDim;
+  Element row[kMostHeadDim];
+  const float keyScale = roundRow(kernels, key, dim, row);
   Element* keyLane = reinterpret_cast<Element*>(pool.keys(shape.layer, page, head)) +
                      (slot / kCellTokens) * dim * kCellTokens + slot % kCellTokens;
+  for (size_t d = 0; d < dim; d++) keyLane[d * kCellTokens] = row[d];
   Element* valueRow = reinterpret_cast<Element*>(pool.values(shape.layer, page, head)) + slot * dim;
-  storeRow(key, dim, keyLane, kCellTokens);
-  storeRow(value, dim, valueRow, 1);
+  const float valueScale = roundRow(kernels, value, dim, valueRow);
+  if (pool.shape().dtype != KvDtype::kInt8) return;
+  pool.keyScales(shape.layer, page, head)[slot] = keyScale;
+  pool.valueScales(shape.layer, page, head)[slot] = valueScale;
 }
 
 }  // namespace
@@ -65,17 +72,10 @@ void appendToken(const KernelTable& kernels, const AttentionShape& shape, const 
     rotate(kernels, shape, inputs, static_cast<size_t>(sequence.tailPosition) + place, inputs.key + at, 1, 1.0f, rotated);
     const float* value = inputs.value + at;
     switch (pool.shape().dtype) {
-      case KvDtype::kFloat32: appendAs<float>(shape, pool, page, head, slot, rotated, value); break;
-      case KvDtype::kFloat16: appendAs<Half>(shape, pool, page, head, slot, rotated, value); break;
-      case KvDtype::kBfloat16: appendAs<Bfloat16>(shape, pool, page, head, slot, rotated, value); break;
-      case KvDtype::kInt8: {
-        int8_t* lane = reinterpret_cast<int8_t*>(pool.keys(shape.layer, page, head)) +
-                       (slot / kCellTokens) * dim * kCellTokens + slot % kCellTokens;
-        int8_t* valueRow = reinterpret_cast<int8_t*>(pool.values(shape.layer, page, head)) + slot * dim;
-        pool.keyScales(shape.layer, page, head)[slot] = quantize(rotated, dim, lane, kCellTokens);
-        pool.valueScales(shape.layer, page, head)[slot] = quantize(value, dim, valueRow, 1);
-        break;
-      }
+      case KvDtype::kFloat32: appendAs<float>(kernels, shape, pool, page, head, slot, rotated, value); break;
+      case KvDtype::kFloat16: appendAs<Half>(kernels, shape, pool, page, head, slot, rotated, value); break;
+      case KvDtype::kBfloat16: appendAs<Bfloat16>(kernels, shape, pool, page, head, slot, rotated, value); break;
+      case KvDtype::kInt8: appendAs<int8_t>(kernels, shape, pool, page, head, slot, rotated, value); break;
     }
   }
 }

@@ -111,7 +111,8 @@ class LayerStep {
     // States of a piece, of a span and of all spans, each where the one before it need not be joined.
     const size_t stateFloats = wholeLines(2 * vectors) + wholeLines(vectors * shape_.headDim);
     float* memory = space.states.reserve(3 * stateFloats);
-    const SoftmaxState whole = item.isWhole ? stateIn(memory, {0, vectors, 0}) : stateIn(states_, item.state);
+    const bool byPiece = item.states == ItemStates::kByPiece;
+    const SoftmaxState whole = item.states == ItemStates::kNone ? stateIn(memory, {0, vectors, 0}) : stateIn(states_, item.state);
     const SoftmaxState laterSpan = stateIn(memory, {stateFloats, vectors, 0});
     const SoftmaxState laterPiece = stateIn(memory, {2 * stateFloats, vectors, 0});
     const Piece* turnedFor = nullptr;
@@ -119,22 +120,24 @@ class LayerStep {
       const size_t first = p;
       const SoftmaxState& span = first == item.firstPiece ? whole : laterSpan;
       for (; p < item.endPiece && pieces[p].span == pieces[first].span; p++) {
-        const SoftmaxState& state = p == first ? span : laterPiece;
+        const SoftmaxState state = byPiece ? stateIn(states_, {item.state.at + (p - item.firstPiece) * stateFloats, vectors, 0})
+                                           : p == first ? span : laterPiece;
         const Piece& piece = pieces[p];
         clear(state, vectors);
         const Reach reach = reachOf(piece);
         if (!seesAny(piece, reach)) continue;
-        if (turnedFor == nullptr || turnedFor->delta != piece.delta || turnedFor->start != piece.start) {
-          turn(*item.sequence, item.firstRow, item.rows, item.head, piece, 0, &space);
+        noteReach(*item.sequence, item.firstRow, item.rows, piece, 0, &space);
+        if (turnedFor == nullptr || turnedFor->delta != piece.delta) {
+          turn(*item.sequence, item.firstRow, item.rows, item.head, piece.delta, 0, &space);
           turnedFor = &piece;
           if (p + 1 < item.endPiece) askAngles(item, pieces[p + 1].delta);
         }
         cells = attendPiece(piece, item.head, reach, cells, ahead, query, state);
-        if (p != first) kernels_.join(span, state, vectors, shape_.headDim);
+        if (p != first && !byPiece) kernels_.join(span, state, vectors, shape_.headDim);
       }
-      if (first != item.firstPiece) kernels_.join(whole, span, vectors, shape_.headDim);
+      if (first != item.firstPiece && !byPiece) kernels_.join(whole, span, vectors, shape_.headDim);
     }
-    if (item.isWhole) write(*item.sequence, item.head, item.firstRow, item.rows, whole, output);
+    if (item.states == ItemStates::kNone) write(*item.sequence, item.head, item.firstRow, item.rows, whole, output);
   }
 
   void runShared(const SharedItem& item) const {
@@ -144,7 +147,8 @@ class LayerStep {
     size_t vector = 0;
     for (size_t m = 0; m < item.count; m++) {
       const SequenceView& sequence = *item.members[m].sequence;
-      turn(sequence, 0, sequence.rows, item.head, *item.members[m].piece, vector, &space);
+      noteReach(sequence, 0, sequence.rows, *item.members[m].piece, vector, &space);
+      turn(sequence, 0, sequence.rows, item.head, item.members[m].piece->delta, vector, &space);
       vector += sequence.rows * group_;
       reach.least = std::min(reach.least, space.reach[vector - sequence.rows * group_]);
       reach.most = std::max(reach.most, space.reach[vector - 1]);
@@ -232,9 +236,19 @@ class LayerStep {
     return {nullptr, space->halves.data(), panels, space->reach.data(), vectors};
   }
 
-  /// Rotates the query vectors of `rows` rows at (local position - delta), times scale, and notes how far they see.
+  /// Notes how far the vectors of some rows see into the segment of a piece.
   /// @param vector place of the first one in the view
-  void turn(const SequenceView& sequence, size_t firstRow, size_t rows, size_t head, const Piece& piece, size_t vector,
+  void noteReach(const SequenceView& sequence, size_t firstRow, size_t rows, const Piece& piece, size_t vector,
+                 Workspace* space) const {
+    size_t reach = sequence.cachedTokens + sequence.tailPast + firstRow - piece.start;
+    for (size_t row = 0; row < rows; row++, reach++, vector += group_) {
+      std::fill_n(space->reach.begin() + static_cast<ptrdiff_t>(vector), group_, reach);
+    }
+  }
+
+  /// Rotates the query vectors of some rows at (local position - delta), times scale.
+  /// @param vector place of the first one in the view
+  void turn(const SequenceView& sequence, size_t firstRow, size_t rows, size_t head, int32_t delta, size_t vector,
             Workspace* space) const {
     const bool halves = usesHalves();
     float* rotated = space->rotated.reserve(0);
@@ -242,10 +256,8 @@ class LayerStep {
       const size_t local = static_cast<size_t>(sequence.tailPosition) + sequence.tailPast + row;
       const float* from = inputs_.query + ((sequence.firstRow + row) * shape_.heads + head * group_) * shape_.headDim;
       float* to = halves ? rotated : rotated + vector * kQueryStride;
-      rotate(kernels_, shape_, inputs_, local - static_cast<size_t>(piece.delta), from, group_, shape_.scale, to);
+      rotate(kernels_, shape_, inputs_, local - static_cast<size_t>(delta), from, group_, shape_.scale, to);
       if (halves) kernels_.packQueries(to, group_, shape_.headDim, space->halves.data() + vector * kQueryStride);
-      const size_t position = sequence.cachedTokens + sequence.tailPast + row;
-      std::fill_n(space->reach.begin() + static_cast<ptrdiff_t>(vector), group_, position - piece.start);
     }
   }
 

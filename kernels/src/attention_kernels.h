@@ -71,6 +71,10 @@ struct KernelTable {
   /// Vectors stand `fromStride` and `toStride` floats apart.
   void (*rotateHalves)(const float* from, size_t fromStride, const float* cos, const float* sin, size_t half, size_t heads,
                        float scale, float* to, size_t toStride);
+  /// Rounds `count` numbers to half, to nearest even.
+  void (*roundRow)(const float* from, size_t count, Half* to);
+  /// Rounds `count` numbers to multiples of a scale, amax / 127. @returns the scale
+  float (*quantizeRow)(const float* from, size_t count, int8_t* to);
   /// The sum of exp((logit - best) * scale), a multiple of kWeighMultiple many. No logit is above `best`.
   /// @param weights receives each summand, unless null
   float (*weigh)(const float* logits, size_t count, float best, float scale, float* weights);

@@ -14,17 +14,21 @@ namespace blockstitch {
 namespace {
 
 /// Tokens of a piece at most, counted from the segment's first token: a multiple of kTileTokens.
-constexpr size_t kPieceTokens = 1024;
+constexpr size_t kPieceTokens = 2048;
 /// A span ends when its pieces have this many tokens. Pieces and spans depend on the sequence's own segments only, so a row's
 /// arithmetic depends neither on the number of threads nor on the rest of the batch.
-constexpr size_t kSpanTokens = 1024;
+constexpr size_t kSpanTokens = 2048;
 /// Query vectors of an item at most (rows * group, at least one row). An item converts its keys and values once, so more of
 /// them cost less, but their sums have to stay in the L2 cache.
 constexpr size_t kItemVectors = 128;
-/// A sequence with this many items of rows needs no others for its threads: each attends to all spans.
-constexpr size_t kWholeItems = 8;
+/// An item of at most this part of the step's work attends to all spans. Larger ones are cut into spans, for the threads. Long
+/// items read memory faster, because it takes each some time until its prefetches are far enough in front.
+constexpr size_t kWholeShare = 8;
 /// A sequence of more query vectors per kv head than this does not share: it reads its keys seldom for its work.
 constexpr size_t kSharingVectors = 56;
+/// A piece of fewer tokens than this (sinks) is shared only among sequences that share another one: to read it costs less than
+/// to keep the states of all pieces apart.
+constexpr size_t kSharedTokens = 32;
 /// Rows that one thread appends at a time.
 constexpr size_t kAppendRows = 16;
 
@@ -50,6 +54,9 @@ std::vector<Piece> piecesOf(const SequenceView& sequence) {
   add(sequence.tailPages, sequence.tailPast + sequence.rows, sequence.cachedTokens, 0);
   return pieces;
 }
+
+/// Tokens that the last row of a sequence sees.
+size_t tokensOf(const SequenceView& sequence) { return sequence.cachedTokens + sequence.tailPast + sequence.rows; }
 
 /// What makes two pieces of segments the same: their tokens and the pages that hold them.
 struct PieceContent {
@@ -84,7 +91,9 @@ AttentionPlan::AttentionPlan(StepView step, const HeadShape& shape, size_t pageT
     sharedSlots_.emplace_back();
   }
   shareSegments(pageTokens);
-  for (size_t index = 0; index < step_.sequences.size(); index++) planSequence(index);
+  size_t work = 0;
+  for (const SequenceView& sequence : step_.sequences) work += sequence.rows * tokensOf(sequence) * shape_.kvHeads;
+  for (size_t index = 0; index < step_.sequences.size(); index++) planSequence(index, work);
   std::sort(items_.begin(), items_.end(), [](const WorkItem& a, const WorkItem& b) { return a.work > b.work; });
 }
 
@@ -97,10 +106,6 @@ StateSlot AttentionPlan::slotFor(size_t vectors) {
 /// Finds the segments that several sequences hold, and plans their work together.
 void AttentionPlan::shareSegments(size_t pageTokens) {
   if (step_.sequences.size() < 2) return;
-  struct Holder {
-    size_t sequence;
-    size_t piece;
-  };
   std::unordered_map<PieceContent, std::vector<Holder>, PieceHash> holders;
   std::vector<const std::vector<Holder>*> inOrder;  // of their first appearance, so that a plan is always the same
   for (size_t s = 0; s < step_.sequences.size(); s++) {
@@ -114,71 +119,88 @@ void AttentionPlan::shareSegments(size_t pageTokens) {
       found.push_back({s, p});
     }
   }
-  for (const std::vector<Holder>* found : inOrder) {
-    for (size_t first = 0; first < found->size() && found->size() > 1;) {
-      size_t end = first, vectors = 0;
-      for (; end < found->size(); end++) {
-        const size_t more = step_.sequences[(*found)[end].sequence].rows * group_;
-        if (end > first && vectors + more > kItemVectors) break;
-        vectors += more;
+  for (const bool isShort : {false, true}) {
+    for (const std::vector<Holder>* found : inOrder) {
+      const Piece& piece = pieces_[found->front().sequence][found->front().piece];
+      if ((piece.endToken - piece.firstToken < kSharedTokens) != isShort) continue;
+      std::vector<Holder> sharing;
+      for (const Holder& holder : *found) {
+        if (!isShort || !sharedSlots_[holder.sequence].empty()) sharing.push_back(holder);
       }
-      std::vector<SharedRows>& members = sharedRows_.emplace_back();
-      for (size_t i = first; i < end; i++) {
-        const Holder& holder = (*found)[i];
-        members.push_back({&step_.sequences[holder.sequence], &pieces_[holder.sequence][holder.piece]});
-      }
-      for (size_t head = 0; head < shape_.kvHeads; head++) {
-        const StateSlot state = slotFor(vectors);
-        sharedItems_.push_back({members.data(), members.size(), head, state});
-        const Piece& piece = *members[0].piece;
-        pairs_ += (piece.endToken - piece.firstToken) * vectors;
-        size_t at = 0;
-        for (size_t i = first; i < end; i++) {
-          const Holder& holder = (*found)[i];
-          std::vector<StateSlot>& slots = sharedSlots_[holder.sequence];
-          slots.resize(pieces_[holder.sequence].size() * shape_.kvHeads);
-          slots[holder.piece * shape_.kvHeads + head] = {state.at, vectors, at};
-          at += step_.sequences[holder.sequence].rows * group_;
+      for (size_t first = 0, end = 0; sharing.size() > 1 && first < sharing.size(); first = end) {
+        size_t vectors = 0;
+        for (end = first; end < sharing.size(); end++) {
+          const size_t more = step_.sequences[sharing[end].sequence].rows * group_;
+          if (end > first && vectors + more > kItemVectors) break;
+          vectors += more;
         }
+        share({sharing.begin() + static_cast<ptrdiff_t>(first), sharing.begin() + static_cast<ptrdiff_t>(end)}, vectors);
       }
-      first = end;
     }
   }
 }
 
-/// Plans what the sequence does not share. Its rows have one item for all spans, or an item for each span. Where pieces are
-/// shared, every other piece has a state of its own too, because states are joined in the order of the pieces.
-void AttentionPlan::planSequence(size_t index) {
+/// Plans the work of `holders`, `vectors` query vectors by kv head, on the piece that they all have.
+void AttentionPlan::share(const std::vector<Holder>& holders, size_t vectors) {
+  std::vector<SharedRows>& members = sharedRows_.emplace_back();
+  for (const Holder& holder : holders) {
+    members.push_back({&step_.sequences[holder.sequence], &pieces_[holder.sequence][holder.piece]});
+  }
+  for (size_t head = 0; head < shape_.kvHeads; head++) {
+    const StateSlot state = slotFor(vectors);
+    sharedItems_.push_back({members.data(), members.size(), head, state});
+    const Piece& piece = *members[0].piece;
+    pairs_ += (piece.endToken - piece.firstToken) * vectors;
+    size_t at = 0;
+    for (const Holder& holder : holders) {
+      std::vector<StateSlot>& slots = sharedSlots_[holder.sequence];
+      slots.resize(pieces_[holder.sequence].size() * shape_.kvHeads);
+      slots[holder.piece * shape_.kvHeads + head] = {state.at, vectors, at};
+      at += step_.sequences[holder.sequence].rows * group_;
+    }
+  }
+}
+
+/// Plans what the sequence does not share. `work` is that of the step: pairs of a row and a token, for each kv head. Its rows have one item for all spans, or an item for each span. Where pieces are
+/// shared, every other piece keeps a state of its own too, because states are joined in the order of the pieces.
+void AttentionPlan::planSequence(size_t index, size_t work) {
   const SequenceView& sequence = step_.sequences[index];
   const std::vector<Piece>& pieces = pieces_[index];
   const std::vector<StateSlot>& shared = sharedSlots_[index];
-  const size_t rowsPerItem = shared.empty() ? std::max<size_t>(1, kItemVectors / group_) : sequence.rows;
-  const size_t rowItems = (sequence.rows + rowsPerItem - 1) / rowsPerItem * shape_.kvHeads;
-  const bool isWhole = shared.empty() && (rowItems >= kWholeItems || pieces.back().span == 0);
+  const bool byPiece = !shared.empty();
+  const size_t rowsPerItem = byPiece ? sequence.rows : std::max<size_t>(1, kItemVectors / group_);
+  const size_t itemWork = std::min(rowsPerItem, sequence.rows) * tokensOf(sequence);
+  const bool crossesSpans = itemWork * kWholeShare <= work || pieces.back().span == 0;
+  const auto isShared = [&](size_t piece) { return byPiece && shared[piece * shape_.kvHeads].vectors > 0; };
   for (size_t head = 0; head < shape_.kvHeads; head++) {
     for (size_t row = 0; row < sequence.rows; row += rowsPerItem) {
       const size_t rows = std::min(rowsPerItem, sequence.rows - row);
       Join join{&sequence, head, row, rows, {}};
       for (size_t first = 0, end = 0; first < pieces.size(); first = end) {
-        if (!shared.empty() && shared[first * shape_.kvHeads + head].vectors > 0) {
-          end = first + 1;
+        end = first + 1;
+        if (isShared(first)) {
           join.parts.push_back({shared[first * shape_.kvHeads + head], pieces[first].span});
           continue;
         }
+        while (end < pieces.size() && !isShared(end) && (crossesSpans || pieces[end].span == pieces[first].span)) end++;
+        const ItemStates states = byPiece ? ItemStates::kByPiece : crossesSpans ? ItemStates::kNone : ItemStates::kOne;
+        WorkItem item{&sequence, &pieces, first, end, head, row, rows, 0, states, {}};
         size_t tokens = 0;
-        for (end = first; end < pieces.size(); end++) {
-          if (!isWhole && (pieces[end].span != pieces[first].span || (!shared.empty() && end > first))) break;
-          tokens += pieces[end].endToken - pieces[end].firstToken;
+        for (size_t p = first; p < end; p++) {
+          tokens += pieces[p].endToken - pieces[p].firstToken;
+          if (states == ItemStates::kNone || (states == ItemStates::kOne && p > first)) continue;
+          const StateSlot state = slotFor(rows * group_);
+          if (p == first) item.state = state;
+          join.parts.push_back({state, pieces[p].span});
         }
         pairs_ += tokens * rows * group_;
         // Of the tail, later rows see more.
         if (end == pieces.size()) tokens -= std::min(tokens, sequence.rows - row - rows);
-        const StateSlot state = isWhole ? StateSlot{} : slotFor(rows * group_);
-        items_.push_back({&sequence, &pieces, first, end, head, row, rows, rows * tokens, isWhole, state});
-        if (!isWhole) join.parts.push_back({state, pieces[first].span});
+        item.work = rows * tokens;
+        items_.push_back(item);
       }
       states_ += join.parts.size() * rows * group_;
-      if (!isWhole) joins_.push_back(std::move(join));
+      if (!join.parts.empty()) joins_.push_back(std::move(join));
     }
   }
 }

@@ -41,7 +41,14 @@ struct StateSlot {
   size_t first;
 };
 
-/// Rows of one sequence at one kv head against consecutive pieces, which lie in one span or are all that there are.
+/// What an item leaves behind for its rows.
+enum class ItemStates {
+  kNone,     ///< it attends to all pieces and writes the output rows itself
+  kOne,      ///< one state: its pieces lie in one span
+  kByPiece,  ///< a state for each of its pieces, one after another in memory
+};
+
+/// Rows of one sequence at one kv head against consecutive pieces.
 struct WorkItem {
   const SequenceView* sequence;
   const std::vector<Piece>* pieces;  ///< of the sequence
@@ -51,8 +58,8 @@ struct WorkItem {
   size_t firstRow;  ///< within the sequence
   size_t rows;
   size_t work;      ///< pairs of a row and a token, about
-  bool isWhole;     ///< attends to all pieces and writes its output rows itself; it has no state then
-  StateSlot state;
+  ItemStates states;
+  StateSlot state;  ///< the first one
 };
 
 /// All rows of a sequence against a piece that other sequences of the step have too.
@@ -118,8 +125,15 @@ class AttentionPlan {
   size_t states() const { return states_; }
 
  private:
+  /// A piece of a sequence, by their indices.
+  struct Holder {
+    size_t sequence;
+    size_t piece;
+  };
+
   void shareSegments(size_t pageTokens);
-  void planSequence(size_t index);
+  void share(const std::vector<Holder>& holders, size_t vectors);
+  void planSequence(size_t index, size_t work);
   StateSlot slotFor(size_t vectors);
 
   const HeadShape shape_;

@@ -26,6 +26,12 @@ struct Avx512Vec {
     return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))))};
   }
   void write(float* to) const { _mm512_storeu_ps(to, value); }
+  void write(Half* to) const {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtps_ph(value, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+  }
+  void write(int8_t* to) const {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(value)));
+  }
   static Avx512Vec multiplyAdd(Avx512Vec a, Avx512Vec b, Avx512Vec c) {
     return {_mm512_fmadd_ps(a.value, b.value, c.value)};
   }

@@ -27,6 +27,13 @@ struct PortableVec {
     return result;
   }
   void write(float* to) const { std::memcpy(to, lane, sizeof lane); }
+  void write(Half* to) const {
+    for (size_t i = 0; i < kLanes; i++) store(lane[i], to + i);
+  }
+  /// Rounds to whole numbers, to nearest even; they fit.
+  void write(int8_t* to) const {
+    for (size_t i = 0; i < kLanes; i++) to[i] = static_cast<int8_t>(std::lrint(lane[i]));
+  }
   static PortableVec multiplyAdd(PortableVec a, PortableVec b, PortableVec c) {
     for (size_t i = 0; i < kLanes; i++) c.lane[i] += a.lane[i] * b.lane[i];
     return c;

@@ -11,6 +11,7 @@
 
 #include "attention.h"
 #include "attention_cases.h"
+#include "attention_kernels.h"
 #include "checks.h"
 
 using namespace blockstitch;
@@ -116,6 +117,35 @@ void payloadsRoundTrip() {
   }
 }
 
+/// Rows are rounded as single numbers are, at every level.
+void rowsRoundAsNumbersDo() {
+  std::mt19937 random(4);
+  std::vector<float> row(64);
+  for (int round = 0; round < 2000; round++) {
+    for (float& each : row) {
+      each = std::ldexp(std::uniform_real_distribution<float>(-1, 1)(random), static_cast<int>(random() % 48) - 30);
+    }
+    if (round == 0) std::fill(row.begin(), row.end(), 0.0f);
+    float amax = 0;
+    for (const float each : row) amax = std::max(amax, std::fabs(each));
+    const float inverse = amax > 0 ? 127.0f / amax : 0.0f;
+    for (const KernelLevel level : levels()) {
+      setKernelLevel(level);
+      const KernelTable& kernels = kernelsFor(row.size());
+      Half halves[64], half;
+      int8_t whole[64];
+      kernels.roundRow(row.data(), row.size(), halves);
+      check(kernels.quantizeRow(row.data(), row.size(), whole) == amax / 127.0f, "the scale of a row");
+      bool same = true;
+      for (size_t i = 0; i < row.size(); i++) {
+        store(row[i], &half);
+        same = same && half.bits == halves[i].bits && whole[i] == static_cast<int8_t>(std::lrint(row[i] * inverse));
+      }
+      check(same, std::string("rounded row at level ") + kKernelLevels[static_cast<int>(level)]);
+    }
+  }
+}
+
 void badMetadataIsRefused() {
   const Case c{32, 1, 1, 16, KvDtype::kFloat32, 0, 0, false, {{{{20, 0}}, 24, 3, 2}, {{}, 0, 0, 1}}};
   Bench bench(c, 9);
@@ -143,6 +173,7 @@ int main() {
   againstReference(16, 1500);
 #endif
   payloadsRoundTrip();
+  rowsRoundAsNumbersDo();
   badMetadataIsRefused();
   std::printf("%d kernel checks failed\n", failures);
   return failures == 0 ? 0 : 1;
