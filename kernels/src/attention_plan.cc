@@ -20,7 +20,7 @@ constexpr size_t kPieceTokens = 2048;
 constexpr size_t kSpanTokens = 2048;
 /// Query vectors of an item at most (rows * group, at least one row). An item converts its keys and values once, so more of
 /// them cost less, but their sums have to stay in the L2 cache.
-constexpr size_t kItemVectors = 128;
+constexpr size_t kItemVectors = 192;
 /// An item of at most this part of the step's work attends to all spans. Larger ones are cut into spans, for the threads. Long
 /// items read memory faster, because it takes each some time until its prefetches are far enough in front.
 constexpr size_t kWholeShare = 8;
