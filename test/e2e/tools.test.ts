@@ -23,6 +23,8 @@ const tool = (name: string, fields: object = {}) => ({
   type: 'function' as const,
   function: { name, description: `Calls ${name}.`, parameters: PARAMETERS[name] as Record<string, unknown>, ...fields },
 });
+/** A model that knows no tools may call again and again, to the end of its tokens. */
+const ONE_CALL = { tool_choice: 'required', parallel_tool_calls: false };
 const ajv = new Ajv2020();
 let demo: DemoServer;
 let client: OpenAI;
@@ -57,10 +59,10 @@ function expectCalls(calls: readonly unknown[] | undefined): Call[] {
 
 describe('a model that knows no tools', () => {
   test('calls if it must, streamed as in one piece', async () => {
-    const { choices } = await client.chat.completions.create(body({ tool_choice: 'required' }));
+    const { choices } = await client.chat.completions.create(body(ONE_CALL));
     expect(choices[0]).toMatchObject({ message: { content: null }, finish_reason: 'tool_calls' });
     const calls = expectCalls(choices[0]?.message.tool_calls);
-    const stream = client.chat.completions.stream({ ...body({ tool_choice: 'required' }), stream: true });
+    const stream = client.chat.completions.stream({ ...body(ONE_CALL), stream: true });
     let pieces = 0;
     stream.on('tool_calls.function.arguments.delta', () => {
       pieces++;
@@ -130,7 +132,7 @@ describe('a model that knows no tools', () => {
   test('answers in a form, or calls, where both are given', async () => {
     const schema = { type: 'object', properties: { host: { enum: ['Sobako'] } }, required: ['host'] };
     const form = { response_format: { type: 'json_schema', json_schema: { name: 'answer', schema, strict: true } } };
-    const { choices } = await client.chat.completions.create(body(form));
+    const { choices } = await client.chat.completions.create(body({ ...form, parallel_tool_calls: false }));
     const { content, tool_calls: calls } = choices[0]?.message ?? { content: null };
     if (calls === undefined) expect(JSON.parse(content ?? '')).toEqual({ host: 'Sobako' });
     else expectCalls(calls);
