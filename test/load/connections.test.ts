@@ -73,20 +73,17 @@ test('a thousand connections at once are all answered if the queue takes them', 
   await demo.idle();
 });
 
-test('a thousand connections to a full server are sent away with Retry-After, and served when there is room', async () => {
+test('a thousand connections to a full server are all sent away with Retry-After, and served when there is room', async () => {
   const leave = new AbortController();
   // One runs and none may wait: the server is full until it leaves.
-  const fill = () =>
-    fetch(`${strict.url}/v1/chat/completions`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ messages: [{ role: 'user', content: 'Go on.' }], max_tokens: 4000, ignore_eos: true }),
-      signal: leave.signal,
-    }).then((answer) => answer.text());
-  // An answer ends some time; then the next one takes its place.
-  const stay = (async () => {
-    while (!leave.signal.aborted) await fill().catch(() => undefined);
-  })();
+  // A long answer without short cuts, so that it outlasts them all.
+  const slow = { max_tokens: 4000, ignore_eos: true, prompt_lookup: false, logprobs: true, top_logprobs: 20 };
+  const stay = fetch(`${strict.url}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ messages: [{ role: 'user', content: 'Go on.' }], ...slow }),
+    signal: leave.signal,
+  }).catch((error: Error) => error.name);
   try {
     await expect.poll(async () => (await strict.services.engine.statistics()).running, { timeout: 60_000 }).toBe(1);
     const answers = await askAll(strict.url);
@@ -96,16 +93,14 @@ test('a thousand connections to a full server are sent away with Retry-After, an
       expect([status, error.code]).toEqual([429, 'queue_full']);
       expect(Number(retryAfter)).toBeGreaterThan(0);
     }
-    // Between two that stay, some are served.
-    expect(answers.some(({ status }) => status === 429)).toBe(true);
+    // The one that stayed may have come to its end meanwhile; then some are served one after another.
+    expect(answers.filter(({ status }) => status === 200).length).toBeLessThan(CLIENTS / 2);
   } finally {
     leave.abort();
     await stay;
   }
-  // What was on its way when it was left may still come.
-  const again = async () => (await ask(strict.url, new Agent({ keepAlive: false }), 1)).status;
-  await expect.poll(again, { timeout: 60_000 }).toBe(200);
   await strict.idle();
+  expect((await ask(strict.url, new Agent({ keepAlive: false }), 1)).status).toBe(200);
 });
 
 test('a thousand idle connections do not keep a client from its answer, and those over the limit are closed', async () => {
