@@ -275,11 +275,15 @@ export class IngestJobs implements JobRunner {
       this.#news.tell(job.id, progress);
       attempt.tell(progress);
     };
+    const furthest = this.#countedAnew(record);
     const progress: IngestProgress = {
       signal,
       total: (blocksTotal) => tell({ blocksTotal, blocksDone: 0 }),
       beforeWrite: () => this.#seal(job, running),
-      blockDone: () => tell({ ...job.progress, blocksDone: job.progress.blocksDone + 1 }),
+      blockDone: () => {
+        tell({ ...job.progress, blocksDone: job.progress.blocksDone + 1 });
+        furthest(job.progress.blocksDone);
+      },
     };
     try {
       signal.throwIfAborted();
@@ -289,6 +293,25 @@ export class IngestJobs implements JobRunner {
       return this.#undone(job, record, attempt, signal.aborted ? signal.reason : error);
     }
     return this.#end(job, record, { status: 'done' });
+  }
+
+  /**
+   * A job that gets further than before is not what the processes end of: the ends are counted from there.
+   * @returns is told the blocks that are done
+   */
+  #countedAnew(record: JobRecord): (blocksDone: number) => void {
+    if ((record.begun ?? 0) < 2) return () => undefined;
+    let isWriting = false;
+    return (blocksDone) => {
+      if (isWriting || blocksDone <= (record.furthest ?? 0)) return;
+      record.begun = 1;
+      record.furthest = blocksDone;
+      isWriting = true;
+      const written = this.#parts.records.update({ ...record }).catch(() => undefined);
+      void written.then(() => {
+        isWriting = false;
+      });
+    };
   }
 
   /** @param reason why the work is not done */

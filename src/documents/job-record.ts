@@ -27,6 +27,8 @@ export interface JobRecord {
   document?: NewDocument;
   /** Times that its work began and did not end in order, where no queue counts them. Waiting in a queue is no work. */
   begun?: number;
+  /** Most blocks that a run which did not end had done, from the second one on. */
+  furthest?: number;
 }
 
 let lastMs = 0;

@@ -335,6 +335,55 @@ describe('a process that ends without a word', () => {
     expect(last.logged).toEqual([expect.stringContaining('given up')]);
   });
 
+  test('that gets further in each life goes on, however many processes end with it', async () => {
+    const text = Array.from({ length: 12 }, (_, index) => `Block ${index}.`).join('\n\n');
+    const first = otherServer();
+    first.beforeBlock = () => new Promise(() => undefined);
+    const { id } = await first.documents.start(COMMON_SCOPE, { id: 'long', text });
+    while (first.begun.length === 0) await new Promise(setImmediate);
+    for (let life = 1; life < 10; life++) {
+      bench.shelves.jobs.shared.leases.clear();
+      const server = await cutOffAfter(life);
+      expect((await server.documents.jobs.get('', id))?.status).toBe('running');
+    }
+    bench.shelves.jobs.shared.leases.clear();
+    const last = otherServer();
+    expect(await last.documents.jobs.resume()).toBe(1);
+    expect((await last.documents.jobs.get('', id))?.status).toBe('running');
+    await last.documents.jobs.drain(60_000);
+    expect((await last.documents.jobs.get('', id))?.status).toBe('done');
+  });
+
+  test('that always ends its process at the same block is given up', async () => {
+    const text = Array.from({ length: 12 }, (_, index) => `Block ${index}.`).join('\n\n');
+    const first = otherServer();
+    first.beforeBlock = () => new Promise(() => undefined);
+    const { id } = await first.documents.start(COMMON_SCOPE, { id: 'long', text });
+    while (first.begun.length === 0) await new Promise(setImmediate);
+    let lives = 1;
+    for (; lives < 20; lives++) {
+      bench.shelves.jobs.shared.leases.clear();
+      const server = await cutOffAfter(3);
+      if ((await server.documents.jobs.get('', id))?.status === 'failed') break;
+    }
+    expect(lives).toBeLessThan(10);
+  });
+
+  /** A server that takes up the job, does so many blocks, and hangs before the next one. */
+  async function cutOffAfter(blocks: number): Promise<DocumentsBench> {
+    const server = otherServer();
+    let done = 0;
+    const hangs = gate();
+    server.beforeBlock = async () => {
+      if (done++ < blocks) return;
+      hangs.open();
+      await new Promise(() => undefined);
+    };
+    if ((await server.documents.jobs.resume()) === 1) await hangs.wait;
+    for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+    return server;
+  }
+
   test('that only waited for its turn goes on, however many processes end meanwhile', async () => {
     const jobs = await left(8);
     for (let life = 0; life < 7; life++) {
