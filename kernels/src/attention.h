@@ -38,7 +38,7 @@ using ParallelFor = std::function<void(size_t count, const std::function<void(si
 
 /// Writes the new rows' rotated keys and their values to the tails' pages, then attends.
 ///
-/// Softmax is online over tiles of 128 tokens (kTileTokens) in float32 (arXiv 2205.14135). Tiles, pieces and spans depend only
+/// Softmax is online over tiles of 256 tokens (kTileTokens) in float32 (arXiv 2205.14135). Tiles, pieces and spans depend only
 /// on the sequence's own segments and tail: a row's result is the same to the last bit whatever else is in the step, and
 /// however many of its sequence's rows are. At level avx512-bf16, products are of bfloat16 unless the pool is float32.
 /// @param plan   made for this step and these heads

@@ -11,7 +11,7 @@
 
 namespace blockstitch {
 
-constexpr size_t kTileCells = 8;
+constexpr size_t kTileCells = 16;
 /// Tokens scored together before one softmax update.
 constexpr size_t kTileTokens = kTileCells * kCellTokens;
 /// Floats from one rotated query vector to the next. It is fixed, so a kernel addresses all of them from one register.

@@ -1,6 +1,8 @@
 // Reads tensors, and the attributes of BlockAttention; see op_tensors.h.
 #include "op_tensors.h"
 
+#include <algorithm>
+
 #include "op_status.h"
 
 namespace blockstitch {
@@ -8,16 +10,11 @@ namespace blockstitch {
 namespace {
 
 ort::Status* viewOf(ort::Api api, const ort::Value* value, TensorView* view) {
-  ort::TensorShapeInfo* info = nullptr;
-  ort::Status* status = ort::call<ort::Status*>(api, ort::kGetTensorTypeAndShape, value, &info);
+  ort::ElementType type = ort::kUndefined;
+  const int64_t* shape = nullptr;  // of the tensor: nothing is made or released
+  ort::Status* status = ort::call<ort::Status*>(api, ort::kGetTensorElementTypeAndShapeDataReference, value, &type, &shape, &view->rank);
   if (status != nullptr) return status;
-  status = ort::call<ort::Status*>(api, ort::kGetDimensionsCount, static_cast<const ort::TensorShapeInfo*>(info), &view->rank);
-  if (status == nullptr && view->rank <= 4) {
-    status = ort::call<ort::Status*>(api, ort::kGetDimensions, static_cast<const ort::TensorShapeInfo*>(info), view->shape,
-                                     view->rank);
-  }
-  ort::call<void>(api, ort::kReleaseTensorTypeAndShapeInfo, info);
-  if (status != nullptr) return status;
+  if (view->rank <= 4) std::copy(shape, shape + view->rank, view->shape);
   return ort::call<ort::Status*>(api, ort::kGetTensorMutableData, const_cast<ort::Value*>(value), &view->data);
 }
 

@@ -15,11 +15,10 @@ struct CustomOpDomain;
 struct KernelInfo;
 struct KernelContext;
 struct Value;
-struct TensorShapeInfo;
 struct Env;
 
-/// Version of the API table asked of ONNX Runtime: the first with KernelContext_ParallelFor.
-constexpr uint32_t kApiVersion = 17;
+/// Version of the API table asked of ONNX Runtime: the first with GetTensorElementTypeAndShapeDataReference.
+constexpr uint32_t kApiVersion = 24;
 
 /// Entries of the API table, by their place in it.
 enum Entry : size_t {
@@ -32,20 +31,17 @@ enum Entry : size_t {
   kCustomOpDomainAdd = 27,
   kAddCustomOpDomain = 28,
   kGetTensorMutableData = 51,
-  kGetDimensionsCount = 61,
-  kGetDimensions = 62,
-  kGetTensorTypeAndShape = 65,
   kKernelInfoGetAttributeFloat = 85,
   kKernelInfoGetAttributeInt64 = 86,
   kKernelContextGetInput = 90,
   kKernelContextGetOutput = 91,
   kReleaseStatus = 93,
-  kReleaseTensorTypeAndShapeInfo = 99,
   kReleaseSessionOptions = 100,
   kReleaseCustomOpDomain = 101,
   kKernelContextGetGpuComputeStream = 193,
   kKernelContextParallelFor = 274,
-  kEntriesUsed = 275,
+  kGetTensorElementTypeAndShapeDataReference = 414,
+  kEntriesUsed = 415,
 };
 
 /// A view of the API table.

@@ -121,7 +121,7 @@ std::string makeDomain(Api api, ort::CustomOpDomain** domain) {
 /// @pre the attachment is locked, and not made yet
 std::string attachTo(Attachment& at, const ort::ApiBase* base) {
   const Api real = base->getApi(ort::kApiVersion);
-  if (real == nullptr) return std::string("ONNX Runtime ") + base->getVersionString() + " is too old: 1.17 or newer is needed";
+  if (real == nullptr) return std::string("ONNX Runtime ") + base->getVersionString() + " is too old: 1.24 or newer is needed";
   ort::CustomOpDomain* domain = nullptr;
   std::string wrong = makeDomain(real, &domain);
   if (!wrong.empty()) return wrong;

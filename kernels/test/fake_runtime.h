@@ -26,10 +26,6 @@ struct Value {
   void* data;
 };
 
-struct TensorShapeInfo {
-  const Value* value;
-};
-
 struct KernelInfo {
   std::map<std::string, int64_t> integers;
   std::map<std::string, float> floats;
@@ -54,7 +50,6 @@ struct FakeRuntime {
   /// Called on each of the runtime's threads before it runs items.
   std::function<void()> onThread;
   int statuses = 0;
-  int shapeInfos = 0;
   int parallelRuns = 0;
 
   static FakeRuntime& instance() {
@@ -128,24 +123,13 @@ struct FakeRuntime {
     set(ort::kCreateStatus, [](int code, const char* message) { return failure(code, message); });
     set(ort::kGetErrorMessage, [](const ort::Status* status) { return message(status); });
     set(ort::kReleaseStatus, [](ort::Status* status) { release(status); });
-    set(ort::kGetTensorTypeAndShape, [](const ort::Value* value, ort::TensorShapeInfo** info) -> ort::Status* {
-      *info = static_cast<ort::TensorShapeInfo*>(std::malloc(sizeof(ort::TensorShapeInfo)));
-      (*info)->value = value;
-      instance().shapeInfos++;
-      return nullptr;
-    });
-    set(ort::kReleaseTensorTypeAndShapeInfo, [](ort::TensorShapeInfo* info) {
-      std::free(info);
-      instance().shapeInfos--;
-    });
-    set(ort::kGetDimensionsCount, [](const ort::TensorShapeInfo* info, size_t* count) -> ort::Status* {
-      *count = info->value->shape.size();
-      return nullptr;
-    });
-    set(ort::kGetDimensions, [](const ort::TensorShapeInfo* info, int64_t* shape, size_t count) -> ort::Status* {
-      std::memcpy(shape, info->value->shape.data(), count * sizeof(int64_t));
-      return nullptr;
-    });
+    set(ort::kGetTensorElementTypeAndShapeDataReference,
+        [](const ort::Value* value, ort::ElementType* type, const int64_t** shape, size_t* rank) -> ort::Status* {
+          *type = ort::kFloat;
+          *shape = value->shape.data();
+          *rank = value->shape.size();
+          return nullptr;
+        });
     set(ort::kGetTensorMutableData, [](ort::Value* value, void** data) -> ort::Status* {
       *data = value->data;
       return nullptr;

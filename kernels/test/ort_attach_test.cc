@@ -116,7 +116,7 @@ int main() {
 
   check(OrtGetApiBase() == nullptr && !isOnnxRuntimeAttached(), "before, nobody gets a table");
   check(addDeviceOperators().find("not attached yet") != std::string::npos, "device operators need the attachment");
-  check(attachOnnxRuntime(&old) == "ONNX Runtime 1.2.0 is too old: 1.17 or newer is needed", "an old library");
+  check(attachOnnxRuntime(&old) == "ONNX Runtime 1.2.0 is too old: 1.24 or newer is needed", "an old library");
   refusesOperators = true;
   const std::string refused = attachOnnxRuntime(&base);
   check(refused == "ONNX Runtime refused an operator: operators are not welcome", refused);
