@@ -19,7 +19,7 @@ using ort::Api;
 constexpr size_t kMostInputs = 5;
 constexpr size_t kMostOutputs = 3;
 /// Values that are worth a thread of their own.
-constexpr size_t kTaskValues = 16 * 1024;
+constexpr size_t kTaskValues = 4 * 1024;
 /// Largest Hadamard matrix: a run of floats stays in the first-level cache.
 constexpr int64_t kMostRotation = 4096;
 
