@@ -61,9 +61,12 @@ class Bf16Tile {
     if (end == 0) return;
     bf16::Panels panels;
     panels.fill<Element>(tile, ahead, end, rules.headDim, query.panels);
+    // The next tile comes from memory while this one is multiplied.
+    const size_t bytes = 2 * end * rules.headDim * sizeof(Element) * kRows / query.vectors;
     for (size_t first = 0, count = 0; first < query.vectors; first += count) {
       const size_t groups = (query.vectors - first + kRows - 1) / kRows;
       count = (query.vectors - first + groups - 1) / groups;
+      ahead.use(bytes);
       attendGroup<kRows>(tile, query, rules, state, first, count, kIsScaled, panels);
     }
   }

@@ -24,13 +24,21 @@ class ReadAhead {
   /// Call it when `bytes` bytes are read. It prefetches as many, and up to twice as many until the distance is reached.
   void follow(size_t bytes) {
     lead_ -= static_cast<ptrdiff_t>(bytes);
-    for (size_t asked = 0; asked < 2 * bytes && lead_ < kDistance && streams_ > 0; asked += streams_ * kLine) askRow();
+    ask(2 * bytes, kDistance);
   }
+
+  /// Call it while the processor computes and reads nothing. It prefetches `bytes` bytes, as far in front as a tile needs.
+  void use(size_t bytes) { ask(bytes, kComputingDistance); }
 
  private:
   static constexpr size_t kStreams = 4;
   /// Distance in bytes: some hundred nanoseconds of work.
   static constexpr ptrdiff_t kDistance = 32 << 10;
+  static constexpr ptrdiff_t kComputingDistance = 96 << 10;
+
+  void ask(size_t bytes, ptrdiff_t distance) {
+    for (size_t asked = 0; asked < bytes && lead_ < distance && streams_ > 0; asked += streams_ * kLine) askRow();
+  }
 
   /// One line of each stream.
   void askRow() {
