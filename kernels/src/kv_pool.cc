@@ -10,6 +10,8 @@
 #include <new>
 #include <unordered_map>
 
+#include "crc32.h"
+
 namespace blockstitch {
 
 void KvPool::Unmap::operator()(uint8_t* memory) const { munmap(memory, bytes); }
@@ -52,7 +54,7 @@ size_t KvPool::payloadBytes(size_t tokens) const {
 }
 
 template <typename Element, bool kRead>
-void KvPool::copyPages(const int32_t* pages, size_t tokens, uint8_t* payload) const {
+uint32_t KvPool::copyPages(const int32_t* pages, size_t tokens, uint8_t* payload) const {
   const size_t dim = shape_.headDim;
   const size_t rowBytes = dim * sizeof(Element);
   const auto move = [](void* pool, void* outside, size_t bytes) {
@@ -60,8 +62,12 @@ void KvPool::copyPages(const int32_t* pages, size_t tokens, uint8_t* payload) co
     else std::memcpy(pool, outside, bytes);
   };
   Element* keyRows = reinterpret_cast<Element*>(payload);
-  float* scales = reinterpret_cast<float*>(payload + shape_.layers * 2 * shape_.kvHeads * tokens * rowBytes);
+  const size_t layerBytes = 2 * shape_.kvHeads * tokens * rowBytes;
+  float* scales = reinterpret_cast<float*>(payload + shape_.layers * layerBytes);
+  uint32_t sum = 0;
   for (size_t layer = 0; layer < shape_.layers; layer++) {
+    uint8_t* ofLayer = payload + layer * layerBytes;
+    if (!kRead) sum = crc32(sum, ofLayer, layerBytes);
     for (size_t head = 0; head < shape_.kvHeads; head++) {
       const size_t keyMatrix = (layer * 2 * shape_.kvHeads + head) * tokens;
       const size_t valueMatrix = keyMatrix + shape_.kvHeads * tokens;
@@ -85,10 +91,13 @@ void KvPool::copyPages(const int32_t* pages, size_t tokens, uint8_t* payload) co
         }
       }
     }
+    if (kRead) sum = crc32(sum, ofLayer, layerBytes);
   }
+  const size_t bytes = shape_.layers * layerBytes;
+  return crc32(sum, payload + bytes, payloadBytes(tokens) - bytes);
 }
 
-void KvPool::readPages(const int32_t* pages, size_t tokens, uint8_t* payload) const {
+uint32_t KvPool::readPages(const int32_t* pages, size_t tokens, uint8_t* payload) const {
   switch (elementBytes(shape_.dtype)) {
     case 4: return copyPages<uint32_t, true>(pages, tokens, payload);
     case 2: return copyPages<uint16_t, true>(pages, tokens, payload);
@@ -96,7 +105,7 @@ void KvPool::readPages(const int32_t* pages, size_t tokens, uint8_t* payload) co
   }
 }
 
-void KvPool::writePages(const int32_t* pages, size_t tokens, const uint8_t* payload) {
+uint32_t KvPool::writePages(const int32_t* pages, size_t tokens, const uint8_t* payload) {
   uint8_t* source = const_cast<uint8_t*>(payload);  // only read: the copies run pool-wards
   switch (elementBytes(shape_.dtype)) {
     case 4: return copyPages<uint32_t, false>(pages, tokens, source);

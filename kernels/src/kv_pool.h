@@ -60,9 +60,10 @@ class KvPool {
   }
 
   /// Copies `tokens` tokens out of `pages` into `payload`. The pages lie in the pool and are enough: the caller checks that.
-  void readPages(const int32_t* pages, size_t tokens, uint8_t* payload) const;
-  /// Copies `tokens` tokens of `payload` into `pages`.
-  void writePages(const int32_t* pages, size_t tokens, const uint8_t* payload);
+  /// @returns the CRC-32 of the payload, taken while its bytes are in the processor's cache
+  uint32_t readPages(const int32_t* pages, size_t tokens, uint8_t* payload) const;
+  /// Copies `tokens` tokens of `payload` into `pages`. @returns as readPages
+  uint32_t writePages(const int32_t* pages, size_t tokens, const uint8_t* payload);
 
  private:
   struct Unmap {
@@ -71,7 +72,7 @@ class KvPool {
   };
 
   template <typename Element, bool kRead>
-  void copyPages(const int32_t* pages, size_t tokens, uint8_t* payload) const;
+  uint32_t copyPages(const int32_t* pages, size_t tokens, uint8_t* payload) const;
 
   PoolShape shape_;
   size_t matrixBytes_;

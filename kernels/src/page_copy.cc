@@ -43,8 +43,8 @@ class PageCopy {
 
   void copy() noexcept {
     try {
-      const std::string wrong = direction_ == CopyDirection::kOutOfPages ? pool_.read(pages_.data(), tokens_, bytes_)
-                                                                         : pool_.write(pages_.data(), tokens_, bytes_);
+      const std::string wrong = direction_ == CopyDirection::kOutOfPages ? pool_.read(pages_.data(), tokens_, bytes_, &sum_)
+                                                                         : pool_.write(pages_.data(), tokens_, bytes_, &sum_);
       if (!wrong.empty()) fail(wrong.c_str());
     } catch (const std::exception& error) {
       fail(error.what());
@@ -59,8 +59,8 @@ class PageCopy {
   static void complete(napi_env env, napi_status status, void* data) noexcept {
     const std::unique_ptr<PageCopy> copy(static_cast<PageCopy*>(data));
     if (status == napi_ok && copy->wrong_[0] == '\0') {
-      napi_value nothing = nullptr;
-      if (napi_get_undefined(env, &nothing) == napi_ok) napi_resolve_deferred(env, copy->deferred_, nothing);
+      napi_value sum = nullptr;
+      if (napi_create_uint32(env, copy->sum_, &sum) == napi_ok) napi_resolve_deferred(env, copy->deferred_, sum);
       return;
     }
     const char* reason = status == napi_ok ? copy->wrong_ : "the page copy was cancelled";
@@ -78,6 +78,7 @@ class PageCopy {
   const std::vector<int32_t> pages_;
   const size_t tokens_;
   uint8_t* const bytes_;
+  uint32_t sum_ = 0;
   char wrong_[512] = "";
   napi_deferred deferred_ = nullptr;
   napi_async_work work_ = nullptr;

@@ -15,7 +15,7 @@ enum class CopyDirection { kOutOfPages, kIntoPages };
 /// Starts the copy of `tokens` tokens. Pages and lengths fit the pool: the caller has checked them.
 /// Where the environment ends before the copy does, the copy is completed and nobody is told.
 /// @param payload stays alive until the copy is complete; nobody may transfer its buffer meanwhile
-/// @returns a promise, rejected with an Error that says what went wrong
+/// @returns a promise of the payload's CRC-32, rejected with an Error that says what went wrong
 napi_value startPageCopy(napi_env env, CopyDirection direction, PagePool pool, std::vector<int32_t> pages, size_t tokens,
                          const js::Elements<uint8_t>& payload);
 

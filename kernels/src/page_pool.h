@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "crc32.h"
 #include "device_library.h"
 #include "kv_pool.h"
 
@@ -19,16 +20,23 @@ class PagePool {
   size_t payloadBytes(size_t tokens) const {
     return cpu_ != nullptr ? cpu_->payloadBytes(tokens) : device_->payloadBytes(tokens);
   }
-  /// Blocks the calling thread. @returns an empty string, or what is wrong
-  std::string read(const int32_t* pages, size_t tokens, uint8_t* payload) const {
-    if (cpu_ == nullptr) return device_->readPages(pages, tokens, payload);
-    cpu_->readPages(pages, tokens, payload);
-    return {};
+  /// Blocks the calling thread. @param sum gets the CRC-32 of the payload @returns an empty string, or what is wrong
+  std::string read(const int32_t* pages, size_t tokens, uint8_t* payload, uint32_t* sum) const {
+    if (cpu_ != nullptr) {
+      *sum = cpu_->readPages(pages, tokens, payload);
+      return {};
+    }
+    const std::string wrong = device_->readPages(pages, tokens, payload);
+    *sum = crc32(0, payload, payloadBytes(tokens));
+    return wrong;
   }
-  std::string write(const int32_t* pages, size_t tokens, const uint8_t* payload) const {
-    if (cpu_ == nullptr) return device_->writePages(pages, tokens, payload);
-    cpu_->writePages(pages, tokens, payload);
-    return {};
+  std::string write(const int32_t* pages, size_t tokens, const uint8_t* payload, uint32_t* sum) const {
+    if (cpu_ != nullptr) {
+      *sum = cpu_->writePages(pages, tokens, payload);
+      return {};
+    }
+    *sum = crc32(0, payload, payloadBytes(tokens));
+    return device_->writePages(pages, tokens, payload);
   }
 
  private:

@@ -52,7 +52,9 @@ export interface BlockPlace {
 }
 
 export type HoldOutcome =
-  | { found: true; tier: LowerTier; value: BlockValue; loadMs: number }
+  /** `placed`: `wanted.place` has copied the value. It may be nowhere else then. */
+  | { found: true; tier: LowerTier; value: BlockValue; placed: boolean; loadMs: number }
+  | { found: true; tier: LowerTier; value: undefined; placed: true; loadMs: number }
   /** Nobody has it. The caller holds the right (across replicas) to compute it and must call `release`. */
   | { found: false; release(): Promise<void> };
 
@@ -69,7 +71,7 @@ export interface Forgotten {
   failure?: string;
 }
 
-export interface BlockCacheOptions extends Omit<StoredBlocksOptions, 'store'> {
+export interface BlockCacheOptions extends Omit<StoredBlocksOptions, 'store' | 'keepsValues'> {
   store?: ByteStore;
   /** Most payload bytes in host memory. */
   hostBytes: number;
@@ -95,7 +97,8 @@ export class BlockCache {
   constructor({ store, hostBytes, ...options }: BlockCacheOptions) {
     this.#form = { ...options.shape, dtype: options.storedDtype ?? options.shape.dtype };
     this.#host = new HostTier(hostBytes);
-    this.#store = store === undefined ? undefined : new StoredBlocks({ ...options, store });
+    const { keepsValues } = this.#host;
+    this.#store = store === undefined ? undefined : new StoredBlocks({ ...options, store, keepsValues });
   }
 
   get brand(): StoreBrand | undefined {
@@ -134,7 +137,10 @@ export class BlockCache {
     if (flight !== undefined) {
       const outcome = await flight;
       // The first caller holds the right to compute. The others hold nothing, so they have nothing to release.
-      return outcome.found ? outcome : NOT_FOUND;
+      if (!outcome.found) return NOT_FOUND;
+      // It went where the first caller wanted it, and nowhere else.
+      if (outcome.value === undefined) return this.hold(key, wanted);
+      return { ...outcome, placed: false };
     }
     const load = this.#load(key, wanted).finally(() => {
       if (this.#flights.get(key) === load) this.#flights.delete(key);
@@ -286,7 +292,7 @@ export class BlockCache {
   async #load(key: BlockKey, wanted: HoldWanted): Promise<HoldOutcome> {
     const startMs = performance.now();
     const operation = this.#forgetting.begin(key);
-    let late: Promise<BlockValue | undefined> = Promise.resolve(undefined);
+    let late: Promise<{ value?: BlockValue } | undefined> = Promise.resolve(undefined);
     const keep = (value: BlockValue | undefined) => {
       const { forgotten } = operation;
       if (value !== undefined && !forgotten.has('host') && !forgotten.has('store')) this.#host.put(key, value);
@@ -296,20 +302,23 @@ export class BlockCache {
       if (hosted !== undefined) {
         this.#hostCounts.hits++;
         this.#store?.used([key]);
-        return { found: true, tier: 'host', value: hosted, loadMs: performance.now() - startMs };
+        return { found: true, tier: 'host', value: hosted, placed: false, loadMs: performance.now() - startMs };
       }
       this.#hostCounts.misses++;
       if (this.#store === undefined || operation.forgotten.has('store')) return NOT_FOUND;
       const load = await this.#store.load(key, wanted);
       late = load.late;
       const { answer } = load;
-      if (answer.value === undefined) return { found: false, release: answer.release };
+      if (answer.loaded === undefined) return { found: false, release: answer.release };
       if (operation.forgotten.has('store')) return NOT_FOUND;
-      keep(answer.value);
-      return { found: true, tier: 'store', value: answer.value, loadMs: answer.loadMs };
+      const { loaded, loadMs } = answer;
+      keep(loaded.value);
+      if (loaded.value !== undefined)
+        return { found: true, tier: 'store', value: loaded.value, placed: loaded.placed, loadMs };
+      return { found: true, tier: 'store', value: undefined, placed: true, loadMs };
     } finally {
       // A value that comes late is kept only if nothing has forgotten it until then.
-      void late.then(keep).finally(() => this.#forgetting.end(operation));
+      void late.then((loaded) => keep(loaded?.value)).finally(() => this.#forgetting.end(operation));
     }
   }
 }

@@ -27,7 +27,13 @@ const MAGIC = 0x564b5342;
 const DTYPES = ['float32', 'float16', 'bfloat16', 'int8'] as const;
 const ELEMENT_BYTES = { float32: 4, float16: 2, bfloat16: 2, int8: 1 } as const;
 
-export type Decoded = { ok: true; value: BlockValue } | { ok: false; reason: string };
+/**
+ * Copies a payload to where it is wanted, in the form of the pool.
+ * @returns CRC-32 of what was copied; undefined if nothing was
+ */
+export type PlacePayload = (tokens: number, payload: Uint8Array) => Promise<number | undefined>;
+
+export type Decoded = { ok: true; value: BlockValue; placed: boolean } | { ok: false; reason: string };
 
 /** Bytes of the payload of `tokens` tokens: int8 carries a float32 scale per token and head. */
 export function payloadBytes(shape: BlockShape, tokens: number): number {
@@ -65,7 +71,8 @@ export async function encodeBlock(
   const bytes = Buffer.allocUnsafeSlow(HEADER_BYTES + expected).fill(0, 0, HEADER_BYTES);
   writeHeader(bytes, stored, value.tokens, expected);
   bytes.set(payload, HEADER_BYTES);
-  bytes.writeUInt32LE(await checksum(payload), PAYLOAD_CRC_AT);
+  const known = payload === value.payload ? value.crc32 : undefined;
+  bytes.writeUInt32LE(known ?? (await checksum(payload)), PAYLOAD_CRC_AT);
   bytes.set(hashOf(key), KEY_HASH_AT);
   if (macs) bytes.set(await macs.sign([bytes.subarray(0, MAC_AT), payload]), MAC_AT);
   bytes.writeUInt32LE(crc32(bytes.subarray(0, HEADER_CRC_AT)), HEADER_CRC_AT);
@@ -76,14 +83,17 @@ export async function encodeBlock(
  * The payload of the result shares memory with `bytes`, unless the value was stored in another element type: then it is
  * converted to that of `shape`.
  *
- * @param key  the key that was asked for
- * @param macs believes the value only if one of its keys signed it
+ * @param key   the key that was asked for
+ * @param macs  believes the value only if one of its keys signed it
+ * @param place called at most once, as soon as the header is sound, where the value has the form of the pool: it takes the
+ *   checksum with the copy. What it copied counts only if the answer is `ok` and says `placed`
  */
 export async function decodeBlock(
   shape: BlockShape,
   key: BlockKey,
   bytes: Uint8Array,
   macs?: StoreMacs,
+  place?: PlacePayload,
 ): Promise<Decoded> {
   if (bytes.byteLength < HEADER_BYTES) return { ok: false, reason: 'shorter than its header' };
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -93,10 +103,10 @@ export async function decodeBlock(
   }
   const tokens = view.readUInt32LE(56);
   const stored = { ...shape, dtype: DTYPES[view.readUInt32LE(52)] ?? shape.dtype };
-  const own = Buffer.alloc(HEADER_BYTES);
+  const header = Buffer.alloc(HEADER_BYTES);
   const expected = payloadBytes(stored, tokens);
-  writeHeader(own, stored, tokens, expected);
-  if (!own.subarray(0, PAYLOAD_CRC_AT).equals(view.subarray(0, PAYLOAD_CRC_AT))) {
+  writeHeader(header, stored, tokens, expected);
+  if (!header.subarray(0, PAYLOAD_CRC_AT).equals(view.subarray(0, PAYLOAD_CRC_AT))) {
     return { ok: false, reason: 'made by another model, dtype or version' };
   }
   if (!hashOf(key).equals(view.subarray(KEY_HASH_AT, KEY_HASH_AT + 32))) {
@@ -104,16 +114,17 @@ export async function decodeBlock(
   }
   if (bytes.byteLength !== HEADER_BYTES + expected) return { ok: false, reason: 'wrong length' };
   const payload = bytes.subarray(HEADER_BYTES);
-  if (view.readUInt32LE(PAYLOAD_CRC_AT) !== (await checksum(payload))) {
-    return { ok: false, reason: 'payload checksum' };
-  }
+  const own = stored.dtype === shape.dtype;
+  const copied = own ? await place?.(tokens, payload) : undefined;
+  const sum = copied ?? (await checksum(payload));
+  if (view.readUInt32LE(PAYLOAD_CRC_AT) !== sum) return { ok: false, reason: 'payload checksum' };
   const mac = view.subarray(MAC_AT, MAC_AT + MAC_BYTES);
   if (macs && !(await macs.holds(mac, [view.subarray(0, MAC_AT), payload]))) {
     return { ok: false, reason: mac.every((byte) => byte === 0) ? 'not signed' : 'signed with another key' };
   }
-  if (stored.dtype === shape.dtype) return { ok: true, value: { tokens, payload } };
+  if (own) return { ok: true, value: { tokens, payload, crc32: sum }, placed: copied !== undefined };
   const ownForm = await converted(payload, rowsOf(shape, tokens), shape.headDim, stored.dtype, shape.dtype);
-  return { ok: true, value: { tokens, payload: ownForm } };
+  return { ok: true, value: { tokens, payload: ownForm }, placed: false };
 }
 
 export type Inspected = { ok: true; shape: BlockShape; tokens: number } | { ok: false; reason: string };

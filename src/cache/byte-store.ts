@@ -51,6 +51,12 @@ export interface ByteStore {
    */
   get(keys: readonly string[], signal?: AbortSignal): Promise<(Uint8Array | undefined)[]>;
   /**
+   * Reads one value into memory that is used again: `use` has it until its promise settles, and may write to it. So many
+   * are read at once that memory stays bounded; others wait. A store without this method has `get`.
+   * @returns what `use` returns; undefined where there is no value
+   */
+  lend?<T>(key: string, use: (bytes: Uint8Array) => Promise<T>, signal?: AbortSignal): Promise<T | undefined>;
+  /**
    * Resolves when the values are durable by the store's own standard. A refused put leaves the old values as they were.
    * An aborted put may leave the value there or not; the caller deletes it then.
    * @throws LockEnded if a fence refuses it

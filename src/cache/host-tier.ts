@@ -15,6 +15,10 @@ export class HostTier {
     });
   }
 
+  get keepsValues(): boolean {
+    return this.#values !== undefined;
+  }
+
   get entries(): number {
     return this.#values?.size ?? 0;
   }

@@ -10,12 +10,15 @@ import { statfsSync } from 'node:fs';
 import { type Database, open, type RootDatabase } from 'lmdb';
 import { makeDirectory } from '../make-directory.js';
 import { type ByteStore, LockEnded, type StoreEntry, type StoreListing, type StoreLock } from './byte-store.js';
+import { LentBuffers } from './lent-buffers.js';
 import { LmdbFiles } from './lmdb-files.js';
 import { LmdbIndex } from './lmdb-index.js';
 
 const PART_BYTES = 16 * 1024 * 1024;
 /** Milliseconds of copying in one turn of the event loop; then others get a turn. */
 const READ_SLICE_MS = 5;
+/** Values that are lent at once: as many as Node has threads for copies. */
+const LENT_VALUES = 4;
 /** Keys removed in one transaction: some milliseconds. */
 const KEYS_PER_REMOVAL = 256;
 /** Uses are written with the next value, or after this time. */
@@ -56,6 +59,7 @@ export class LmdbStore implements ByteStore {
   readonly #locks = new Map<string, { token: string; untilMs: number }>();
   /** Whether the last commit failed. */
   #failed = false;
+  readonly #buffers = new LentBuffers(LENT_VALUES);
   #readMs = 0;
   #nextTurn: Promise<void> | undefined;
 
@@ -100,13 +104,18 @@ export class LmdbStore implements ByteStore {
 
   async get(keys: readonly string[]): Promise<(Uint8Array | undefined)[]> {
     const values: (Uint8Array | undefined)[] = [];
-    for (const key of keys) {
-      while (this.#readMs > READ_SLICE_MS) await this.#turn();
-      const startMs = performance.now();
-      values.push(this.#read(key));
-      this.#readMs += performance.now() - startMs;
-    }
+    for (const key of keys) values.push(await this.#inSlices(() => this.#read(key)));
     return values;
+  }
+
+  async lend<T>(key: string, use: (bytes: Uint8Array) => Promise<T>, signal?: AbortSignal): Promise<T | undefined> {
+    const { bytes } = this.#index.read(key) ?? {};
+    if (bytes === undefined) return undefined;
+    return this.#buffers.lend(bytes, async (buffer) => {
+      signal?.throwIfAborted();
+      const read = await this.#inSlices(() => this.#readInto(key, buffer));
+      return read === undefined ? undefined : use(buffer.subarray(0, read));
+    });
   }
 
   async put(entries: readonly StoreEntry[], signal?: AbortSignal): Promise<void> {
@@ -261,6 +270,15 @@ export class LmdbStore implements ByteStore {
     if (this.#index.hasUses) await this.write(() => () => this.#index.writeUses());
   }
 
+  /** Runs a read when its turn of the event loop has time for it. */
+  async #inSlices<T>(read: () => T): Promise<T> {
+    while (this.#readMs > READ_SLICE_MS) await this.#turn();
+    const startMs = performance.now();
+    const result = read();
+    this.#readMs += performance.now() - startMs;
+    return result;
+  }
+
   #turn(): Promise<void> {
     this.#nextTurn ??= new Promise((resolve) => {
       setImmediate(() => {
@@ -283,6 +301,22 @@ export class LmdbStore implements ByteStore {
       if (value !== undefined) parts.push(value);
     }
     return parts.length === 1 ? parts[0] : Buffer.concat(parts);
+  }
+
+  /** @returns bytes that were copied; undefined if the value is gone, or has grown out of the buffer meanwhile */
+  #readInto(key: string, buffer: Buffer): number | undefined {
+    const bytes = this.#index.read(key)?.bytes;
+    if (bytes === undefined || bytes > buffer.byteLength) return undefined;
+    this.#index.use(key);
+    let at = 0;
+    for (let part = 0; part < partsOf(bytes); part++) {
+      // The library reads into one buffer of its own again and again. Its `length` is the value's, its memory is larger.
+      const value = this.#blocks.getBinaryFast(partKey(key, part));
+      if (value === undefined || at + value.length > buffer.byteLength) continue;
+      buffer.set(value.subarray(0, value.length), at);
+      at += value.length;
+    }
+    return at;
   }
 
   /** Call within a transaction. */

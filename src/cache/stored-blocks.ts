@@ -5,15 +5,15 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { KvDtype } from '../kernels/native-addon.js';
-import { decodeBlock, encodeBlock, HEADER_BYTES, payloadBytes } from './block-codec.js';
+import { encodeBlock, HEADER_BYTES, type PlacePayload, payloadBytes } from './block-codec.js';
 import { BlockLeases } from './block-leases.js';
 import { type ByteStore, LockEnded, type StoreEntry } from './byte-store.js';
 import { type Answer, type BreakerOptions, CircuitBreaker } from './circuit-breaker.js';
 import { type LoadClock, LoadCostModel, type LoadCostOptions } from './load-cost-model.js';
-import { StoreLooks } from './store-looks.js';
 import type { StoreMacs } from './store-macs.js';
 import { TenantRoom } from './tenant-room.js';
 import type { BlockKey, BlockShape, BlockValue, CacheStatistics } from './tiers.js';
+import { type Loaded, ValueReads } from './value-reads.js';
 import { within } from './within.js';
 
 export type StoreCalls = 'reads' | 'writes' | 'locks';
@@ -21,6 +21,8 @@ export type StoreCalls = 'reads' | 'writes' | 'locks';
 export interface StoredBlocksOptions {
   shape: BlockShape;
   store: ByteStore;
+  /** Whether values stay in host memory after a load. */
+  keepsValues: boolean;
   /** Called once per key if a check refused its value. */
   onCorrupt?: (key: BlockKey, reason: string) => void;
   /** Called when the store is given up for a while, and when it is well again. */
@@ -47,10 +49,12 @@ export interface HoldWanted {
   /** The caller would rather wait than compute what the store has, or what another replica computes just now. */
   patient?: boolean;
   signal?: AbortSignal;
+  /** Takes the payload of a stored value at once, before it is believed. It may be called again, one call after another. */
+  place?: PlacePayload;
 }
 
 /** Whoever is told `undefined` holds the right (across replicas) to compute the block, and must call `release`. */
-export type StoreAnswer = { value: BlockValue; loadMs: number } | { value: undefined; release(): Promise<void> };
+export type StoreAnswer = { loaded: Loaded; loadMs: number } | { loaded: undefined; release(): Promise<void> };
 
 /** A search under way. */
 interface Search {
@@ -67,7 +71,7 @@ interface Search {
 export interface StoreLoad {
   answer: StoreAnswer;
   /** A value that comes after the wait was given up; resolves when the load is over, however it ended. */
-  late: Promise<BlockValue | undefined>;
+  late: Promise<Loaded | undefined>;
 }
 
 export type Deleted = { ok: true; count: number } | { ok: false; reason: string };
@@ -76,7 +80,7 @@ export type Deleted = { ok: true; count: number } | { ok: false; reason: string 
 const UNKNOWN_WAIT_MS = 250;
 /** Pauses between looks at another replica's prefill, doubled each time. */
 const POLL_MS = { first: 2, most: 50 };
-/** Keys that a set remembers before it starts over. */
+/** Blocks that are remembered before the list starts over. */
 const MAX_REMEMBERED = 10_000;
 /** Only ingestions wait for a write, and large blocks take their time. */
 const WRITE_TIMEOUT_MS = 30_000;
@@ -86,7 +90,7 @@ const STATISTICS_TIMEOUT_MS = 1_000;
 const LATE_MS = 2_000;
 
 const NOTHING_LATE = Promise.resolve(undefined);
-const NOBODY_HAS_IT: StoreLoad = { answer: { value: undefined, release: async () => {} }, late: NOTHING_LATE };
+const NOBODY_HAS_IT: StoreLoad = { answer: { loaded: undefined, release: async () => {} }, late: NOTHING_LATE };
 
 export class StoredBlocks {
   readonly room: TenantRoom;
@@ -100,9 +104,8 @@ export class StoredBlocks {
   readonly #cost: LoadCostModel;
   /** Blocks that are computed although the store may have them. They need not be written again. */
   readonly #passedOver = new Set<BlockKey>();
-  readonly #reported = new Set<BlockKey>();
-  readonly #looks = new StoreLooks();
-  readonly #counts = { hits: 0, misses: 0, corrupt: 0, loadedBytes: 0, loadSeconds: 0, passedOver: 0, late: 0 };
+  readonly #values: ValueReads;
+  readonly #counts = { hits: 0, misses: 0, loadedBytes: 0, loadSeconds: 0, passedOver: 0, late: 0 };
   #sizes: { entries: number; bytes: number; evicted?: number } = { entries: 0, bytes: 0 };
   #measuring: Promise<void> | undefined;
   #failedDeletes = 0;
@@ -123,6 +126,12 @@ export class StoredBlocks {
     const run = this.#locks.run.bind(this.#locks) as CircuitBreaker['run'];
     this.#leases = new BlockLeases({ store: options.store, run, leaseMs: options.leaseMs });
     this.#cost = new LoadCostModel(options.cost);
+    this.#values = new ValueReads({
+      ...{ shape: options.shape, macs: options.macs, store: options.store, keepsValues: options.keepsValues },
+      run: this.#reads.run.bind(this.#reads) as CircuitBreaker['run'],
+      remove: (key) => this.delete([key]),
+      onCorrupt: options.onCorrupt,
+    });
   }
 
   get brand(): ByteStore['brand'] {
@@ -157,7 +166,8 @@ export class StoredBlocks {
     }
     if (tokens !== undefined && !this.#cost.worthLoading(this.#storedBytes(tokens), computeMs)) {
       this.#counts.passedOver++;
-      remember(this.#passedOver, key);
+      if (this.#passedOver.size >= MAX_REMEMBERED) this.#passedOver.clear();
+      this.#passedOver.add(key);
       return NOBODY_HAS_IT;
     }
     const clock = this.#cost.begin(computeMs);
@@ -183,8 +193,8 @@ export class StoredBlocks {
     // The value may still come, for the host tier. Nobody wants a right to compute that comes now: it is released.
     const late = search.then(async (after) => {
       clearTimeout(patience);
-      if (after.value === undefined) await after.release();
-      return after.value;
+      if (after.loaded === undefined) await after.release();
+      return after.loaded;
     });
     return { answer: NOBODY_HAS_IT.answer, late };
   }
@@ -216,20 +226,20 @@ export class StoredBlocks {
   ): Promise<string | undefined> {
     const { shape, macs, storedDtype } = this.#options;
     const encoded = await encodeBlock(shape, key, value, macs, storedDtype ?? shape.dtype);
-    for (let again: (StoreAnswer & { value: undefined }) | undefined; ; ) {
+    for (let again: (StoreAnswer & { loaded: undefined }) | undefined; ; ) {
       const saved = await this.#write({ key, value: encoded, wanted }, signal);
       await again?.release();
       if (!saved.ok) return saved.reason;
       if (!saved.result.lockEnded) return undefined;
       // Another replica may have the right by now, and saves the block. Else this one takes it anew.
       const answer = await this.#search(key, {}, { untilMs: Number.POSITIVE_INFINITY, stop: signal });
-      if (answer.value !== undefined) return undefined;
+      if (answer.loaded !== undefined) return undefined;
       again = answer;
     }
   }
 
   async #write(unfenced: StoreEntry, signal: AbortSignal): Promise<Answer<{ lockEnded: boolean }>> {
-    await this.#looks.overtake(unfenced.key);
+    await this.#values.overtake(unfenced.key);
     const stopped = new AbortController();
     const either = AbortSignal.any([signal, stopped.signal]);
     const fence = this.#leases.fence(unfenced.key);
@@ -285,6 +295,7 @@ export class StoredBlocks {
     await this.#measure();
     return {
       ...this.#counts,
+      corrupt: this.#values.corrupt,
       ...this.#sizes,
       evicted: this.#sizes.evicted ?? 0,
       brand: this.brand,
@@ -325,23 +336,23 @@ export class StoredBlocks {
   /** Reads the value. If nobody has it, takes the right to compute it, or waits for the replica that has the right. */
   async #search(
     key: BlockKey,
-    { tokens }: HoldWanted,
+    { tokens, place }: HoldWanted,
     { untilMs, clock, stop, dropped }: Search,
   ): Promise<StoreAnswer> {
     const startMs = performance.now();
     for (let pauseMs = POLL_MS.first; ; pauseMs = Math.min(pauseMs * 2, POLL_MS.most)) {
-      const value = await this.#read(key, dropped);
+      const loaded = await this.#values.read(key, place, dropped);
       // Only the first look measures a load. Later looks have waited for another replica's prefill.
       if (pauseMs === POLL_MS.first) {
         if (dropped?.aborted && tokens !== undefined) clock?.drop(this.#storedBytes(tokens));
-        else clock?.end(value && HEADER_BYTES + value.payload.byteLength);
+        else clock?.end(loaded && HEADER_BYTES + loaded.bytes);
       }
-      if (value !== undefined) return this.#found(value, startMs);
+      if (loaded !== undefined) return this.#found(loaded, startMs);
       const lock = await this.#leases.take(key);
       const held = lock.ok ? lock.result : undefined;
       if (held !== undefined) {
         // The lock's last holder may have saved the block since the look above.
-        const late = await this.#read(key, dropped);
+        const late = await this.#values.read(key, place, dropped);
         if (late !== undefined) {
           await this.#leases.giveBack(held);
           return this.#found(late, startMs);
@@ -349,7 +360,7 @@ export class StoredBlocks {
       }
       if (!lock.ok || held !== undefined || stop?.aborted || performance.now() >= untilMs) {
         this.#counts.misses++;
-        return { value: undefined, release: async () => void (held && (await this.#leases.giveBack(held))) };
+        return { loaded: undefined, release: async () => void (held && (await this.#leases.giveBack(held))) };
       }
       await delay(pauseMs);
     }
@@ -359,38 +370,11 @@ export class StoredBlocks {
     return HEADER_BYTES + payloadBytes(this.#options.shape, tokens);
   }
 
-  #found(value: BlockValue, startMs: number): StoreAnswer {
+  #found(loaded: Loaded, startMs: number): StoreAnswer {
     const loadMs = performance.now() - startMs;
     this.#counts.hits++;
-    this.#counts.loadedBytes += value.payload.byteLength;
+    this.#counts.loadedBytes += loaded.bytes;
     this.#counts.loadSeconds += loadMs / 1000;
-    return { value, loadMs };
+    return { loaded, loadMs };
   }
-
-  async #read(key: BlockKey, dropped?: AbortSignal): Promise<BlockValue | undefined> {
-    return this.#looks.during(key, async (refuse) => {
-      const answer = await this.#reads.run((late) =>
-        this.#store.get([key], dropped ? AbortSignal.any([dropped, late]) : late),
-      );
-      const bytes = answer.ok ? answer.result[0] : undefined;
-      if (bytes === undefined) return undefined;
-      const decoded = await decodeBlock(this.#options.shape, key, bytes, this.#options.macs);
-      if (decoded.ok) return decoded.value;
-      this.#refused(key, decoded.reason);
-      await refuse(() => this.delete([key]));
-      return undefined;
-    });
-  }
-
-  #refused(key: BlockKey, reason: string): void {
-    this.#counts.corrupt++;
-    if (this.#reported.has(key)) return;
-    remember(this.#reported, key);
-    this.#options.onCorrupt?.(key, reason);
-  }
-}
-
-function remember(keys: Set<BlockKey>, key: BlockKey): void {
-  if (keys.size >= MAX_REMEMBERED) keys.clear();
-  keys.add(key);
 }

@@ -54,6 +54,8 @@ export interface BlockShape {
 export interface BlockValue {
   tokens: number;
   payload: Uint8Array;
+  /** CRC-32 of the payload, if somebody has taken it. */
+  crc32?: number;
 }
 
 export interface TierStatistics {

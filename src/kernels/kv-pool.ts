@@ -39,9 +39,13 @@ export class KvPool {
     return payload;
   }
 
-  /** Copies `tokens` tokens of `payload` into `pages`, off the JS thread. @throws RangeError if lengths disagree */
-  async writePages(pages: Int32Array, tokens: number, payload: Uint8Array): Promise<void> {
-    await this.#addon.writePages(this.id, pages, tokens, payload);
+  /**
+   * Copies `tokens` tokens of `payload` into `pages`, off the JS thread.
+   * @returns CRC-32 of the payload
+   * @throws RangeError if lengths disagree
+   */
+  async writePages(pages: Int32Array, tokens: number, payload: Uint8Array): Promise<number> {
+    return this.#addon.writePages(this.id, pages, tokens, payload);
   }
 
   /** Frees the pool when no step and no copy uses it. */

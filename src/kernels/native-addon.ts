@@ -77,10 +77,11 @@ export interface NativeAddon {
   /**
    * Copies `tokens` tokens out of `pages` into `payload`, off the JS thread. Nobody may transfer the payload's buffer
    * before the promise settles. If the thread ends meanwhile, it waits for the copy, and the promise never settles.
+   * @returns CRC-32 (zlib's) of the payload
    */
-  readPages(id: number, pages: Int32Array, tokens: number, payload: Uint8Array): Promise<void>;
-  /** Copies `tokens` tokens of `payload` into `pages`, off the JS thread. The rules of readPages hold. */
-  writePages(id: number, pages: Int32Array, tokens: number, payload: Uint8Array): Promise<void>;
+  readPages(id: number, pages: Int32Array, tokens: number, payload: Uint8Array): Promise<number>;
+  /** Copies `tokens` tokens of `payload` into `pages`, off the JS thread. The rules and the result are those of readPages. */
+  writePages(id: number, pages: Int32Array, tokens: number, payload: Uint8Array): Promise<number>;
   /**
    * How far cached values lie from fresh ones: for each place, the sum of squared differences over its rows, heads and
    * dimensions. `places` is [n, 3]: page, first slot, rows. They take the rows of `values` [rows, kvHeads * headDim]

@@ -26,6 +26,15 @@ export class FaultyStore implements ByteStore {
     return this.fault === 'damages' ? values.map(damaged) : values;
   }
 
+  async lend<T>(key: string, use: (bytes: Uint8Array) => Promise<T>, signal?: AbortSignal): Promise<T | undefined> {
+    this.gets++;
+    await this.#act();
+    const given = (bytes: Uint8Array) => lent(this.fault === 'damages' ? (damaged(bytes) as Uint8Array) : bytes, use);
+    if (this.#inner.lend !== undefined) return this.#inner.lend(key, given, signal);
+    const [value] = await this.#inner.get([key], signal);
+    return value && given(value);
+  }
+
   async put(entries: readonly StoreEntry[], signal?: AbortSignal): Promise<void> {
     this.puts++;
     await this.#act();
@@ -75,6 +84,16 @@ export class FaultyStore implements ByteStore {
     if (this.fault === 'throws') throw new Error('the store is told to fail');
     if (this.fault === 'hangs') await never();
     if (this.fault === 'slow') await new Promise((resolve) => setTimeout(resolve, this.delayMs));
+  }
+}
+
+/** Whoever keeps lent memory reads something else there afterwards. */
+export async function lent<T>(value: Uint8Array, use: (bytes: Uint8Array) => Promise<T>): Promise<T> {
+  const memory = Uint8Array.from(value);
+  try {
+    return await use(memory);
+  } finally {
+    memory.fill(0xa5);
   }
 }
 

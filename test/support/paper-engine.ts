@@ -3,6 +3,7 @@
  * itself: messages between the threads, page copies and calls of the store wait until the test lets them go, in any
  * order. What the model test of the cache drives.
  */
+import { crc32 } from 'node:zlib';
 import { BlockCache } from '../../src/cache/block-cache.js';
 import { blockKey } from '../../src/cache/block-key.js';
 import type { ByteStore, StoreEntry } from '../../src/cache/byte-store.js';
@@ -14,6 +15,7 @@ import type { EngineCommand, EngineNews } from '../../src/engine/wire/messages.j
 import { SharedCounters } from '../../src/engine/wire/shared-counters.js';
 import { EngineCore } from '../../src/engine/worker/engine-core.js';
 import { POLICY, SINKS } from './core-bench.js';
+import { lent } from './faulty-store.js';
 import { PaperModel } from './paper-model.js';
 
 /** Room for all that a test asks for: nobody waits for pages, so whoever asks begins with the next turn. */
@@ -69,6 +71,10 @@ class GatedStore implements ByteStore {
     this.brand = inner.brand;
   }
   get = (keys: readonly string[]) => this.gates.pass(() => this.inner.get(keys));
+  lend = async <T>(key: string, use: (bytes: Uint8Array) => Promise<T>) => {
+    const [value] = await this.get([key]);
+    return value && lent(value, use);
+  };
   has = (keys: readonly string[]) => this.gates.pass(() => this.inner.has(keys));
   put = (entries: readonly StoreEntry[], signal?: AbortSignal) =>
     this.gates.pass(() => {
@@ -161,10 +167,15 @@ export class PaperEngine {
         readPages: (_pool, pages, tokens, into) =>
           engine.gates.pass(() => {
             new Float64Array(into.buffer, into.byteOffset, tokens).set(engine.model.read(pages, tokens));
+            return crc32(into);
           }),
         writePages: (_pool, pages, tokens, from) => {
           const values = [...new Float64Array(Uint8Array.from(from).buffer, 0, tokens)];
-          return engine.gates.pass(() => engine.model.write(pages, values, SINKS.tokenIds.length));
+          const sum = crc32(from);
+          return engine.gates.pass(() => {
+            engine.model.write(pages, values, SINKS.tokenIds.length);
+            return sum;
+          });
         },
       },
       pool: { id: 1, pages: PAGES, pageBytes: PAGE_TOKENS * TOKEN_BYTES },

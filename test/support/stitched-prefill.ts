@@ -52,7 +52,8 @@ export async function stitchedThrough(
   const cached = await Promise.all(
     plan.blocks.map(async (block, index) => {
       const found = await cache.hold(keys[index] as string);
-      if (!found.found || found.tier !== 'store') throw new Error(`block ${index} did not come from the store`);
+      if (!found.found || found.value === undefined || found.tier !== 'store')
+        throw new Error(`block ${index} did not come from the store`);
       const loaded = model.pages(block.length);
       await model.pool.writePages(loaded, found.value.tokens, found.value.payload);
       return { pages: loaded, length: block.length };

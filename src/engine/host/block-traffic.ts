@@ -28,7 +28,7 @@ export class BlockTraffic {
   readonly #loads = new Map<number, AbortController>();
   readonly #saves = new Map<BlockKey, Promise<SaveOutcome>>();
   /** Copies into pages that are under way. */
-  readonly #writes = new Set<Promise<void>>();
+  readonly #writes = new Set<Promise<unknown>>();
   readonly #turns: (() => void)[] = [];
   #savingBytes = 0;
   #closed = false;
@@ -38,32 +38,71 @@ export class BlockTraffic {
   }
 
   /** Asks the cache for a block, fills its pages if the cache has it, and tells the worker. */
-  async load({ stay, key, pages, tokens, patient }: LoadOrder): Promise<void> {
-    const { addon, poolId, cache, post, prefillMs } = this.#options;
+  async load(order: LoadOrder): Promise<void> {
+    const { stay, key, tokens, patient } = order;
+    const { cache, post, prefillMs } = this.#options;
     const cancel = new AbortController();
     this.#loads.set(stay, cancel);
     const asked = performance.now();
     let answered = asked;
+    const target = this.#target(order);
     const took = () => ({ findMs: answered - asked, loadMs: performance.now() - answered });
     try {
-      const outcome = await cache.hold(key, { tokens, computeMs: prefillMs(tokens), patient, signal: cancel.signal });
+      const wanted = { tokens, computeMs: prefillMs(tokens), patient, signal: cancel.signal, place: target.place };
+      const outcome = await cache.hold(key, wanted);
       answered = performance.now();
+      // Whatever is said of these pages next, nothing writes to them beside it.
+      await target.close();
       if (!outcome.found) {
         if (this.#closed) await outcome.release();
         else this.#leases.set(stay, () => outcome.release());
         post({ type: 'settled', stay, tier: undefined, took: { ...took(), loadMs: 0 } });
         return;
       }
-      const { value, tier } = outcome;
-      const fits = value.tokens === tokens && value.payload.byteLength === addon.payloadBytes(poolId, tokens);
-      if (fits && !this.#closed) await this.#write(addon.writePages(poolId, pages, tokens, value.payload));
-      post({ type: 'settled', stay, tier: fits ? tier : undefined, took: took() });
+      const filled = outcome.placed || (await this.#fill(order, outcome.value));
+      post({ type: 'settled', stay, tier: filled ? outcome.tier : undefined, took: took() });
     } catch {
       // The cache never rejects for a store failure. Any error here means that the pages were not filled.
+      await target.close();
       post({ type: 'settled', stay, tier: undefined });
     } finally {
       this.#loads.delete(stay);
     }
+  }
+
+  /**
+   * The pages of a load, for a value that is on its way. `place` fills them if the value fits, until `close`; `close` waits
+   * for the copy under way.
+   */
+  #target(order: LoadOrder) {
+    let open = true;
+    let copy: Promise<number | undefined> = Promise.resolve(undefined);
+    const place = async (tokens: number, payload: Uint8Array) => {
+      await copy;
+      if (!open || !this.#fits(order, { tokens, payload })) return undefined;
+      const { addon, poolId } = this.#options;
+      copy = this.#write(addon.writePages(poolId, order.pages, tokens, payload)).catch(() => undefined);
+      return copy;
+    };
+    const close = async () => {
+      open = false;
+      await copy;
+    };
+    return { place, close };
+  }
+
+  /** @returns false if the value does not fit */
+  async #fill(order: LoadOrder, value: BlockValue): Promise<boolean> {
+    if (!this.#fits(order, value)) return false;
+    const { addon, poolId } = this.#options;
+    await this.#write(addon.writePages(poolId, order.pages, order.tokens, value.payload));
+    return true;
+  }
+
+  #fits({ tokens }: LoadOrder, value: BlockValue): boolean {
+    const { addon, poolId } = this.#options;
+    if (this.#closed) return false;
+    return value.tokens === tokens && value.payload.byteLength === addon.payloadBytes(poolId, tokens);
   }
 
   /** Copies a block out of its pages, tells the worker to release them, and gives the block to the cache. */
@@ -112,10 +151,10 @@ export class BlockTraffic {
     return outcome;
   }
 
-  async #write(copy: Promise<void>): Promise<void> {
+  async #write<T>(copy: Promise<T>): Promise<T> {
     this.#writes.add(copy);
     try {
-      await copy;
+      return await copy;
     } finally {
       this.#writes.delete(copy);
     }
@@ -166,7 +205,7 @@ export class BlockTraffic {
     const { addon, poolId } = this.#options;
     if (this.#closed) throw new Error('the engine is closing');
     const payload = new Uint8Array(bytes);
-    await addon.readPages(poolId, pages, tokens, payload);
-    return { tokens, payload };
+    const crc32 = await addon.readPages(poolId, pages, tokens, payload);
+    return { tokens, payload, crc32 };
   }
 }

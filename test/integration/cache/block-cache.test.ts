@@ -33,7 +33,7 @@ const open = (store: ByteStore, more: Partial<BlockCacheOptions> = {}) =>
 
 async function payloadOf(cache: BlockCache, key: string): Promise<Uint8Array | undefined> {
   const outcome = await cache.hold(key);
-  return outcome.found ? Uint8Array.from(outcome.value.payload) : undefined;
+  return outcome.found && outcome.value ? Uint8Array.from(outcome.value.payload) : undefined;
 }
 
 beforeAll(async () => {

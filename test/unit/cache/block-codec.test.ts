@@ -16,8 +16,40 @@ const value = { tokens: 3, payload: Uint8Array.from({ length: payloadBytes(SHAPE
 
 test('a block comes back as it was encoded', async () => {
   const decoded = await decodeBlock(SHAPE, KEY, await encodeBlock(SHAPE, KEY, value));
-  expect(decoded).toEqual({ ok: true, value: { tokens: 3, payload: expect.anything() } });
+  const sound = { tokens: 3, payload: expect.anything(), crc32: crc32(value.payload) };
+  expect(decoded).toEqual({ ok: true, value: sound, placed: false });
   if (decoded.ok) expect([...decoded.value.payload]).toEqual([...value.payload]);
+});
+
+test('a payload is placed before it is believed, and believed only with the checksum of what was copied', async () => {
+  const bytes = await encodeBlock(SHAPE, KEY, value);
+  const copies: Uint8Array[] = [];
+  const place = async (tokens: number, payload: Uint8Array) => {
+    copies.push(Uint8Array.from(payload));
+    expect(tokens).toBe(3);
+    return crc32(payload);
+  };
+  expect(await decodeBlock(SHAPE, KEY, bytes, undefined, place)).toMatchObject({ ok: true, placed: true });
+  expect(copies).toEqual([Uint8Array.from(value.payload)]);
+  const nothing = async () => undefined;
+  expect(await decodeBlock(SHAPE, KEY, bytes, undefined, nothing)).toMatchObject({ ok: true, placed: false });
+  const otherwise = async () => 17;
+  const refused = { ok: false, reason: 'payload checksum' };
+  expect(await decodeBlock(SHAPE, KEY, bytes, undefined, otherwise)).toEqual(refused);
+  bytes[bytes.length - 1] = (bytes.at(-1) as number) ^ 1;
+  expect(await decodeBlock(SHAPE, KEY, bytes, undefined, place)).toEqual(refused);
+  // What the header refuses, and what has another form than the pool, is not placed.
+  expect((await decodeBlock(SHAPE, 'cd'.repeat(32), bytes, undefined, place)).ok).toBe(false);
+  const wide: BlockShape = { ...SHAPE, dtype: 'float32' };
+  const small = await encodeBlock(
+    wide,
+    KEY,
+    { tokens: 3, payload: new Uint8Array(payloadBytes(wide, 3)) },
+    undefined,
+    'int8',
+  );
+  expect(await decodeBlock(wide, KEY, small, undefined, place)).toMatchObject({ ok: true, placed: false });
+  expect(copies.length).toBe(2);
 });
 
 test('a block of many megabytes comes back, and its last byte is checked too', async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { BlockCache, HoldOutcome, SaveOutcome } from '../../../../src/cache/block-cache.js';
+import type { BlockCache, SaveOutcome } from '../../../../src/cache/block-cache.js';
+import type { PlacePayload } from '../../../../src/cache/block-codec.js';
 import { BlockTraffic } from '../../../../src/engine/host/block-traffic.js';
 import type { EngineCommand, SaveOrder } from '../../../../src/engine/wire/messages.js';
 
@@ -13,13 +14,13 @@ function later<T>() {
 /** All that is waiting to happen has happened. */
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
-function bench(more: {
-  hold?: () => Promise<HoldOutcome>;
-  computed?: () => Promise<SaveOutcome>;
-  maxSavingBytes?: number;
-}) {
+const never = (): never => {
+  throw new Error('this must not be asked for');
+};
+
+function bench(more: { hold?: BlockCache['hold']; computed?: () => Promise<SaveOutcome>; maxSavingBytes?: number }) {
   const posted: EngineCommand[] = [];
-  const copies = { out: later<void>(), in: later<void>() };
+  const copies = { out: later<number>(), in: later<number>() };
   const released: string[] = [];
   const cache: Pick<BlockCache, 'hold' | 'computed'> = {
     hold: more.hold ?? (async () => ({ found: false, release: async () => void released.push('lease') })),
@@ -55,19 +56,71 @@ describe('loading', () => {
   test('fills the pages before the worker is told', async () => {
     const value = { tokens: 4, payload: new Uint8Array(40) };
     const { traffic, posted, copies } = bench({
-      hold: async () => ({ found: true, tier: 'store', value, loadMs: 1 }),
+      hold: async () => ({ found: true, tier: 'store', value, placed: false, loadMs: 1 }),
     });
     const loading = traffic.load(transfer);
     await settled();
     expect(posted).toEqual([]);
-    copies.in.answer();
+    copies.in.answer(0);
     await loading;
     expect(posted).toEqual([{ type: 'settled', stay: 7, tier: 'store', took: TOOK }]);
   });
 
+  test('is told where the value goes, and copies nothing that was placed there', async () => {
+    const payload = new Uint8Array(40);
+    const { traffic, posted, copies } = bench({
+      hold: async (_key, wanted) => {
+        const sum = await wanted?.place?.(4, payload);
+        return { found: true, tier: 'store', value: undefined, placed: sum === 17 || never(), loadMs: 1 };
+      },
+    });
+    const loading = traffic.load(transfer);
+    await settled();
+    expect(posted).toEqual([]);
+    copies.in.answer(17);
+    await loading;
+    expect(posted).toEqual([{ type: 'settled', stay: 7, tier: 'store', took: TOOK }]);
+  });
+
+  test('writes no payload that comes when the load was given up, and waits for the copy under way', async () => {
+    let place: PlacePayload = never;
+    const { traffic, posted, copies } = bench({
+      hold: async (_key, wanted) => {
+        place = wanted?.place ?? never;
+        void place(4, new Uint8Array(40));
+        await settled();
+        return { found: false, release: async () => undefined };
+      },
+    });
+    const loading = traffic.load(transfer);
+    await settled();
+    await settled();
+    // The pages may not be computed yet: a late value is still on its way into them.
+    expect(posted).toEqual([]);
+    copies.in.answer(17);
+    await loading;
+    expect(posted).toMatchObject([{ type: 'settled', stay: 7, tier: undefined }]);
+    expect(await place(4, new Uint8Array(40))).toBeUndefined();
+  });
+
+  test('places nothing of another length', async () => {
+    const placed: (number | undefined)[] = [];
+    const { traffic, posted } = bench({
+      hold: async (_key, wanted) => {
+        placed.push(await wanted?.place?.(5, new Uint8Array(50)), await wanted?.place?.(4, new Uint8Array(39)));
+        return { found: false, release: async () => undefined };
+      },
+    });
+    await traffic.load(transfer);
+    expect(placed).toEqual([undefined, undefined]);
+    expect(posted).toMatchObject([{ tier: undefined }]);
+  });
+
   test('takes a value of other length for a miss', async () => {
     const value = { tokens: 5, payload: new Uint8Array(50) };
-    const { traffic, posted } = bench({ hold: async () => ({ found: true, tier: 'store', value, loadMs: 1 }) });
+    const { traffic, posted } = bench({
+      hold: async () => ({ found: true, tier: 'store', value, placed: false, loadMs: 1 }),
+    });
     await traffic.load(transfer);
     expect(posted).toEqual([{ type: 'settled', stay: 7, tier: undefined, took: TOOK }]);
   });
@@ -89,14 +142,16 @@ describe('loading', () => {
 
   test('closing waits for a copy into pages that is under way: they may be given to others after', async () => {
     const value = { tokens: 4, payload: new Uint8Array(40) };
-    const { traffic, copies } = bench({ hold: async () => ({ found: true, tier: 'store', value, loadMs: 1 }) });
+    const { traffic, copies } = bench({
+      hold: async () => ({ found: true, tier: 'store', value, placed: false, loadMs: 1 }),
+    });
     void traffic.load(transfer);
     await settled();
     let closed = false;
     const closing = traffic.close().then(() => (closed = true));
     await settled();
     expect(closed).toBe(false);
-    copies.in.answer();
+    copies.in.answer(0);
     await closing;
     expect(closed).toBe(true);
   });
@@ -111,7 +166,7 @@ describe('saving', () => {
     const outcome = traffic.saved('a');
     await settled();
     expect(posted.filter(({ type }) => type === 'copied')).toEqual([]);
-    copies.out.answer();
+    copies.out.answer(0);
     await settled();
     expect(posted.at(-1)).toEqual({ type: 'copied', stay: 97 });
     expect(released).toEqual([]);
@@ -122,7 +177,7 @@ describe('saving', () => {
 
   test('says why a block could not be stored', async () => {
     const { traffic, copies } = bench({ computed: async () => ({ durable: false, reason: 'the disk is full' }) });
-    copies.out.answer();
+    copies.out.answer(0);
     traffic.save(order('a', true));
     expect(await traffic.saved('a')).toEqual({ durable: false, reason: 'the disk is full' });
     expect(await traffic.saved('never asked for')).toMatchObject({ durable: false });
@@ -135,7 +190,7 @@ describe('saving', () => {
       computed: async () => (saves.push('save') === 1 ? first.promise : { durable: true }),
       maxSavingBytes: 100,
     });
-    copies.out.answer();
+    copies.out.answer(0);
     traffic.save(order('a'));
     await settled();
     traffic.save(order('b'));
@@ -158,7 +213,7 @@ describe('saving', () => {
         return { durable: true };
       },
     });
-    copies.out.answer();
+    copies.out.answer(0);
     traffic.save(order('a'));
     traffic.save(order('a', true));
     expect(await traffic.saved('a')).toEqual({ durable: true });
