@@ -21,7 +21,7 @@ const BENCHES: Record<string, string> = {
   lookup: 'decode with and without prompt lookup: quotations and free prose; takes --model and --data',
   overhead: 'decode time outside ONNX Runtime, and the HTTP thread under load',
   peers:
-    'vLLM, llama.cpp and this engine by turns: prefill, decode, batches, known documents (after make peers); takes --model, --threads, --rows, --plot, --markdown',
+    'vLLM, llama.cpp and this engine by turns: prefill, decode, batches, known documents (after make peers); takes --model, --threads, --rows, --rounds, --plot, --markdown',
   perplexity: 'what each weight format costs in quality, for the model of BLOCKSTITCH_MODEL; takes --data',
   profile: "where a token's time goes in prefill and decode, beside this machine's products; takes --model",
   repair: 'time to first token against the share of cached tokens that is computed again',
@@ -53,11 +53,16 @@ function printReport(report: BenchReport): void {
   }
 }
 
+/** @throws InvalidArgumentError unless it is a whole number from 1 */
+function countOf(text: string): number {
+  const count = Number(text);
+  if (Number.isInteger(count) && count >= 1) return count;
+  throw new InvalidArgumentError('a whole number from 1');
+}
+
 /** @throws InvalidArgumentError unless all are whole numbers from 1 */
 function threadsOf(text: string): number[] {
-  const numbers = text.split(',').map(Number);
-  if (numbers.every((each) => Number.isInteger(each) && each >= 1)) return numbers;
-  throw new InvalidArgumentError('whole numbers from 1, with commas between them');
+  return text.split(',').map(countOf);
 }
 
 const program = new Command('bench')
@@ -74,6 +79,7 @@ const program = new Command('bench')
   .option('--markdown <file>', 'the figures as tables, for the benches that write them')
   .option('--threads <numbers>', 'e.g. 1,2: one run each, for the benches that take them', threadsOf)
   .option('--rows <text>', 'only the cases whose name has this text, for peers')
+  .option('--rounds <number>', 'how often every case is measured, for peers; 5 by default', countOf)
   .addHelpText(
     'after',
     `\nBenches:\n${Object.entries(BENCHES)

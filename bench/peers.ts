@@ -2,7 +2,7 @@
  * `peers`: this engine beside vLLM and llama.cpp on the same model, in one run and by turns: prefill, decode, batches, and
  * documents that are known, in the same and in a new order. Each is a process of its own; while one is asked, the others are
  * stopped. `make peers` puts peers and SmolLM2 into build/peers. `--model qwen2.5-0.5b` takes random weights in that shape,
- * `--threads 1,2` one run after another, `--rows TEXT` the cases whose name has the text.
+ * `--threads 1,2` one run after another, `--rows TEXT` the cases whose name has the text, `--rounds N` more or fewer rounds.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, relative } from 'node:path';
@@ -40,7 +40,7 @@ export async function run(options: BenchOptions): Promise<BenchReport> {
   const { quick, progress, plot, markdown } = options;
   stopWithChildren();
   const model = await peersModel(options.model ?? 'smollm2', progress);
-  const rounds = quick ? 1 : ROUNDS;
+  const rounds = options.rounds ?? (quick ? 1 : ROUNDS);
   const long = quick ? QUICK_LONG : LONG;
   const runs: PeersRun[] = [];
   let versions: string[] = [];

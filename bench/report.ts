@@ -43,6 +43,8 @@ export interface BenchOptions {
   threads?: number[];
   /** Only cases whose name has this text, for the benches that have many. */
   rows?: string;
+  /** How often every case is measured, for `peers`. */
+  rounds?: number;
 }
 
 export function describeMachine(): BenchMachine {
