@@ -146,37 +146,75 @@ def _rows(path: Path, most: int) -> list[dict]:
 
 
 def summary(found: Sequence[Answer]) -> list[dict]:
-    """Rows per file and cutting: means, and the paired difference to `fixed` at the same target and repair, with 95% intervals."""
+    """Rows per file and cutting: means, and paired differences to `fixed` with 95% intervals: at the same target (`_lead`), and at the
+    same mean length of a block (`_lead_at_length`), because fixed cuts leave more short blocks at a text's end.
+    """
     by_cutting: dict[tuple, dict[int, Answer]] = {}
     for each in found:
         by_cutting.setdefault((each.data, each.segmenter, each.target, each.repair), {})[each.row] = each
     out = []
     for (data, segmenter, target, repair), mine in by_cutting.items():
         row = {"data": data, "segmenter": segmenter or "full attention", "target": target, "repair": repair, "questions": len(mine)}
-        row["tokens"] = sum(each.tokens for each in mine.values()) / len(mine)
-        beside = by_cutting.get((data, "fixed", target, repair))
+        row["tokens"] = _mean_tokens(mine)
+        fixed = {cut[2]: answered for cut, answered in by_cutting.items() if (cut[0], cut[1], cut[3]) == (data, "fixed", repair)}
         for metric in METRICS:
             values = [getattr(each, metric) for each in mine.values()]
             if None in values:
                 continue
             row[metric] = sum(values) / len(values)
-            if segmenter not in ("", "fixed") and beside:
-                pairs = [getattr(mine[number], metric) - getattr(beside[number], metric) for number in mine if number in beside]
-                row[f"{metric}_lead"] = sum(pairs) / len(pairs)
-                row[f"{metric}_interval"] = bootstrap_interval(pairs, lambda drawn: sum(drawn) / len(drawn))
+            if segmenter in ("", "fixed"):
+                continue
+            if target in fixed:
+                row[f"{metric}_lead"], row[f"{metric}_interval"] = _lead(mine, _by_row(fixed[target], metric), metric)
+            if fixed:
+                beside = _at_length(list(fixed.values()), row["tokens"], metric)
+                row[f"{metric}_lead_at_length"], row[f"{metric}_interval_at_length"] = _lead(mine, beside, metric)
         out.append(row)
     return out
 
 
+def _mean_tokens(answered: dict[int, Answer]) -> float:
+    return sum(each.tokens for each in answered.values()) / len(answered)
+
+
+def _by_row(answered: dict[int, Answer], metric: str) -> dict[int, float]:
+    return {number: getattr(each, metric) for number, each in answered.items()}
+
+
+def _at_length(cuttings: list[dict[int, Answer]], tokens: float, metric: str) -> dict[int, float]:
+    """Each row's metric at a mean length, linear in its logarithm between the two cuttings around it; beyond them, that of the nearest."""
+    lengths = sorted(((_mean_tokens(each), _by_row(each, metric)) for each in cuttings), key=lambda pair: pair[0])
+    above = next((place for place, (length, _) in enumerate(lengths) if length >= tokens), len(lengths) - 1)
+    below = above if tokens <= lengths[0][0] or tokens >= lengths[-1][0] else above - 1
+    (short, first), (long, second) = lengths[below], lengths[above]
+    share = 0.0 if short == long else math.log(tokens / short) / math.log(long / short)
+    return {number: (1 - share) * first[number] + share * second[number] for number in first if number in second}
+
+
+def _lead(mine: dict[int, Answer], beside: dict[int, float], metric: str) -> tuple[float, tuple[float, float]]:
+    """Mean of the paired differences, and its 95% interval."""
+    pairs = [getattr(each, metric) - beside[number] for number, each in mine.items() if number in beside]
+    return sum(pairs) / len(pairs), bootstrap_interval(pairs, lambda drawn: sum(drawn) / len(drawn))
+
+
 def table(rows: Sequence[dict]) -> str:
-    lines = ["| data | segmenter | target | repair | mean tokens | contains | F1 | KL | contains, lead over fixed (95%) |", "|---|---|---|---|---|---|---|---|---|"]
+    """In the leads of KL, less is better."""
+    titles = ["data", "segmenter", "target", "repair", "mean tokens", "contains", "F1", "KL"]
+    titles += ["KL against fixed, same target (95%)", "KL against fixed, same mean length (95%)", "contains against fixed, same mean length (95%)"]
+    lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
     for row in rows:
-        lead = f"{100 * row['contains_lead']:+.1f} ({100 * row['contains_interval'][0]:+.1f} to {100 * row['contains_interval'][1]:+.1f})" if "contains_lead" in row else ""
-        kl = f"{row['kl']:.3f}" if "kl" in row else ""
-        lines.append(
-            f"| {row['data']} | {row['segmenter']} | {row['target'] or ''} | {row['repair']:g} | {row['tokens']:.0f} | {100 * row['contains']:.1f}% | {row['f1']:.3f} | {kl} | {lead} |"
-        )
+        cells = [row["data"], row["segmenter"], str(row["target"] or ""), f"{row['repair']:g}", f"{row['tokens']:.0f}"]
+        cells += [f"{100 * row['contains']:.1f}%", f"{row['f1']:.3f}", f"{row['kl']:.3f}" if "kl" in row else ""]
+        cells += [_lead_cell(row, "kl", "", 1, 3), _lead_cell(row, "kl", "_at_length", 1, 3), _lead_cell(row, "contains", "_at_length", 100, 1)]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _lead_cell(row: dict, metric: str, at: str, scale: float, digits: int) -> str:
+    if f"{metric}_lead{at}" not in row:
+        return ""
+    low, high = row[f"{metric}_interval{at}"]
+    return f"{scale * row[f'{metric}_lead{at}']:+.{digits}f} ({scale * low:+.{digits}f} to {scale * high:+.{digits}f})"
 
 
 def write_granularity(found: Sequence[Answer], out: Path) -> str:

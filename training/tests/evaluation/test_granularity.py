@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from blockstitch_training.evaluation.granularity import GranularityPlan, answers, divergence, summary, write_granularity
+from blockstitch_training.evaluation.granularity import Answer, GranularityPlan, answers, divergence, summary, write_granularity
 
 
 class Server:
@@ -52,6 +52,17 @@ def test_leads_are_paired_with_fixed_blocks_of_the_same_length(tmp_path: Path) -
     assert rows["fixed", 100, 0.0]["tokens"] == 100 and "kl" not in rows["full attention", 0, 0.0]
     assert "| semantic | 50 |" in write_granularity(found, tmp_path / "out")
     assert (tmp_path / "out" / "granularity-nq.svg").exists()
+
+
+def test_leads_at_the_same_length_lie_between_the_fixed_cuttings_around_it() -> None:
+    made = lambda segmenter, target, tokens, kl: Answer("nq", 0, segmenter, target, 0.0, 1.0, 1.0, kl, tokens, {})  # noqa: E731
+    found = [made("fixed", 50, 25, 0.9), made("fixed", 100, 50, 0.7), made("fixed", 200, 200, 0.1)]
+    found += [made("semantic", 50, 100, 0.3), made("semantic", 100, 10, 0.9), made("semantic", 200, 400, 0.1), made("semantic", 400, 50, 0.7)]
+    rows = {row["target"]: row for row in summary(found) if row["segmenter"] == "semantic"}
+    assert rows[50]["kl_lead"] == pytest.approx(0.3 - 0.9)
+    assert rows[50]["kl_lead_at_length"] == pytest.approx(0.3 - (0.7 + 0.1) / 2)  # 100 is half way from 50 to 200, in logarithms
+    assert [rows[target]["kl_lead_at_length"] for target in (100, 200, 400)] == pytest.approx([0, 0, 0])
+    assert "kl_lead" not in rows[400]
 
 
 def test_divergence_is_that_of_the_distributions_where_all_is_named() -> None:
