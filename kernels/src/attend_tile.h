@@ -82,12 +82,6 @@ class TileKernel {
   }
 
  private:
-  /// Tokens of a tile that a row sees: begin .. end-1.
-  struct Range {
-    size_t begin;
-    size_t end;
-  };
-
   template <typename Element>
   static void attendAs(const Tile& tile, ReadAhead& ahead, const QueryView& query, const TileRules& rules,
                        const SoftmaxState& state) {
@@ -130,8 +124,9 @@ class TileKernel {
     score<Element, kVectors>(tile, ahead, cells, query.rotated + first * kQueryStride, rules.headDim, scores);
     bool any = false;
     for (size_t v = 0; v < kVectors; v++) {
-      Range visible;
-      if (shape(tile, cells, rules, query.reach[first + v], scores[v], &visible)) {
+      const SeenTokens visible = seenOf(tile, rules, query.reach[first + v]);
+      if (visible.end > 0) {
+        mask(cells, rules.softcap, visible, scores[v]);
         soften(tile, cells, std::is_same<Element, int8_t>::value, rules.headDim, state, first + v, visible, scores[v]);
         any = true;
       } else {
@@ -188,28 +183,17 @@ class TileKernel {
     });
   }
 
-  /// Soft cap and mask. @returns whether the row sees any token of the tile
-  static bool shape(const Tile& tile, size_t cells, const TileRules& rules, size_t reach, float* scores, Range* visible) {
-    if (reach < tile.first) return false;
-    size_t end = reach - tile.first + 1;
-    if (end > tile.tokens) end = tile.tokens;
-    size_t begin = 0;
-    if (rules.slidingWindow > 0 && reach + 1 > rules.slidingWindow + tile.first) {
-      begin = reach + 1 - rules.slidingWindow - tile.first;
+  static void mask(size_t cells, float softcap, SeenTokens visible, float* scores) {
+    if (softcap > 0) {
+      for (size_t t = visible.begin; t < visible.end; t++) scores[t] = softcap * std::tanh(scores[t] / softcap);
     }
-    if (begin >= end) return false;
-    if (rules.softcap > 0) {
-      for (size_t t = begin; t < end; t++) scores[t] = rules.softcap * std::tanh(scores[t] / rules.softcap);
-    }
-    if (begin > 0) std::fill(scores, scores + begin, -FLT_MAX);
-    if (end < cells * kCellTokens) std::fill(scores + end, scores + cells * kCellTokens, -FLT_MAX);
-    *visible = {begin, end};
-    return true;
+    if (visible.begin > 0) std::fill(scores, scores + visible.begin, -FLT_MAX);
+    if (visible.end < cells * kCellTokens) std::fill(scores + visible.end, scores + cells * kCellTokens, -FLT_MAX);
   }
 
   /// Turns scores into weights exp(score - maximum) and rescales the earlier sums. Masked tokens get 0.
   static void soften(const Tile& tile, size_t cells, bool scaledValues, size_t dim, const SoftmaxState& state,
-                     size_t vector, Range visible, float* scores) {
+                     size_t vector, SeenTokens visible, float* scores) {
     const size_t vecs = cells * kCellVecs;
     Vec best = Vec::load(scores);
     for (size_t i = 1; i < vecs; i++) best = Vec::max(best, Vec::load(scores + i * kLanes));

@@ -42,12 +42,6 @@ class Bf16Tile {
   }
 
  private:
-  /// Tokens of a tile that a vector sees: begin .. end-1.
-  struct Range {
-    size_t begin;
-    size_t end;
-  };
-
   template <typename Element>
   static void attendAs(const Tile& tile, ReadAhead& ahead, const QueryView& query, const TileRules& rules,
                        const SoftmaxState& state) {
@@ -57,7 +51,7 @@ class Bf16Tile {
                                   bf16::Direct<Element>(tile, ahead, rules.headDim));
     }
     size_t end = 0;
-    for (size_t v = 0; v < query.vectors; v++) end = std::max(end, rangeOf(tile, rules, query.reach[v]).end);
+    for (size_t v = 0; v < query.vectors; v++) end = std::max(end, seenOf(tile, rules, query.reach[v]).end);
     if (end == 0) return;
     bf16::Panels panels;
     panels.fill<Element>(tile, ahead, end, rules.headDim, query.panels);
@@ -74,7 +68,7 @@ class Bf16Tile {
   /// Some query vectors, and what they see.
   struct Group {
     const uint16_t* query;
-    const Range* seen;
+    const SeenTokens* seen;
     size_t end;     ///< the last token that any of them sees, and one
     size_t first;   ///< of the item's vectors
     bool isScaled;  ///< whether keys and values have scales
@@ -83,24 +77,16 @@ class Bf16Tile {
   template <size_t kMost, typename Products>
   static void attendGroup(const Tile& tile, const QueryView& query, const TileRules& rules, const SoftmaxState& state,
                           size_t first, size_t count, bool isScaled, const Products& products) {
-    Range seen[kMost];
+    SeenTokens seen[kMost];
     size_t end = 0;
     for (size_t v = 0; v < count; v++) {
-      seen[v] = rangeOf(tile, rules, query.reach[first + v]);
+      seen[v] = seenOf(tile, rules, query.reach[first + v]);
       end = std::max(end, seen[v].end);
     }
     if (end == 0) return;
     bf16::inParts<kMost>(count, [&](size_t at, auto size) {
       attendVectors<size>(tile, rules, state, {query.halves + (first + at) * kQueryStride, seen + at, end, first + at, isScaled}, products);
     });
-  }
-
-  static Range rangeOf(const Tile& tile, const TileRules& rules, size_t reach) {
-    if (reach < tile.first) return {0, 0};
-    const size_t end = std::min(reach - tile.first + 1, tile.tokens);
-    size_t begin = 0;
-    if (rules.slidingWindow > 0 && reach + 1 > rules.slidingWindow + tile.first) begin = reach + 1 - rules.slidingWindow - tile.first;
-    return begin < end ? Range{begin, end} : Range{0, 0};
   }
 
   template <size_t kCount, typename Products>
@@ -130,7 +116,7 @@ class Bf16Tile {
 
   /// Turns scores into weights exp(score - maximum) in bfloat16, and rescales the earlier sums. Masked tokens get 0.
   /// `maximum` stays while scores exceed it by kSlack at most: weights above 1 do no harm, and rescaling is seldom then.
-  static void soften(const Tile& tile, const TileRules& rules, bool isScaled, size_t cells, const Range& seen,
+  static void soften(const Tile& tile, const TileRules& rules, bool isScaled, size_t cells, const SeenTokens& seen,
                      const SoftmaxState& state, size_t vector, float* scores, uint16_t* weights) {
     if (rules.softcap > 0) {
       for (size_t t = seen.begin; t < seen.end; t++) scores[t] = rules.softcap * std::tanh(scores[t] / rules.softcap);

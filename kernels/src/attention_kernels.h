@@ -2,6 +2,7 @@
 // Knows floats and cells; attention_plan.h says which rows attend to which tiles, draw_token.h what weights are for.
 #pragma once
 
+#include <algorithm>
 #include <cfloat>
 #include <cstddef>
 #include <cstdint>
@@ -51,6 +52,21 @@ struct TileRules {
   size_t slidingWindow;
   float softcap;
 };
+
+/// Tokens of a tile that a vector sees: begin .. end-1. Both are 0 where it sees none.
+struct SeenTokens {
+  size_t begin;
+  size_t end;
+};
+
+/// What a vector that reaches to token `reach` of the segment sees of a tile, its window included.
+inline SeenTokens seenOf(const Tile& tile, const TileRules& rules, size_t reach) {
+  if (reach < tile.first) return {0, 0};
+  const size_t end = std::min(reach - tile.first + 1, tile.tokens);
+  size_t begin = 0;
+  if (rules.slidingWindow > 0 && reach + 1 > rules.slidingWindow + tile.first) begin = reach + 1 - rules.slidingWindow - tile.first;
+  return begin < end ? SeenTokens{begin, end} : SeenTokens{0, 0};
+}
 
 /// Logits are weighed in multiples of this.
 constexpr size_t kWeighMultiple = 64;
