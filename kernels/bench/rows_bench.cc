@@ -113,6 +113,7 @@ int main(int argc, char** argv) {
   trials.chunk(512, 7488);
   trials.coldBlocks(2, 256);
   trials.questions(1, 26, 39, 200, true);
+  trials.questions(1, 4, 39, 200, true);
   trials.questions(1, 1, 39, 200, true);
   for (const size_t sequences : {16, 32}) {
     for (const bool shared : {true, false}) trials.questions(sequences, 1, 8, 200, shared);

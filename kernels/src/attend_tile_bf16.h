@@ -16,8 +16,10 @@ class Bf16Tile {
   static constexpr size_t kLanes = bf16::kLanes;
   /// Query vectors that share a panel at once: their sums fill the register file.
   static constexpr size_t kRows = 6;
-  /// Up to this many query vectors use the pool's elements directly: rounding them again costs less than a panel.
+  /// Query vectors that use the pool's elements directly at once, and all that do so: to round a tile's elements again for
+  /// each of a few groups costs less than a panel.
   static constexpr size_t kDirect = 7;
+  static constexpr size_t kMostDirect = 5 * kDirect;
   /// Below every score, but far enough from the end of the range that a difference of two is finite.
   static constexpr float kMasked = -1e30f;
   static constexpr float kSlack = 8;
@@ -46,9 +48,15 @@ class Bf16Tile {
   static void attendAs(const Tile& tile, ReadAhead& ahead, const QueryView& query, const TileRules& rules,
                        const SoftmaxState& state) {
     constexpr bool kIsScaled = std::is_same<Element, int8_t>::value;
-    if (query.vectors <= kDirect) {
-      return attendGroup<kDirect>(tile, query, rules, state, 0, query.vectors, kIsScaled,
-                                  bf16::Direct<Element>(tile, ahead, rules.headDim));
+    if (query.vectors <= kMostDirect) {
+      // The first group asks for what comes after the tile; the others find the tile in the cache.
+      ReadAhead nothing;
+      for (size_t first = 0, count = 0; first < query.vectors; first += count) {
+        count = evenPart(query.vectors - first, kDirect);
+        attendGroup<kDirect>(tile, query, rules, state, first, count, kIsScaled,
+                             bf16::Direct<Element>(tile, first == 0 ? ahead : nothing, rules.headDim));
+      }
+      return;
     }
     size_t end = 0;
     for (size_t v = 0; v < query.vectors; v++) end = std::max(end, seenOf(tile, rules, query.reach[v]).end);
@@ -58,11 +66,16 @@ class Bf16Tile {
     // The next tile comes from memory while this one is multiplied.
     const size_t bytes = 2 * end * rules.headDim * sizeof(Element) * kRows / query.vectors;
     for (size_t first = 0, count = 0; first < query.vectors; first += count) {
-      const size_t groups = (query.vectors - first + kRows - 1) / kRows;
-      count = (query.vectors - first + groups - 1) / groups;
+      count = evenPart(query.vectors - first, kRows);
       ahead.use(bytes);
       attendGroup<kRows>(tile, query, rules, state, first, count, kIsScaled, panels);
     }
+  }
+
+  /// Size of the next of as few and as even groups of `most` as `left` vectors need.
+  static size_t evenPart(size_t left, size_t most) {
+    const size_t groups = (left + most - 1) / most;
+    return (left + groups - 1) / groups;
   }
 
   /// Some query vectors, and what they see.

@@ -18,7 +18,7 @@ import { NO_DRAFT } from './step-plan.js';
  * parameters on one and two threads. It need not be exact: too much costs little, too little costs a lot
  * (docs/decisions/085-prompt-lookup.md).
  */
-export const ROW_SHARES = { int8: 0.18, fp32: 0.18, native: 0.22, int4: 0.3 } as const;
+export const ROW_SHARES = { int8: 0.12, fp32: 0.18, native: 0.22, int4: 0.3 } as const;
 
 /** Answers are seldom longer; one that is costs a search some more places. */
 const EXPECTED_TOKENS = 1024;
