@@ -53,6 +53,15 @@ function printReport(report: BenchReport): void {
   }
 }
 
+/** @throws InvalidArgumentError unless it is a regular expression */
+function expressionOf(text: string): RegExp {
+  try {
+    return new RegExp(text);
+  } catch (cause) {
+    throw new InvalidArgumentError((cause as Error).message);
+  }
+}
+
 /** @throws InvalidArgumentError unless it is a whole number from 1 */
 function countOf(text: string): number {
   const count = Number(text);
@@ -78,7 +87,7 @@ const program = new Command('bench')
   .option('--plot <file>', 'an SVG of the figures, for the benches that draw one; a directory for peers')
   .option('--markdown <file>', 'the figures as tables, for the benches that write them')
   .option('--threads <numbers>', 'e.g. 1,2: one run each, for the benches that take them', threadsOf)
-  .option('--rows <text>', 'only the cases whose name has this text, for peers')
+  .option('--rows <regexp>', "only the cases whose name matches, for peers, e.g. 'prefill|decode, 16'", expressionOf)
   .option('--rounds <number>', 'how often every case is measured, for peers; 5 by default', countOf)
   .addHelpText(
     'after',

@@ -2,7 +2,7 @@
  * `peers`: this engine beside vLLM and llama.cpp on the same model, in one run and by turns: prefill, decode, batches, and
  * documents that are known, in the same and in a new order. Each is a process of its own; while one is asked, the others are
  * stopped. `make peers` puts peers and SmolLM2 into build/peers. `--model qwen2.5-0.5b` takes random weights in that shape,
- * `--threads 1,2` one run after another, `--rows TEXT` the cases whose name has the text, `--rounds N` more or fewer rounds.
+ * `--threads 1,2` one run after another, `--rows REGEXP` the cases whose name matches, `--rounds N` more or fewer rounds.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, relative } from 'node:path';
@@ -113,7 +113,7 @@ async function measure(
   const figures = new Figures();
   const source = new PromptSource(model.vocabSize);
   const { cases, restart } = casesOf(source, long, plot !== undefined);
-  const asked = cases.filter(({ name }) => rows === undefined || name.includes(rows));
+  const asked = cases.filter(({ name }) => rows === undefined || rows.test(name));
   const contenders = contendersOf(model, threads).filter((each) => asked.some((one) => isAsked(each, one, 0, figures)));
   const engines = new Map<Contender, MeasuredEngine>();
   try {

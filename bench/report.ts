@@ -41,8 +41,8 @@ export interface BenchOptions {
   markdown?: string;
   /** Numbers of threads, one run each, for the benches that take them. */
   threads?: number[];
-  /** Only cases whose name has this text, for the benches that have many. */
-  rows?: string;
+  /** Only cases whose name matches, for the benches that have many. */
+  rows?: RegExp;
   /** How often every case is measured, for `peers`. */
   rounds?: number;
 }
