@@ -10,52 +10,47 @@
 import { Command, CommanderError } from 'commander';
 import { BlockstitchError } from '../errors.js';
 import { API_VERSION } from '../server/api-version.js';
-import { addAsk } from './commands/ask.js';
-import { addBench } from './commands/bench.js';
-import { addCache } from './commands/cache.js';
-import { addDemo } from './commands/demo.js';
-import { addDoctor } from './commands/doctor.js';
-import { addEval } from './commands/eval.js';
-import { addImport } from './commands/import.js';
-import { addIngest } from './commands/ingest.js';
-import { addKeys } from './commands/keys.js';
-import { addOpenApi } from './commands/openapi.js';
-import { addPull } from './commands/pull.js';
-import { addSegment } from './commands/segment.js';
-import { addServe } from './commands/serve.js';
 import { shellWords } from './shell-words.js';
 
 /** What a shell shows for a program that wrote to a pipe which nobody reads (128 + SIGPIPE). */
 const READER_LEFT = 141;
 const WITH_SUBCOMMANDS = new Set(['cache', 'keys']);
 
-export function buildProgram(): Command {
+/** In the order in which help shows them. Only the command that is asked for is loaded. */
+const COMMANDS: Readonly<Record<string, () => Promise<(program: Command) => void>>> = {
+  serve: async () => (await import('./commands/serve.js')).addServe,
+  ask: async () => (await import('./commands/ask.js')).addAsk,
+  demo: async () => (await import('./commands/demo.js')).addDemo,
+  eval: async () => (await import('./commands/eval.js')).addEval,
+  ingest: async () => (await import('./commands/ingest.js')).addIngest,
+  segment: async () => (await import('./commands/segment.js')).addSegment,
+  import: async () => (await import('./commands/import.js')).addImport,
+  pull: async () => (await import('./commands/pull.js')).addPull,
+  keys: async () => (await import('./commands/keys.js')).addKeys,
+  cache: async () => (await import('./commands/cache.js')).addCache,
+  bench: async () => (await import('./commands/bench.js')).addBench,
+  doctor: async () => (await import('./commands/doctor.js')).addDoctor,
+  openapi: async () => (await import('./commands/openapi.js')).addOpenApi,
+};
+
+/** @param asked the first word; help, and whatever names no command, needs them all */
+async function buildProgram(asked = ''): Promise<Command> {
   const program = new Command('blockstitch')
     .description('A RAG inference server that never prefills the same passage twice.')
     .version(API_VERSION)
     .exitOverride()
     .showHelpAfterError('(add --help for the options)')
     .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 wrong usage or settings.');
-  addServe(program);
-  addAsk(program);
-  addDemo(program);
-  addEval(program);
-  addIngest(program);
-  addSegment(program);
-  addImport(program);
-  addPull(program);
-  addKeys(program);
-  addCache(program);
-  addBench(program);
-  addDoctor(program);
-  addOpenApi(program);
+  const named = Object.hasOwn(COMMANDS, asked) ? COMMANDS[asked] : undefined;
+  for (const load of named === undefined ? Object.values(COMMANDS) : [named]) (await load())(program);
   return program;
 }
 
 /** @returns the exit code */
 export async function runCommand(argv: readonly string[]): Promise<number> {
   try {
-    await buildProgram().parseAsync([...argv], { from: 'user' });
+    const program = await buildProgram(argv[0]);
+    await program.parseAsync([...argv], { from: 'user' });
     return Number(process.exitCode ?? 0);
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;

@@ -55,17 +55,23 @@ export class GrammarService {
   #connected = false;
   readonly #watch: NodeJS.Timeout;
 
-  /** @param stallMs after how long without an end of a command the thread is given up */
-  constructor(setup: GrammarWorkerSetup, { stallMs = STALL_MS } = {}) {
-    const start = (file: string, workerData: unknown) => () =>
+  /**
+   * @param setup   or what gives it when the first structure comes
+   * @param stallMs after how long without an end of a command the thread is given up
+   */
+  constructor(setup: GrammarWorkerSetup | (() => GrammarWorkerSetup), { stallMs = STALL_MS } = {}) {
+    const start = (file: string, workerData?: GrammarWorkerData) =>
       new Worker(new URL(workerFile(file, import.meta.url)), { workerData });
-    this.#structures = new DeadlineThread(start('./structure-worker.js', undefined));
+    this.#structures = new DeadlineThread(() => start('./structure-worker.js'));
     const turns = new Int32Array(new SharedArrayBuffer(4));
-    const data: GrammarWorkerData = { ...setup, turns };
-    this.#grammars = new DeadlineThread(start('./grammar-worker.js', data), () => {
-      Atomics.store(turns, 0, 0);
-      this.#lost();
-    });
+    const data = (): GrammarWorkerData => ({ ...(typeof setup === 'function' ? setup() : setup), turns });
+    this.#grammars = new DeadlineThread(
+      () => start('./grammar-worker.js', data()),
+      () => {
+        Atomics.store(turns, 0, 0);
+        this.#lost();
+      },
+    );
     let before = 0;
     this.#watch = setInterval(() => {
       const now = Atomics.load(turns, 0);

@@ -15,6 +15,7 @@ import { allowedOrigins, type Config, trustedProxies } from '../config.js';
 import { MAX_ID_BYTES } from '../documents/document-limits.js';
 import { KeyRing } from './keys/key-ring.js';
 import type { MinuteCounts } from './keys/minute-counts.js';
+import { LaterSerializers } from './later-serializers.js';
 import type { Lifecycle } from './lifecycle.js';
 import { loggingRequests } from './logged-request.js';
 import type { ServerMetrics } from './metrics/server-metrics.js';
@@ -57,6 +58,8 @@ export interface AppOptions {
   counts?: MinuteCounts;
   /** Where traces go, if anywhere. */
   tracing?: Tracing | undefined;
+  /** The caller may have them compiled before they are needed. */
+  serializers?: LaterSerializers;
   logger?: FastifyServerOptions['logger'];
 }
 
@@ -70,9 +73,11 @@ export async function buildApp({
   keys,
   counts,
   tracing,
+  serializers = new LaterSerializers(),
   logger = false,
 }: AppOptions): Promise<FastifyInstance> {
   const app = fastify({
+    schemaController: { compilersFactory: { buildSerializer: serializers.factory } },
     logger: loggingRequests(logger),
     genReqId: requestId,
     bodyLimit: config.maxBodyBytes,

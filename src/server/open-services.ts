@@ -3,27 +3,17 @@
  * Knows the order of making and closing; each room knows what its service does.
  */
 import { BlockCache } from '../cache/block-cache.js';
-import type { ByteStore } from '../cache/byte-store.js';
-import { connectRedis } from '../cache/connect-redis.js';
-import { LmdbStore } from '../cache/lmdb-store.js';
-import { RedisStore } from '../cache/redis-store.js';
 import { StoreMacs } from '../cache/store-macs.js';
 import { storedDtype } from '../cache/stored-form.js';
 import type { BlockShape } from '../cache/tiers.js';
 import { type Config, importedActivations } from '../config.js';
 import { usableCpus } from '../cpu-quota.js';
 import type { DocumentLogger } from '../documents/document-parts.js';
-import { Documents, type Shelves } from '../documents/documents.js';
-import { InProcessJobQueue } from '../documents/in-process-job-queue.js';
-import { LmdbJobShelf } from '../documents/lmdb-job-shelf.js';
-import { LmdbShelf } from '../documents/lmdb-shelf.js';
-import { RedisJobShelf } from '../documents/redis-job-shelf.js';
-import { RedisShelf } from '../documents/redis-shelf.js';
+import { Documents } from '../documents/documents.js';
 import { createSegmentation } from '../documents/segmentation.js';
 import { createEngine } from '../engine/create-engine.js';
 import type { Engine } from '../engine/engine.js';
 import { EngineGroup } from '../engine/engine-group.js';
-import { BlockstitchError } from '../errors.js';
 import { GrammarService } from '../grammar/grammar-service.js';
 import { loadAddon } from '../kernels/load-addon.js';
 import { loadCuda } from '../kernels/load-cuda.js';
@@ -37,9 +27,10 @@ import { type CallNotation, detectNotation, MARKERS, NOTATIONS } from '../tools/
 import { parseDevice } from '../units.js';
 import { defaultAttention } from './default-attention.js';
 import type { ServerMetrics } from './metrics/server-metrics.js';
+import { type OpenStores, openLmdb } from './open-lmdb.js';
 import type { Services, TextServices } from './services.js';
 import { resolveSpecialTokens } from './special-tokens.js';
-import { type RedisConnection, StoreWatch } from './store-watch.js';
+import { StoreWatch } from './store-watch.js';
 
 export interface StartProgress {
   doing: string;
@@ -101,24 +92,16 @@ export async function openServices(
     });
     const requantized = requantizationNotice(imported);
     if (requantized !== undefined) options.onNotice?.(requantized);
-    onProgress?.({ doing: 'loading the tokenizer', done: 0, total: 1 });
-    const text = await createTextService({
-      checkpointDir: config.model,
-      vocabSize: imported.config.vocabSize,
-      maxQueue: config.maxQueue,
-    });
-    closers.push(() => text.close());
-    const { eosTokenIds, sinkTokenIds, sinksUnderFull, notices } = resolveSpecialTokens(imported, text);
-    for (const line of [...outsideNotices(text, imported.config.vocabSize), ...notices]) options.onNotice?.(line);
-    const model: ImportedModel = { ...imported, config: { ...imported.config, eosTokenIds } };
+    let text: TextService | undefined;
+    closers.push(async () => text?.close());
     const watch = new StoreWatch({
       ...(logger ? { log: logger } : {}),
       onChange: (connection, usable) => metrics.redisConnection(connection, usable),
     });
     const told: DocumentLogger = logger ?? { info: () => undefined, warn: () => undefined };
     const stores = await openStores(config, watch, told, options.onNotice);
-    const { layers, kvHeads, headDim } = model.config;
-    const shape: BlockShape = { fingerprint: model.fingerprint, layers, kvHeads, headDim, dtype: config.kvDtype };
+    const { layers, kvHeads, headDim } = imported.config;
+    const shape: BlockShape = { fingerprint: imported.fingerprint, layers, kvHeads, headDim, dtype: config.kvDtype };
     const macs = StoreMacs.ofSetting(config.storeHmacKeys);
     const cache = new BlockCache({
       shape,
@@ -137,34 +120,25 @@ export async function openServices(
     closers.push(stores.close);
     metrics.storeOpened(cache.brand);
     signal?.throwIfAborted();
-    onProgress?.({ doing: 'loading the graph', done: 0, total: 1 });
-    const grammars = new GrammarService({
-      checkpoint: config.model,
-      vocabSize: model.config.vocabSize,
-      stopTokenIds: model.config.eosTokenIds,
-      markers: [...MARKERS],
-    });
+    onProgress?.({ doing: 'loading graph and tokenizer', done: 0, total: 1 });
+    let { eosTokenIds: stopTokenIds } = imported.config;
+    const { vocabSize } = imported.config;
+    const setup = () => ({ checkpoint: config.model, vocabSize, stopTokenIds, markers: [...MARKERS] });
+    const grammars = new GrammarService(setup);
     closers.push(() => grammars.close());
-    const engines: Engine[] = [];
-    for (const gpu of gpus.length === 0 ? [undefined] : gpus) {
-      const engine = await createEngine({
-        model,
-        cache,
-        kvDtype: config.kvDtype,
-        kvMemoryBytes: config.kvMemoryBytes,
-        ...(gpu === undefined ? {} : { device: { number: gpu, provider: 'cuda' } }),
-        threads: config.threads || usableCpus(),
-        policy: { maxBatchTokens: config.maxBatchTokens, maxRunning: config.maxRunning },
-        promptLookup: config.promptLookup === 'auto',
-        maxQueue: config.maxQueue,
-        grammars,
-        ...(logger ? { logger } : {}),
-      });
-      closers.push(() => engine.close(graceMs));
-      engines.push(engine);
-      signal?.throwIfAborted();
-    }
-    const engine = engines.length === 1 ? (engines[0] as Engine) : new EngineGroup(engines);
+    // Its thread loads the graph while this one reads the tokenizer.
+    const starting = startEngines(config, gpus, { model: imported, cache, grammars, logger, signal });
+    starting.catch(() => undefined);
+    closers.push(async () => {
+      const started = await starting.catch(() => undefined);
+      await started?.close(graceMs);
+    });
+    text = await createTextService({ checkpointDir: config.model, vocabSize, maxQueue: config.maxQueue });
+    const { eosTokenIds, sinkTokenIds, sinksUnderFull, notices } = resolveSpecialTokens(imported, text);
+    stopTokenIds = eosTokenIds;
+    for (const line of [...outsideNotices(text, vocabSize), ...notices]) options.onNotice?.(line);
+    const model: ImportedModel = { ...imported, config: { ...imported.config, eosTokenIds } };
+    const engine = await starting;
     const segment = createSegmentation(text, config, options.onNotice);
     // The first document does not wait for a text thread, its tokenizer and the segmenter's model to be loaded.
     void segment(WARM_UP_TEXT, {}).catch(() => undefined);
@@ -213,6 +187,49 @@ export async function openServices(
   }
 }
 
+interface EngineParts {
+  model: ImportedModel;
+  cache: BlockCache;
+  grammars: GrammarService;
+  logger: ServiceLogger | undefined;
+  signal: AbortSignal | undefined;
+}
+
+/**
+ * One engine for each GPU, one after another: each sees how much memory is left. Without a GPU, the one on the CPU.
+ * @throws what kept one of them from starting, or the signal's reason; those that had started are closed
+ */
+async function startEngines(
+  config: Config,
+  gpus: readonly number[],
+  { model, cache, grammars, logger, signal }: EngineParts,
+): Promise<Engine> {
+  const engines: Engine[] = [];
+  try {
+    for (const gpu of gpus.length === 0 ? [undefined] : gpus) {
+      const engine = await createEngine({
+        model,
+        cache,
+        kvDtype: config.kvDtype,
+        kvMemoryBytes: config.kvMemoryBytes,
+        ...(gpu === undefined ? {} : { device: { number: gpu, provider: 'cuda' } }),
+        threads: config.threads || usableCpus(),
+        policy: { maxBatchTokens: config.maxBatchTokens, maxRunning: config.maxRunning },
+        promptLookup: config.promptLookup === 'auto',
+        maxQueue: config.maxQueue,
+        grammars,
+        ...(logger ? { logger } : {}),
+      });
+      engines.push(engine);
+      signal?.throwIfAborted();
+    }
+  } catch (error) {
+    for (const engine of engines) await engine.close(0);
+    throw error;
+  }
+  return engines.length === 1 ? (engines[0] as Engine) : new EngineGroup(engines);
+}
+
 /** The setting's, else the one that the checkpoint shows. */
 function callNotation(
   { toolParser }: Config,
@@ -233,59 +250,16 @@ function callNotation(
 /** Two sentences, so that there is something to cut. */
 const WARM_UP_TEXT = 'A text thread starts. It reads the segmenter.';
 
-interface OpenStores {
-  blocks: ByteStore;
-  shelves: Shelves;
-  /** Of the shelves; the cache closes the store of blocks. */
-  close: () => Promise<void>;
-}
-
+/** What only Redis needs is loaded only with Redis. */
 async function openStores(
   config: Config,
   watch: StoreWatch,
   logger: DocumentLogger,
-  notice: (line: string) => void = () => undefined,
+  notice?: (line: string) => void,
 ): Promise<OpenStores> {
-  if (config.redisUrl !== '') {
-    const ttlSeconds = Math.ceil(config.redisTtlMs / 1000);
-    const open = (carries: RedisConnection) => connectRedis(config, { carries, onState: watch.follow(carries) });
-    // Documents have a connection of their own: they do not wait behind the loads and writes of blocks.
-    const client = open('documents');
-    const loads = connectRedis(config, { carries: 'loads' });
-    const jobs = new RedisJobShelf(client);
-    const { RedisJobQueue } = await import('../documents/redis-job-queue.js');
-    const connect = () => connectRedis(config, { carries: 'jobs' });
-    const queue = new RedisJobQueue({ client, connect, shelf: jobs, logger });
-    return {
-      blocks: new RedisStore({ client: open('blocks'), loads, ttlSeconds }),
-      shelves: { documents: new RedisShelf(client), jobs, queue },
-      close: async () => {
-        watch.closing();
-        await client.quit().catch(() => client.disconnect());
-      },
-    };
-  }
-  try {
-    const store = await LmdbStore.open(config.storeDir, {
-      maxBytes: config.storeMaxBytes,
-      onCheck: () => notice(`the store in ${config.storeDir} was not closed: its files are checked first`),
-    });
-    const jobs = new LmdbJobShelf(store);
-    const queue = new InProcessJobQueue({ shelf: jobs, leases: jobs, logger, maxTaken: config.maxQueue });
-    return {
-      blocks: store,
-      shelves: { documents: new LmdbShelf(store), jobs, queue },
-      close: async () => {},
-    };
-  } catch (cause) {
-    if (cause instanceof BlockstitchError) throw cause;
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new BlockstitchError(
-      'config_invalid',
-      { setting: '--store-dir', reason: `${config.storeDir} cannot be opened: ${reason}` },
-      { cause },
-    );
-  }
+  if (config.redisUrl === '') return openLmdb(config, logger, notice);
+  const { openRedis } = await import('./open-redis.js');
+  return openRedis(config, watch, logger);
 }
 
 function textServices(text: TextService): TextServices {

@@ -5,13 +5,14 @@
 import type { AddressInfo } from 'node:net';
 import { basename } from 'node:path';
 import type { FastifyInstance, FastifyServerOptions } from 'fastify';
-import { connectRedis } from '../cache/connect-redis.js';
+import type { Cluster, Redis } from 'ioredis';
 import type { Config } from '../config.js';
 import { BlockstitchError } from '../errors.js';
 import { buildApp } from './app.js';
 import { watchEngine } from './engine-watch.js';
 import { KeyRing } from './keys/key-ring.js';
 import { SharedCounts } from './keys/minute-counts.js';
+import { LaterSerializers } from './later-serializers.js';
 import { Lifecycle } from './lifecycle.js';
 import { ServerMetrics } from './metrics/server-metrics.js';
 import { openServices, type StartProgress } from './open-services.js';
@@ -54,12 +55,14 @@ export async function startServer(config: Config, options: StartOptions = {}): P
   const metrics = new ServerMetrics(servedName(config));
   const keys = await KeyRing.ofConfig(config);
   // Keys are counted over all replicas, on a connection of their own: counts do not wait behind loads of blocks.
-  const redis = keys.asksForKeys && config.redisUrl !== '' ? connectRedis(config) : undefined;
+  const redis = keys.asksForKeys && config.redisUrl !== '' ? await connectForCounts(config) : undefined;
   const counts = redis === undefined ? {} : { counts: new SharedCounts(redis) };
   let lost: (error: unknown) => void = () => {};
   const tracing =
     config.otlpEndpoint === '' ? undefined : await openTracing(config.otlpEndpoint, (error) => lost(error));
-  const app = await buildApp({ config, lifecycle, metrics, keys, ...counts, tracing, logger: options.logger ?? false });
+  const serializers = new LaterSerializers();
+  const own = { config, lifecycle, metrics, keys, serializers, tracing };
+  const app = await buildApp({ ...own, ...counts, logger: options.logger ?? false });
   lost = (error) => app.log.warn({ err: error }, 'traces are not taken, these spans are lost');
   const stopLooking = keys.watch((error) => {
     if (error) app.log.warn({ err: error }, 'the file of API keys cannot be used, the keys stay as they were');
@@ -90,6 +93,7 @@ export async function startServer(config: Config, options: StartOptions = {}): P
       stopWatching = watchEngine(services.engine, { maxDownMs: config.maxDownMs, log: app.log, giveUp });
       lifecycle.ready(services);
       resumeJobs(services, app);
+      serializers.compileAll().catch((error: unknown) => app.log.error({ err: error }, 'answers cannot be written'));
       return services;
     },
     (error: unknown) => {
@@ -110,6 +114,12 @@ export async function startServer(config: Config, options: StartOptions = {}): P
       return closing;
     },
   };
+}
+
+/** Redis is loaded only where it is used. */
+async function connectForCounts(config: Config): Promise<Redis | Cluster> {
+  const { connectRedis } = await import('../cache/connect-redis.js');
+  return connectRedis(config);
 }
 
 /** Goes on with what an earlier process was told to ingest. A store that cannot be asked now is asked again later. */

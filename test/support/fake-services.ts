@@ -113,7 +113,7 @@ export async function segmentParagraphs(value: string): Promise<Segment[]> {
 /** An app over fakes, ready, not listening. */
 export async function fakeApp(
   settings: Partial<Record<SettingName, string | number | readonly string[]>> = {},
-  { logger = false }: Pick<AppOptions, 'logger'> = {},
+  { logger = false, serializers }: Pick<AppOptions, 'logger' | 'serializers'> = {},
 ) {
   const config: Config = loadConfig(settings, {});
   const engine = new FakeEngine();
@@ -146,7 +146,7 @@ export async function fakeApp(
     storeState: () => 'ok',
     close: async () => engine.close(),
   };
-  const app = await buildApp({ config, lifecycle, metrics, logger });
+  const app = await buildApp({ config, lifecycle, metrics, logger, ...(serializers && { serializers }) });
   lifecycle.ready(services);
   await app.ready();
   return { app, engine, lifecycle, services, config, shelves };
