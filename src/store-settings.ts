@@ -63,6 +63,6 @@ export const STORE_SETTINGS = {
     256 * MiB,
     0,
     4096 * GiB,
-    'memory for blocks that left the pool; 0 turns the tier off',
+    'memory for blocks that were computed or came from Redis, beside the pool; 0 turns the tier off',
   ),
 } as const satisfies Record<string, Setting>;

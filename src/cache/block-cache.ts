@@ -71,7 +71,7 @@ export interface Forgotten {
   failure?: string;
 }
 
-export interface BlockCacheOptions extends Omit<StoredBlocksOptions, 'store' | 'keepsValues'> {
+export interface BlockCacheOptions extends Omit<StoredBlocksOptions, 'store'> {
   store?: ByteStore;
   /** Most payload bytes in host memory. */
   hostBytes: number;
@@ -97,8 +97,7 @@ export class BlockCache {
   constructor({ store, hostBytes, ...options }: BlockCacheOptions) {
     this.#form = { ...options.shape, dtype: options.storedDtype ?? options.shape.dtype };
     this.#host = new HostTier(hostBytes);
-    const { keepsValues } = this.#host;
-    this.#store = store === undefined ? undefined : new StoredBlocks({ ...options, store, keepsValues });
+    this.#store = store === undefined ? undefined : new StoredBlocks({ ...options, store });
   }
 
   get brand(): StoreBrand | undefined {

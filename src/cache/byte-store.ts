@@ -52,7 +52,8 @@ export interface ByteStore {
   get(keys: readonly string[], signal?: AbortSignal): Promise<(Uint8Array | undefined)[]>;
   /**
    * Reads one value into memory that is used again: `use` has it until its promise settles, and may write to it. So many
-   * are read at once that memory stays bounded; others wait. A store without this method has `get`.
+   * are read at once that memory stays bounded; others wait. A store whose values are in this machine's memory anyway has
+   * this method: what was placed in a pool is not kept a third time. Other stores have `get`.
    * @returns what `use` returns; undefined where there is no value
    */
   lend?<T>(key: string, use: (bytes: Uint8Array) => Promise<T>, signal?: AbortSignal): Promise<T | undefined>;

@@ -15,10 +15,6 @@ export class HostTier {
     });
   }
 
-  get keepsValues(): boolean {
-    return this.#values !== undefined;
-  }
-
   get entries(): number {
     return this.#values?.size ?? 0;
   }

@@ -21,8 +21,6 @@ export type StoreCalls = 'reads' | 'writes' | 'locks';
 export interface StoredBlocksOptions {
   shape: BlockShape;
   store: ByteStore;
-  /** Whether values stay in host memory after a load. */
-  keepsValues: boolean;
   /** Called once per key if a check refused its value. */
   onCorrupt?: (key: BlockKey, reason: string) => void;
   /** Called when the store is given up for a while, and when it is well again. */
@@ -127,7 +125,7 @@ export class StoredBlocks {
     this.#leases = new BlockLeases({ store: options.store, run, leaseMs: options.leaseMs });
     this.#cost = new LoadCostModel(options.cost);
     this.#values = new ValueReads({
-      ...{ shape: options.shape, macs: options.macs, store: options.store, keepsValues: options.keepsValues },
+      ...{ shape: options.shape, macs: options.macs, store: options.store },
       run: this.#reads.run.bind(this.#reads) as CircuitBreaker['run'],
       remove: (key) => this.delete([key]),
       onCorrupt: options.onCorrupt,

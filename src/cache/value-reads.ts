@@ -16,8 +16,6 @@ export interface ValueReadsOptions {
   shape: BlockShape;
   macs?: StoreMacs | undefined;
   store: Pick<ByteStore, 'get' | 'lend'>;
-  /** Values stay in this process after the load, so they have memory of their own. */
-  keepsValues: boolean;
   run: CircuitBreaker['run'];
   remove: (key: BlockKey) => Promise<unknown>;
   /** Called once per key if a check refused its value. */
@@ -71,12 +69,12 @@ export class ValueReads {
   }
 
   async #read(key: BlockKey, place: PlacePayload | undefined, signal: AbortSignal): Promise<Read | undefined> {
-    const { store, shape, macs, keepsValues } = this.#options;
+    const { store, shape, macs } = this.#options;
     const check = async (bytes: Uint8Array, lent: boolean): Promise<Read> => {
       const decoded = await decodeBlock(shape, key, bytes, macs, place);
       return decoded.ok ? { ok: true, loaded: loadedOf(decoded, lent ? bytes : undefined) } : decoded;
     };
-    if (place !== undefined && !keepsValues && store.lend !== undefined) {
+    if (place !== undefined && store.lend !== undefined) {
       return store.lend(key, (bytes) => check(bytes, true), signal);
     }
     const [bytes] = await store.get([key], signal);

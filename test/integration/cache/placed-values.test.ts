@@ -68,8 +68,17 @@ describe.each([
     );
   });
 
-  test('what host memory keeps is placed as well, and is not the memory that is used again', async () => {
+  test('what was lent and placed is not kept in host memory: it is in the memory of the system already', async () => {
     const cache = open(new FaultyStore(lmdb), 64 * 1024 * 1024);
+    for (const key of [...KEYS, ...KEYS]) {
+      expect(await cache.hold(key, { place: pages().place })).toMatchObject({ tier: 'store', placed: true });
+    }
+    expect((await cache.statistics()).host).toMatchObject({ entries: 0, bytes: 0 });
+  });
+
+  test('what comes from a store that lends nothing is placed and kept', async () => {
+    const store = Object.defineProperty(new FaultyStore(lmdb), 'lend', { value: undefined });
+    const cache = open(store, 64 * 1024 * 1024);
     for (const [index, key] of KEYS.entries()) {
       const target = pages();
       expect(await cache.hold(key, { place: target.place })).toMatchObject({ tier: 'store', placed: true });
