@@ -3,7 +3,6 @@
  * requests, the order of documents, the requests beside one, evictions from each tier, failures of the store, clients
  * that leave early. The engine, its addon, LMDB and Redis are real.
  */
-import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -214,7 +213,8 @@ async function redisPlace(): Promise<Place> {
     async revive() {
       if (server !== undefined) return;
       server = await startRedis(port);
-      if (client.status !== 'ready') await once(client, 'ready');
+      // Not `once` of node:events: it rejects where a last try fails before the server is back.
+      if (client.status !== 'ready') await new Promise((resolve) => client.once('ready', resolve));
     },
     async close() {
       client.disconnect();
