@@ -7,6 +7,7 @@ from peer_loop import serve
 
 MODEL, THREADS, CONTEXT = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 os.environ |= {
+    "OMP_NUM_THREADS": str(THREADS),
     "VLLM_CPU_OMP_THREADS_BIND": "0" if THREADS == 1 else f"0-{THREADS - 1}",
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
     "VLLM_CPU_KVCACHE_SPACE": "1",
@@ -14,6 +15,8 @@ os.environ |= {
     "HF_HUB_OFFLINE": "1",
     "TRANSFORMERS_OFFLINE": "1",
 }
+# The settings alone do not bound it: parts of it take a thread for each core.
+os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])
 
 
 def open_engine():
