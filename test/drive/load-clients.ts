@@ -28,10 +28,15 @@ export const textOf = (index: number) =>
     return `${name} ${index * 50 + at} is held in ${town}. ${host} hosts it.`;
   }).join('\n\n');
 
+/** Wrong answers that are told in full. */
+const WRONG_TOLD = 5;
+
 export interface Tally {
   answers: Record<LoadMode, number>;
   left: number;
   wrong: number;
+  /** What was told and what should have been, of the first ones. */
+  firstWrong: string[];
   /** By status and code, everything but 200. */
   refusals: Map<string, number>;
   /** Connections that broke though nobody left. */
@@ -43,6 +48,7 @@ export const emptyTally = (): Tally => ({
   answers: Object.fromEntries(MODES.map((mode) => [mode, 0])) as Record<LoadMode, number>,
   left: 0,
   wrong: 0,
+  firstWrong: [],
   refusals: new Map(),
   broken: 0,
   ttftMs: [],
@@ -216,7 +222,10 @@ export class LoadClient {
 
   #compare(mode: LoadMode, words: string, expected: string | undefined): void {
     this.#tally.answers[mode]++;
-    if (words !== expected) this.#tally.wrong++;
+    if (words === expected) return;
+    this.#tally.wrong++;
+    if (this.#tally.firstWrong.length >= WRONG_TOLD) return;
+    this.#tally.firstWrong.push(`${mode} said ${words}\n  instead of ${expected}`);
   }
 
   async #refused(response: Response): Promise<boolean> {

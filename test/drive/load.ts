@@ -61,6 +61,7 @@ async function run(minutes: number, progress: (line: string) => void): Promise<B
     const samples = await memory;
     const usage = await pagesAfter(server);
     const { code } = await server.end('SIGTERM');
+    for (const line of tally.firstWrong) progress(line);
     return reportOf({ tally, samples, usage, minutes, code });
   } finally {
     await endProcesses();
