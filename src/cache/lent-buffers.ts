@@ -10,7 +10,7 @@ const IDLE_MS = 10_000;
 
 export class LentBuffers {
   readonly #most: number;
-  readonly #free: Buffer[] = [];
+  readonly #free: Uint8Array[] = [];
   readonly #waiting: (() => void)[] = [];
   #out = 0;
   #idle: NodeJS.Timeout | undefined;
@@ -21,7 +21,7 @@ export class LentBuffers {
   }
 
   /** Lends a buffer of `bytes` bytes or more, with whatever the last borrower left in it, until `use` has settled. */
-  async lend<T>(bytes: number, use: (buffer: Buffer) => Promise<T>): Promise<T> {
+  async lend<T>(bytes: number, use: (buffer: Uint8Array) => Promise<T>): Promise<T> {
     if (this.#out < this.#most) this.#out++;
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));
     const buffer = this.#take(bytes);
@@ -37,13 +37,14 @@ export class LentBuffers {
     }
   }
 
-  #take(bytes: number): Buffer {
+  #take(bytes: number): Uint8Array {
     clearTimeout(this.#idle);
     const fitting = this.#free.findIndex(({ byteLength }) => byteLength >= bytes);
-    if (fitting >= 0) return this.#free.splice(fitting, 1)[0] as Buffer;
+    if (fitting >= 0) return this.#free.splice(fitting, 1)[0] as Uint8Array;
     // One that is too small makes room: there are never more buffers than places.
     this.#free.shift();
-    return Buffer.allocUnsafeSlow(Math.ceil(bytes / GRAIN_BYTES) * GRAIN_BYTES);
+    // Not a Buffer: its `slice` would be a view of memory that is used again.
+    return new Uint8Array(Buffer.allocUnsafeSlow(Math.ceil(bytes / GRAIN_BYTES) * GRAIN_BYTES).buffer);
   }
 
   #dropLater(): void {

@@ -304,7 +304,7 @@ export class LmdbStore implements ByteStore {
   }
 
   /** @returns bytes that were copied; undefined if the value is gone, or has grown out of the buffer meanwhile */
-  #readInto(key: string, buffer: Buffer): number | undefined {
+  #readInto(key: string, buffer: Uint8Array): number | undefined {
     const bytes = this.#index.read(key)?.bytes;
     if (bytes === undefined || bytes > buffer.byteLength) return undefined;
     this.#index.use(key);

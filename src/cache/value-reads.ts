@@ -95,5 +95,5 @@ function loadedOf({ value, placed }: Extract<Decoded, { ok: true }>, lent: Uint8
   const { tokens, payload } = value;
   const loaded = { tokens, bytes: payload.byteLength, placed };
   if (lent === undefined || payload.buffer !== lent.buffer) return { ...loaded, value };
-  return placed ? loaded : { ...loaded, value: { ...value, payload: payload.slice() } };
+  return placed ? loaded : { ...loaded, value: { ...value, payload: new Uint8Array(payload) } };
 }

@@ -43,7 +43,7 @@ export function narrowToBfloat16(source: Float32Array, target: Uint16Array): voi
 /** The bytes as 16-bit words. They are copied only if they are not aligned. */
 function halfWords(bytes: Uint8Array): Uint16Array {
   if (bytes.byteOffset % 2 === 0) return new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >> 1);
-  return new Uint16Array(bytes.slice().buffer);
+  return new Uint16Array(new Uint8Array(bytes).buffer);
 }
 
 function buildFloat16Table(): Float32Array {

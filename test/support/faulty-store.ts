@@ -87,9 +87,9 @@ export class FaultyStore implements ByteStore {
   }
 }
 
-/** Whoever keeps lent memory reads something else there afterwards. */
+/** Whoever keeps lent memory, or a view of it, reads something else there afterwards. */
 export async function lent<T>(value: Uint8Array, use: (bytes: Uint8Array) => Promise<T>): Promise<T> {
-  const memory = Uint8Array.from(value);
+  const memory = Buffer.from(value);
   try {
     return await use(memory);
   } finally {

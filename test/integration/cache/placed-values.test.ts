@@ -6,6 +6,7 @@ import { crc32 } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BlockCache } from '../../../src/cache/block-cache.js';
 import { payloadBytes } from '../../../src/cache/block-codec.js';
+import type { ByteStore } from '../../../src/cache/byte-store.js';
 import { LmdbStore } from '../../../src/cache/lmdb-store.js';
 import { StoreMacs } from '../../../src/cache/store-macs.js';
 import type { BlockShape, BlockValue } from '../../../src/cache/tiers.js';
@@ -47,7 +48,7 @@ describe.each([
   ['unsigned', undefined],
   ['signed', new StoreMacs([Buffer.alloc(32, 7)])],
 ])('%s values', (_, macs) => {
-  const open = (store: FaultyStore, hostBytes = 0) => {
+  const open = (store: ByteStore, hostBytes = 0) => {
     const more = macs === undefined ? {} : { macs };
     return new BlockCache({ shape: SHAPE, store, hostBytes, cost: PATIENT, ...more });
   };
@@ -93,11 +94,46 @@ describe.each([
     }
   });
 
-  test('where nothing was placed, the value has memory of its own', async () => {
-    const cache = open(new FaultyStore(lmdb));
-    for (const [index, key] of KEYS.entries()) {
-      const outcome = await cache.hold(key, { place: async () => undefined });
+  test('where nothing was placed, the value has memory of its own, whatever is read next', async () => {
+    const cache = open(lmdb);
+    const outcomes = [];
+    for (const key of KEYS) outcomes.push(await cache.hold(key, { place: async () => undefined }));
+    for (const [index, outcome] of outcomes.entries()) {
       expect(outcome).toMatchObject({ tier: 'store', placed: false });
+      expect(outcome.found && outcome.value && Buffer.compare(outcome.value.payload, blockOf(index).payload)).toBe(0);
+    }
+  });
+
+  test('what came too late for its pages is in host memory as it was, whatever is read next', async () => {
+    const macsIfAny = macs === undefined ? {} : { macs };
+    const cost = { leastWaitMs: 1, mostWaitMs: 1 };
+    const cache = new BlockCache({ shape: SHAPE, store: lmdb, hostBytes: 64 * 1024 * 1024, cost, ...macsIfAny });
+    for (const key of KEYS) {
+      // Pages that are taken back once nobody waits for the load.
+      let open = true;
+      let lent = () => {};
+      const reached = new Promise<void>((resolve) => {
+        lent = resolve;
+      });
+      let givenUp = () => {};
+      const waited = new Promise<void>((resolve) => {
+        givenUp = resolve;
+      });
+      const place = async () => {
+        lent();
+        await waited;
+        return open ? 0 : undefined;
+      };
+      const outcome = await cache.hold(key, { place });
+      expect(outcome.found).toBe(false);
+      await reached;
+      open = false;
+      givenUp();
+      await expect.poll(() => cache.nearTiers(key)).toEqual(['host']);
+    }
+    for (const [index, key] of KEYS.entries()) {
+      const outcome = await cache.hold(key);
+      expect(outcome).toMatchObject({ tier: 'host' });
       expect(outcome.found && outcome.value && Buffer.compare(outcome.value.payload, blockOf(index).payload)).toBe(0);
     }
   });
