@@ -183,6 +183,7 @@ class TileKernel {
     });
   }
 
+  /// Caps the scores that are seen, and gives those that are not seen -FLT_MAX.
   static void mask(size_t cells, float softcap, SeenTokens visible, float* scores) {
     if (softcap > 0) {
       for (size_t t = visible.begin; t < visible.end; t++) scores[t] = softcap * std::tanh(scores[t] / softcap);

@@ -1,5 +1,5 @@
 // CRC-32 as zlib has it (reflected polynomial 0xedb88320): the checksum of stored payloads.
-// Knows bytes. Node's own crc32 runs on the JavaScript thread only, and Node exports no zlib to addons.
+// Knows bytes. docs/decisions/088-values-go-straight-into-pages.md says why it is not zlib's own.
 #pragma once
 
 #include <cstddef>

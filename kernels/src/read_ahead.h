@@ -34,6 +34,7 @@ class ReadAhead {
   static constexpr size_t kStreams = 4;
   /// Distance in bytes: some hundred nanoseconds of work.
   static constexpr ptrdiff_t kDistance = 32 << 10;
+  /// A tile of 256 tokens or most of one: the processor is busy for long before it reads again.
   static constexpr ptrdiff_t kComputingDistance = 96 << 10;
 
   void ask(size_t bytes, ptrdiff_t distance) {

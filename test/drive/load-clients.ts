@@ -19,6 +19,8 @@ const SHARES: Record<LoadMode, number> = {
 const LEAVE_SHARE = 0.1;
 const LEAVE_MS = 400;
 const NEW_TOKENS = 8;
+/** Texts that each client ingests and deletes, again and again: what the server remembers of texts is complete after the warm-up. */
+const OWN_TEXTS = 16;
 
 const PLACES = ['Limoga', 'Rasubo', 'Kemira', 'Sonako', 'Tolefi', 'Zokego', 'Malivo'];
 export const idOf = (index: number) => `load-${index}`;
@@ -115,6 +117,7 @@ export class LoadClient {
   readonly #name: number;
   readonly #zipf: readonly number[];
   #turn = 0;
+  #owned = 0;
 
   constructor(name: number, url: string, expected: Expected, tally: Tally) {
     this.#name = name;
@@ -185,7 +188,7 @@ export class LoadClient {
         return;
       }
       case 'ingest-delete': {
-        const text = textOf(1_000 + this.#name * 10_000 + this.#turn);
+        const text = textOf(1_000 + this.#name * OWN_TEXTS + (this.#owned++ % OWN_TEXTS));
         const response = await post('/v1/documents', { id: own, text });
         if (await this.#refused(response)) return;
         await response.arrayBuffer();

@@ -3,6 +3,7 @@
  * `npm run test:load`: a real server under 64 clients for some minutes. Documents by Zipf's law, mixed ways of asking, a tenth of the
  * clients leave at a random moment. Counts wrong answers, errors, memory over time and pages that did not come back.
  */
+import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,6 +18,8 @@ const CLIENTS = 64;
 const DOCUMENTS = 200;
 const MINUTES = 5;
 const SAMPLE_MS = 1_000;
+/** Less than the documents have: blocks come from the store, too, while others arrive. */
+const HOST_TIER = '128MiB';
 /** Of the time: caches fill, the heap finds its size. */
 const WARM_UP_SHARE = 0.4;
 /** Of what is resident after the warm-up, in a minute. */
@@ -33,9 +36,17 @@ interface MemorySample {
   hostTierMiB: number;
 }
 
-async function run(minutes: number, progress: (line: string) => void): Promise<BenchReport> {
+interface LoadOptions {
+  minutes: number;
+  /** Processes that compute all the time beside the server: then loads of blocks come too late. */
+  beside: number;
+}
+
+async function run({ minutes, beside }: LoadOptions, progress: (line: string) => void): Promise<BenchReport> {
   const home = mkdtempSync(join(tmpdir(), 'blockstitch-load-'));
-  const serve = (name: string) => serveProcess(home, ['--log-level', 'warn', '--store-dir', join(home, name)]);
+  const serve = (name: string) =>
+    serveProcess(home, ['--log-level', 'warn', '--host-tier', HOST_TIER, '--store-dir', join(home, name)]);
+  const busy: ChildProcess[] = [];
   try {
     const clean = await serve('clean');
     progress(`taking ${DOCUMENTS} answers of a server that nobody else uses`);
@@ -47,6 +58,7 @@ async function run(minutes: number, progress: (line: string) => void): Promise<B
       if (status !== 200) throw new Error(`ingestion answered ${status}`);
     }
     const tally = emptyTally();
+    for (let at = 0; at < beside; at++) busy.push(spawn(process.execPath, ['-e', 'for (;;);'], { stdio: 'ignore' }));
     const endMs = performance.now() + minutes * 60_000;
     const ended = () => performance.now() >= endMs;
     const clients = Array.from({ length: CLIENTS }, (_, name) => new LoadClient(name, server.url, expected, tally));
@@ -62,8 +74,9 @@ async function run(minutes: number, progress: (line: string) => void): Promise<B
     const usage = await pagesAfter(server);
     const { code } = await server.end('SIGTERM');
     for (const line of tally.firstWrong) progress(line);
-    return reportOf({ tally, samples, usage, minutes, code });
+    return reportOf({ tally, samples, usage, minutes, beside, code });
   } finally {
+    for (const process of busy) process.kill('SIGKILL');
     await endProcesses();
     rmSync(home, { recursive: true, force: true });
   }
@@ -126,12 +139,14 @@ function reportOf({
   samples,
   usage,
   minutes,
+  beside,
   code,
 }: {
   tally: ReturnType<typeof emptyTally>;
   samples: readonly MemorySample[];
   usage: number;
   minutes: number;
+  beside: number;
   code: number | null;
 }): BenchReport {
   const warm = samples.filter((sample) => sample.minutes >= minutes * WARM_UP_SHARE);
@@ -144,7 +159,7 @@ function reportOf({
     name: 'load',
     machine: describeMachine(),
     config: {
-      ...{ model: 'demo', clients: CLIENTS, documents: DOCUMENTS, minutes },
+      ...{ model: 'demo', clients: CLIENTS, documents: DOCUMENTS, minutes, beside },
       ...{ asked: JSON.stringify(tally.answers), refusals: JSON.stringify(Object.fromEntries(refusals)) },
     },
     medians: {
@@ -177,9 +192,10 @@ const program = new Command('test:load')
     'Many clients at once for some minutes. Exit code 1 if an answer is wrong, an error comes or memory grows.',
   )
   .option('--minutes <number>', 'how long to go on', Number, MINUTES)
+  .option('--beside <processes>', 'processes that compute beside the server', Number, 0)
   .option('--json', 'print the report as JSON', false)
-  .action(async ({ minutes, json }: { minutes: number; json: boolean }) => {
-    const report = await run(minutes, (line) => console.error(line));
+  .action(async ({ json, ...options }: LoadOptions & { json: boolean }) => {
+    const report = await run(options, (line) => console.error(line));
     if (json) console.log(JSON.stringify(report, null, 2));
     else {
       const rows = Object.entries({ ...report.config, ...report.medians, ...report.ratios }).map(([name, value]) => [
