@@ -53,7 +53,9 @@ const LOST_CONNECTIONS = { documents: 3, blocks: 1, loads: 0, jobs: null } as co
 const RECONNECT_REST_MS = 1_000;
 /** Redis reads its files at a start. A call waits so long for it. */
 const LOADING_MS = 5_000;
-const LOADING_PAUSE_MS = 100;
+/** A call waits so long for the new master: the address may lead to the old one for a moment, after one reconnection and the next. */
+const FAILOVER_MS = 2.5 * RECONNECT_REST_MS;
+const PAUSE_MS = 100;
 
 /** Soon, then each second. The circuit breaker keeps requests away while Redis is down. */
 const retryMs = (times: number) => Math.min(50 * times, 1_000);
@@ -86,28 +88,34 @@ export function connectRedis(settings: RedisSettings, { carries = 'blocks', onSt
 }
 
 /**
- * Calls Redis. What Redis refused because of its own state, it did not carry out: that is tried again, once on the new
- * connection, or until Redis has read its files. `call` must be repeatable.
+ * Calls Redis. What Redis refused because of its own state, it did not carry out: that is tried again, at once on the new
+ * connection, then until a failover is over, or until Redis has read its files. `call` must be repeatable.
  *
  * @throws Error with Redis' words, and with nothing of the command; if Redis cannot be reached, with the reason
  */
 export async function askRedis<T>(client: Redis | Cluster, call: () => Promise<T>): Promise<T> {
-  const giveUpMs = performance.now() + LOADING_MS;
+  const startMs = performance.now();
   for (let tried = 1; ; tried++) {
     try {
       return await call();
     } catch (thrown) {
       const error = thrown as Error;
-      const loading = /\bLOADING\b/.test(error.message) && performance.now() < giveUpMs;
-      if (loading) await delay(LOADING_PAUSE_MS);
-      else if (tried > 1 || !(isOfAnotherMaster(error) || /^EXECABORT/.test(error.message))) {
+      if (performance.now() - startMs >= patienceMs(error)) {
         const cause = lastErrors.get(client);
         const gaveUp = client.status !== 'ready' && cause !== undefined;
         // The library's errors carry their commands: keys, texts, passwords. Those must not get into a log.
         throw new Error(gaveUp ? `Redis cannot be reached: ${cause}` : error.message);
       }
+      if (tried > 1) await delay(PAUSE_MS);
     }
   }
+}
+
+/** Milliseconds for which a call that was refused so is made again. */
+function patienceMs(error: Error): number {
+  if (/\bLOADING\b/.test(error.message)) return LOADING_MS;
+  // A transaction says only that one of its commands was refused.
+  return isOfAnotherMaster(error) || /^EXECABORT/.test(error.message) ? FAILOVER_MS : 0;
 }
 
 /** The user may not run scripts. */

@@ -129,28 +129,32 @@ export const REDIS_AWAY_CASES: readonly FaultCase[] = [
 async function failover({ world, url, redis, admin, proxy, traffic }: RedisBench): Promise<string> {
   const next = await startRedis(undefined, ['--replicaof', `127.0.0.1 ${redis.port}`]);
   const master = new Redis(next.url);
-  await world.until('the replica has everything', async () => {
-    const info = await master.info('replication');
-    return info.includes('master_link_status:up') && (await admin.wait(1, 1_000)) === 1;
-  });
-  await master.replicaof('NO', 'ONE');
-  proxy.lead(next.port);
-  await admin.replicaof('127.0.0.1', next.port);
-  for (let each = 0; each < 10; each++) {
-    const written = await world.ingestNew(url);
-    mustHold(written === '200', `documents are taken, not ${written}`);
+  try {
+    await world.until('the replica has everything', async () => {
+      const info = await master.info('replication');
+      return info.includes('master_link_status:up') && (await admin.wait(1, 1_000)) === 1;
+    });
+    await master.replicaof('NO', 'ONE');
+    proxy.lead(next.port);
+    await admin.replicaof('127.0.0.1', next.port);
+    for (let each = 0; each < 10; each++) {
+      const written = await world.ingestNew(url);
+      mustHold(written === '200', `documents are taken, not ${written}`);
+    }
+    await traffic.answered(20);
+    // Back again: the next case of this kind, and this Redis ends.
+    await world.until('the old one has everything', async () => (await master.wait(1, 1_000)) === 1);
+    await admin.replicaof('NO', 'ONE');
+    proxy.lead(redis.port);
+    await master.replicaof('127.0.0.1', redis.port);
+    const after = await world.ingestNew(url);
+    mustHold(after === '200', `documents are taken after the second failover, not ${after}`);
+    proxy.lead(redis.port, { end: true });
+    return '11 of 11 ingestions 200';
+  } finally {
+    master.disconnect();
+    await next.stop();
   }
-  await traffic.answered(20);
-  // Back again: the next case of this kind, and this Redis ends.
-  await world.until('the old one has everything', async () => (await master.wait(1, 1_000)) === 1);
-  await admin.replicaof('NO', 'ONE');
-  proxy.lead(redis.port);
-  await master.replicaof('127.0.0.1', redis.port);
-  mustHold((await world.ingestNew(url)) === '200', 'documents are taken after the second failover');
-  proxy.lead(redis.port, { end: true });
-  master.disconnect();
-  await next.stop();
-  return '11 of 11 ingestions 200';
 }
 
 async function wrongPassword(world: Parameters<FaultCase['run']>[0]): ReturnType<FaultCase['run']> {
