@@ -70,8 +70,10 @@ export class ValueReads {
 
   async #read(key: BlockKey, place: PlacePayload | undefined, signal: AbortSignal): Promise<Read | undefined> {
     const { store, shape, macs } = this.#options;
+    // A read that was given up may still go on, beside the next one: it must not write over what that one places.
+    const placed: typeof place = place && (async (...value) => (signal.aborted ? undefined : place(...value)));
     const check = async (bytes: Uint8Array, lent: boolean): Promise<Read> => {
-      const decoded = await decodeBlock(shape, key, bytes, macs, place);
+      const decoded = await decodeBlock(shape, key, bytes, macs, placed);
       return decoded.ok ? { ok: true, loaded: loadedOf(decoded, lent ? bytes : undefined) } : decoded;
     };
     if (place !== undefined && store.lend !== undefined) {

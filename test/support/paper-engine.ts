@@ -169,14 +169,13 @@ export class PaperEngine {
             new Float64Array(into.buffer, into.byteOffset, tokens).set(engine.model.read(pages, tokens));
             return crc32(into);
           }),
-        writePages: (_pool, pages, tokens, from) => {
-          const values = [...new Float64Array(Uint8Array.from(from).buffer, 0, tokens)];
-          const sum = crc32(from);
-          return engine.gates.pass(() => {
+        // As the addon does: the memory is read when the copy runs, not when it is asked for.
+        writePages: (_pool, pages, tokens, from) =>
+          engine.gates.pass(() => {
+            const values = [...new Float64Array(Uint8Array.from(from).buffer, 0, tokens)];
             engine.model.write(pages, values, SINKS.tokenIds.length);
-            return sum;
-          });
-        },
+            return crc32(from);
+          }),
       },
       pool: { id: 1, pages: PAGES, pageBytes: PAGE_TOKENS * TOKEN_BYTES },
       pageTokens: PAGE_TOKENS,

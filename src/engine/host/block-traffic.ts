@@ -71,22 +71,28 @@ export class BlockTraffic {
   }
 
   /**
-   * The pages of a load, for a value that is on its way. `place` fills them if the value fits, until `close`; `close` waits
-   * for the copy under way.
+   * The pages of a load, for a value that is on its way. `place` fills them if the value fits, until `close`; copies go one
+   * after another, in the order of the calls. `close` waits for the copy under way.
    */
   #target(order: LoadOrder) {
     let open = true;
-    let copy: Promise<number | undefined> = Promise.resolve(undefined);
-    const place = async (tokens: number, payload: Uint8Array) => {
-      await copy;
+    let last: Promise<number | undefined> = Promise.resolve(undefined);
+    const copied = async (tokens: number, payload: Uint8Array) => {
       if (!open || !this.#fits(order, { tokens, payload })) return undefined;
       const { addon, poolId } = this.#options;
-      copy = this.#write(addon.writePages(poolId, order.pages, tokens, payload)).catch(() => undefined);
-      return copy;
+      try {
+        return await this.#write(addon.writePages(poolId, order.pages, tokens, payload));
+      } catch {
+        return undefined;
+      }
+    };
+    const place = (tokens: number, payload: Uint8Array) => {
+      last = last.then(() => copied(tokens, payload));
+      return last;
     };
     const close = async () => {
       open = false;
-      await copy;
+      await last;
     };
     return { place, close };
   }

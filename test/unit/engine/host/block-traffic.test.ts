@@ -18,7 +18,14 @@ const never = (): never => {
   throw new Error('this must not be asked for');
 };
 
-function bench(more: { hold?: BlockCache['hold']; computed?: () => Promise<SaveOutcome>; maxSavingBytes?: number }) {
+interface More {
+  hold?: BlockCache['hold'];
+  computed?: () => Promise<SaveOutcome>;
+  writePages?: (payload: Uint8Array) => Promise<number>;
+  maxSavingBytes?: number;
+}
+
+function bench(more: More) {
   const posted: EngineCommand[] = [];
   const copies = { out: later<number>(), in: later<number>() };
   const released: string[] = [];
@@ -33,7 +40,7 @@ function bench(more: { hold?: BlockCache['hold']; computed?: () => Promise<SaveO
     addon: {
       payloadBytes: (_, tokens) => tokens * 10,
       readPages: () => copies.out.promise,
-      writePages: () => copies.in.promise,
+      writePages: (_pool, _pages, _tokens, payload) => more.writePages?.(payload) ?? copies.in.promise,
     },
     poolId: 1,
     cache,
@@ -101,6 +108,43 @@ describe('loading', () => {
     await loading;
     expect(posted).toMatchObject([{ type: 'settled', stay: 7, tier: undefined }]);
     expect(await place(4, new Uint8Array(40))).toBeUndefined();
+  });
+
+  test('copies one payload after another into its pages, and is over when no copy runs, however many came at once', async () => {
+    const running = new Set<number>();
+    const begun: number[] = [];
+    let ended = later<void>();
+    const { traffic, posted } = bench({
+      hold: async (_key, wanted) => {
+        const place = wanted?.place ?? never;
+        const all = [1, 2, 3].map((each) => place(4, new Uint8Array(40).fill(each)));
+        await all[0];
+        return { found: false, release: async () => undefined };
+      },
+      writePages: async (payload) => {
+        const each = payload[0] as number;
+        begun.push(each);
+        running.add(each);
+        expect(running.size).toBe(1);
+        await ended.promise;
+        running.delete(each);
+        return each;
+      },
+    });
+    const loading = traffic.load(transfer);
+    await settled();
+    expect(begun).toEqual([1]);
+    const first = ended;
+    ended = later();
+    first.answer();
+    await settled();
+    // The second one had its turn before the load was over; the third one may not begin any more.
+    expect(begun).toEqual([1, 2]);
+    expect(posted).toEqual([]);
+    ended.answer();
+    await loading;
+    expect(running.size).toBe(0);
+    expect(begun).toEqual([1, 2]);
   });
 
   test('places nothing of another length', async () => {
