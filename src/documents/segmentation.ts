@@ -9,7 +9,7 @@ import { type Config, settingLabel } from '../config.js';
 import { BlockstitchError } from '../errors.js';
 import { automaticName, createSegmenter } from '../segment/create-segmenter.js';
 import type { Segment, SegmentContext, Segmenter, SegmenterName, SegmentOptions } from '../segment/segmenter.js';
-import { SharedWork } from '../text/shared-work.js';
+import { SharedWork, toldOf } from '../text/shared-work.js';
 import type { TextService } from '../text/text-service.js';
 
 type Defaults = Pick<
@@ -72,7 +72,7 @@ export function createSegmentation(
       memory.set(key, segments);
       return segments;
     };
-    return running.run(key, cut, signal);
+    return toldOf(context.param ?? 'text', running.run(key, cut, signal));
   };
   return Object.assign(segment, { nameOf });
 }

@@ -7,7 +7,7 @@
 import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { BlockstitchError } from '../errors.js';
-import { SharedWork } from '../text/shared-work.js';
+import { SharedWork, toldOf } from '../text/shared-work.js';
 import type { TextService } from '../text/text-service.js';
 import { type DocumentFrame, framePrefix, TITLE_MARK } from './document-frame.js';
 import type { BlockSource, PlanBlock } from './prompt-plan.js';
@@ -110,7 +110,7 @@ export class DocumentBlocks {
       this.#memory.set(key, ids);
       return ids;
     };
-    return this.#running.run(key, encode, signal);
+    return toldOf(param, this.#running.run(key, encode, signal));
   }
 
   async #encode(

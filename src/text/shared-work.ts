@@ -3,6 +3,8 @@
  * waiting, and the work is stopped when the last one has left. Remembers nothing after the work has ended.
  */
 
+import { BlockstitchError } from '../errors.js';
+
 interface Shared<Value> {
   value: Promise<Value>;
   waiting: number;
@@ -46,5 +48,14 @@ export class SharedWork<Value> {
     };
     shared.value.then(end, end);
     return shared;
+  }
+}
+
+/** What fails for all of them is told to each with the name of its own parameter. */
+export async function toldOf<Value>(param: string, work: Promise<Value>): Promise<Value> {
+  try {
+    return await work;
+  } catch (error) {
+    throw error instanceof BlockstitchError ? error.at(param) : error;
   }
 }

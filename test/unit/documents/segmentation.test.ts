@@ -44,6 +44,13 @@ beforeEach(() => {
 afterAll(() => text.close());
 
 describe('segmentation', () => {
+  it('tells each who asks for a text that cannot be cut where it stands in its own request', async () => {
+    const segment = createSegmentation(watched, DEFAULTS);
+    const asked = ['documents[5].text', 'documents[0].text'].map((param) => segment('half of \ud83d', {}, { param }));
+    const told = (await Promise.allSettled(asked)).map((each) => (each.status === 'rejected' ? each.reason.param : ''));
+    expect(told).toEqual(['documents[5].text', 'documents[0].text']);
+  });
+
   it('cuts a text once for all who ask at the same time, and remembers it', async () => {
     const segment = createSegmentation(watched, DEFAULTS);
     const [one, two] = await Promise.all([

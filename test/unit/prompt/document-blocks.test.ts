@@ -54,6 +54,17 @@ describe('the memory of documents', () => {
     expect(two?.[0]?.source).toMatchObject({ documentIndex: 3, documentId: 'other' });
   });
 
+  it('tells each who asks for a text that cannot be encoded where it stands in its own request', async () => {
+    const documents = new DocumentBlocks(watched, undefined);
+    const asked = [5, 0].map((index) => documents.blocks({ text: 'half of \ud83d' }, FRAME, index, {}));
+    const told = (await Promise.allSettled(asked)).map((each) =>
+      each.status === 'rejected' ? each.reason : undefined,
+    );
+    for (const [at, param] of ['documents[5].text', 'documents[0].text'].entries()) {
+      expect(told[at]).toMatchObject({ code: 'text_not_encodable', param, message: expect.stringContaining(param) });
+    }
+  });
+
   it('serves one tenant alone: the same text of another tenant is tokenized anew', async () => {
     const documents = new DocumentBlocks(watched, undefined);
     const document = { text: 'A secret of the first tenant.' };
