@@ -71,8 +71,9 @@ class GatedStore implements ByteStore {
     this.brand = inner.brand;
   }
   get = (keys: readonly string[]) => this.gates.pass(() => this.inner.get(keys));
-  lend = async <T>(key: string, use: (bytes: Uint8Array) => Promise<T>) => {
+  lend = async <T>(key: string, use: (bytes: Uint8Array) => Promise<T>, signal?: AbortSignal) => {
     const [value] = await this.get([key]);
+    signal?.throwIfAborted();
     return value && lent(value, use);
   };
   has = (keys: readonly string[]) => this.gates.pass(() => this.inner.has(keys));
