@@ -56,6 +56,8 @@ const LOADING_MS = 5_000;
 /** A call waits so long for the new master: the address may lead to the old one for a moment, after one reconnection and the next. */
 const FAILOVER_MS = 2.5 * RECONNECT_REST_MS;
 const PAUSE_MS = 100;
+/** Made so often at least, however long each takes: a slow answer must not cost the call its turn on the new connection. */
+const LEAST_TRIES = 4;
 
 /** Soon, then each second. The circuit breaker keeps requests away while Redis is down. */
 const retryMs = (times: number) => Math.min(50 * times, 1_000);
@@ -100,7 +102,8 @@ export async function askRedis<T>(client: Redis | Cluster, call: () => Promise<T
       return await call();
     } catch (thrown) {
       const error = thrown as Error;
-      if (performance.now() - startMs >= patienceMs(error)) {
+      const patience = patienceMs(error);
+      if (patience === 0 || (tried >= LEAST_TRIES && performance.now() - startMs >= patience)) {
         const cause = lastErrors.get(client);
         const gaveUp = client.status !== 'ready' && cause !== undefined;
         // The library's errors carry their commands: keys, texts, passwords. Those must not get into a log.

@@ -2,7 +2,6 @@
  * Does equal work once for all who want it at the same time. Each has a signal of its own: one who leaves stops
  * waiting, and the work is stopped when the last one has left. Remembers nothing after the work has ended.
  */
-
 import { BlockstitchError } from '../errors.js';
 
 interface Shared<Value> {

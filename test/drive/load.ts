@@ -76,7 +76,7 @@ async function run({ minutes, beside }: LoadOptions, progress: (line: string) =>
     for (const line of tally.firstWrong) progress(line);
     return reportOf({ tally, samples, usage, minutes, beside, code });
   } finally {
-    for (const process of busy) process.kill('SIGKILL');
+    for (const each of busy) each.kill('SIGKILL');
     await endProcesses();
     rmSync(home, { recursive: true, force: true });
   }
