@@ -31,6 +31,7 @@ HELP = {
     "clip": "nats, largest gap that counts",
     "floor": "nats, added to every gap",
     "ramp": "share of the steps over which the weights come in; they go over the others",
+    "states": "weight of the loss over hidden states, 0 = off",
     "full_share": "share of the examples seen under full attention",
     "steps": "optimizer steps",
     "tokens_per_step": "about, per process and micro-batch",
@@ -44,6 +45,7 @@ HELP = {
     "compile": "compile the layers, all but the attention",
     "log_every": "steps between two lines of the log",
     "save_every": "steps between two saved states",
+    "keep_every": "steps between two students kept under OUT/kept-N, for `evaluation curve`; 0 keeps the last one only",
 }
 
 

@@ -70,6 +70,13 @@ def packed_logits(model: torch.nn.Module, layout: Layout, keep: torch.Tensor, in
     @param keep  int64 [n]: places in the packed row whose logits are wanted
     @returns logits [n, vocab]
     """
+    return packed_pass(model, layout, keep, inv_freq, way, with_states=False)[0]
+
+
+def packed_pass(
+    model: torch.nn.Module, layout: Layout, keep: torch.Tensor, inv_freq: torch.Tensor, way: str, with_states: bool
+) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
+    """Like packed_logits. It also gives each layer's input [1, T, H] and, last, the final norm's output; nothing without `with_states`."""
     if way == "auto":
         way = "flex" if layout.input_ids.is_cuda else "grouped"
     output = model(
@@ -77,9 +84,10 @@ def packed_logits(model: torch.nn.Module, layout: Layout, keep: torch.Tensor, in
         position_ids=layout.position_ids,
         use_cache=False,
         logits_to_keep=keep,
+        output_hidden_states=with_states,
         block_layout=bind(layout, inv_freq, way),
     )
-    return output.logits[0]
+    return output.logits[0], output.hidden_states if with_states else ()
 
 
 @torch.no_grad()

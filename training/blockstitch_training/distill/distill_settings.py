@@ -24,6 +24,7 @@ class Settings:
     clip: float = 2.0  # nats, largest gap that counts
     floor: float = 1.0  # nats, added to every gap
     ramp: float = 0.1  # share of the steps over which the weights come in; they go over the others
+    states: float = 0.0  # lambda of the loss over hidden states; 0 = off (hidden_states.py)
     full_share: float = 0.1  # share of the examples that the student sees under full attention
 
     steps: int = 1000  # optimizer steps
@@ -44,6 +45,7 @@ class Settings:
     compile: bool = False  # torch.compile for all but the attention: minutes at first, then steps take two thirds of the time
     log_every: int = 10  # steps
     save_every: int = 200  # steps
+    keep_every: int = 0  # steps between students kept under OUT/kept-N, to see how training goes on; 0 keeps the last one only
 
     def check(self) -> None:
         """@raise ValueError naming the first setting that cannot be used"""
@@ -60,6 +62,9 @@ class Settings:
             (self.hide < 1, "hide must be below 1: something has to stay"),
             (self.clip > 0 and self.floor >= 0, "clip must be positive and floor not negative"),
             (self.precision in ("bf16", "no"), "precision must be bf16 or no"),
+            (self.keep_every >= 0, "keep_every must not be negative"),
+            (self.states >= 0, "states must not be negative"),
+            (self.loss == "kl" or self.states == 0, "states asks the teacher: with loss ce leave it at 0"),
             (self.loss == "kl" or not self.weighting, "weighting asks the teacher: with loss ce turn it off"),
         ]
         for holds, message in rules:
@@ -93,7 +98,8 @@ class Settings:
 
     def digest(self) -> str:
         """A hash that differs where a resumed run would not be the same run."""
-        values = {name: value for name, value in asdict(self).items() if name not in ("log_every", "save_every", "attention")}
+        same_run = ("log_every", "save_every", "keep_every", "attention")
+        values = {name: value for name, value in asdict(self).items() if name not in same_run}
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
     def save(self, file: Path) -> None:

@@ -1,9 +1,10 @@
 """The training loop: packs from a source, both forward passes, optimizer, log and exact resume, through accelerate.
 
 A run's directory holds settings.json, metrics.jsonl (one line per logged step), TensorBoard events under tb/, the newest state under
-state-N/ and, at the end, the checkpoint under export/. Everything random depends on (seed, example number), so a run that was cut off
-goes on exactly where its state was saved. Figures of a logged line are means over its steps; those of one step are over all of its
-micro-batches and processes. layout.py says which tokens see which, and step_loss.py what the loss is.
+state-N/, students on the way under kept-N/ (`keep_every`) and, at the end, the checkpoint under export/. Everything random depends on
+(seed, example number), so a run that was cut off goes on exactly where its state was saved. Figures of a logged line are means over its
+steps; those of one step are over all of its micro-batches and processes. layout.py says which tokens see which, and step_loss.py what
+the loss is.
 """
 
 from __future__ import annotations
@@ -110,7 +111,8 @@ class Distiller:
             drawn = [draw(example, settings.hide, settings.act, rng) for example in examples]
             full = [rng.random() < settings.full_share for _ in drawn]
             with_teacher = settings.loss == "kl"
-            batch = assemble(drawn, full, self.student_sinks, self.teacher_sinks, with_teacher, with_teacher and settings.weighting)
+            weighted = with_teacher and settings.weighting
+            batch = assemble(drawn, full, self.student_sinks, self.teacher_sinks, with_teacher, weighted, settings.states > 0)
             yield batch.thinned(settings.most_targets, rng), cursor
 
     def losses(self, batch: Batch) -> Losses:
@@ -153,6 +155,9 @@ class Distiller:
                 sums, since, started = {}, self.step, time.monotonic()
             if self.out and (self.step % settings.save_every == 0 or self.step == last):
                 self.save()
+                started = time.monotonic()
+            if self.out and settings.keep_every and self.step % settings.keep_every == 0:
+                self.export(self.out / f"kept-{self.step}")
                 started = time.monotonic()
         stream.close()
         bar.close()

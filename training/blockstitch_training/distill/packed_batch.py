@@ -28,6 +28,8 @@ class Batch:
     teacher: Layout | None
     teacher_keep: torch.Tensor | None
     teacher_block_keep: torch.Tensor | None
+    student_read: torch.Tensor | None = None  # int64 [m]: places of all tokens of final and acting blocks (hidden_states.py)
+    teacher_read: torch.Tensor | None = None  # the same tokens in the teacher's row, under full attention
 
     def to(self, device: torch.device | str) -> Batch:
         def moved(part):
@@ -65,10 +67,12 @@ class Packer:
         self.segments.append(Segment(tokens, context))
         return len(self.segments) - 1
 
-    def example(self, drawn: Drawn, full: bool) -> tuple[list[tuple[int, int]], list[int]]:
-        """@returns (segment, offset) of the predictor of every trained token, in one order for all packers; their labels"""
+    def example(self, drawn: Drawn, full: bool) -> tuple[list[tuple[int, int]], list[int], list[tuple[int, int]]]:
+        """@returns (segment, offset) of the predictor of every trained token, in one order for all packers; their labels; (segment,
+        offset) of every token of final and acting blocks"""
         example = drawn.example
         places: list[tuple[int, int]] = []
+        read: list[tuple[int, int]] = []
         labels: list[int] = []
         context: tuple[int, ...] = ()
         starts = [0]
@@ -83,14 +87,16 @@ class Packer:
             block = example.blocks[index]
             segment, start = (context[0], starts[index]) if full else (self.add(block, context[:index]), 0)
             places.extend((segment, start + offset) for offset in range(len(block) - 1))
+            read.extend((segment, start + offset) for offset in range(len(block)))
             labels.extend(block[1:])
         for final in example.finals:
             segment = self.add(final.tokens, context)
+            read.extend((segment, offset) for offset in range(len(final.tokens)))
             for offset in range(1, len(final.tokens)):
                 if final.trained[offset]:
                     places.append((segment, offset - 1))
                     labels.append(final.tokens[offset])
-        return places, labels
+        return places, labels, read
 
     def layout(self) -> Layout:
         return build_layout(self.sink_ids, self.segments)
@@ -103,6 +109,7 @@ def assemble(
     teacher_sinks: Sequence[int],
     with_teacher: bool,
     with_weights: bool,
+    with_states: bool = False,
 ) -> Batch:
     """
     @param full per example: whether the student sees it under full attention
@@ -110,11 +117,13 @@ def assemble(
     """
     student = Packer(student_sinks)
     student_places: list[tuple[int, int]] = []
+    student_read: list[tuple[int, int]] = []
     labels: list[int] = []
     in_block: list[bool] = []
     for each, whole in zip(drawn, full, strict=True):
-        places, wanted = student.example(each, whole)
+        places, wanted, read = student.example(each, whole)
         student_places += places
+        student_read += read
         labels += wanted
         in_block += [not whole] * len(wanted)
     if not labels:
@@ -123,11 +132,15 @@ def assemble(
     batch = Batch(layout, _keep(layout, student_places), torch.tensor(labels), torch.tensor(in_block), None, None, None)
     if with_teacher:
         teacher = Packer(teacher_sinks)
-        whole = [place for each in drawn for place in teacher.example(each, True)[0]]
+        seen = [teacher.example(each, True) for each in drawn]
+        whole = [place for places, _, _ in seen for place in places]
         split = [place for each in drawn for place in teacher.example(each, False)[0]] if with_weights else None
         batch.teacher = teacher.layout()
         batch.teacher_keep = _keep(batch.teacher, whole)
         batch.teacher_block_keep = None if split is None else _keep(batch.teacher, split)
+        if with_states:
+            batch.student_read = _keep(layout, student_read)
+            batch.teacher_read = _keep(batch.teacher, [place for _, _, read in seen for place in read])
     return batch
 
 

@@ -2,6 +2,8 @@
 
     L = sum_t w(t) l(t) / sum_t w(t)        t: every trained token of all micro-batches of all processes in this step
 
+and, where `states` is not 0, lambda D of hidden_states.py is added, whose mean also runs over the whole step.
+
 l(t) is the KL divergence to the teacher or the cross-entropy (objectives.py), w(t) the token's weight (token_weights.py). Every
 token of a step counts by its weight alone. The length of its micro-batch and the process that holds it do not matter: the mean gap
 inside w(t) and the divisor are sums over the whole step. It knows the two models. It does not know data, optimizers or logs.
@@ -19,13 +21,14 @@ from dataclasses import dataclass
 import torch
 from accelerate import Accelerator
 
-from .block_attention import packed_logits
+from .block_attention import packed_pass
 from .distill_settings import Settings
+from .hidden_states import distance, input_norms, read_states
 from .objectives import weighted_cross_entropy, weighted_kl
 from .packed_batch import Batch
 from .token_weights import token_gaps, token_losses, token_weights
 
-SUMS = ("loss", "weight", "right", "targets", "tokens", "gap", "in_block")
+SUMS = ("loss", "weight", "right", "targets", "tokens", "gap", "in_block", "distance", "read")
 
 
 @dataclass
@@ -35,6 +38,7 @@ class TeacherView:
     logits: torch.Tensor | None = None  # [n, vocab] under full attention; None for cross-entropy
     full: torch.Tensor | None = None  # losses [n] under full attention, nats; None without token weights
     block: torch.Tensor | None = None  # losses [n] under block attention, nats
+    states: list[torch.Tensor] | None = None  # what its layers read at the m tokens of Batch.teacher_read; None without `states`
 
 
 @dataclass
@@ -42,14 +46,16 @@ class Losses:
     """The loss of one micro-batch."""
 
     summed: torch.Tensor  # sum of w(t) l(t), scalar with gradient
+    pull: torch.Tensor | None  # lambda sum of d(t) of hidden_states.py, scalar with gradient; None without `states`
     weights: torch.Tensor  # w(t) [n]
     sums: dict[str, float]  # by SUMS, to be added up over a step
     weight_max: float
 
     @property
     def total(self) -> torch.Tensor:
-        """The weighted mean over this micro-batch, as if it were the whole step."""
-        return self.summed / self.weights.sum()
+        """The loss over this micro-batch, as if it were the whole step."""
+        mean = self.summed / self.weights.sum()
+        return mean if self.pull is None else mean + self.pull / self.sums["read"]
 
 
 class StepLoss:
@@ -59,6 +65,7 @@ class StepLoss:
         self, settings: Settings, accelerator: Accelerator, student: torch.nn.Module, teacher: torch.nn.Module | None, inv_freq: torch.Tensor
     ):
         self.settings, self.accelerator, self.student, self.teacher, self.inv_freq = settings, accelerator, student, teacher, inv_freq
+        self.norms = input_norms(teacher) if settings.states > 0 else None
 
     def alone(self, batch: Batch, progress: float) -> Losses:
         """One micro-batch of this process as a step of its own, without its backward pass."""
@@ -79,18 +86,29 @@ class StepLoss:
         total = self._over_processes(sum(each.sum() for each in weights))
         # Data-parallel training takes the mean of the processes' gradients, where the step needs their sum.
         divisor = total / self.accelerator.num_processes
+        read = self._read_tokens(batches)
         sums = dict.fromkeys(SUMS, 0.0)
         weight_max = 0.0
         for at, (batch, weight) in enumerate(zip(batches, weights, strict=True)):
             last = at == len(batches) - 1
             with nullcontext() if last else self.accelerator.no_sync(self.student):
                 losses = self._losses(batch, views[at] or self._ask_teacher(batch), weight)
-                self.accelerator.backward(losses.summed / divisor)
+                loss = losses.summed / divisor
+                if losses.pull is not None:
+                    loss = loss + losses.pull / read
+                self.accelerator.backward(loss)
             views[at] = None  # its logits are not needed again
             weight_max = max(weight_max, losses.weight_max)
             for name, value in losses.sums.items():
                 sums[name] += value
         return self._figures(sums, weight_max)
+
+    def _read_tokens(self, batches: Sequence[Batch]) -> torch.Tensor | None:
+        """The divisor of D, as data-parallel training wants it; None without `states`."""
+        if self.norms is None:
+            return None
+        count = torch.tensor(float(sum(_read(batch) for batch in batches)), device=self.accelerator.device)
+        return self._over_processes(count) / self.accelerator.num_processes
 
     def _ask_teacher(self, batch: Batch) -> TeacherView:
         if self.teacher is None:
@@ -99,12 +117,13 @@ class StepLoss:
         weighted = batch.teacher_block_keep is not None
         with torch.no_grad(), self.accelerator.autocast():
             keep = torch.cat((batch.teacher_keep, batch.teacher_block_keep)) if weighted else batch.teacher_keep
-            logits = packed_logits(self.teacher, batch.teacher, keep, self.inv_freq, self.settings.attention)
+            logits, hidden = packed_pass(self.teacher, batch.teacher, keep, self.inv_freq, self.settings.attention, self.norms is not None)
+            states = None if self.norms is None else read_states(self.norms, hidden, batch.teacher_read)
         if not weighted:
-            return TeacherView(logits)
+            return TeacherView(logits, states=states)
         full, block = logits[:count], logits[count:]
         # A copy lets the other half of the logits go before the next micro-batch.
-        return TeacherView(full.clone(), token_losses(full, batch.labels), token_losses(block, batch.labels))
+        return TeacherView(full.clone(), token_losses(full, batch.labels), token_losses(block, batch.labels), states)
 
     def _weights(
         self, batches: Sequence[Batch], views: Sequence[TeacherView | None], progress: float, sums_over_processes: bool = True
@@ -120,7 +139,9 @@ class StepLoss:
         return [token_weights(gap, batch.in_block, mean, progress) for gap, batch in zip(gaps, batches, strict=True)]
 
     def _losses(self, batch: Batch, view: TeacherView, weights: torch.Tensor) -> Losses:
-        logits = packed_logits(self.student, batch.student, batch.student_keep, self.inv_freq, self.settings.attention)
+        with_states = view.states is not None
+        logits, hidden = packed_pass(self.student, batch.student, batch.student_keep, self.inv_freq, self.settings.attention, with_states)
+        apart = distance(read_states(self.norms, hidden, batch.student_read), view.states) if with_states else None
         if self.settings.loss == "kl":
             summed = weighted_kl(logits, view.logits, weights)
         else:
@@ -128,9 +149,12 @@ class StepLoss:
         right = (logits.detach().argmax(-1) == batch.labels).sum()
         sums = {"loss": float(summed.detach()), "weight": float(weights.sum()), "right": float(right)}
         sums |= {"targets": float(len(batch.labels)), "tokens": float(batch.student.tokens)}
+        if apart is not None:
+            sums |= {"distance": float(apart.detach()), "read": float(_read(batch))}
         if view.full is not None:
             sums |= {"gap": float((view.block - view.full)[batch.in_block].sum()), "in_block": float(batch.in_block.sum())}
-        return Losses(summed, weights, sums, float(weights.max()))
+        pull = None if apart is None else self.settings.states * apart
+        return Losses(summed, pull, weights, sums, float(weights.max()))
 
     def _over_processes(self, sums: torch.Tensor) -> torch.Tensor:
         return self.accelerator.reduce(sums, "sum") if self.accelerator.num_processes > 1 else sums
@@ -143,4 +167,11 @@ class StepLoss:
         figures |= {"targets": whole["targets"], "tokens": whole["tokens"]}
         if self.settings.weighting:
             figures |= {"teacher_gap": whole["gap"] / max(1.0, whole["in_block"]), "weight_max": float(rows[:, -1].max())}
+        if self.norms is not None:
+            figures["state_distance"] = whole["distance"] / max(1.0, whole["read"])
         return figures
+
+
+def _read(batch: Batch) -> int:
+    """m: the tokens whose states are compared."""
+    return 0 if batch.student_read is None else len(batch.student_read)

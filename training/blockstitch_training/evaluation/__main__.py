@@ -4,6 +4,7 @@
     python -m blockstitch_training.evaluation students     --teacher DIR --student DIR --data ROWS.jsonl ... --out FOLDER
     python -m blockstitch_training.evaluation ablations    --out DIR --size tiny
     python -m blockstitch_training.evaluation parts        --teacher DIR --chat TRAIN.jsonl --held-out HELD.jsonl --out DIR
+    python -m blockstitch_training.evaluation curve        --teacher DIR --trained DIR --held-out HELD.jsonl --out DIR
     python -m blockstitch_training.evaluation repair-curve --model CHECKPOINT --out ../docs/results/repair
     python -m blockstitch_training.evaluation segmenters   --set NAME=FILE --out FOLDER
     python -m blockstitch_training.evaluation passages     --set FILE --out FOLDER
@@ -20,11 +21,11 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
 
 from ..demo.question_sets import CONTINUED, SORTS, generated
 from .ablation_plan import SHIPPED_TEACHER, SIZES, planned
+from .given_options import given
 from .granularity import REPAIRS, GranularityPlan
 from .granularity import SEGMENTERS as GRANULARITY_SEGMENTERS
 from .granularity import TARGETS as GRANULARITY_TARGETS
@@ -32,6 +33,7 @@ from .segmented_answers import SEGMENTERS as ASKED_SEGMENTERS
 from .segmented_answers import table_lines
 from .segmenter_comparison import REPOSITORY, SEGMENTERS, TARGETS, SegmenterComparison, compare, write_comparison
 from .setting_choice import OBJECTIVES
+from .student_commands import add_curve, add_parts, add_students
 
 SHARES = (0.05, 0.15, 0.3, 0.5, 0.8)
 
@@ -40,9 +42,10 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="python -m blockstitch_training.evaluation", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_blocks(commands.add_parser("blocks", help="score a distilled student against its teacher"))
-    _add_students(commands.add_parser("students", help="compare a student and its teacher over public documents: answers, KL and NLL"))
+    add_students(commands.add_parser("students", help="compare a student and its teacher over public documents: answers, KL and NLL"))
     _add_ablations(commands.add_parser("ablations", help="train and score every choice of the components, and write the table"))
-    _add_parts(commands.add_parser("parts", help="what each part of distillation is worth on conversations over public documents"))
+    add_parts(commands.add_parser("parts", help="what each part of distillation is worth on conversations over public documents"))
+    add_curve(commands.add_parser("curve", help="how near the students that a run kept on its way come to their teacher"))
     _add_repair_curve(commands.add_parser("repair-curve", help="plot quality and time against the share that is repaired"))
     _add_segmenters(commands.add_parser("segmenters", help="compare segmenters on labelled documents"))
     _add_passages(commands.add_parser("passages", help="tell whether passages of prompts are cut alike wherever they stand"))
@@ -85,23 +88,6 @@ def _add_blocks(command: argparse.ArgumentParser) -> None:
     add("--threads", type=int, default=0, help="threads of the processor; 0 leaves the choice to PyTorch")
 
 
-def _add_students(command: argparse.ArgumentParser) -> None:
-    command.set_defaults(run=_students)
-    add = command.add_argument
-    add("--teacher", type=Path, required=True)
-    add("--student", type=Path, help="without it only the teacher is asked: full, plain and repaired")
-    add("--base", type=Path, help="the model before any tuning, to compare with")
-    add("--data", type=Path, nargs="+", required=True, help="JSONL rows with question, answers, documents and gold, or rows of pubmedqa")
-    add("--rows", type=int, default=200, help="questions of each file")
-    add("--new-tokens", type=int, default=24)
-    add("--documents", type=int, nargs="*", default=[0], help="numbers of documents; 0 is all of a row")
-    add("--orders", type=int, default=1, help="orders of the documents; the first is that of the row")
-    add("--repair", type=float, default=0.15, help="share of repair of the teacher's plain blocks; 0 leaves it out")
-    add("--segmenter", default="auto", help="a segmenter of the server, or blank-lines")
-    add("--out", type=Path, required=True, help="folder for the answers, the table and the plot; a second call goes on")
-    add("--threads", type=int, default=0, help="threads of the processor; 0 leaves the choice to PyTorch")
-
-
 def _add_ablations(command: argparse.ArgumentParser) -> None:
     command.set_defaults(run=_ablations)
     command.add_argument("--out", type=Path, required=True)
@@ -111,28 +97,6 @@ def _add_ablations(command: argparse.ArgumentParser) -> None:
     command.add_argument("--seeds", type=int, help="seeds of the main runs in place of the size's own")
     command.add_argument("--table", type=Path, help="Markdown file with the marks, such as ../docs/results/distillation.md")
     command.add_argument("--threads", type=int, default=0, help="threads of the processor; 0 leaves the choice to PyTorch")
-
-
-def _add_parts(command: argparse.ArgumentParser) -> None:
-    command.set_defaults(run=_parts)
-    add = command.add_argument
-    add("--teacher", type=Path, required=True)
-    add("--base", type=Path, help="what students begin with, the teacher unless given")
-    add("--start", type=Path, help="the teacher's adapter on that base")
-    add("--chat", type=Path, required=True, help="conversations to train on, as of `answering build`")
-    add("--held-out", type=Path, required=True, help="conversations to score")
-    add("--questions", type=int, default=163, help="questions scored")
-    add("--steps", type=int, default=60)
-    add("--tokens-per-step", type=int, default=4096)
-    add("--learning-rate", type=float, default=5e-4)
-    add("--lora-rank", type=int, default=0, help="0 trains all weights")
-    add("--longest", type=int, default=6000, help="tokens of one example; longer ones are left out")
-    add("--precision", choices=("bf16", "no"), default="bf16", help="of training")
-    add("--segmenter", default="auto", help="a segmenter of the server, or blank-lines")
-    add("--seeds", type=int, default=1)
-    add("--only", nargs="*", help="names of the runs to do; all unless given")
-    add("--out", type=Path, required=True, help="folder for the runs and the table; a second call goes on")
-    add("--threads", type=int, default=0, help="threads of the processor; 0 leaves the choice to PyTorch")
 
 
 def _add_repair_curve(command: argparse.ArgumentParser) -> None:
@@ -235,11 +199,6 @@ def _numbers(text: str) -> list[int]:
     return [int(each) for each in text.split(",")]
 
 
-def _given(options: argparse.Namespace, kind: type):
-    """The options as a dataclass whose fields have their names."""
-    return kind(**{each.name: getattr(options, each.name) for each in fields(kind)})
-
-
 def _blocks(options: argparse.Namespace) -> None:
     import torch
 
@@ -247,25 +206,10 @@ def _blocks(options: argparse.Namespace) -> None:
 
     if options.threads:
         torch.set_num_threads(options.threads)
-    results = evaluate(_given(options, BlockComparison))
+    results = evaluate(given(options, BlockComparison))
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(json.dumps(results, indent=2) + "\n")
-
-
-def _students(options: argparse.Namespace) -> None:
-    import torch
-
-    from .student_comparison import StudentPlan, answers
-    from .student_table import draw_students, student_table
-
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    found = answers(_given(options, StudentPlan), progress=lambda line: print(line, file=sys.stderr, flush=True))
-    text = student_table(found)
-    (options.out / "students.md").write_text(text + "\n")
-    draw_students(found, options.out / "students.png")
-    print(text)
 
 
 def _ablations(options: argparse.Namespace) -> None:
@@ -285,19 +229,6 @@ def _ablations(options: argparse.Namespace) -> None:
         write_between_marks(options.table, text)
 
 
-def _parts(options: argparse.Namespace) -> None:
-    import torch
-
-    from .public_ablations import PublicAblations, public_table, run_public
-
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    plan = _given(options, PublicAblations)
-    text = public_table(run_public(plan, progress=lambda line: print(line, file=sys.stderr, flush=True)), plan)
-    (options.out / "parts.md").write_text(text)
-    print(text)
-
-
 def _repair_curve(options: argparse.Namespace) -> None:
     from .repair_curve import curve, table, write_curve
 
@@ -309,7 +240,7 @@ def _repair_curve(options: argparse.Namespace) -> None:
 
 
 def _segmenters(options: argparse.Namespace) -> None:
-    asked = _given(options, SegmenterComparison)
+    asked = given(options, SegmenterComparison)
     found = compare(asked, progress=lambda text: print(text, file=sys.stderr, flush=True))
     print(write_comparison(found, asked, options.out))
 
@@ -333,7 +264,7 @@ def _answers(options: argparse.Namespace) -> None:
 def _granularity(options: argparse.Namespace) -> None:
     from .granularity import answers, write_granularity
 
-    plan = _given(options, GranularityPlan)
+    plan = given(options, GranularityPlan)
     print(write_granularity(answers(plan, progress=lambda line: print(line, file=sys.stderr)), plan.out))
 
 

@@ -41,6 +41,7 @@ RUNS: dict[str, dict] = {
     "without weights": OFF["weights"],
     "bare distillation": {**OFF["sinks"], **OFF["dropout"], **OFF["weights"]},
     "16 sinks": {"sinks": 16},
+    "with states": {"states": 1.0},
 }
 
 
@@ -74,16 +75,16 @@ def run_public(plan: PublicAblations, progress: Callable[[str], None] = print) -
     teacher = System.load(plan.teacher)
     cutting = Cutting(plan.teacher, plan.segmenter)
     kept, _ = chat_examples(plan.held_out, teacher.tokenizer, teacher.sinks, cutting, plan.longest)
-    kept = _first(kept, plan.questions)
+    kept = first_questions(kept, plan.questions)
     trained, _ = chat_examples(plan.chat, teacher.tokenizer, teacher.sinks, cutting, plan.longest)
     reference = [answer_logits(teacher, each, full=True) for each in kept]
-    results = [_kept_result(plan.out / "plain", lambda: {"run": PLAIN, "seed": 1, "seconds": 0.0, **scores(teacher, kept, reference)})]
+    results = [kept_result(plan.out / "plain", lambda: {"run": PLAIN, "seed": 1, "seconds": 0.0, **scores(teacher, kept, reference)})]
     for seed in range(1, plan.seeds + 1):
         for name, changed in RUNS.items():
             if plan.only and name not in plan.only:
                 continue
             directory = plan.out / f"{name.replace(' ', '-')}-{seed}"
-            made = _kept_result(directory, lambda n=name, c=changed, s=seed, d=directory: _train(n, c, s, d, plan, trained, kept, reference))
+            made = kept_result(directory, lambda n=name, c=changed, s=seed, d=directory: _train(n, c, s, d, plan, trained, kept, reference))
             results.append(made)
             progress(f"{name}, seed {seed}: KL {mean(made['kl']):.4f}, NLL {mean(made['nll']):.4f}, {made['seconds'] / 60:.1f} minutes")
     return results
@@ -93,18 +94,20 @@ def run_public(plan: PublicAblations, progress: Callable[[str], None] = print) -
 def answer_logits(system: System, example: Example, full: bool) -> tuple[torch.Tensor, torch.Tensor]:
     """Logits [n, vocab] that predict every trained token of the example's final blocks, and the tokens [n]."""
     packer = Packer(system.sinks)
-    places, labels = packer.example(Drawn(example), full)
+    places, labels, _ = packer.example(Drawn(example), full)
     layout = packer.layout().to(system.model.device)
     keep = torch.tensor([layout.place(segment, offset) for segment, offset in places], device=system.model.device)
     with implementation(system.model, NAME):
         return packed_logits(system.model, layout, keep, inverse_frequencies(system.model)).float(), torch.tensor(labels)
 
 
-def scores(student: System, kept: Sequence[Example], reference: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> dict[str, list[float]]:
-    """`kl` and `nll` of the student under block attention, by question."""
+def scores(
+    student: System, kept: Sequence[Example], reference: Sequence[tuple[torch.Tensor, torch.Tensor]], full: bool = False
+) -> dict[str, list[float]]:
+    """`kl` and `nll` of the student by question, under block attention, or under full attention."""
     found: dict[str, list[float]] = {"kl": [], "nll": []}
     for example, (wanted, labels) in zip(kept, reference, strict=True):
-        logits, _ = answer_logits(student, example, full=False)
+        logits, _ = answer_logits(student, example, full)
         width = min(wanted.shape[1], logits.shape[1])
         log_p, log_q = (functional.log_softmax(each[:, :width], -1) for each in (wanted, logits))
         kl = (log_p.exp() * (log_p - log_q)).sum(-1)
@@ -133,7 +136,7 @@ def _train(name: str, changed: dict, seed: int, directory: Path, plan: PublicAbl
     return made
 
 
-def _kept_result(directory: Path, make: Callable[[], dict]) -> dict:
+def kept_result(directory: Path, make: Callable[[], dict]) -> dict:
     file = directory / "results.json"
     if file.exists():
         return json.loads(file.read_text())
@@ -145,7 +148,7 @@ def _kept_result(directory: Path, make: Callable[[], dict]) -> dict:
     return made
 
 
-def _first(examples: Sequence[Example], questions: int) -> list[Example]:
+def first_questions(examples: Sequence[Example], questions: int) -> list[Example]:
     """Whole examples from the front, up to so many questions."""
     taken: list[Example] = []
     for each in examples:

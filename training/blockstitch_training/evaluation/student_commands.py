@@ -1,0 +1,95 @@
+"""The commands about students of public models: `students`, `parts` and `curve`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from .given_options import given
+
+
+def add_students(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(run=_students)
+    add = command.add_argument
+    add("--teacher", type=Path, required=True)
+    add("--student", type=Path, help="without it only the teacher is asked: full, plain and repaired")
+    add("--base", type=Path, help="the model before any tuning, to compare with")
+    add("--data", type=Path, nargs="+", required=True, help="JSONL rows with question, answers, documents and gold, or rows of pubmedqa")
+    add("--rows", type=int, default=200, help="questions of each file")
+    add("--new-tokens", type=int, default=24)
+    add("--documents", type=int, nargs="*", default=[0], help="numbers of documents; 0 is all of a row")
+    add("--orders", type=int, default=1, help="orders of the documents; the first is that of the row")
+    add("--repair", type=float, default=0.15, help="share of repair of the teacher's plain blocks; 0 leaves it out")
+    add("--segmenter", default="auto", help="a segmenter of the server, or blank-lines")
+    add("--out", type=Path, required=True, help="folder for the answers, the table and the plot; a second call goes on")
+    add("--threads", type=int, default=0, help="threads of the processor; 0 leaves the choice to PyTorch")
+
+
+def _students(options: argparse.Namespace) -> None:
+    import torch
+
+    from .student_comparison import StudentPlan, answers
+    from .student_table import draw_students, student_table
+
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    found = answers(given(options, StudentPlan), progress=lambda line: print(line, file=sys.stderr, flush=True))
+    text = student_table(found)
+    (options.out / "students.md").write_text(text + "\n")
+    draw_students(found, options.out / "students.png")
+    print(text)
+
+
+def add_parts(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(run=_parts)
+    add = command.add_argument
+    add("--teacher", type=Path, required=True)
+    add("--base", type=Path, help="what students begin with, the teacher unless given")
+    add("--start", type=Path, help="the teacher's adapter on that base")
+    add("--chat", type=Path, required=True, help="conversations to train on, as of `answering build`")
+    add("--held-out", type=Path, required=True, help="conversations to score")
+    add("--questions", type=int, default=163, help="questions scored")
+    add("--steps", type=int, default=60)
+    add("--tokens-per-step", type=int, default=4096)
+    add("--learning-rate", type=float, default=5e-4)
+    add("--lora-rank", type=int, default=0, help="0 trains all weights")
+    add("--longest", type=int, default=6000, help="tokens of one example; longer ones are left out")
+    add("--precision", choices=("bf16", "no"), default="bf16", help="of training")
+    add("--segmenter", default="auto", help="a segmenter of the server, or blank-lines")
+    add("--seeds", type=int, default=1)
+    add("--only", nargs="*", help="names of the runs to do; all unless given")
+    add("--out", type=Path, required=True, help="folder for the runs and the table; a second call goes on")
+    add("--threads", type=int, default=0, help="threads of the processor; 0 leaves the choice to PyTorch")
+
+
+def _parts(options: argparse.Namespace) -> None:
+    import torch
+
+    from .public_ablations import PublicAblations, public_table, run_public
+
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    plan = given(options, PublicAblations)
+    text = public_table(run_public(plan, progress=lambda line: print(line, file=sys.stderr, flush=True)), plan)
+    (options.out / "parts.md").write_text(text)
+    print(text)
+
+
+def add_curve(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(run=_curve)
+    add = command.add_argument
+    add("--teacher", type=Path, required=True)
+    add("--trained", type=Path, required=True, help="the OUT of `distill train --keep-every N`")
+    add("--held-out", type=Path, required=True, help="conversations to score")
+    add("--questions", type=int, default=163, help="questions scored")
+    add("--longest", type=int, default=6000, help="tokens of one example; longer ones are left out")
+    add("--segmenter", default="auto", help="a segmenter of the server, or blank-lines")
+    add("--out", type=Path, required=True, help="folder for the scores, curve.md, curve.png and curve.svg; a second call goes on")
+
+
+def _curve(options: argparse.Namespace) -> None:
+    from .training_curve import CurvePlan, curve_points, write_points
+
+    plan = given(options, CurvePlan)
+    print(write_points(curve_points(plan, progress=lambda line: print(line, file=sys.stderr, flush=True)), plan))
