@@ -23,6 +23,7 @@ interface EvalFlags {
   modes: string;
   repair: string;
   limit?: string;
+  orders: string;
   newTokens: string;
   system?: string;
   answers?: string;
@@ -43,6 +44,7 @@ export function addEval(program: Command): void {
     .option('--modes <list>', 'attention modes, separated by commas', MODES.join(','))
     .option('--repair <share>', 'share of the cached tokens that mode repair computes again, 0 to 1', '0.15')
     .option('--limit <rows>', 'rows of each file, from the top; all if absent')
+    .option('--orders <number>', 'orders of its documents in which each row is asked; the first is its own', '1')
     .option('--new-tokens <number>', 'tokens to generate at most', '32')
     .option('--system <text>', 'system message')
     .option('--answers <file>', 'keep every answer here as JSONL; the same command goes on from it')
@@ -60,6 +62,7 @@ export function addEval(program: Command): void {
     const asked = {
       modes,
       repairShare: numberFlag('--repair', flags.repair, 0, 1),
+      orders: numberFlag('--orders', flags.orders, 1, MOST_ORDERS),
       newTokens: numberFlag('--new-tokens', flags.newTokens, 1),
       ...(flags.system === undefined ? {} : { system: flags.system }),
       ...(flags.answers === undefined ? {} : { answersFile: flags.answers }),
@@ -91,6 +94,8 @@ export function addEval(program: Command): void {
     return withServer(config, terminal, (url) => evaluate(url, own));
   });
 }
+
+const MOST_ORDERS = 100;
 
 const EXPLANATION = `
 Modes that use blocks are timed with the documents' blocks cached; "TTFT, cold" is the first request over them.

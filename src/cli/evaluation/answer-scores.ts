@@ -72,7 +72,7 @@ export function median(values: readonly number[]): number {
  * @param values one per row, at least one
  */
 export function estimate(values: readonly number[], statistic: (values: readonly number[]) => number): Estimate {
-  const random = mulberry32(values.length);
+  const random = seededRandom(values.length);
   const drawn = Array.from({ length: RESAMPLES }, () =>
     statistic(values.map(() => values[Math.floor(random() * values.length)] as number)),
   ).sort((a, b) => a - b);
@@ -82,7 +82,7 @@ export function estimate(values: readonly number[], statistic: (values: readonly
 }
 
 /** A small generator with a seed (Tommy Ettinger's mulberry32, public domain): numbers from 0 to 1. */
-function mulberry32(seed: number): () => number {
+export function seededRandom(seed: number): () => number {
   let state = seed;
   return () => {
     state = (state + 0x6d2b79f5) | 0;

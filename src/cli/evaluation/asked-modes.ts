@@ -7,7 +7,7 @@ import { appendFile, readFile, writeFile } from 'node:fs/promises';
 import { BlockstitchError } from '../../errors.js';
 import { documentHits } from '../answer-report.js';
 import { askServer, type ChatQuestion, type ChatResult, flushCache } from '../api-client.js';
-import type { QuestionFile, QuestionRow } from './question-rows.js';
+import { inOrder, type QuestionFile, type QuestionRow } from './question-rows.js';
 
 export const MODES = ['full', 'block', 'repair'] as const;
 export type Mode = (typeof MODES)[number];
@@ -16,6 +16,8 @@ export interface AskedAnswer {
   data: string;
   row: string;
   mode: Mode;
+  /** Number of the order of its documents (`inOrder`); absent for the row's own. */
+  order?: number;
   text: string;
   /** Measured at the client: from sending the request to the first text. */
   ttftMs: number;
@@ -35,6 +37,8 @@ export interface AskOptions {
   /** Share of the cached tokens that mode `repair` computes again. */
   repairShare: number;
   newTokens: number;
+  /** Orders of its documents in which each row is asked, at least 1: its own. */
+  orders: number;
   system?: string;
   /** Keeps the answers here, a JSON line each, and takes those that are there. */
   answersFile?: string;
@@ -48,26 +52,29 @@ export interface AskOptions {
 /** Rows between two flushes. */
 const FLUSH_ROWS = 20;
 
-/** @returns the answers in the order of files, rows and modes */
+/** @returns the answers in the order of files, rows, orders and modes */
 export async function askModes(files: readonly QuestionFile[], options: AskOptions): Promise<AskedAnswer[]> {
   const kept = await openAnswers(options);
-  const { modes, onProgress } = options;
-  const total = files.reduce((sum, { rows }) => sum + rows.length, 0) * modes.length;
+  const { modes, orders, onProgress } = options;
+  const total = files.reduce((sum, { rows }) => sum + rows.length, 0) * modes.length * orders;
   const answers: AskedAnswer[] = [];
   let sinceFlush = 0;
   for (const { name, rows } of files) {
     for (const row of rows) {
-      const missing = modes.filter((mode) => !kept.has(keyOf(name, row.id, mode)));
-      if (missing.length > 0) {
-        for (const answer of await askRow(name, row, missing, options)) {
-          kept.set(keyOf(name, row.id, answer.mode), answer);
-          if (options.answersFile !== undefined) await appendFile(options.answersFile, `${JSON.stringify(answer)}\n`);
+      let asked = false;
+      for (let order = 0; order < orders; order++) {
+        const missing = modes.filter((mode) => !kept.has(keyOf(name, row.id, mode, order)));
+        for (const answer of await askRow(name, inOrder(row, order), missing, options)) {
+          const numbered = order === 0 ? answer : { ...answer, order };
+          kept.set(keyOf(name, row.id, answer.mode, order), numbered);
+          if (options.answersFile !== undefined) await appendFile(options.answersFile, `${JSON.stringify(numbered)}\n`);
         }
-        sinceFlush += 1;
-        if (options.flush && sinceFlush % FLUSH_ROWS === 0) await flushCache(options.url, options.apiKey);
+        asked ||= missing.length > 0;
+        for (const mode of modes) answers.push(kept.get(keyOf(name, row.id, mode, order)) as AskedAnswer);
+        onProgress?.(answers.length, total);
       }
-      for (const mode of modes) answers.push(kept.get(keyOf(name, row.id, mode)) as AskedAnswer);
-      onProgress?.(answers.length, total);
+      if (asked) sinceFlush += 1;
+      if (asked && options.flush && sinceFlush % FLUSH_ROWS === 0) await flushCache(options.url, options.apiKey);
     }
   }
   return answers;
@@ -135,8 +142,8 @@ function computedOf({ usage }: ChatResult): number {
   return usage.prompt_tokens - usage.prompt_tokens_details.cached_tokens;
 }
 
-function keyOf(data: string, row: string, mode: Mode): string {
-  return JSON.stringify([data, row, mode]);
+function keyOf(data: string, row: string, mode: Mode, order = 0): string {
+  return JSON.stringify([data, row, mode, order]);
 }
 
 /**
@@ -169,7 +176,7 @@ async function openAnswers(options: AskOptions): Promise<Map<string, AskedAnswer
     } catch {
       throw invalid(answersFile, `line ${index + 2} is not JSON`);
     }
-    answers.set(keyOf(answer.data, answer.row, answer.mode), answer);
+    answers.set(keyOf(answer.data, answer.row, answer.mode, answer.order), answer);
   }
   if (whole !== text) await writeFile(answersFile, whole);
   return answers;

@@ -8,6 +8,7 @@ import { formatMilliseconds } from '../../units.js';
 import { table } from '../terminal.js';
 import { contains, type Estimate, estimate, mean, median, normalized, wordF1 } from './answer-scores.js';
 import type { AskedAnswer, Mode } from './asked-modes.js';
+import { type OrderSummary, summarizeOrders } from './order-summaries.js';
 import type { QuestionFile, QuestionRow } from './question-rows.js';
 
 export interface ModeSummary {
@@ -45,13 +46,23 @@ export interface DataSummary {
   skipped: number;
   skippedReason?: string;
   modes: ModeSummary[];
+  /** Absent if the rows were asked in their own order alone. */
+  orders?: OrderSummary[];
 }
 
-/** @param answers in any order; every row of the file under every mode */
+/**
+ * Figures of `modes` are those of the rows' own order.
+ *
+ * @param answers in any order; every row of the file under every mode, in every order of its documents
+ */
 export function summarize(file: QuestionFile, answers: readonly AskedAnswer[], modes: readonly Mode[]): DataSummary {
   const byRow = new Map<string, Map<Mode, AskedAnswer>>();
+  const inOrders = new Map<string, AskedAnswer[]>();
   for (const answer of answers) {
     if (answer.data !== file.name) continue;
+    const key = JSON.stringify([answer.row, answer.mode]);
+    inOrders.set(key, [...(inOrders.get(key) ?? []), answer]);
+    if (answer.order !== undefined) continue;
     const row = byRow.get(answer.row) ?? new Map<Mode, AskedAnswer>();
     byRow.set(answer.row, row.set(answer.mode, answer));
   }
@@ -63,12 +74,15 @@ export function summarize(file: QuestionFile, answers: readonly AskedAnswer[], m
   const column = (mode: Mode) => whole.map(({ id }) => byRow.get(id)?.get(mode) as AskedAnswer);
   const full = modes.includes('full') ? column('full') : undefined;
   const reason = skipped[0]?.skipped;
+  const orders = (mode: Mode) => whole.map(({ id }) => inOrders.get(JSON.stringify([id, mode])) as AskedAnswer[]);
+  const several = modes.some((mode) => orders(mode).some(({ length }) => length > 1));
   return {
     data: file.name,
     rows: whole.length,
     skipped: skipped.length,
     ...(reason === undefined ? {} : { skippedReason: reason }),
     modes: whole.length === 0 ? [] : modes.map((mode) => summarizeMode(mode, column(mode), full, whole)),
+    ...(several ? { orders: modes.map((mode) => summarizeOrders(mode, whole, orders(mode))) } : {}),
   };
 }
 
@@ -132,7 +146,8 @@ function goldCited(answer: string, { question, answers, documents, gold }: Quest
 }
 
 /** One table for each data file, as text. */
-export function summaryTable({ data, rows, skipped, skippedReason, modes }: DataSummary, markdown = false): string {
+export function summaryTable(summary: DataSummary, markdown = false): string {
+  const { data, rows, skipped, skippedReason, modes, orders } = summary;
   const hasGold = modes.some(({ goldCited }) => goldCited !== undefined);
   const gold = (cell: string) => (hasGold ? [cell] : []);
   const head = [
@@ -159,9 +174,29 @@ export function summaryTable({ data, rows, skipped, skippedReason, modes }: Data
   ]);
   const left = skipped === 0 ? '' : `, ${skipped} left out (${skippedReason})`;
   const title = `${data}: ${rows} rows${left}`;
-  if (!markdown) return `${title}\n${table([head, ...lines])}`;
+  const drawn = [title, ...(markdown ? [''] : []), drawTable([head, ...lines], markdown)];
+  if (orders !== undefined) drawn.push('', ...orderLines(orders, markdown));
+  return drawn.join('\n');
+}
+
+function orderLines(orders: readonly OrderSummary[], markdown: boolean): string[] {
+  const share = (value: number) => `${(value * 100).toFixed(1)}%`;
+  const head = ['mode', 'contains, by order', 'spread', 'same answer in every order'];
+  const lines = orders.map(({ mode, contains, spread, same }) => [
+    mode,
+    contains.map(share).join(', '),
+    `${(spread * 100).toFixed(1)} points`,
+    share(same),
+  ]);
+  const title = `The same rows in ${orders[0]?.contains.length} orders of their documents`;
+  return [title, ...(markdown ? [''] : []), drawTable([head, ...lines], markdown)];
+}
+
+function drawTable(rows: readonly (readonly string[])[], markdown: boolean): string {
+  if (!markdown) return table(rows);
   const bar = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
-  return [title, '', bar(head), bar(head.map(() => '---')), ...lines.map(bar)].join('\n');
+  const [head = [], ...lines] = rows;
+  return [bar(head), bar(head.map(() => '---')), ...lines.map(bar)].join('\n');
 }
 
 function percent({ value, low, high }: Estimate, sign = false): string {

@@ -7,6 +7,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { BlockstitchError } from '../../errors.js';
 import { formatBytes } from '../../units.js';
+import { seededRandom } from './answer-scores.js';
 
 export interface QuestionRow {
   /** The row's own id, else its line number. Unique in a file. */
@@ -99,6 +100,29 @@ function readDocument(document: unknown, place: string): { title?: string; text:
   if (title === undefined || title === null || title === '') return { text };
   if (typeof title !== 'string') throw invalid(`${place}.title is ${shown(title)}, not a text`);
   return { title, text };
+}
+
+/**
+ * @param order 0 is the row's own; every other number always draws the same order
+ * @returns the row with its documents in that order; `gold` follows them
+ */
+export function inOrder(row: QuestionRow, order: number): QuestionRow {
+  if (order === 0) return row;
+  const places = shuffled(row.documents.length, order);
+  const documents = places.map((place) => row.documents[place] as QuestionRow['documents'][number]);
+  const gold = row.gold?.map((place) => places.indexOf(place));
+  return { ...row, documents, ...(gold === undefined ? {} : { gold }) };
+}
+
+/** Fisher and Yates. */
+function shuffled(count: number, seed: number): number[] {
+  const random = seededRandom(seed);
+  const places = Array.from({ length: count }, (_, place) => place);
+  for (let last = count - 1; last > 0; last--) {
+    const other = Math.floor(random() * (last + 1));
+    [places[last], places[other]] = [places[other] as number, places[last] as number];
+  }
+  return places;
 }
 
 function shown(value: unknown): string {

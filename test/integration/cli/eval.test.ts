@@ -50,11 +50,23 @@ test('goes on from what is kept, also behind a line that was cut short, and refu
   expect([other.code, other.stderr]).toEqual([2, expect.stringContaining('the answers of another run')]);
 });
 
+test('asks in further orders of the documents, beside what is kept', async () => {
+  const { code, stdout } = await evaluate('--limit', '2', '--modes', 'block', '--orders', '3', '--json');
+  expect(code).toBe(0);
+  const [{ rows, modes, orders }] = JSON.parse(stdout).data;
+  expect([rows, orders.length, orders[0].mode]).toEqual([2, 1, 'block']);
+  expect(orders[0].contains).toHaveLength(3);
+  expect(orders[0].contains[0]).toBe(modes[0].contains.value);
+  // Nine answers, and two rows in two more orders.
+  expect(readFileSync(answers, 'utf8').trim().split('\n')).toHaveLength(1 + 9 + 4);
+});
+
 test.each([
   [['--modes', 'half'], /--modes is invalid: "half" is not one of full, block, repair/],
   [['--data', join(home, 'none.jsonl')], /--data is invalid: .*none\.jsonl cannot be read/],
   [['--repair', '2'], /--repair is invalid: 2 is not a number from 0 to 1/],
   [['--limit', '0'], /--limit is invalid/],
+  [['--orders', '0'], /--orders is invalid/],
 ])('%j is refused in one line', async (flags, words) => {
   const { code, stderr } = await evaluate(...flags);
   expect([code, stderr]).toEqual([2, expect.stringMatching(words)]);

@@ -8,7 +8,7 @@ import { contains, estimate, mean, median, normalized, wordF1 } from '../../../s
 import type { AskedAnswer, Mode } from '../../../src/cli/evaluation/asked-modes.js';
 import { summarize, summaryTable } from '../../../src/cli/evaluation/mode-summaries.js';
 import { qualityPlot } from '../../../src/cli/evaluation/quality-plot.js';
-import { readQuestions } from '../../../src/cli/evaluation/question-rows.js';
+import { inOrder, readQuestions } from '../../../src/cli/evaluation/question-rows.js';
 
 const root = mkdtempSync(join(tmpdir(), 'blockstitch-evaluation-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -89,6 +89,29 @@ describe('a file of questions', () => {
   });
 });
 
+test('another order of the documents has them all, keeps the right ones named, and is always the same', () => {
+  const texts = (row: { documents: { text: string }[] }) => row.documents.map(({ text }) => text);
+  fc.assert(
+    fc.property(fc.nat(12), fc.integer({ min: 0, max: 50 }), fc.nat(11), (count, order, gold) => {
+      const documents = Array.from({ length: count }, (_, at) => ({ text: `document ${at}` }));
+      const named = gold < count ? { gold: [gold] } : {};
+      const row = { id: 'a', question: 'Why?', answers: ['so'], documents, ...named };
+      const turned = inOrder(row, order);
+      expect(texts(turned).sort()).toEqual(texts(row).sort());
+      expect(turned.gold?.map((place) => turned.documents[place]?.text)).toEqual(
+        row.gold?.map((at) => `document ${at}`),
+      );
+      expect(inOrder(row, order)).toEqual(turned);
+      if (order === 0) expect(turned).toBe(row);
+    }),
+  );
+  const documents = Array.from({ length: 8 }, (_, at) => ({ text: `${at}` }));
+  const orders = [0, 1, 2, 3, 4].map((order) =>
+    texts(inOrder({ id: 'a', question: 'q', answers: ['a'], documents }, order)),
+  );
+  expect(new Set(orders.map((order) => order.join())).size).toBe(5);
+});
+
 describe('a summary', () => {
   const row = (id: string) => ({ id, question: 'Why?', answers: ['rain'], documents: [] });
   const file = { name: 'rows', rows: [row('a'), row('b'), row('c')] };
@@ -138,6 +161,18 @@ describe('a summary', () => {
     expect(other.modes[0]?.goldCited?.value).toBe(0);
     const unnamed = summarize({ name: 'rows', rows: [row] }, answered, ['full']);
     expect([unnamed.modes[0]?.goldCited, summaryTable(unnamed).includes('gold')]).toEqual([undefined, false]);
+  });
+
+  test('of several orders keeps the figures of the own one, and tells what the order changes', () => {
+    const block = (id: string, texts: string[]) =>
+      texts.map((text, order) => answer(id, 'block', text, order === 0 ? {} : { order }));
+    const asked = [...block('a', ['rain', 'Rain.', 'rain']), ...block('b', ['sun', 'rain', 'sun'])];
+    const summary = summarize({ ...file, rows: file.rows.slice(0, 2) }, asked, ['block']);
+    expect([summary.rows, summary.modes[0]?.contains.value]).toEqual([2, 0.5]);
+    expect(summary.orders).toEqual([{ mode: 'block', contains: [0.5, 1, 0.5], spread: 0.5, same: 0.5 }]);
+    const line = 'block  50.0%, 100.0%, 50.0%  50.0 points  50.0%';
+    expect(summaryTable(summary).replace(/ {2,}/g, '  ')).toContain(line);
+    expect(summaryTable(summary, true)).toContain('| block | 50.0%, 100.0%, 50.0% | 50.0 points | 50.0% |');
   });
 
   test('of rows that nobody could answer is empty', () => {
