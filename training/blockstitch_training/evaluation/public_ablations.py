@@ -41,7 +41,7 @@ RUNS: dict[str, dict] = {
     "without weights": OFF["weights"],
     "bare distillation": {**OFF["sinks"], **OFF["dropout"], **OFF["weights"]},
     "16 sinks": {"sinks": 16},
-    "with states": {"states": 1.0},
+    "with hidden states": {"states": 10.0},
 }
 
 
