@@ -54,6 +54,20 @@ describe('the validator', () => {
     });
   });
 
+  it("tells what is wrong with the alternative that a value's type names", () => {
+    const Said = Type.Object({ type: Type.Optional(Type.Literal('said')), text: Type.String() });
+    const Called = Type.Object({ type: Type.Literal('called'), name: Type.String(), id: Type.String() });
+    const schema = Type.Object({ input: Type.Union([Type.String(), Type.Array(Type.Union([Said, Called]))]) });
+    const check = validatorCompiler({ schema, method: 'POST', url: '/', httpPart: 'body' }) as typeof validate;
+    const said = (...input: unknown[]) => describeValidation(check({ input }).error ?? []).reason;
+    expect(said({ type: 'called', name: 'f' })).toBe('`input[0].id` is required.');
+    expect(said({ text: 'x' }, { type: 'called', name: 7, id: 'a' })).toBe('`input[1].name` must be string.');
+    expect(said({ type: 'said' })).toBe('`input[0].text` is required.');
+    expect(said({})).toBe('`input[0].text` is required.');
+    expect(said({ type: 'other' })).toBe('`input[0].type` must be "said", or must be "called".');
+    expect(said(7)).toBe('`input[0]` must be object.');
+  });
+
   it('describes a hundred thousand wrong elements in no time', () => {
     const started = process.cpuUsage();
     expect(described({ ids: Array(100_000).fill('x') }).param).toBe('ids[0]');
