@@ -24,6 +24,13 @@ from blockstitch_client import (
     CompletionRequest,
     DocumentInput,
     DocumentRequest,
+    ResponseFunctionCall,
+    ResponseFunctionCallInput,
+    ResponseFunctionCallOutput,
+    ResponseFunctionTool,
+    ResponseInputMessage,
+    ResponseMessage,
+    ResponseNamedTool,
     ResponseRequest,
     SegmentRequest,
     StreamOptions,
@@ -94,8 +101,26 @@ def test_answers_in_the_form_of_responses_whole_and_streamed(client: Blockstitch
     request = ResponseRequest(input_="Where is Zokego held?", documents=[TEXT], temperature=0)
     changes = list(client.stream_response(request))
     text = "".join(change.delta or "" for change in changes)
-    assert text == client.respond(request).output[0].content[0].text
+    [message] = client.respond(request).output
+    assert isinstance(message, ResponseMessage)
+    assert text == message.content[0].text
     assert changes[-1].type_ == "response.completed"
+
+
+def test_calls_a_function_in_the_form_of_responses_and_takes_what_it_gave(client: Blockstitch) -> None:
+    question = ResponseInputMessage(role="user", content="Who hosts Zokego?")
+    tools = [ResponseFunctionTool(type_="function", name="find_host")]
+    named = ResponseNamedTool(type_="function", name="find_host")
+    asked = ResponseRequest(input_=[question], tools=tools, tool_choice=named)
+    changes = list(client.stream_response(asked))
+    [call] = [change.item for change in changes if change.type_ == "response.output_item.done"]
+    assert isinstance(call, ResponseFunctionCall)
+    assert (call.name, call.arguments, call.status) == ("find_host", "{}", "completed")
+    made = ResponseFunctionCallInput.from_dict(call.to_dict())
+    gave = ResponseFunctionCallOutput(type_="function_call_output", call_id=call.call_id, output="Sobako hosts it.")
+    told = ResponseRequest(input_=[question, made, gave], tools=tools, tool_choice="none", max_output_tokens=8)
+    [message] = client.respond(told).output
+    assert isinstance(message, ResponseMessage)
 
 
 def test_ingests_lists_reads_and_deletes_documents(client: Blockstitch) -> None:

@@ -9,6 +9,8 @@ import {
   BlockstitchError,
   type ChatCompletionRequest,
   type DocumentRequest,
+  type ResponseOutputItem,
+  type ResponseRequest,
   UnexpectedAnswer,
 } from '../src/index.js';
 
@@ -77,15 +79,35 @@ test('completes a prompt, whole and streamed', async () => {
 
 test('answers in the form of responses, whole and streamed', async () => {
   const request = { input: 'Where is Zokego held?', documents: ['Zokego is held in Limoga.'], temperature: 0 };
-  const { output } = await client.respond(request);
+  const [message] = (await client.respond(request)).output;
+  assert.ok(message?.type === 'message');
   let text = '';
   const types: string[] = [];
   for await (const { type, delta } of client.streamResponse(request)) {
     text += delta ?? '';
     types.push(type);
   }
-  assert.equal(text, output[0]?.content[0]?.text);
+  assert.equal(text, message.content[0]?.text);
   assert.equal(types.at(-1), 'response.completed');
+});
+
+test('calls a function in the form of responses, and takes what it gave', async () => {
+  const input: ResponseRequest['input'] = [{ role: 'user', content: 'Who hosts Zokego?' }];
+  const tools: ResponseRequest['tools'] = [{ type: 'function', name: 'find_host' }];
+  const choice: ResponseRequest['tool_choice'] = { type: 'function', name: 'find_host' };
+  const items: ResponseOutputItem[] = [];
+  for await (const { type, item } of client.streamResponse({ input, tools, tool_choice: choice })) {
+    if (type === 'response.output_item.done' && item !== undefined) items.push(item);
+  }
+  const [call] = items;
+  assert.ok(call?.type === 'function_call');
+  assert.deepEqual([items.length, call.name, call.arguments, call.status], [1, 'find_host', '{}', 'completed']);
+  input.push(call, { type: 'function_call_output', call_id: call.call_id, output: 'Sobako hosts it.' });
+  const { output } = await client.respond({ input, tools, tool_choice: 'none', max_output_tokens: 8 });
+  assert.deepEqual(
+    output.map(({ type }) => type),
+    ['message'],
+  );
 });
 
 test('ingests, lists, reads and deletes documents', async () => {

@@ -25,7 +25,13 @@ export type ChoiceEvent =
   | { type: 'text'; text: string; logprobs: TokenEntry[] }
   /** A call begins, or more of its arguments has come. */
   | { type: 'call'; part: CallPart; logprobs: TokenEntry[] }
-  | { type: 'finish'; reason: FinishReason; stop?: string; generatedTokens: number; predicted: Predicted };
+  | ({ type: 'finish'; stop?: string; generatedTokens: number; predicted: Predicted } & Ending);
+
+interface Ending {
+  reason: FinishReason;
+  /** Whether the last call lacks a part of its arguments. */
+  isCallCut: boolean;
+}
 
 /** What prompt lookup did for a choice, in tokens. */
 export interface Predicted {
@@ -92,13 +98,13 @@ export async function* streamChoice(
         if (stop !== undefined) {
           yield* partsOf('', [], calls, true);
           finished('stop');
-          yield { type: 'finish', reason: withCalls('stop', calls), stop, generatedTokens, predicted };
+          yield { type: 'finish', ...withCalls('stop', calls), stop, generatedTokens, predicted };
           return;
         }
         // Nothing behind the last call that may be made is wanted.
         if (calls?.isDone) {
           finished('stop');
-          yield { type: 'finish', reason: 'tool_calls', generatedTokens, predicted };
+          yield { type: 'finish', ...withCalls('stop', calls), generatedTokens, predicted };
           return;
         }
       } else {
@@ -110,8 +116,8 @@ export async function* streamChoice(
         const tokens = Math.max(generatedTokens, event.generatedTokens);
         const { stop } = last;
         const counts = { generatedTokens: tokens, predicted };
-        if (stop === undefined) yield { type: 'finish', reason: withCalls(reason, calls), ...counts };
-        else yield { type: 'finish', reason: withCalls('stop', calls), stop, ...counts };
+        if (stop === undefined) yield { type: 'finish', ...withCalls(reason, calls), ...counts };
+        else yield { type: 'finish', ...withCalls('stop', calls), stop, ...counts };
         return;
       }
     }
@@ -147,8 +153,10 @@ function* partsOf(
 }
 
 /** An answer that ends by itself behind whole calls ends for them. */
-function withCalls(reason: 'stop' | 'length', calls: CallParser | undefined): FinishReason {
-  return reason === 'stop' && calls !== undefined && calls.calls > 0 && calls.isWhole ? 'tool_calls' : reason;
+function withCalls(reason: 'stop' | 'length', calls: CallParser | undefined): Ending {
+  const isCallCut = calls !== undefined && !calls.isWhole;
+  const endsForCalls = reason === 'stop' && calls !== undefined && calls.calls > 0 && !isCallCut;
+  return { reason: endsForCalls ? 'tool_calls' : reason, isCallCut };
 }
 
 function passText(matcher: StopMatching | undefined, text: string): { text: string; stop?: string } {

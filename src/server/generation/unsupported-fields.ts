@@ -50,7 +50,7 @@ const UNSUPPORTED: Record<string, (value: unknown, body: Body, kind: Kind) => bo
   xtc_probability: (value) => value !== 0,
 };
 
-/** Of /v1/responses: whatever needs state, tools or a model that reasons. */
+/** Of /v1/responses: whatever needs state or a model that reasons. */
 const UNSUPPORTED_OF_RESPONSES: typeof UNSUPPORTED = {
   n: (value) => value !== 1,
   previous_response_id: () => true,
@@ -58,8 +58,6 @@ const UNSUPPORTED_OF_RESPONSES: typeof UNSUPPORTED = {
   prompt: () => true,
   background: (value) => value !== false,
   include: (value) => !Array.isArray(value) || value.length > 0,
-  tools: (value) => !Array.isArray(value) || value.length > 0,
-  tool_choice: (value) => value !== 'none' && value !== 'auto',
   reasoning: (value) => JSON.stringify(value) !== '{}',
   truncation: (value) => value !== 'disabled',
   top_logprobs: (value) => value !== 0,

@@ -4,7 +4,7 @@ import type { CallNotation } from '../../tools/call-notation.js';
 import type { CallPart } from './choice-stream.js';
 
 /** Mistral's templates take ids of nine letters and digits and no others. */
-function callId({ name }: CallNotation): string {
+export function callId({ name }: CallNotation): string {
   const hex = randomBytes(12).toString('hex');
   return name === 'mistral' ? hex.slice(0, 9) : `call_${hex}`;
 }

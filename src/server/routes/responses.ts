@@ -3,14 +3,14 @@
  * in other words.
  */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { BlockstitchError } from '../../errors.js';
 import { type ServerEvent, sendEventStream } from '../event-stream.js';
 import type { Choices } from '../generation/choices.js';
 import { streamError, unixSeconds } from '../generation/request-basics.js';
+import { inResponseWords, responseChat } from '../generation/response-chat.js';
+import { ResponseOutput } from '../generation/response-output.js';
 import { startChat } from '../generation/start-chat.js';
 import { refuseResponseFields } from '../generation/unsupported-fields.js';
 import type { Lifecycle } from '../lifecycle.js';
-import type { ChatBody } from '../schemas/chat-schema.js';
 import { CHAT_ERRORS, errorResponses } from '../schemas/error-schema.js';
 import { ResponseEventSchema } from '../schemas/event-schema.js';
 import * as examples from '../schemas/examples.js';
@@ -42,59 +42,20 @@ export const responses: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }> = as
     const services = lifecycle.services();
     const { body } = request;
     refuseResponseFields(body);
-    const choices = await startChat(services, chatBody(body), request, reply).catch((error: unknown) => {
-      throw renamed(error);
+    const choices = await startChat(services, responseChat(body), request, reply).catch((error: unknown) => {
+      throw inResponseWords(error);
     });
     const head = { id: `resp_${request.id}`, created_at: unixSeconds(), model: services.model.name };
+    const output = new ResponseOutput(`msg_${request.id}`, services.notation);
     if (body.stream) {
-      const events = responseEvents(choices, head, body, request.clientSignal);
+      const events = responseEvents(choices, head, body, output, request.clientSignal);
       return sendEventStream(reply, events, streamError(services, request), () => choices.reportHeaders());
     }
-    const [answer] = await choices.collect(request.clientSignal);
+    for await (const { event } of choices.stream(request.clientSignal)) output.take(event);
     reply.headers(choices.reportHeaders());
-    return await whole(head, body, choices, answer?.text ?? '', answer?.reason ?? 'stop');
+    return await whole(head, body, choices, output);
   });
 };
-
-/** The same request as a chat. */
-function chatBody({ input, instructions, text, max_output_tokens: maxTokens, ...rest }: ResponseBody): ChatBody {
-  const asked = typeof input === 'string' ? [{ role: 'user' as const, content: input }] : input.map(chatMessage);
-  const { store: _store, metadata: _metadata, stream: _stream, ...shared } = rest;
-  const format = text?.format;
-  const { type = 'text', ...schemaFields } = format ?? {};
-  return {
-    ...shared,
-    messages: instructions === undefined ? asked : [{ role: 'system', content: instructions }, ...asked],
-    ...(maxTokens === undefined ? {} : { max_tokens: maxTokens }),
-    ...(format === undefined
-      ? {}
-      : { response_format: { type, ...(type === 'json_schema' ? { json_schema: schemaFields } : {}) } }),
-  };
-}
-
-function chatMessage({ role, content }: Exclude<ResponseBody['input'], string>[number]): ChatBody['messages'][number] {
-  if (typeof content === 'string') return { role, content };
-  return { role, content: content.map(({ text }) => ({ type: 'text' as const, text })) };
-}
-
-/** Names of the chat's fields, and those of the client's. */
-const RENAMED: readonly [RegExp, string][] = [
-  [/^messages(\[\d+\])?\.?.*$/, 'input'],
-  [/^max_tokens$/, 'max_output_tokens'],
-  [/^response_format.*$/, 'text.format'],
-];
-
-/** An error names the field as the client has it. */
-function renamed(error: unknown): unknown {
-  if (!(error instanceof BlockstitchError) || error.param === undefined) return error;
-  const { code, details, param } = error;
-  const name = RENAMED.find(([pattern]) => pattern.test(param))?.[1];
-  if (name === undefined) return error;
-  const inWords = (detail: string | number) =>
-    detail === param ? name : typeof detail === 'string' ? detail.replaceAll(`\`${param}\``, `\`${name}\``) : detail;
-  const renamedDetails = Object.fromEntries(Object.entries(details).map(([key, detail]) => [key, inWords(detail)]));
-  return new BlockstitchError(code, renamedDetails, { param: name, cause: error.cause });
-}
 
 type Head = Pick<ResponseAnswer, 'id' | 'created_at' | 'model'>;
 
@@ -108,34 +69,37 @@ function opened(head: Head, body: ResponseBody): ResponseAnswer {
     instructions: body.instructions ?? null,
     max_output_tokens: body.max_output_tokens ?? null,
     output: [],
-    parallel_tool_calls: false,
+    parallel_tool_calls: body.parallel_tool_calls ?? true,
     previous_response_id: null,
     store: false,
     temperature: body.temperature ?? null,
     top_p: body.top_p ?? null,
     text: { format: body.text?.format ?? { type: 'text' } },
-    tool_choice: 'none',
-    tools: [],
+    tool_choice: body.tool_choice ?? 'auto',
+    tools: (body.tools ?? []).map(shownTool),
     truncation: 'disabled',
     metadata: body.metadata ?? {},
     usage: null,
   };
 }
 
+function shownTool(tool: NonNullable<ResponseBody['tools']>[number]): ResponseAnswer['tools'][number] {
+  const { type, name, description = null, parameters = null, strict = false } = tool;
+  return { type, name, description, parameters, strict };
+}
+
 async function whole(
   head: Head,
   body: ResponseBody,
   choices: Choices,
-  text: string,
-  reason: string,
+  { items, isCut }: ResponseOutput,
 ): Promise<ResponseAnswer> {
   const usage = choices.usage();
-  const isCut = reason === 'length';
   return {
     ...opened(head, body),
     status: isCut ? 'incomplete' : 'completed',
     incomplete_details: isCut ? { reason: 'max_output_tokens' } : null,
-    output: [message(head, isCut ? 'incomplete' : 'completed', [outputText(text)])],
+    output: items,
     usage: {
       input_tokens: usage.prompt_tokens,
       input_tokens_details: usage.prompt_tokens_details,
@@ -147,20 +111,11 @@ async function whole(
   };
 }
 
-type Message = ResponseAnswer['output'][number];
-
-function message({ id }: Head, status: Message['status'], content: Message['content']): Message {
-  return { id: id.replace(/^resp_/, 'msg_'), type: 'message', role: 'assistant', status, content };
-}
-
-function outputText(text: string): Message['content'][number] {
-  return { type: 'output_text', text, annotations: [] };
-}
-
 async function* responseEvents(
   choices: Choices,
   head: Head,
   body: ResponseBody,
+  output: ResponseOutput,
   signal: AbortSignal,
 ): AsyncGenerator<ServerEvent> {
   let number = 0;
@@ -169,28 +124,16 @@ async function* responseEvents(
     number += 1;
     return { event: type, data };
   };
-  const item = message(head, 'in_progress', []);
-  const place = { item_id: item.id, output_index: 0, content_index: 0 };
-  const parts: string[] = [];
   let begun = false;
   for await (const { event: happened } of choices.stream(signal)) {
     if (!begun) {
       begun = true;
-      yield event('response.created', { response: opened(head, body) });
-      yield event('response.in_progress', { response: opened(head, body) });
-      yield event('response.output_item.added', { output_index: 0, item });
-      yield event('response.content_part.added', { ...place, part: outputText('') });
+      const response = opened(head, body);
+      for (const type of ['response.created', 'response.in_progress']) yield event(type, { response });
     }
-    if (happened.type === 'text' && happened.text !== '') {
-      parts.push(happened.text);
-      yield event('response.output_text.delta', { ...place, delta: happened.text, logprobs: [] });
-    } else if (happened.type === 'finish') {
-      const text = parts.join('');
-      const response = await whole(head, body, choices, text, happened.reason);
-      yield event('response.output_text.done', { ...place, text, logprobs: [] });
-      yield event('response.content_part.done', { ...place, part: outputText(text) });
-      yield event('response.output_item.done', { output_index: 0, item: response.output[0] });
-      yield event(`response.${response.status}`, { response });
-    }
+    for (const { type, ...fields } of output.take(happened)) yield event(type, fields);
+    if (happened.type !== 'finish') continue;
+    const response = await whole(head, body, choices, output);
+    yield event(`response.${response.status}`, { response });
   }
 }

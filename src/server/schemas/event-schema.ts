@@ -8,7 +8,7 @@ import { CompletionChunkSchema } from './completion-schema.js';
 import { JobSchema } from './document-schema.js';
 import { ErrorSchema } from './error-schema.js';
 import { named, oneOf } from './named.js';
-import { ResponseSchema } from './responses-schema.js';
+import { OutputItemSchema, ResponseSchema } from './responses-schema.js';
 
 const jsonText = (schema: TSchema) =>
   Type.Unsafe<string>({ type: 'string', contentMediaType: 'application/json', contentSchema: schema });
@@ -85,6 +85,8 @@ const ResponseEventNameSchema = named(
     'response.output_text.delta',
     'response.output_text.done',
     'response.content_part.done',
+    'response.function_call_arguments.delta',
+    'response.function_call_arguments.done',
     'response.output_item.done',
     'response.completed',
     'response.incomplete',
@@ -107,7 +109,12 @@ export const ResponseEventSchema = named(
                   type: ResponseEventNameSchema,
                   sequence_number: Type.Integer(),
                   response: Type.Optional(ResponseSchema),
-                  delta: Type.Optional(Type.String({ description: 'A piece of the text.' })),
+                  output_index: Type.Optional(Type.Integer({ description: 'Which item of `output`.' })),
+                  item: Type.Optional(OutputItemSchema),
+                  item_id: Type.Optional(Type.String()),
+                  delta: Type.Optional(Type.String({ description: "A piece of the text, or of a call's arguments." })),
+                  name: Type.Optional(Type.String({ description: 'The function of a call that is whole.' })),
+                  arguments: Type.Optional(Type.String({ description: 'Those of a call that is whole.' })),
                 },
                 { description: "OpenAI's events: the fields are those of the event's type." },
               ),

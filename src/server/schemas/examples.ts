@@ -208,13 +208,13 @@ export const response = {
       content: [{ type: 'output_text', text: 'Zokego is held in Limoga.', annotations: [] }],
     },
   ],
-  parallel_tool_calls: false,
+  parallel_tool_calls: true,
   previous_response_id: null,
   store: false,
   temperature: 0,
   top_p: null,
   text: { format: { type: 'text' } },
-  tool_choice: 'none',
+  tool_choice: 'auto',
   tools: [],
   truncation: 'disabled',
   metadata: {},
@@ -229,5 +229,13 @@ export const response = {
 };
 export const responseEvent = {
   event: 'response.output_text.delta',
-  data: JSON.stringify({ type: 'response.output_text.delta', sequence_number: 4, delta: 'Zok' }),
+  data: JSON.stringify({
+    type: 'response.output_text.delta',
+    sequence_number: 4,
+    item_id: response.output[0]?.id,
+    output_index: 0,
+    content_index: 0,
+    delta: 'Zok',
+    logprobs: [],
+  }),
 };

@@ -4,22 +4,63 @@ import { ChatBodySchema } from './chat-schema.js';
 import { JobErrorSchema } from './document-schema.js';
 import { anyObject, mapOf, named, oneOf, stringOrNull } from './named.js';
 import { ResponseFormatTypeSchema, tokenCount } from './sampling-schema.js';
+import { FunctionDefinitionSchema, ToolChoiceModeSchema, ToolTypeSchema, toolFields } from './tool-schema.js';
 import { ReportSchema, UsageSchema } from './usage-schema.js';
 
 const chat = ChatBodySchema.properties;
+const nullable = <S extends TSchema>(schema: S) => Type.Union([schema, Type.Null()]);
+
+const ItemStatusSchema = named('ResponseStatus', oneOf(['in_progress', 'completed', 'incomplete', 'failed']));
 
 const InputPartSchema = named(
   'ResponseInputPart',
   Type.Object({ type: named('ResponsePartType', oneOf(['input_text', 'output_text', 'text'])), text: Type.String() }),
 );
-const InputItemSchema = named(
-  'ResponseInputItem',
+const InputTextSchema = Type.Union([Type.String(), Type.Array(InputPartSchema)]);
+const InputMessageSchema = named(
+  'ResponseInputMessage',
   Type.Object({
     type: Type.Optional(Type.Literal('message')),
     role: named('ResponseRole', oneOf(['system', 'developer', 'user', 'assistant'])),
-    content: Type.Union([Type.String(), Type.Array(InputPartSchema)]),
+    content: InputTextSchema,
   }),
 );
+
+/** What clients send back as they got it. */
+const returned = { id: Type.Optional(Type.String()), status: Type.Optional(ItemStatusSchema) };
+const InputCallSchema = named(
+  'ResponseFunctionCallInput',
+  Type.Object(
+    {
+      type: Type.Literal('function_call'),
+      call_id: Type.String(),
+      name: Type.String(),
+      arguments: Type.String({ description: 'JSON.' }),
+      ...returned,
+    },
+    { description: 'What the assistant called earlier.' },
+  ),
+);
+const CallOutputSchema = named(
+  'ResponseFunctionCallOutput',
+  Type.Object(
+    {
+      type: Type.Literal('function_call_output'),
+      call_id: Type.String({ description: 'Which call it answers.' }),
+      output: InputTextSchema,
+      ...returned,
+    },
+    { description: 'What a function gave.' },
+  ),
+);
+const InputItemSchema = Type.Union([InputMessageSchema, InputCallSchema, CallOutputSchema]);
+export type InputItem = Static<typeof InputItemSchema>;
+
+const FunctionToolSchema = named(
+  'ResponseFunctionTool',
+  Type.Object({ type: ToolTypeSchema, ...FunctionDefinitionSchema.properties }),
+);
+const NamedToolSchema = named('ResponseNamedTool', Type.Object({ type: ToolTypeSchema, name: Type.String() }));
 
 const TextFormatSchema = named(
   'ResponseTextFormat',
@@ -34,33 +75,40 @@ const TextFormatSchema = named(
 
 export const ResponseBodySchema = named(
   'ResponseRequest',
-  Type.Object({
-    model: chat.model,
-    input: Type.Union([Type.String(), Type.Array(InputItemSchema, { minItems: 1, maxItems: 4096 })], {
-      description: 'A question, or messages. A user sends more than white space.',
-    }),
-    instructions: Type.Optional(Type.String({ description: 'A system message in front of the input.' })),
-    documents: chat.documents,
-    segmentation: chat.segmentation,
-    auto_blocks: chat.auto_blocks,
-    attention: chat.attention,
-    cache_salt: chat.cache_salt,
-    max_output_tokens: tokenCount('New tokens at most; the server allows so many: `--max-tokens`.'),
-    temperature: chat.temperature,
-    top_p: chat.top_p,
-    seed: chat.seed,
-    prompt_lookup: chat.prompt_lookup,
-    text: Type.Optional(
-      named(
-        'ResponseTextOptions',
-        Type.Object({ format: Type.Optional(TextFormatSchema) }, { description: 'What the answer looks like.' }),
+  Type.Object(
+    {
+      model: chat.model,
+      input: Type.Union([Type.String(), Type.Array(InputItemSchema, { minItems: 1, maxItems: 4096 })], {
+        description: 'A question, or messages, calls and their results. A user sends more than white space.',
+      }),
+      instructions: Type.Optional(Type.String({ description: 'A system message in front of the input.' })),
+      documents: chat.documents,
+      segmentation: chat.segmentation,
+      auto_blocks: chat.auto_blocks,
+      attention: chat.attention,
+      cache_salt: chat.cache_salt,
+      max_output_tokens: tokenCount('New tokens at most; the server allows so many: `--max-tokens`.'),
+      temperature: chat.temperature,
+      top_p: chat.top_p,
+      seed: chat.seed,
+      prompt_lookup: chat.prompt_lookup,
+      text: Type.Optional(
+        named(
+          'ResponseTextOptions',
+          Type.Object({ format: Type.Optional(TextFormatSchema) }, { description: 'What the answer looks like.' }),
+        ),
       ),
-    ),
-    stream: chat.stream,
-    store: Type.Optional(Type.Boolean({ description: 'Nothing is stored, whatever it says.' })),
-    metadata: Type.Optional(mapOf(Type.String(), { description: 'Comes back in the answer.' })),
-    user: chat.user,
-  }),
+      ...toolFields(FunctionToolSchema, NamedToolSchema),
+      stream: chat.stream,
+      store: Type.Optional(Type.Boolean({ description: 'Nothing is stored, whatever it says.' })),
+      metadata: Type.Optional(mapOf(Type.String(), { description: 'Comes back in the answer.' })),
+      user: chat.user,
+    },
+    {
+      description:
+        'No state, no reasoning, one answer: `previous_response_id`, `conversation`, `background`, `prompt`, `include`, `reasoning`, `truncation`, `top_logprobs`, `max_tool_calls` and `n` are refused by name.',
+    },
+  ),
 );
 export type ResponseBody = Static<typeof ResponseBodySchema>;
 
@@ -68,7 +116,6 @@ const OutputTextSchema = named(
   'ResponseOutputText',
   Type.Object({ type: Type.Literal('output_text'), text: Type.String(), annotations: Type.Array(anyObject()) }),
 );
-const ItemStatusSchema = named('ResponseStatus', oneOf(['in_progress', 'completed', 'incomplete', 'failed']));
 const OutputMessageSchema = named(
   'ResponseMessage',
   Type.Object({
@@ -80,7 +127,31 @@ const OutputMessageSchema = named(
   }),
 );
 
-const nullable = <S extends TSchema>(schema: S) => Type.Union([schema, Type.Null()]);
+const OutputCallSchema = named(
+  'ResponseFunctionCall',
+  Type.Object({
+    id: Type.String(),
+    type: Type.Literal('function_call'),
+    call_id: Type.String({ description: 'The `call_id` of the item with the result.' }),
+    name: Type.String(),
+    arguments: Type.String({ description: 'JSON as the model wrote it.' }),
+    status: ItemStatusSchema,
+  }),
+);
+export const OutputItemSchema = named('ResponseOutputItem', Type.Union([OutputMessageSchema, OutputCallSchema]));
+export type OutputItem = Static<typeof OutputItemSchema>;
+
+/** A tool as the answer shows it: null for what the request has not. */
+const ShownToolSchema = named(
+  'ResponseShownTool',
+  Type.Object({
+    type: ToolTypeSchema,
+    name: Type.String(),
+    description: stringOrNull(),
+    parameters: nullable(anyObject()),
+    strict: Type.Boolean(),
+  }),
+);
 
 export const ResponseSchema = named(
   'ResponseObject',
@@ -96,15 +167,15 @@ export const ResponseSchema = named(
     instructions: nullable(Type.String()),
     max_output_tokens: nullable(Type.Integer()),
     model: Type.String(),
-    output: Type.Array(OutputMessageSchema),
+    output: Type.Array(OutputItemSchema, { description: 'Text and calls, in the order in which they were written.' }),
     parallel_tool_calls: Type.Boolean(),
     previous_response_id: stringOrNull({ description: 'Always null: nothing is stored.' }),
     store: Type.Literal(false),
     temperature: nullable(Type.Number()),
     top_p: nullable(Type.Number()),
     text: named('ResponseTextSettings', Type.Object({ format: anyObject({ description: 'As the request had it.' }) })),
-    tool_choice: Type.Literal('none'),
-    tools: Type.Array(anyObject()),
+    tool_choice: Type.Union([ToolChoiceModeSchema, NamedToolSchema]),
+    tools: Type.Array(ShownToolSchema),
     truncation: Type.Literal('disabled'),
     metadata: mapOf(Type.String()),
     usage: nullable(

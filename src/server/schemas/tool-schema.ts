@@ -1,39 +1,35 @@
 /** Tools on the wire: OpenAI's definitions, the choice among them, calls in the history and calls in answers. */
-import { type Static, Type } from '@fastify/type-provider-typebox';
+import { type Static, type TSchema, Type } from '@fastify/type-provider-typebox';
 import { anyObject, named, oneOf } from './named.js';
 
 /** As many as OpenAI takes. */
 const MOST_TOOLS = 128;
 
-const ToolTypeSchema = named('ToolType', oneOf(['function']));
+export const ToolTypeSchema = named('ToolType', oneOf(['function']));
 
-const ToolSchema = named(
-  'Tool',
+export const FunctionDefinitionSchema = named(
+  'FunctionDefinition',
   Type.Object({
-    type: ToolTypeSchema,
-    function: named(
-      'FunctionDefinition',
-      Type.Object({
-        name: Type.String({
-          minLength: 1,
-          maxLength: 128,
-          pattern: '^[A-Za-z0-9_.:/-]+$',
-          description: 'Letters, digits and `_.:/-`.',
-        }),
-        description: Type.Optional(Type.String()),
-        parameters: Type.Optional(
-          anyObject({
-            description:
-              'A JSON Schema of an object, at most 65,536 characters; absent: no parameters. With `strict` it must be one that can be enforced.',
-          }),
-        ),
-        strict: Type.Optional(
-          Type.Boolean({ description: 'The arguments of every call fit the schema, under `auto` too.' }),
-        ),
+    name: Type.String({
+      minLength: 1,
+      maxLength: 128,
+      pattern: '^[A-Za-z0-9_.:/-]+$',
+      description: 'Letters, digits and `_.:/-`.',
+    }),
+    description: Type.Optional(Type.String()),
+    parameters: Type.Optional(
+      anyObject({
+        description:
+          'A JSON Schema of an object, at most 65,536 characters; absent: no parameters. With `strict` it must be one that can be enforced.',
       }),
+    ),
+    strict: Type.Optional(
+      Type.Boolean({ description: 'The arguments of every call fit the schema, under `auto` too.' }),
     ),
   }),
 );
+
+const ToolSchema = named('Tool', Type.Object({ type: ToolTypeSchema, function: FunctionDefinitionSchema }));
 export type ToolBody = Static<typeof ToolSchema>;
 
 const NamedToolSchema = named(
@@ -44,23 +40,30 @@ const NamedToolSchema = named(
   }),
 );
 
-export const toolProperties = {
-  tools: Type.Optional(
-    Type.Array(ToolSchema, {
-      maxItems: MOST_TOOLS,
-      description: 'Functions that the model may call. No name stands twice.',
-    }),
-  ),
-  tool_choice: Type.Optional(
-    Type.Union([named('ToolChoiceMode', oneOf(['none', 'auto', 'required'])), NamedToolSchema], {
-      description:
-        '`auto` (the default with tools): the model decides. `required`: it calls at least one. A function: it calls this one, once. `none`: it calls none. All but `none` and `auto` need `tools`, and a function must be one of them.',
-    }),
-  ),
-  parallel_tool_calls: Type.Optional(
-    Type.Boolean({ description: 'Whether one answer may have several calls. Default: true.' }),
-  ),
-};
+export const ToolChoiceModeSchema = named('ToolChoiceMode', oneOf(['none', 'auto', 'required']));
+
+/** @param tool how an endpoint's requests define a function @param choice how they name one */
+export function toolFields<Tool extends TSchema, Choice extends TSchema>(tool: Tool, choice: Choice) {
+  return {
+    tools: Type.Optional(
+      Type.Array(tool, {
+        maxItems: MOST_TOOLS,
+        description: 'Functions that the model may call. No name stands twice.',
+      }),
+    ),
+    tool_choice: Type.Optional(
+      Type.Union([ToolChoiceModeSchema, choice], {
+        description:
+          '`auto` (the default with tools): the model decides. `required`: it calls at least one. A function: it calls this one, once. `none`: it calls none. All but `none` and `auto` need `tools`, and a function must be one of them.',
+      }),
+    ),
+    parallel_tool_calls: Type.Optional(
+      Type.Boolean({ description: 'Whether one answer may have several calls. Default: true.' }),
+    ),
+  };
+}
+
+export const toolProperties = toolFields(ToolSchema, NamedToolSchema);
 
 /** A call in the history. */
 export const ToolCallInputSchema = named(

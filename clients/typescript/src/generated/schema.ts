@@ -1121,8 +1121,16 @@ export interface components {
             type: components["schemas"]["ResponseEventName"];
             sequence_number: number;
             response?: components["schemas"]["ResponseObject"];
-            /** @description A piece of the text. */
+            /** @description Which item of `output`. */
+            output_index?: number;
+            item?: components["schemas"]["ResponseOutputItem"];
+            item_id?: string;
+            /** @description A piece of the text, or of a call's arguments. */
             delta?: string;
+            /** @description The function of a call that is whole. */
+            name?: string;
+            /** @description Those of a call that is whole. */
+            arguments?: string;
         };
         /** @description What has happened to the response. */
         ResponseChangeEvent: {
@@ -1131,7 +1139,7 @@ export interface components {
         };
         ResponseEvent: components["schemas"]["ResponseChangeEvent"] | components["schemas"]["ErrorEvent"];
         /** @enum {string} */
-        ResponseEventName: "response.created" | "response.in_progress" | "response.output_item.added" | "response.content_part.added" | "response.output_text.delta" | "response.output_text.done" | "response.content_part.done" | "response.output_item.done" | "response.completed" | "response.incomplete";
+        ResponseEventName: "response.created" | "response.in_progress" | "response.output_item.added" | "response.content_part.added" | "response.output_text.delta" | "response.output_text.done" | "response.content_part.done" | "response.function_call_arguments.delta" | "response.function_call_arguments.done" | "response.output_item.done" | "response.completed" | "response.incomplete";
         /** @description What the answer looks like: every token is chosen among those that fit. The type `json_schema` needs `json_schema`. */
         ResponseFormat: {
             type: components["schemas"]["ResponseFormatType"];
@@ -1139,7 +1147,51 @@ export interface components {
         };
         /** @enum {string} */
         ResponseFormatType: "text" | "json_object" | "json_schema";
-        ResponseInputItem: {
+        ResponseFunctionCall: {
+            id: string;
+            /** @constant */
+            type: "function_call";
+            /** @description The `call_id` of the item with the result. */
+            call_id: string;
+            name: string;
+            /** @description JSON as the model wrote it. */
+            arguments: string;
+            status: components["schemas"]["ResponseStatus"];
+        };
+        /** @description What the assistant called earlier. */
+        ResponseFunctionCallInput: {
+            /** @constant */
+            type: "function_call";
+            call_id: string;
+            name: string;
+            /** @description JSON. */
+            arguments: string;
+            id?: string | null;
+            status?: components["schemas"]["ResponseStatus"] | null;
+        };
+        /** @description What a function gave. */
+        ResponseFunctionCallOutput: {
+            /** @constant */
+            type: "function_call_output";
+            /** @description Which call it answers. */
+            call_id: string;
+            output: string | components["schemas"]["ResponseInputPart"][];
+            id?: string | null;
+            status?: components["schemas"]["ResponseStatus"] | null;
+        };
+        ResponseFunctionTool: {
+            type: components["schemas"]["ToolType"];
+            /** @description Letters, digits and `_.:/-`. */
+            name: string;
+            description?: string | null;
+            /** @description A JSON Schema of an object, at most 65,536 characters; absent: no parameters. With `strict` it must be one that can be enforced. */
+            parameters?: {
+                [key: string]: unknown;
+            } | null;
+            /** @description The arguments of every call fit the schema, under `auto` too. */
+            strict?: boolean | null;
+        };
+        ResponseInputMessage: {
             type?: "message" | null;
             role: components["schemas"]["ResponseRole"];
             content: string | components["schemas"]["ResponseInputPart"][];
@@ -1157,6 +1209,10 @@ export interface components {
             status: components["schemas"]["ResponseStatus"];
             content: components["schemas"]["ResponseOutputText"][];
         };
+        ResponseNamedTool: {
+            type: components["schemas"]["ToolType"];
+            name: string;
+        };
         ResponseObject: {
             id: string;
             /** @constant */
@@ -1169,7 +1225,8 @@ export interface components {
             instructions: string | null;
             max_output_tokens: number | null;
             model: string;
-            output: components["schemas"]["ResponseMessage"][];
+            /** @description Text and calls, in the order in which they were written. */
+            output: components["schemas"]["ResponseOutputItem"][];
             parallel_tool_calls: boolean;
             /** @description Always null: nothing is stored. */
             previous_response_id: string | null;
@@ -1178,11 +1235,8 @@ export interface components {
             temperature: number | null;
             top_p: number | null;
             text: components["schemas"]["ResponseTextSettings"];
-            /** @constant */
-            tool_choice: "none";
-            tools: {
-                [key: string]: unknown;
-            }[];
+            tool_choice: components["schemas"]["ToolChoiceMode"] | components["schemas"]["ResponseNamedTool"];
+            tools: components["schemas"]["ResponseShownTool"][];
             /** @constant */
             truncation: "disabled";
             metadata: {
@@ -1191,6 +1245,7 @@ export interface components {
             usage: components["schemas"]["ResponseUsage"] | null;
             blockstitch?: components["schemas"]["Report"];
         };
+        ResponseOutputItem: components["schemas"]["ResponseMessage"] | components["schemas"]["ResponseFunctionCall"];
         ResponseOutputText: {
             /** @constant */
             type: "output_text";
@@ -1201,11 +1256,12 @@ export interface components {
         };
         /** @enum {string} */
         ResponsePartType: "input_text" | "output_text" | "text";
+        /** @description No state, no reasoning, one answer: `previous_response_id`, `conversation`, `background`, `prompt`, `include`, `reasoning`, `truncation`, `top_logprobs`, `max_tool_calls` and `n` are refused by name. */
         ResponseRequest: {
             /** @description The served model; any other name is 404. */
             model?: string | null;
-            /** @description A question, or messages. A user sends more than white space. */
-            input: string | components["schemas"]["ResponseInputItem"][];
+            /** @description A question, or messages, calls and their results. A user sends more than white space. */
+            input: string | (components["schemas"]["ResponseInputMessage"] | components["schemas"]["ResponseFunctionCallInput"] | components["schemas"]["ResponseFunctionCallOutput"])[];
             /** @description A system message in front of the input. */
             instructions?: string | null;
             /** @description In the order in which they are stitched: texts, or objects. */
@@ -1230,6 +1286,12 @@ export interface components {
             prompt_lookup?: boolean | null;
             /** @description What the answer looks like. */
             text?: components["schemas"]["ResponseTextOptions"] | null;
+            /** @description Functions that the model may call. No name stands twice. */
+            tools?: components["schemas"]["ResponseFunctionTool"][] | null;
+            /** @description `auto` (the default with tools): the model decides. `required`: it calls at least one. A function: it calls this one, once. `none`: it calls none. All but `none` and `auto` need `tools`, and a function must be one of them. */
+            tool_choice?: components["schemas"]["ToolChoiceMode"] | components["schemas"]["ResponseNamedTool"] | null;
+            /** @description Whether one answer may have several calls. Default: true. */
+            parallel_tool_calls?: boolean | null;
             /** @description Server-sent events instead of one answer. */
             stream?: boolean | null;
             /** @description Nothing is stored, whatever it says. */
@@ -1243,6 +1305,15 @@ export interface components {
         };
         /** @enum {string} */
         ResponseRole: "system" | "developer" | "user" | "assistant";
+        ResponseShownTool: {
+            type: components["schemas"]["ToolType"];
+            name: string;
+            description: string | null;
+            parameters: {
+                [key: string]: unknown;
+            } | null;
+            strict: boolean;
+        };
         /** @enum {string} */
         ResponseStatus: "in_progress" | "completed" | "incomplete" | "failed";
         ResponseTextFormat: {
@@ -1589,14 +1660,21 @@ export type ResponseEvent = components['schemas']['ResponseEvent'];
 export type ResponseEventName = components['schemas']['ResponseEventName'];
 export type ResponseFormat = components['schemas']['ResponseFormat'];
 export type ResponseFormatType = components['schemas']['ResponseFormatType'];
-export type ResponseInputItem = components['schemas']['ResponseInputItem'];
+export type ResponseFunctionCall = components['schemas']['ResponseFunctionCall'];
+export type ResponseFunctionCallInput = components['schemas']['ResponseFunctionCallInput'];
+export type ResponseFunctionCallOutput = components['schemas']['ResponseFunctionCallOutput'];
+export type ResponseFunctionTool = components['schemas']['ResponseFunctionTool'];
+export type ResponseInputMessage = components['schemas']['ResponseInputMessage'];
 export type ResponseInputPart = components['schemas']['ResponseInputPart'];
 export type ResponseMessage = components['schemas']['ResponseMessage'];
+export type ResponseNamedTool = components['schemas']['ResponseNamedTool'];
 export type ResponseObject = components['schemas']['ResponseObject'];
+export type ResponseOutputItem = components['schemas']['ResponseOutputItem'];
 export type ResponseOutputText = components['schemas']['ResponseOutputText'];
 export type ResponsePartType = components['schemas']['ResponsePartType'];
 export type ResponseRequest = components['schemas']['ResponseRequest'];
 export type ResponseRole = components['schemas']['ResponseRole'];
+export type ResponseShownTool = components['schemas']['ResponseShownTool'];
 export type ResponseStatus = components['schemas']['ResponseStatus'];
 export type ResponseTextFormat = components['schemas']['ResponseTextFormat'];
 export type ResponseTextOptions = components['schemas']['ResponseTextOptions'];
@@ -3957,6 +4035,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
+        /** @description No state, no reasoning, one answer: `previous_response_id`, `conversation`, `background`, `prompt`, `include`, `reasoning`, `truncation`, `top_logprobs`, `max_tool_calls` and `n` are refused by name. */
         requestBody: {
             content: {
                 /**
@@ -4011,7 +4090,7 @@ export interface operations {
                      *           ]
                      *         }
                      *       ],
-                     *       "parallel_tool_calls": false,
+                     *       "parallel_tool_calls": true,
                      *       "previous_response_id": null,
                      *       "store": false,
                      *       "temperature": 0,
@@ -4021,7 +4100,7 @@ export interface operations {
                      *           "type": "text"
                      *         }
                      *       },
-                     *       "tool_choice": "none",
+                     *       "tool_choice": "auto",
                      *       "tools": [],
                      *       "truncation": "disabled",
                      *       "metadata": {},
@@ -4060,7 +4139,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "event": "response.output_text.delta",
-                     *       "data": "{\"type\":\"response.output_text.delta\",\"sequence_number\":4,\"delta\":\"Zok\"}"
+                     *       "data": "{\"type\":\"response.output_text.delta\",\"sequence_number\":4,\"item_id\":\"msg_req-0a07f0bd-81da-44fa-a856-39d80a9dd5c4\",\"output_index\":0,\"content_index\":0,\"delta\":\"Zok\",\"logprobs\":[]}"
                      *     }
                      */
                     "text/event-stream": components["schemas"]["ResponseEvent"];

@@ -91,18 +91,27 @@ from .response_change_event import ResponseChangeEvent
 from .response_event_name import ResponseEventName
 from .response_format import ResponseFormat
 from .response_format_type import ResponseFormatType
-from .response_input_item import ResponseInputItem
+from .response_function_call import ResponseFunctionCall
+from .response_function_call_input import ResponseFunctionCallInput
+from .response_function_call_output import ResponseFunctionCallOutput
+from .response_function_tool import ResponseFunctionTool
+from .response_function_tool_parameters_type_0 import (
+    ResponseFunctionToolParametersType0,
+)
+from .response_input_message import ResponseInputMessage
 from .response_input_part import ResponseInputPart
 from .response_message import ResponseMessage
+from .response_named_tool import ResponseNamedTool
 from .response_object import ResponseObject
 from .response_object_metadata import ResponseObjectMetadata
-from .response_object_tools_item import ResponseObjectToolsItem
 from .response_output_text import ResponseOutputText
 from .response_output_text_annotations_item import ResponseOutputTextAnnotationsItem
 from .response_part_type import ResponsePartType
 from .response_request import ResponseRequest
 from .response_request_metadata_type_0 import ResponseRequestMetadataType0
 from .response_role import ResponseRole
+from .response_shown_tool import ResponseShownTool
+from .response_shown_tool_parameters_type_0 import ResponseShownToolParametersType0
 from .response_status import ResponseStatus
 from .response_text_format import ResponseTextFormat
 from .response_text_format_schema_type_0 import ResponseTextFormatSchemaType0
@@ -229,18 +238,25 @@ __all__ = (
     "ResponseEventName",
     "ResponseFormat",
     "ResponseFormatType",
-    "ResponseInputItem",
+    "ResponseFunctionCall",
+    "ResponseFunctionCallInput",
+    "ResponseFunctionCallOutput",
+    "ResponseFunctionTool",
+    "ResponseFunctionToolParametersType0",
+    "ResponseInputMessage",
     "ResponseInputPart",
     "ResponseMessage",
+    "ResponseNamedTool",
     "ResponseObject",
     "ResponseObjectMetadata",
-    "ResponseObjectToolsItem",
     "ResponseOutputText",
     "ResponseOutputTextAnnotationsItem",
     "ResponsePartType",
     "ResponseRequest",
     "ResponseRequestMetadataType0",
     "ResponseRole",
+    "ResponseShownTool",
+    "ResponseShownToolParametersType0",
     "ResponseStatus",
     "ResponseTextFormat",
     "ResponseTextFormatSchemaType0",

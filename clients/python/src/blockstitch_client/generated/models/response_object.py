@@ -13,15 +13,18 @@ from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
 from ..models.response_status import ResponseStatus, check_response_status
+from ..models.tool_choice_mode import ToolChoiceMode, check_tool_choice_mode
 from ..types import UNSET, Unset
 
 if TYPE_CHECKING:
     from ..models.incomplete_details import IncompleteDetails
     from ..models.job_error import JobError
     from ..models.report import Report
+    from ..models.response_function_call import ResponseFunctionCall
     from ..models.response_message import ResponseMessage
+    from ..models.response_named_tool import ResponseNamedTool
     from ..models.response_object_metadata import ResponseObjectMetadata
-    from ..models.response_object_tools_item import ResponseObjectToolsItem
+    from ..models.response_shown_tool import ResponseShownTool
     from ..models.response_text_settings import ResponseTextSettings
     from ..models.response_usage import ResponseUsage
 
@@ -41,7 +44,8 @@ class ResponseObject:
     instructions: None | str
     max_output_tokens: int | None
     model: str
-    output: list[ResponseMessage]
+    output: list[ResponseFunctionCall | ResponseMessage]
+    """ Text and calls, in the order in which they were written. """
     parallel_tool_calls: bool
     previous_response_id: None | str
     """ Always null: nothing is stored. """
@@ -49,8 +53,8 @@ class ResponseObject:
     temperature: float | None
     top_p: float | None
     text: ResponseTextSettings
-    tool_choice: Literal["none"]
-    tools: list[ResponseObjectToolsItem]
+    tool_choice: ResponseNamedTool | ToolChoiceMode
+    tools: list[ResponseShownTool]
     truncation: Literal["disabled"]
     metadata: ResponseObjectMetadata
     usage: None | ResponseUsage
@@ -60,6 +64,7 @@ class ResponseObject:
     def to_dict(self) -> dict[str, Any]:
         from ..models.incomplete_details import IncompleteDetails  # noqa: PLC0415
         from ..models.job_error import JobError  # noqa: PLC0415
+        from ..models.response_message import ResponseMessage  # noqa: PLC0415
         from ..models.response_usage import ResponseUsage  # noqa: PLC0415
 
         id = self.id
@@ -92,7 +97,12 @@ class ResponseObject:
 
         output = []
         for output_item_data in self.output:
-            output_item = output_item_data.to_dict()
+            output_item: dict[str, Any]
+            if isinstance(output_item_data, ResponseMessage):
+                output_item = output_item_data.to_dict()
+            else:
+                output_item = output_item_data.to_dict()
+
             output.append(output_item)
 
         parallel_tool_calls = self.parallel_tool_calls
@@ -110,7 +120,11 @@ class ResponseObject:
 
         text = self.text.to_dict()
 
-        tool_choice = self.tool_choice
+        tool_choice: dict[str, Any] | str
+        if isinstance(self.tool_choice, str):
+            tool_choice = self.tool_choice
+        else:
+            tool_choice = self.tool_choice.to_dict()
 
         tools = []
         for tools_item_data in self.tools:
@@ -168,9 +182,11 @@ class ResponseObject:
         from ..models.incomplete_details import IncompleteDetails  # noqa: PLC0415
         from ..models.job_error import JobError  # noqa: PLC0415
         from ..models.report import Report  # noqa: PLC0415
+        from ..models.response_function_call import ResponseFunctionCall  # noqa: PLC0415
         from ..models.response_message import ResponseMessage  # noqa: PLC0415
+        from ..models.response_named_tool import ResponseNamedTool  # noqa: PLC0415
         from ..models.response_object_metadata import ResponseObjectMetadata  # noqa: PLC0415
-        from ..models.response_object_tools_item import ResponseObjectToolsItem  # noqa: PLC0415
+        from ..models.response_shown_tool import ResponseShownTool  # noqa: PLC0415
         from ..models.response_text_settings import ResponseTextSettings  # noqa: PLC0415
         from ..models.response_usage import ResponseUsage  # noqa: PLC0415
 
@@ -234,7 +250,23 @@ class ResponseObject:
         output = []
         _output = d.pop("output")
         for output_item_data in _output:
-            output_item = ResponseMessage.from_dict(output_item_data)
+
+            def _parse_output_item(data: object) -> ResponseFunctionCall | ResponseMessage:
+                try:
+                    if not isinstance(data, dict):
+                        raise TypeError()
+                    componentsschemas_response_output_item_type_0 = ResponseMessage.from_dict(data)
+
+                    return componentsschemas_response_output_item_type_0
+                except (TypeError, ValueError, AttributeError, KeyError):
+                    pass
+                if not isinstance(data, dict):
+                    raise TypeError()
+                componentsschemas_response_output_item_type_1 = ResponseFunctionCall.from_dict(data)
+
+                return componentsschemas_response_output_item_type_1
+
+            output_item = _parse_output_item(output_item_data)
 
             output.append(output_item)
 
@@ -265,14 +297,27 @@ class ResponseObject:
 
         text = ResponseTextSettings.from_dict(d.pop("text"))
 
-        tool_choice = cast(Literal["none"], d.pop("tool_choice"))
-        if tool_choice != "none":
-            raise ValueError(f"tool_choice must match const 'none', got '{tool_choice}'")
+        def _parse_tool_choice(data: object) -> ResponseNamedTool | ToolChoiceMode:
+            try:
+                if not isinstance(data, str):
+                    raise TypeError()
+                tool_choice_type_0 = check_tool_choice_mode(data)
+
+                return tool_choice_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            if not isinstance(data, dict):
+                raise TypeError()
+            tool_choice_type_1 = ResponseNamedTool.from_dict(data)
+
+            return tool_choice_type_1
+
+        tool_choice = _parse_tool_choice(d.pop("tool_choice"))
 
         tools = []
         _tools = d.pop("tools")
         for tools_item_data in _tools:
-            tools_item = ResponseObjectToolsItem.from_dict(tools_item_data)
+            tools_item = ResponseShownTool.from_dict(tools_item_data)
 
             tools.append(tools_item)
 

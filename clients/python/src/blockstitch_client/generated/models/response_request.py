@@ -7,12 +7,17 @@ from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
 from ..models.attention_mode import AttentionMode, check_attention_mode
+from ..models.tool_choice_mode import ToolChoiceMode, check_tool_choice_mode
 from ..types import UNSET, Unset
 
 if TYPE_CHECKING:
     from ..models.attention_options import AttentionOptions
     from ..models.document_input import DocumentInput
-    from ..models.response_input_item import ResponseInputItem
+    from ..models.response_function_call_input import ResponseFunctionCallInput
+    from ..models.response_function_call_output import ResponseFunctionCallOutput
+    from ..models.response_function_tool import ResponseFunctionTool
+    from ..models.response_input_message import ResponseInputMessage
+    from ..models.response_named_tool import ResponseNamedTool
     from ..models.response_request_metadata_type_0 import ResponseRequestMetadataType0
     from ..models.response_text_options import ResponseTextOptions
     from ..models.segmentation import Segmentation
@@ -23,8 +28,13 @@ T = TypeVar("T", bound="ResponseRequest")
 
 @_attrs_define
 class ResponseRequest:
-    input_: list[ResponseInputItem] | str
-    """ A question, or messages. A user sends more than white space. """
+    """No state, no reasoning, one answer: `previous_response_id`, `conversation`, `background`, `prompt`, `include`,
+    `reasoning`, `truncation`, `top_logprobs`, `max_tool_calls` and `n` are refused by name.
+
+    """
+
+    input_: list[ResponseFunctionCallInput | ResponseFunctionCallOutput | ResponseInputMessage] | str
+    """ A question, or messages, calls and their results. A user sends more than white space. """
     model: None | str | Unset = UNSET
     """ The served model; any other name is 404. """
     instructions: None | str | Unset = UNSET
@@ -56,6 +66,14 @@ class ResponseRequest:
     either way. Default: `--prompt-lookup`, which can turn it off for all. """
     text: None | ResponseTextOptions | Unset = UNSET
     """ What the answer looks like. """
+    tools: list[ResponseFunctionTool] | None | Unset = UNSET
+    """ Functions that the model may call. No name stands twice. """
+    tool_choice: None | ResponseNamedTool | ToolChoiceMode | Unset = UNSET
+    """ `auto` (the default with tools): the model decides. `required`: it calls at least one. A function: it calls
+    this one, once. `none`: it calls none. All but `none` and `auto` need `tools`, and a function must be one of
+    them. """
+    parallel_tool_calls: bool | None | Unset = UNSET
+    """ Whether one answer may have several calls. Default: true. """
     stream: bool | None | Unset = UNSET
     """ Server-sent events instead of one answer. """
     store: bool | None | Unset = UNSET
@@ -69,6 +87,9 @@ class ResponseRequest:
     def to_dict(self) -> dict[str, Any]:
         from ..models.attention_options import AttentionOptions  # noqa: PLC0415
         from ..models.document_input import DocumentInput  # noqa: PLC0415
+        from ..models.response_function_call_input import ResponseFunctionCallInput  # noqa: PLC0415
+        from ..models.response_input_message import ResponseInputMessage  # noqa: PLC0415
+        from ..models.response_named_tool import ResponseNamedTool  # noqa: PLC0415
         from ..models.response_request_metadata_type_0 import (
             ResponseRequestMetadataType0,  # noqa: PLC0415
         )
@@ -79,7 +100,14 @@ class ResponseRequest:
         if isinstance(self.input_, list):
             input_ = []
             for input_type_1_item_data in self.input_:
-                input_type_1_item = input_type_1_item_data.to_dict()
+                input_type_1_item: dict[str, Any]
+                if isinstance(input_type_1_item_data, ResponseInputMessage):
+                    input_type_1_item = input_type_1_item_data.to_dict()
+                elif isinstance(input_type_1_item_data, ResponseFunctionCallInput):
+                    input_type_1_item = input_type_1_item_data.to_dict()
+                else:
+                    input_type_1_item = input_type_1_item_data.to_dict()
+
                 input_.append(input_type_1_item)
 
         else:
@@ -181,6 +209,34 @@ class ResponseRequest:
         else:
             text = self.text
 
+        tools: list[dict[str, Any]] | None | Unset
+        if isinstance(self.tools, Unset):
+            tools = UNSET
+        elif isinstance(self.tools, list):
+            tools = []
+            for tools_type_0_item_data in self.tools:
+                tools_type_0_item = tools_type_0_item_data.to_dict()
+                tools.append(tools_type_0_item)
+
+        else:
+            tools = self.tools
+
+        tool_choice: dict[str, Any] | None | str | Unset
+        if isinstance(self.tool_choice, Unset):
+            tool_choice = UNSET
+        elif isinstance(self.tool_choice, str):
+            tool_choice = self.tool_choice
+        elif isinstance(self.tool_choice, ResponseNamedTool):
+            tool_choice = self.tool_choice.to_dict()
+        else:
+            tool_choice = self.tool_choice
+
+        parallel_tool_calls: bool | None | Unset
+        if isinstance(self.parallel_tool_calls, Unset):
+            parallel_tool_calls = UNSET
+        else:
+            parallel_tool_calls = self.parallel_tool_calls
+
         stream: bool | None | Unset
         if isinstance(self.stream, Unset):
             stream = UNSET
@@ -240,6 +296,12 @@ class ResponseRequest:
             field_dict["prompt_lookup"] = prompt_lookup
         if text is not UNSET:
             field_dict["text"] = text
+        if tools is not UNSET:
+            field_dict["tools"] = tools
+        if tool_choice is not UNSET:
+            field_dict["tool_choice"] = tool_choice
+        if parallel_tool_calls is not UNSET:
+            field_dict["parallel_tool_calls"] = parallel_tool_calls
         if stream is not UNSET:
             field_dict["stream"] = stream
         if store is not UNSET:
@@ -255,7 +317,11 @@ class ResponseRequest:
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
         from ..models.attention_options import AttentionOptions  # noqa: PLC0415
         from ..models.document_input import DocumentInput  # noqa: PLC0415
-        from ..models.response_input_item import ResponseInputItem  # noqa: PLC0415
+        from ..models.response_function_call_input import ResponseFunctionCallInput  # noqa: PLC0415
+        from ..models.response_function_call_output import ResponseFunctionCallOutput  # noqa: PLC0415
+        from ..models.response_function_tool import ResponseFunctionTool  # noqa: PLC0415
+        from ..models.response_input_message import ResponseInputMessage  # noqa: PLC0415
+        from ..models.response_named_tool import ResponseNamedTool  # noqa: PLC0415
         from ..models.response_request_metadata_type_0 import (
             ResponseRequestMetadataType0,  # noqa: PLC0415
         )
@@ -264,21 +330,49 @@ class ResponseRequest:
 
         d = dict(src_dict)
 
-        def _parse_input_(data: object) -> list[ResponseInputItem] | str:
+        def _parse_input_(
+            data: object,
+        ) -> list[ResponseFunctionCallInput | ResponseFunctionCallOutput | ResponseInputMessage] | str:
             try:
                 if not isinstance(data, list):
                     raise TypeError()
                 input_type_1 = []
                 _input_type_1 = data
                 for input_type_1_item_data in _input_type_1:
-                    input_type_1_item = ResponseInputItem.from_dict(input_type_1_item_data)
+
+                    def _parse_input_type_1_item(
+                        data: object,
+                    ) -> ResponseFunctionCallInput | ResponseFunctionCallOutput | ResponseInputMessage:
+                        try:
+                            if not isinstance(data, dict):
+                                raise TypeError()
+                            input_type_1_item_type_0 = ResponseInputMessage.from_dict(data)
+
+                            return input_type_1_item_type_0
+                        except (TypeError, ValueError, AttributeError, KeyError):
+                            pass
+                        try:
+                            if not isinstance(data, dict):
+                                raise TypeError()
+                            input_type_1_item_type_1 = ResponseFunctionCallInput.from_dict(data)
+
+                            return input_type_1_item_type_1
+                        except (TypeError, ValueError, AttributeError, KeyError):
+                            pass
+                        if not isinstance(data, dict):
+                            raise TypeError()
+                        input_type_1_item_type_2 = ResponseFunctionCallOutput.from_dict(data)
+
+                        return input_type_1_item_type_2
+
+                    input_type_1_item = _parse_input_type_1_item(input_type_1_item_data)
 
                     input_type_1.append(input_type_1_item)
 
                 return input_type_1
             except (TypeError, ValueError, AttributeError, KeyError):
                 pass
-            return cast(list[ResponseInputItem] | str, data)
+            return cast(list[ResponseFunctionCallInput | ResponseFunctionCallOutput | ResponseInputMessage] | str, data)
 
         input_ = _parse_input_(d.pop("input"))
 
@@ -456,6 +550,62 @@ class ResponseRequest:
 
         text = _parse_text(d.pop("text", UNSET))
 
+        def _parse_tools(data: object) -> list[ResponseFunctionTool] | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            try:
+                if not isinstance(data, list):
+                    raise TypeError()
+                tools_type_0 = []
+                _tools_type_0 = data
+                for tools_type_0_item_data in _tools_type_0:
+                    tools_type_0_item = ResponseFunctionTool.from_dict(tools_type_0_item_data)
+
+                    tools_type_0.append(tools_type_0_item)
+
+                return tools_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(list[ResponseFunctionTool] | None | Unset, data)
+
+        tools = _parse_tools(d.pop("tools", UNSET))
+
+        def _parse_tool_choice(data: object) -> None | ResponseNamedTool | ToolChoiceMode | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            try:
+                if not isinstance(data, str):
+                    raise TypeError()
+                tool_choice_type_0 = check_tool_choice_mode(data)
+
+                return tool_choice_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                tool_choice_type_1 = ResponseNamedTool.from_dict(data)
+
+                return tool_choice_type_1
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(None | ResponseNamedTool | ToolChoiceMode | Unset, data)
+
+        tool_choice = _parse_tool_choice(d.pop("tool_choice", UNSET))
+
+        def _parse_parallel_tool_calls(data: object) -> bool | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(bool | None | Unset, data)
+
+        parallel_tool_calls = _parse_parallel_tool_calls(d.pop("parallel_tool_calls", UNSET))
+
         def _parse_stream(data: object) -> bool | None | Unset:
             if data is None:
                 return data
@@ -515,6 +665,9 @@ class ResponseRequest:
             seed=seed,
             prompt_lookup=prompt_lookup,
             text=text,
+            tools=tools,
+            tool_choice=tool_choice,
+            parallel_tool_calls=parallel_tool_calls,
             stream=stream,
             store=store,
             metadata=metadata,

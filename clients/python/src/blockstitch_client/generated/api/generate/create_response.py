@@ -118,7 +118,9 @@ def sync_detailed(
 
     Args:
         x_cache_salt (str | Unset):
-        body (ResponseRequest):
+        body (ResponseRequest): No state, no reasoning, one answer: `previous_response_id`,
+            `conversation`, `background`, `prompt`, `include`, `reasoning`, `truncation`,
+            `top_logprobs`, `max_tool_calls` and `n` are refused by name.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -150,7 +152,9 @@ def sync(
 
     Args:
         x_cache_salt (str | Unset):
-        body (ResponseRequest):
+        body (ResponseRequest): No state, no reasoning, one answer: `previous_response_id`,
+            `conversation`, `background`, `prompt`, `include`, `reasoning`, `truncation`,
+            `top_logprobs`, `max_tool_calls` and `n` are refused by name.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -177,7 +181,9 @@ async def asyncio_detailed(
 
     Args:
         x_cache_salt (str | Unset):
-        body (ResponseRequest):
+        body (ResponseRequest): No state, no reasoning, one answer: `previous_response_id`,
+            `conversation`, `background`, `prompt`, `include`, `reasoning`, `truncation`,
+            `top_logprobs`, `max_tool_calls` and `n` are refused by name.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -207,7 +213,9 @@ async def asyncio(
 
     Args:
         x_cache_salt (str | Unset):
-        body (ResponseRequest):
+        body (ResponseRequest): No state, no reasoning, one answer: `previous_response_id`,
+            `conversation`, `background`, `prompt`, `include`, `reasoning`, `truncation`,
+            `top_logprobs`, `max_tool_calls` and `n` are refused by name.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.

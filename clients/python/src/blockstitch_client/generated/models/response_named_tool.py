@@ -6,27 +6,47 @@ from typing import Any, TypeVar
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
-T = TypeVar("T", bound="ResponseObjectToolsItem")
+from ..models.tool_type import ToolType, check_tool_type
+
+T = TypeVar("T", bound="ResponseNamedTool")
 
 
 @_attrs_define
-class ResponseObjectToolsItem:
+class ResponseNamedTool:
+    type_: ToolType
+    name: str
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
+        type_: str = self.type_
+
+        name = self.name
 
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
+        field_dict.update(
+            {
+                "type": type_,
+                "name": name,
+            }
+        )
 
         return field_dict
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
         d = dict(src_dict)
-        response_object_tools_item = cls()
+        type_ = check_tool_type(d.pop("type"))
 
-        response_object_tools_item.additional_properties = d
-        return response_object_tools_item
+        name = d.pop("name")
+
+        response_named_tool = cls(
+            type_=type_,
+            name=name,
+        )
+
+        response_named_tool.additional_properties = d
+        return response_named_tool
 
     @property
     def additional_keys(self) -> list[str]:

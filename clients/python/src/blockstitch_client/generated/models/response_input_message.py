@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from ..models.response_input_part import ResponseInputPart
 
 
-T = TypeVar("T", bound="ResponseInputItem")
+T = TypeVar("T", bound="ResponseInputMessage")
 
 
 @_attrs_define
-class ResponseInputItem:
+class ResponseInputMessage:
     role: ResponseRole
     content: list[ResponseInputPart] | str
     type_: Literal["message"] | None | Unset = UNSET
@@ -99,14 +99,14 @@ class ResponseInputItem:
 
         type_ = _parse_type_(d.pop("type", UNSET))
 
-        response_input_item = cls(
+        response_input_message = cls(
             role=role,
             content=content,
             type_=type_,
         )
 
-        response_input_item.additional_properties = d
-        return response_input_item
+        response_input_message.additional_properties = d
+        return response_input_message
 
     @property
     def additional_keys(self) -> list[str]:
