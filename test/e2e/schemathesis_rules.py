@@ -43,14 +43,17 @@ DOCUMENTS = [
     ("empty_input", r"documents.*", "A blank one among others is left out."),
     ("invalid_request", r"documents\[.*", "Either the id of an ingested document, or a text"),
 ]
+TOOLS = [
+    ("invalid_request", r"tools\[\d+\](\.function)?\.name", "No name stands twice."),
+    ("invalid_request", r"tools\[\d+\](\.function)?\.parameters.*", "A JSON Schema of an object"),
+    ("invalid_request", r"tool_choice", "All but `none` and `auto` need `tools`"),
+]
 MESSAGES = [
     ("invalid_request", r"messages\[.*", "Only an assistant may send none."),
     ("empty_input", r"messages\[.*", "A user sends more than white space."),
     ("invalid_request", r"chat_template_kwargs.*", "Names that the server sets itself"),
     ("invalid_request", r"continue_final_message", "Not with `add_generation_prompt: true`."),
-    ("invalid_request", r"tools\[\d+\]\.function\.name", "No name stands twice."),
-    ("invalid_request", r"tools\[\d+\]\.function\.parameters.*", "A JSON Schema of an object"),
-    ("invalid_request", r"tool_choice", "All but `none` and `auto` need `tools`"),
+    *TOOLS,
 ]
 RULES = {
     "createChatCompletion": [
@@ -65,6 +68,8 @@ RULES = {
         CONTEXT,
         REPAIR,
         *DOCUMENTS,
+        *TOOLS,
+        ("invalid_request", r"n", "are refused by name"),
         ("empty_input", r"input", "A user sends more than white space."),
         ("invalid_request", r"max_output_tokens", "the server allows so many: `--max-tokens`"),
         ("invalid_request", r"text\.format", "that can be enforced"),

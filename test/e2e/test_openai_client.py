@@ -7,11 +7,13 @@ It knows the package and the protocol, nothing of the server behind it.
 
 from __future__ import annotations
 
+import json
 import os
 
 import openai
 import pytest
 from openai import OpenAI
+from openai.types.responses import ResponseFunctionToolCall
 
 DOCUMENTS = [
     {"title": "Fairs", "text": "The Zokego fair is held in Lima. The host of the Zokego fair is Sobako."},
@@ -74,6 +76,43 @@ def test_completes_behind_blocks_with_logprobs(client: OpenAI) -> None:
 def test_lists_the_model(client: OpenAI) -> None:
     assert [model.id for model in client.models.list()] == ["demo"]
     assert client.models.retrieve("demo").id == "demo"
+
+
+FIND_HOST = {
+    "type": "function",
+    "name": "find_host",
+    "description": "Finds who hosts a fair.",
+    "parameters": {
+        "type": "object",
+        "properties": {"fair": {"type": "string", "maxLength": 16}},
+        "required": ["fair"],
+        "additionalProperties": False,
+    },
+    "strict": True,
+}
+
+
+def test_calls_a_function_and_goes_on_with_what_it_gave(client: OpenAI) -> None:
+    shared = {"model": "demo", "tools": [FIND_HOST], "temperature": 0, "max_output_tokens": 400}
+    asked = {**shared, "tool_choice": "required", "parallel_tool_calls": False}
+    first = client.responses.create(input=QUESTION, **asked)
+    assert (first.status, first.tools[0].name, first.tool_choice) == ("completed", "find_host", "required")
+    [call] = first.output
+    assert isinstance(call, ResponseFunctionToolCall)
+    assert (call.name, list(json.loads(call.arguments))) == ("find_host", ["fair"])
+
+    with client.responses.stream(input=QUESTION, **asked) as stream:
+        events = list(stream)
+        [streamed] = stream.get_final_response().output
+    deltas = [event for event in events if event.type == "response.function_call_arguments.delta"]
+    assert "".join(event.delta for event in deltas) == deltas[-1].snapshot == streamed.arguments == call.arguments
+    assert [event.sequence_number for event in events] == list(range(len(events)))
+
+    result = {"type": "function_call_output", "call_id": call.call_id, "output": "Sobako hosts it."}
+    history = [*QUESTION, *(item.model_dump() for item in first.output), result]
+    second = client.responses.create(input=history, **{**shared, "max_output_tokens": 12})
+    assert [item.type for item in second.output] == ["message"]
+    assert second.usage.input_tokens > first.usage.input_tokens
 
 
 @pytest.mark.parametrize(

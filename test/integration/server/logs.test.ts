@@ -123,7 +123,24 @@ const request = fc.record({
       weight: 2,
       arbitrary: post(
         '/v1/responses',
-        fc.record({ input: fc.oneof(said, value), instructions: said, max_output_tokens: fc.constant(1) }),
+        fc.record(
+          {
+            input: fc.oneof(
+              said,
+              value,
+              fc.constant([
+                { type: 'function_call', call_id: MARK, name: MARK, arguments: MARK },
+                { type: 'function_call_output', call_id: MARK, output: MARK },
+              ]),
+              fc.constant([{ type: MARK }]),
+            ),
+            instructions: said,
+            tools: fc.constantFrom([{ type: 'function', name: MARK, parameters: { type: MARK } }], [{ type: MARK }]),
+            tool_choice: fc.constantFrom(MARK, { type: 'function', name: MARK }),
+            max_output_tokens: fc.constant(1),
+          },
+          { requiredKeys: ['input', 'max_output_tokens'] },
+        ),
       ),
     },
     {
