@@ -72,11 +72,13 @@ describe('bodies', () => {
   it('refuses bodies of very many values, fast enough not to hold up others', async () => {
     const { app } = await fakeApp();
     const payload = `{"messages":[${'"",'.repeat(2_000_000)}1]}`;
-    const started = performance.now();
+    const started = process.cpuUsage();
     const response = await app.inject({ method: 'POST', url, headers: json, payload });
+    // Processor time: a busy machine makes it wait, and no more than wait.
+    const { user } = process.cpuUsage(started);
     expect([response.statusCode, response.json().error.code]).toEqual([413, 'payload_too_large']);
     expect(response.json().error.message).toContain(String(JSON_LIMITS.values));
-    expect(performance.now() - started).toBeLessThan(500);
+    expect(user / 1000).toBeLessThan(500);
   });
 });
 
