@@ -46,7 +46,8 @@ function messagesOf(items: readonly InputItem[]): MessageOfParts[] {
       else if (last.tool_calls === undefined) last.tool_calls = [call];
       else last.tool_calls.push(call);
     } else if (item.role === 'assistant' && last?.tool_calls !== undefined) {
-      last.content = [...(last.content ?? []), ...partsOf(item.content)];
+      last.content ??= [];
+      for (const part of partsOf(item.content)) last.content.push(part);
     } else messages.push({ role: item.role, content: partsOf(item.content) });
   }
   return messages;

@@ -42,7 +42,7 @@ class Settings:
     attention: str = "auto"  # block_attention.WAYS
     precision: str = "bf16"  # "bf16" (autocast over float32 weights) or "no"
     gradient_checkpointing: bool = False
-    compile: bool = False  # torch.compile for all but the attention: minutes at first, then steps take two thirds of the time
+    compile: bool = False  # torch.compile for all but the attention: minutes at first; then the demo model's steps take two thirds of the time
     log_every: int = 10  # steps
     save_every: int = 200  # steps
     keep_every: int = 0  # steps between students kept under OUT/kept-N, to see how training goes on; 0 keeps the last one only

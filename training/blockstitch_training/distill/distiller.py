@@ -153,11 +153,11 @@ class Distiller:
                 self._log(logged, writer)
                 bar.set_postfix(loss=f"{logged['loss']:.4f}", acc=f"{logged['token_accuracy']:.3f}")
                 sums, since, started = {}, self.step, time.monotonic()
+            if self.out and settings.keep_every and self.step % settings.keep_every == 0:  # before the state: a run cut off here does it again
+                self.export(self.out / f"kept-{self.step}")
+                started = time.monotonic()
             if self.out and (self.step % settings.save_every == 0 or self.step == last):
                 self.save()
-                started = time.monotonic()
-            if self.out and settings.keep_every and self.step % settings.keep_every == 0:
-                self.export(self.out / f"kept-{self.step}")
                 started = time.monotonic()
         stream.close()
         bar.close()

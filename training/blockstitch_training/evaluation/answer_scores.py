@@ -72,3 +72,21 @@ def recovery(student: Sequence[float], plain: Sequence[float], teacher: Sequence
     value = ratio(range(len(student)))
     low, high = interval(ratio, len(student))
     return {"value": value, "interval": [low, high]}
+
+
+def with_interval(values: Sequence[float], form: str) -> str:
+    """The mean and its interval, each in the format `form`: `0.144 [0.101, 0.190]`."""
+    low, high = mean_interval(values)
+    return f"{mean(values):{form}} [{low:{form}}, {high:{form}}]"
+
+
+def recovered_share(mine: Sequence[float], plain: Sequence[float]) -> str:
+    """1 - sum KL of a system / sum KL of plain blocks, over the same questions, with its interval: `27% [-38, 61]`; `-` without a gap."""
+
+    def share(chosen: Sequence[int]) -> float | None:
+        gap = sum(plain[at] for at in chosen)
+        return None if gap <= 0 else 100 * (1 - sum(mine[at] for at in chosen) / gap)
+
+    value = share(range(len(mine)))
+    low, high = interval(share, len(mine))
+    return "-" if value is None or low is None else f"{value:.0f}% [{low:.0f}, {high:.0f}]"

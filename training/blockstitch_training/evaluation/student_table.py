@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from .answer_scores import interval, mean
+from .answer_scores import interval, mean, recovered_share, with_interval
 from .student_comparison import PLAIN, REFERENCE, STUDENT, Answer
 
 PLACES = ("first third", "middle third", "last third")
@@ -51,10 +51,10 @@ def _rows(answers: Sequence[Answer]) -> list[str]:
         mine, reference = _paired(answers, name, REFERENCE)
         plain = _paired(answers, name, PLAIN)[1]
         change = [100 * (left.contains - right.contains) for left, right in zip(mine, reference, strict=True)]
-        lost = None if name in (REFERENCE, PLAIN) or not plain else _recovered(mine, plain)
+        lost = None if name in (REFERENCE, PLAIN) or not plain else recovered_share([each.kl for each in mine], [each.kl for each in plain])
         lines.append(
-            f"| {name} | {100 * mean([each.contains for each in mine]):.1f}% | {'-' if name == REFERENCE else _with_interval(change, '+.1f')} "
-            f"| {100 * mean([each.f1 for each in mine]):.1f}% | {_with_interval([each.kl for each in mine], '.3f')} "
+            f"| {name} | {100 * mean([each.contains for each in mine]):.1f}% | {'-' if name == REFERENCE else with_interval(change, '+.1f')} "
+            f"| {100 * mean([each.f1 for each in mine]):.1f}% | {with_interval([each.kl for each in mine], '.3f')} "
             f"| {mean([each.nll for each in mine]):.3f} | {lost or '-'} |"
         )
     return lines
@@ -66,21 +66,6 @@ def _paired(answers: Sequence[Answer], name: str, other: str) -> tuple[list[Answ
     right = {each.question: each for each in answers if each.system == other}
     both = [question for question in left if question in right]
     return [left[question] for question in both], [right[question] for question in both]
-
-
-def _recovered(mine: Sequence[Answer], plain: Sequence[Answer]) -> str:
-    def share(chosen: Sequence[int]) -> float | None:
-        gap = sum(plain[at].kl for at in chosen)
-        return None if gap <= 0 else 100 * (1 - sum(mine[at].kl for at in chosen) / gap)
-
-    value = share(range(len(mine)))
-    low, high = interval(share, len(mine))
-    return "-" if value is None or low is None else f"{value:.0f}% [{low:.0f}, {high:.0f}]"
-
-
-def _with_interval(values: Sequence[float], form: str) -> str:
-    low, high = interval(lambda chosen: mean([values[at] for at in chosen]), len(values))
-    return f"{mean(values):{form}} [{low:{form}}, {high:{form}}]"
 
 
 def _grid(answers: Sequence[Answer], group: Callable[[Answer], object], groups: Sequence[object]) -> list[str]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..distill.example_sources import Cutting, chat_examples
-from .answer_scores import interval, mean
+from .answer_scores import interval, mean, recovered_share, with_interval
 from .public_ablations import answer_logits, first_questions, kept_result, scores
 from .systems import System
 
@@ -91,23 +91,10 @@ def curve_table(points: Sequence[dict]) -> str:
     plain = points[0]["kl"]
     for point in points:
         tokens = "-" if point["tokens"] is None else f"{point['tokens'] / 1e6:.2f} million"
-        recovered = "-" if point is points[0] else _recovered(point["kl"], plain)
-        full = "-" if point["full_kl"] is None else _mean(point["full_kl"])
-        lines.append(f"| {tokens} | {point['step']} | {_mean(point['kl'])} | {recovered} | {full} | {mean(point['nll']):.3f} |")
+        recovered = "-" if point is points[0] else recovered_share(point["kl"], plain)
+        full = "-" if point["full_kl"] is None else with_interval(point["full_kl"], ".3f")
+        lines.append(f"| {tokens} | {point['step']} | {with_interval(point['kl'], '.3f')} | {recovered} | {full} | {mean(point['nll']):.3f} |")
     return "\n".join(lines) + "\n"
-
-
-def _mean(values: Sequence[float]) -> str:
-    low, high = interval(lambda chosen: mean([values[at] for at in chosen]), len(values))
-    return f"{mean(values):.3f} [{low:.3f}, {high:.3f}]"
-
-
-def _recovered(mine: Sequence[float], plain: Sequence[float]) -> str:
-    def share(chosen: Sequence[int]) -> float:
-        return 100 * (1 - sum(mine[at] for at in chosen) / sum(plain[at] for at in chosen))
-
-    low, high = interval(share, len(mine))
-    return f"{share(range(len(mine))):.0f}% [{low:.0f}, {high:.0f}]"
 
 
 def draw_curve(runs: dict[str, Sequence[dict]], file: Path) -> None:

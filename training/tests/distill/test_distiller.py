@@ -58,6 +58,17 @@ def test_a_resumed_run_ends_with_exactly_the_same_weights_and_log(teacher, tmp_p
     assert losses_in(tmp_path / "whole") == losses_in(tmp_path / "cut")
 
 
+def test_a_student_that_was_to_be_kept_when_the_run_was_cut_off_is_kept_by_the_next(teacher, tmp_path, monkeypatch):
+    cut = run(teacher, tmp_path, save_every=2, keep_every=4)
+    monkeypatch.setattr(cut, "export", lambda directory: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        cut.train(progress=False)
+    again = run(teacher, tmp_path, save_every=2, keep_every=4)
+    assert again.resume() and again.step == 2
+    again.train(until=4, progress=False)
+    assert (tmp_path / "kept-4" / "config.json").is_file()
+
+
 def test_a_student_can_begin_where_an_earlier_one_ended(teacher, tmp_path):
     earlier = run(teacher, tmp_path / "earlier", steps=2)
     earlier.train(progress=False)
