@@ -31,6 +31,7 @@ HELP = {
     "clip": "nats, largest gap that counts",
     "floor": "nats, added to every gap",
     "ramp": "share of the steps over which the weights come in; they go over the others",
+    "asked": "how much a token of a question counts in the loss, against 1 for a token of an answer, 0 = off",
     "states": "weight of the loss over hidden states, 0 = off",
     "full_share": "share of the examples seen under full attention",
     "steps": "optimizer steps",

@@ -112,7 +112,7 @@ class Distiller:
             full = [rng.random() < settings.full_share for _ in drawn]
             with_teacher = settings.loss == "kl"
             weighted = with_teacher and settings.weighting
-            batch = assemble(drawn, full, self.student_sinks, self.teacher_sinks, with_teacher, weighted, settings.states > 0)
+            batch = assemble(drawn, full, self.student_sinks, self.teacher_sinks, with_teacher, weighted, settings.states > 0, settings.asked)
             yield batch.thinned(settings.most_targets, rng), cursor
 
     def losses(self, batch: Batch) -> Losses:

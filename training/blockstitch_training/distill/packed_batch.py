@@ -19,11 +19,13 @@ from .layout import Layout, Segment, build_layout
 
 @dataclass
 class Batch:
-    """n trained tokens. `*_keep` [n]: places in the packed row whose logits predict them; `labels` [n]: the tokens."""
+    """n trained tokens. `*_keep` [n]: places in the packed row whose logits predict them; `labels` [n]: the tokens; `share` float32 [n]: how
+    much each counts before token weights, 1 but for tokens of questions."""
 
     student: Layout
     student_keep: torch.Tensor
     labels: torch.Tensor
+    share: torch.Tensor
     in_block: torch.Tensor  # bool [n]
     teacher: Layout | None
     teacher_keep: torch.Tensor | None
@@ -42,12 +44,22 @@ class Batch:
         if len(self.labels) <= most:
             return self
         chosen = torch.tensor(sorted(rng.sample(range(len(self.labels)), most)))
-        per_token = ("student_keep", "labels", "in_block", "teacher_keep", "teacher_block_keep")
+        per_token = ("student_keep", "labels", "share", "in_block", "teacher_keep", "teacher_block_keep")
         for name in per_token:
             part = getattr(self, name)
             if part is not None:
                 setattr(self, name, part[chosen])
         return self
+
+
+@dataclass
+class Laid:
+    """Where a packer put one example. Trained tokens come in one order for all packers."""
+
+    places: list[tuple[int, int]] = field(default_factory=list)  # (segment, offset) of the predictor of every trained token
+    labels: list[int] = field(default_factory=list)
+    shares: list[float] = field(default_factory=list)
+    read: list[tuple[int, int]] = field(default_factory=list)  # (segment, offset) of every token of final and acting blocks
 
 
 @dataclass
@@ -67,13 +79,9 @@ class Packer:
         self.segments.append(Segment(tokens, context))
         return len(self.segments) - 1
 
-    def example(self, drawn: Drawn, full: bool) -> tuple[list[tuple[int, int]], list[int], list[tuple[int, int]]]:
-        """@returns (segment, offset) of the predictor of every trained token, in one order for all packers; their labels; (segment,
-        offset) of every token of final and acting blocks"""
+    def example(self, drawn: Drawn, full: bool, asked: float = 0.0) -> Laid:
         example = drawn.example
-        places: list[tuple[int, int]] = []
-        read: list[tuple[int, int]] = []
-        labels: list[int] = []
+        laid = Laid()
         context: tuple[int, ...] = ()
         starts = [0]
         for block in example.blocks:
@@ -86,17 +94,20 @@ class Packer:
         for index in drawn.acting:
             block = example.blocks[index]
             segment, start = (context[0], starts[index]) if full else (self.add(block, context[:index]), 0)
-            places.extend((segment, start + offset) for offset in range(len(block) - 1))
-            read.extend((segment, start + offset) for offset in range(len(block)))
-            labels.extend(block[1:])
+            laid.places.extend((segment, start + offset) for offset in range(len(block) - 1))
+            laid.read.extend((segment, start + offset) for offset in range(len(block)))
+            laid.labels.extend(block[1:])
+            laid.shares.extend([1.0] * (len(block) - 1))
         for final in example.finals:
             segment = self.add(final.tokens, context)
-            read.extend((segment, offset) for offset in range(len(final.tokens)))
+            laid.read.extend((segment, offset) for offset in range(len(final.tokens)))
             for offset in range(1, len(final.tokens)):
-                if final.trained[offset]:
-                    places.append((segment, offset - 1))
-                    labels.append(final.tokens[offset])
-        return places, labels, read
+                share = 1.0 if final.trained[offset] else asked
+                if share > 0:
+                    laid.places.append((segment, offset - 1))
+                    laid.labels.append(final.tokens[offset])
+                    laid.shares.append(share)
+        return laid
 
     def layout(self) -> Layout:
         return build_layout(self.sink_ids, self.segments)
@@ -110,38 +121,37 @@ def assemble(
     with_teacher: bool,
     with_weights: bool,
     with_states: bool = False,
+    asked: float = 0.0,
 ) -> Batch:
     """
-    @param full per example: whether the student sees it under full attention
+    @param full  per example: whether the student sees it under full attention
+    @param asked share of the tokens of final blocks that are not of the answer: question and header; 0: they are not trained
     @raise ValueError where no token is trained
     """
     student = Packer(student_sinks)
-    student_places: list[tuple[int, int]] = []
-    student_read: list[tuple[int, int]] = []
-    labels: list[int] = []
-    in_block: list[bool] = []
-    for each, whole in zip(drawn, full, strict=True):
-        places, wanted, read = student.example(each, whole)
-        student_places += places
-        student_read += read
-        labels += wanted
-        in_block += [not whole] * len(wanted)
+    laid = [student.example(each, whole, asked) for each, whole in zip(drawn, full, strict=True)]
+    labels = [label for each in laid for label in each.labels]
     if not labels:
         raise ValueError("no token of this batch is trained: its examples have neither final blocks nor drawn ones")
     layout = student.layout()
-    batch = Batch(layout, _keep(layout, student_places), torch.tensor(labels), torch.tensor(in_block), None, None, None)
+    share = torch.tensor([share for each in laid for share in each.shares])
+    in_block = torch.tensor([not whole for each, whole in zip(laid, full, strict=True) for _ in each.labels])
+    batch = Batch(layout, _keep(layout, _places(laid)), torch.tensor(labels), share, in_block, None, None, None)
     if with_teacher:
         teacher = Packer(teacher_sinks)
-        seen = [teacher.example(each, True) for each in drawn]
-        whole = [place for places, _, _ in seen for place in places]
-        split = [place for each in drawn for place in teacher.example(each, False)[0]] if with_weights else None
+        seen = [teacher.example(each, True, asked) for each in drawn]
+        split = [teacher.example(each, False, asked) for each in drawn] if with_weights else None
         batch.teacher = teacher.layout()
-        batch.teacher_keep = _keep(batch.teacher, whole)
-        batch.teacher_block_keep = None if split is None else _keep(batch.teacher, split)
+        batch.teacher_keep = _keep(batch.teacher, _places(seen))
+        batch.teacher_block_keep = None if split is None else _keep(batch.teacher, _places(split))
         if with_states:
-            batch.student_read = _keep(layout, student_read)
-            batch.teacher_read = _keep(batch.teacher, [place for _, _, read in seen for place in read])
+            batch.student_read = _keep(layout, [place for each in laid for place in each.read])
+            batch.teacher_read = _keep(batch.teacher, [place for each in seen for place in each.read])
     return batch
+
+
+def _places(laid: Sequence[Laid]) -> list[tuple[int, int]]:
+    return [place for each in laid for place in each.places]
 
 
 def _keep(layout: Layout, places: list[tuple[int, int]]) -> torch.Tensor:

@@ -4,8 +4,8 @@
 
 and, where `states` is not 0, lambda D of hidden_states.py is added, whose mean also runs over the whole step.
 
-l(t) is the KL divergence to the teacher or the cross-entropy (objectives.py), w(t) the token's weight (token_weights.py). Every
-token of a step counts by its weight alone. The length of its micro-batch and the process that holds it do not matter: the mean gap
+l(t) is the KL divergence to the teacher or the cross-entropy (objectives.py). w(t) is the token's weight (token_weights.py), times `asked`
+where it is not of an answer but of a question. Every token of a step counts by its weight alone. The length of its micro-batch and the process that holds it do not matter: the mean gap
 inside w(t) and the divisor are sums over the whole step. It knows the two models. It does not know data, optimizers or logs.
 
 Token weights need the teacher's gaps of the whole step before the first backward pass. The teacher therefore reads all micro-batches
@@ -129,14 +129,14 @@ class StepLoss:
         self, batches: Sequence[Batch], views: Sequence[TeacherView | None], progress: float, sums_over_processes: bool = True
     ) -> list[torch.Tensor]:
         if self.teacher is None or not self.settings.weighting:
-            return [torch.ones(len(batch.labels), device=batch.labels.device) for batch in batches]
+            return [batch.share for batch in batches]
         gaps = [token_gaps(view.full, view.block, self.settings.clip, self.settings.floor) for view in views]
         shares = [batch.in_block.to(gap.dtype) for batch, gap in zip(batches, gaps, strict=True)]
         sums = torch.stack([sum((gap * share).sum() for gap, share in zip(gaps, shares, strict=True)), sum(share.sum() for share in shares)])
         if sums_over_processes:
             sums = self._over_processes(sums)
         mean = sums[0] / sums[1].clamp(min=1)
-        return [token_weights(gap, batch.in_block, mean, progress) for gap, batch in zip(gaps, batches, strict=True)]
+        return [batch.share * token_weights(gap, batch.in_block, mean, progress) for gap, batch in zip(gaps, batches, strict=True)]
 
     def _losses(self, batch: Batch, view: TeacherView, weights: torch.Tensor) -> Losses:
         with_states = view.states is not None

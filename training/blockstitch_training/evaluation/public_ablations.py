@@ -42,6 +42,7 @@ RUNS: dict[str, dict] = {
     "bare distillation": {**OFF["sinks"], **OFF["dropout"], **OFF["weights"]},
     "16 sinks": {"sinks": 16},
     "with hidden states": {"states": 10.0},
+    "with questions": {"asked": 0.3},
 }
 
 
@@ -94,11 +95,11 @@ def run_public(plan: PublicAblations, progress: Callable[[str], None] = print) -
 def answer_logits(system: System, example: Example, full: bool) -> tuple[torch.Tensor, torch.Tensor]:
     """Logits [n, vocab] that predict every trained token of the example's final blocks, and the tokens [n]."""
     packer = Packer(system.sinks)
-    places, labels, _ = packer.example(Drawn(example), full)
+    laid = packer.example(Drawn(example), full)
     layout = packer.layout().to(system.model.device)
-    keep = torch.tensor([layout.place(segment, offset) for segment, offset in places], device=system.model.device)
+    keep = torch.tensor([layout.place(segment, offset) for segment, offset in laid.places], device=system.model.device)
     with implementation(system.model, NAME):
-        return packed_logits(system.model, layout, keep, inverse_frequencies(system.model)).float(), torch.tensor(labels)
+        return packed_logits(system.model, layout, keep, inverse_frequencies(system.model)).float(), torch.tensor(laid.labels)
 
 
 def scores(

@@ -10,7 +10,7 @@ from .given_options import given
 
 
 def add_students(command: argparse.ArgumentParser) -> None:
-    command.set_defaults(run=_students)
+    command.set_defaults(run=_students, fail=command.error)
     add = command.add_argument
     add("--teacher", type=Path, required=True)
     add("--student", type=Path, help="without it only the teacher is asked: full, plain and repaired")
@@ -23,19 +23,27 @@ def add_students(command: argparse.ArgumentParser) -> None:
     add("--repair", type=float, default=0.15, help="share of repair of the teacher's plain blocks; 0 leaves it out")
     add("--segmenter", default="auto", help="a segmenter of the server, or blank-lines")
     add("--out", type=Path, required=True, help="folder for the answers, the table and the plot; a second call goes on")
+    add("--served", type=int, default=0, metavar="N", help="ask the server too, with the student, the first N questions of each file (needs `make build`)")
     add("--threads", type=int, default=0, help="threads of the processor; 0 leaves the choice to PyTorch")
 
 
 def _students(options: argparse.Namespace) -> None:
     import torch
 
+    from .served import Served
+    from .served_students import served_answers, served_table
     from .student_comparison import StudentPlan, answers
     from .student_table import draw_students, student_table
 
+    if options.served and not options.student:
+        options.fail("--served asks the student: give --student")
     if options.threads:
         torch.set_num_threads(options.threads)
     found = answers(given(options, StudentPlan), progress=lambda line: print(line, file=sys.stderr, flush=True))
     text = student_table(found)
+    if options.served:
+        with Served(options.student) as server:
+            text += "\n\n" + served_table(served_answers(server, options.data, found, options.new_tokens, options.served))
     (options.out / "students.md").write_text(text + "\n")
     draw_students(found, options.out / "students.png")
     print(text)

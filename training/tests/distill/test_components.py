@@ -52,6 +52,19 @@ def test_a_block_that_acts_as_a_final_block_trains_its_tokens_behind_the_earlier
         assert ids[keep + 1].tolist() == acting.labels.tolist()
 
 
+def test_a_questions_own_tokens_train_at_the_share_that_is_asked_for():
+    plain = assemble([Drawn(EXAMPLE, acting=(3,))], [False], [0], [0], True, True)
+    assert plain.share.tolist() == [1.0] * len(plain.labels)
+    asked = assemble([Drawn(EXAMPLE, acting=(3,))], [False], [0], [0], True, True, asked=0.25)
+    assert asked.labels.tolist() == [*EXAMPLE.blocks[3][1:], 4, 5, 6, 7, 8]  # but a final block's first token: nothing of it predicts that one
+    assert asked.share.tolist() == [1.0] * 4 + [0.25, 1.0, 1.0, 0.25, 1.0]
+    for layout, keep in ((asked.student, asked.student_keep), (asked.teacher, asked.teacher_keep), (asked.teacher, asked.teacher_block_keep)):
+        assert layout.input_ids[0][keep + 1].tolist() == asked.labels.tolist()
+    thin = assemble([Drawn(EXAMPLE)], [False], [0], [0], True, True, asked=0.25).thinned(3, random.Random(1))
+    shares = dict(zip([4, 5, 6, 7, 8], [0.25, 1.0, 1.0, 0.25, 1.0], strict=True))
+    assert thin.share.tolist() == [shares[label] for label in thin.labels.tolist()]
+
+
 def test_without_weights_the_teacher_is_not_asked_for_block_attention():
     batch = assemble([Drawn(EXAMPLE)], [False], [0], [0], True, False)
     assert batch.teacher_block_keep is None

@@ -21,14 +21,14 @@ def same(left, right):
     assert other_figures == pytest.approx({**figures, "tokens": other_figures["tokens"]}, rel=1e-4)  # sinks stand in each row
 
 
-LOSSES = pytest.mark.parametrize(("loss", "states"), [("kl", 0.0), ("ce", 0.0), ("kl", 2.0)])
+LOSSES = pytest.mark.parametrize(("loss", "states", "asked"), [("kl", 0.0, 0.0), ("ce", 0.0, 0.0), ("kl", 2.0, 0.0), ("kl", 0.0, 0.3)])
 
 
 @LOSSES
-def test_micro_batches_of_unequal_length_have_the_gradient_of_one_big_batch(teacher, loss, states):
-    whole = make_distiller(str(teacher), loss, states)
+def test_micro_batches_of_unequal_length_have_the_gradient_of_one_big_batch(teacher, loss, states, asked):
+    whole = make_distiller(str(teacher), loss, states, asked)
     one = gradient(whole, [batch_of(whole, ALL)])
-    parts = make_distiller(str(teacher), loss, states)
+    parts = make_distiller(str(teacher), loss, states, asked)
     batches = [batch_of(parts, numbers) for numbers in MICRO_BATCHES]
     counts = [len(batch.labels) for batch in batches]
     assert max(counts) > 2 * min(counts) and sum(counts) == one[1]["targets"]
@@ -46,7 +46,7 @@ def test_the_mean_of_each_micro_batchs_own_mean_is_another_gradient(teacher):
 
 
 @LOSSES
-def test_two_processes_have_the_gradient_of_one(teacher, tmp_path, loss, states):
+def test_two_processes_have_the_gradient_of_one(teacher, tmp_path, loss, states, asked):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -55,9 +55,9 @@ def test_two_processes_have_the_gradient_of_one(teacher, tmp_path, loss, states)
     for rank in range(2):
         shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "ACCELERATE_USE_CPU": "true", "GLOO_SOCKET_IFNAME": "lo"}
         environment = {**os.environ, **shared, "RANK": str(rank), "LOCAL_RANK": str(rank)}
-        command = [sys.executable, str(script), str(teacher), loss, str(out), str(states)]
+        command = [sys.executable, str(script), str(teacher), loss, str(out), str(states), str(asked)]
         started.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
     said = [process.communicate(timeout=240)[0] for process in started]
     assert [process.returncode for process in started] == [0, 0], "\n".join(said)
-    whole = make_distiller(str(teacher), loss, states)
+    whole = make_distiller(str(teacher), loss, states, asked)
     same(gradient(whole, [batch_of(whole, ALL)]), torch.load(out))
