@@ -77,7 +77,12 @@ const argv = process.argv.slice(2);
 // A server outlives whoever reads what it says (commands/serve.ts). Any other command ends with its reader, as `| head` expects.
 if (argv[0] !== 'serve') {
   for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', ({ code }: NodeJS.ErrnoException) => process.exit(code === 'EPIPE' ? READER_LEFT : 1));
+    stream.on('error', ({ code, message }: NodeJS.ErrnoException) => {
+      if (code === 'EPIPE') process.exit(READER_LEFT);
+      // Nobody would know that what was printed is not whole. It may be stderr itself that cannot be written.
+      if (stream === process.stdout) process.stderr.write(`error: the output cannot be written: ${message}\n`);
+      process.exit(1);
+    });
   }
 }
 const code = await runCommand(argv);

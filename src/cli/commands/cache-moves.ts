@@ -2,16 +2,14 @@
  * `blockstitch cache migrate | export | import`: blocks and documents from one store into another, or into a file and back.
  * Knows flags and words; `../stores` knows stores, items and files.
  */
-import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import type { Command } from 'commander';
 import { StoreMacs } from '../../cache/store-macs.js';
 import { formatBytes } from '../../units.js';
-import { readSettings } from '../setting-options.js';
 import { openStore, withStore } from '../stores/open-store.js';
-import { invalid, prefixOf, storeCommand } from '../stores/store-command.js';
+import { type Output, standardOutput, withOutputFile } from '../stores/output-file.js';
+import { invalid, prefixOf, storeCommand, storeSettings } from '../stores/store-command.js';
 import { readStoreFile, writeStoreFile } from '../stores/store-file.js';
 import { type Copied, copyItems, itemsOf, signWhereTheyAre } from '../stores/store-items.js';
 import { openTerminal } from '../terminal.js';
@@ -26,7 +24,7 @@ export function addMigrate(cache: Command): void {
     .option('--to-redis <url>', 'a Redis')
     .option('--trust-unsigned', 'with --store-hmac-keys: take what nobody signed, and sign it', false);
   command.action(async (flags: { toDir?: string; toRedis?: string; trustUnsigned: boolean; json: boolean }) => {
-    const config = readSettings(command);
+    const config = storeSettings(command);
     const macs = StoreMacs.ofSetting(config.storeHmacKeys);
     if (flags.toDir !== undefined && flags.toRedis !== undefined)
       throw invalid('--to-redis', 'it is given beside --to-dir');
@@ -68,30 +66,19 @@ export function addExport(cache: Command): void {
     .argument('<file>', 'file to write; - for standard output')
     .option('--tenant <name>', 'only blocks of this tenant, and no documents');
   command.action(async (file: string, flags: { tenant?: string; json: boolean }) => {
-    const config = readSettings(command);
+    const config = storeSettings(command);
     const prefix = await prefixOf(config, flags.tenant);
     await withStore(await openStore(config), async (store) => {
       const terminal = openTerminal({ colours: false });
-      const aside = file === '-' ? undefined : `${file}.part`;
-      const out = aside === undefined ? process.stdout : createWriteStream(aside, { mode: 0o600 });
-      const failed = once(out, 'error').then(([error]) => Promise.reject(invalid(file, (error as Error).message)));
-      failed.catch(() => undefined);
       let bytes = 0;
-      const write = async (part: Uint8Array) => {
-        bytes += part.byteLength;
-        if (!out.write(part)) await Promise.race([once(out, 'drain'), failed]);
-      };
-      try {
-        const items = await writeStoreFile(itemsOf(store, prefix), write);
-        if (aside !== undefined) {
-          await Promise.race([new Promise<void>((resolve) => out.end(resolve)), failed]);
-          await rename(aside, file).catch((error: Error) => Promise.reject(invalid(file, error.message)));
-        }
-        if (flags.json && aside !== undefined) terminal.print(JSON.stringify({ items, bytes }));
-        else terminal.note(`${items} items, ${formatBytes(bytes)}`);
-      } finally {
-        if (aside !== undefined) await rm(aside, { force: true });
-      }
+      const writeTo = (output: Output) =>
+        writeStoreFile(itemsOf(store, prefix), (part) => {
+          bytes += part.byteLength;
+          return output.write(part);
+        });
+      const items = await (file === '-' ? writeTo(standardOutput) : withOutputFile(file, writeTo));
+      if (flags.json && file !== '-') terminal.print(JSON.stringify({ items, bytes }));
+      else terminal.note(`${items} items, ${formatBytes(bytes)}`);
     });
   });
 }
@@ -101,7 +88,7 @@ export function addImport(cache: Command): void {
     .argument('<file>', 'file to read; - for standard input')
     .option('--trust-unsigned', 'with --store-hmac-keys: take what nobody signed, and sign it', false);
   command.action(async (file: string, flags: { trustUnsigned: boolean; json: boolean }) => {
-    const config = readSettings(command);
+    const config = storeSettings(command);
     const macs = StoreMacs.ofSetting(config.storeHmacKeys);
     const input = file === '-' ? process.stdin : await opened(file);
     await withStore(await openStore(config, true), async (store) => {

@@ -5,9 +5,8 @@
 import type { Command } from 'commander';
 import type { PrefillCost } from '../../documents/document-record.js';
 import { formatBytes } from '../../units.js';
-import { readSettings } from '../setting-options.js';
 import { openStore, withStore } from '../stores/open-store.js';
-import { dateOf, storeCommand, tenantNames } from '../stores/store-command.js';
+import { dateOf, storeCommand, storeSettings, tenantNames } from '../stores/store-command.js';
 import { type DocumentSum, type StoreSums, sumStore } from '../stores/store-sums.js';
 import { openTerminal, table } from '../terminal.js';
 
@@ -24,7 +23,7 @@ export function addStats(cache: Command): void {
         '\nDocuments that older versions ingested do not say what they cost.',
     );
   command.action(async (flags: { documents: boolean; json: boolean }) => {
-    const config = readSettings(command);
+    const config = storeSettings(command);
     const names = await tenantNames(config);
     await withStore(await openStore(config), async (store) => {
       const documents: DocumentSum[] = [];

@@ -10,10 +10,10 @@ import type { StoreListing } from '../../cache/byte-store.js';
 import { StoreMacs } from '../../cache/store-macs.js';
 import type { Config } from '../../config.js';
 import { formatBytes, parseMilliseconds } from '../../units.js';
-import { numberFlag, readSettings } from '../setting-options.js';
+import { wholeFlag } from '../setting-options.js';
 import { checkDocuments } from '../stores/document-checks.js';
 import { openStore, withStore } from '../stores/open-store.js';
-import { dateOf, invalid, prefixOf, storeCommand } from '../stores/store-command.js';
+import { dateOf, invalid, prefixOf, storeCommand, storeSettings } from '../stores/store-command.js';
 import { openTerminal, table } from '../terminal.js';
 import { addExport, addImport, addMigrate } from './cache-moves.js';
 import { addStats } from './cache-stats.js';
@@ -43,8 +43,8 @@ function addList(cache: Command): void {
     .option('--tenant <name>', "a name of the key file, or the first 16 digits of the tenant's blocks")
     .option('--limit <number>', 'most blocks that are listed', '100');
   command.action(async (flags: { tenant?: string; limit: string; json: boolean }) => {
-    const config = readSettings(command);
-    const limit = numberFlag('--limit', flags.limit, 1);
+    const config = storeSettings(command);
+    const limit = wholeFlag('--limit', flags.limit, 1);
     const prefix = await prefixOf(config, flags.tenant);
     await withStore(await openStore(config), async ({ blocks }) => {
       const listed: StoreListing[] = [];
@@ -84,7 +84,7 @@ function addVerify(cache: Command): void {
     .option('--tenant <name>', 'only what is of this tenant')
     .option('--delete', 'delete damaged blocks: they are computed anew when they are needed; documents stay', false);
   command.action(async (flags: { tenant?: string; delete: boolean; json: boolean }) => {
-    const config = readSettings(command);
+    const config = storeSettings(command);
     const macs = StoreMacs.ofSetting(config.storeHmacKeys);
     const prefix = await prefixOf(config, flags.tenant);
     await withStore(await openStore(config), async ({ blocks, documents }) => {
@@ -160,7 +160,7 @@ function addPrune(cache: Command): void {
     .option('--other-models <fingerprint>', 'of every model but this one')
     .option('--dry-run', 'only say what would go', false);
   command.action(async (flags: PruneFlags) => {
-    const config = readSettings(command);
+    const config = storeSettings(command);
     const goes = await pruneRule(config, flags);
     await withStore(await openStore(config), async ({ blocks }) => {
       const terminal = openTerminal({ colours: !flags.json });

@@ -6,7 +6,7 @@ import { TAG_DIGITS, tenantTag } from '../../cache/block-key.js';
 import type { Config } from '../../config.js';
 import { BlockstitchError } from '../../errors.js';
 import { readKeyFile } from '../../server/keys/key-file.js';
-import { addSettings } from '../setting-options.js';
+import { addSettings, readSettings } from '../setting-options.js';
 
 const STORE_SETTINGS = [
   'storeDir',
@@ -26,6 +26,21 @@ const STORE_SETTINGS = [
 export function storeCommand(cache: Command, name: string, description: string): Command {
   const command = cache.command(name).description(description).option('--json', 'print the result as JSON', false);
   return addSettings(command, STORE_SETTINGS);
+}
+
+/**
+ * The settings of such a command. A directory that was typed is meant, whatever the environment says of a Redis: these
+ * commands delete.
+ *
+ * @throws BlockstitchError `config_invalid`
+ */
+export function storeSettings(command: Command): Config {
+  const config = readSettings(command);
+  if (command.getOptionValueSource('storeDir') === 'cli' && config.redisUrl !== '') {
+    const reason = 'a Redis is named beside it, by --redis-url or REDIS_URL; --redis-url "" means the directory';
+    throw invalid('--store-dir', reason);
+  }
+  return config;
 }
 
 /** Names of tenants by their tags, as far as the key file has them. */

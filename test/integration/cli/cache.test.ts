@@ -1,5 +1,6 @@
 /** `blockstitch cache` as an operator uses it: over LMDB and Redis, with blocks and documents of a real server. */
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, lstatSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -9,6 +10,7 @@ import { makeKey, writeKeyFile } from '../../../src/server/keys/key-file.js';
 import { runCli } from '../../support/cli-process.js';
 import { startDemoServer } from '../../support/demo-server.js';
 import { startRedis, type TestRedis } from '../../support/redis-server.js';
+import { emptyDisk, mayMount } from '../../support/small-disk.js';
 
 const home = mkdtempSync(join(tmpdir(), 'blockstitch-cache-'));
 const at = (name: string) => join(home, name);
@@ -199,6 +201,27 @@ test('a file that was cut short is refused, and what was read until then is whol
   expect((await cache('import', at('other'), ...inStore('from-other'))).stderr).toContain('does not begin with');
 });
 
+test.skipIf(!mayMount)('a file whose end the disk has no room for is not kept, and the file is named', async () => {
+  await cache('export', at('sized'), ...inStore());
+  const pages = Math.ceil(statSync(at('sized')).size / 4096);
+  const disk = emptyDisk(1);
+  writeFileSync(join(disk, 'filler'), Buffer.alloc((256 - pages + 1) * 4096));
+  const { code, stderr } = await cache('export', join(disk, 'backup'), ...inStore());
+  expect([code, stderr]).toEqual([2, expect.stringMatching(/backup: .*ENOSPC/)]);
+  expect([existsSync(join(disk, 'backup')), existsSync(join(disk, 'backup.part'))]).toEqual([false, false]);
+});
+
+test('a pipe that is named gets the file, and stays a pipe', async () => {
+  const pipe = at('pipe');
+  execFileSync('mkfifo', [pipe]);
+  const [, taken] = await Promise.all([
+    cache('export', pipe, ...inStore()),
+    cache('import', pipe, ...inStore('piped')),
+  ]);
+  expect([taken.code, lstatSync(pipe).isFIFO()]).toEqual([0, true]);
+  expect(await hashesIn(...inStore('piped'))).toEqual(await hashesIn(...inStore()));
+});
+
 test('looking after a store is no use of its blocks', async () => {
   const store = await LmdbStore.open(at('old'), { now: () => Date.parse('2026-01-02T03:04:05Z') });
   await store.put([{ key: 'ab'.repeat(32), value: Buffer.from('a value') }]);
@@ -282,6 +305,22 @@ test('migrate signs blocks and documents where they are, changes their key, and 
   const changed = await cache('migrate', '--json', ...keys('both', young, old), ...inStore('signed'));
   expect([changed.code, changed.json().blocks, changed.json().documents]).toEqual([0, blocks, 3]);
   expect((await cache('verify', ...keys('young', young), ...inStore('signed'))).code).toBe(0);
+});
+
+test('a directory that is typed beside a Redis of the environment is never taken for the latter', async () => {
+  const prune = (...argv: string[]) =>
+    runCli(['cache', 'prune', '--unused', '0s', ...inStore('backed'), ...argv], home, {
+      env: { REDIS_URL: redis.url },
+    });
+  await cache('import', at('backup'), ...inStore('backed'));
+  const refused = await prune();
+  expect([refused.code, refused.stderr]).toEqual([2, expect.stringMatching(/--store-dir.*a Redis is named beside it/)]);
+  expect((await hashesIn(...inRedis())).length).toBe(blocks);
+  const meant = await prune('--redis-url', '');
+  expect([meant.code, meant.stdout]).toEqual([
+    0,
+    expect.stringMatching(new RegExp(`^${blocks} of ${blocks} blocks deleted`)),
+  ]);
 });
 
 test.each([
