@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isMainThread } from 'node:worker_threads';
 import { BlockstitchError } from '../errors.js';
+import { silenceRuntime } from '../onnx-runtime.js';
 import type { NativeAddon } from './native-addon.js';
 
 const INTERFACE_VERSION = 1;
@@ -28,6 +29,7 @@ export function loadAddon(): NativeAddon {
 }
 
 function open(): NativeAddon {
+  silenceRuntime();
   const path = addonPath();
   const addonModule = { exports: {} as NativeAddon };
   if (isMainThread && runtimeLoaded()) {

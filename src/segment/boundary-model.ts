@@ -8,6 +8,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { BlockstitchError } from '../errors.js';
+import { loadRuntime } from '../onnx-runtime.js';
 import { type Pace, unhurried } from '../text/pace.js';
 import { canonicalText } from './canonical-text.js';
 import { slidingCohesion, type UnitBags } from './lexical-cohesion.js';
@@ -78,7 +79,7 @@ export class BoundaryModel {
       if (card.feature_version !== FEATURE_VERSION) {
         throw new Error(`it was trained for feature version ${card.feature_version}, this is ${FEATURE_VERSION}`);
       }
-      const runtime = await import('onnxruntime-node');
+      const runtime = await loadRuntime();
       const session = await runtime.InferenceSession.create(join(directory, 'segmenter.onnx'), {
         executionProviders: ['cpu'],
         intraOpNumThreads: 1,

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { Tokenizer } from '@huggingface/tokenizers';
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { BlockstitchError } from '../errors.js';
+import { loadRuntime } from '../onnx-runtime.js';
 import { type Pace, unhurried } from '../text/pace.js';
 import { normalized, type SentenceEncoder } from './sentence-encoder.js';
 
@@ -24,7 +25,7 @@ export async function openOnnxEncoder(directory: string): Promise<SentenceEncode
   if (!model || !existsSync(tokenizerPath)) throw unusable(directory, 'model.onnx or tokenizer.json is missing');
   try {
     const tokenizer = new Tokenizer(readJson(tokenizerPath), readJson(join(directory, 'tokenizer_config.json')));
-    const runtime = await import('onnxruntime-node');
+    const runtime = await loadRuntime();
     const session = await runtime.InferenceSession.create(model, { intraOpNumThreads: 1, logSeverityLevel: 3 });
     return new OnnxEncoder(tokenizer, session, runtime.Tensor);
   } catch (cause) {

@@ -9,6 +9,7 @@ import { BlockstitchError } from '../../errors.js';
 import { loadAddon } from '../../kernels/load-addon.js';
 import { makeDirectory } from '../../make-directory.js';
 import { requantizationNotice } from '../../model/imported-model.js';
+import { loadRuntime } from '../../onnx-runtime.js';
 import { formatBytes } from '../../units.js';
 import { checkCheckpoint } from '../checkpoint-check.js';
 import { addSettings, MODEL_SETTINGS, readSettings } from '../setting-options.js';
@@ -38,7 +39,7 @@ const CHECKS: readonly Check[] = [
     name: 'ONNX Runtime',
     async run() {
       const addon = loadAddon();
-      await import('onnxruntime-node');
+      await loadRuntime();
       if (addon.isOnnxRuntimeAttached()) return 'attached to the BlockAttention operator';
       throw new Error('onnxruntime-node does not see the addon: was it loaded before it? Run make build again');
     },

@@ -8,6 +8,7 @@ import type { NativeAddon } from '../../kernels/native-addon.js';
 import type { ImportedModel } from '../../model/imported-model.js';
 import { PROBE_LAYER, PROBE_OUTPUT } from '../../model/probe-graph.js';
 import { sessionOptions } from '../../model/session-options.js';
+import { loadRuntime } from '../../onnx-runtime.js';
 import type { ProbeStep } from '../repair/prompt-probe.js';
 
 export class ContextProbe {
@@ -27,7 +28,7 @@ export class ContextProbe {
 
   /** @returns the sum of squared differences of each place */
   async run({ inputIds, metadata, places }: ProbeStep): Promise<Float64Array> {
-    const { Tensor } = await import('onnxruntime-node');
+    const { Tensor } = await loadRuntime();
     this.#session ??= this.#open();
     const session = await this.#session;
     const outputs = await session.run({
@@ -45,7 +46,7 @@ export class ContextProbe {
   async #open(): Promise<InferenceSession> {
     const { probePath } = this.#model;
     if (probePath === undefined) throw new Error('this model has no probe: it has one layer');
-    const { InferenceSession } = await import('onnxruntime-node');
+    const { InferenceSession } = await loadRuntime();
     try {
       return await InferenceSession.create(probePath, sessionOptions(this.#threads));
     } catch (error) {

@@ -6,6 +6,7 @@
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import type { ImportedModel } from '../../model/imported-model.js';
 import { type EngineDevice, sessionOptions } from '../../model/session-options.js';
+import { loadRuntime } from '../../onnx-runtime.js';
 import { ADJUSTMENT_FIELDS, encodeDraws, type GraphDraws, RULE_FIELDS } from '../sampling/graph-draws.js';
 import type { StepRunner } from './engine-core.js';
 import type { ModelOutput, ModelStep } from './step-batch.js';
@@ -38,7 +39,7 @@ export class ModelRunner implements StepRunner {
    * @param device the GPU to run on; absent: the CPU
    */
   static async create(model: ImportedModel, threads: number, device?: EngineDevice): Promise<ModelRunner> {
-    const runtime = await import('onnxruntime-node');
+    const runtime = await loadRuntime();
     const session = await runtime.InferenceSession.create(model.graphPath, sessionOptions(threads, device));
     return new ModelRunner(session, runtime.Tensor, model.config.vocabSize);
   }

@@ -5,6 +5,7 @@
 import { availableParallelism } from 'node:os';
 import type { InferenceSession } from 'onnxruntime-node';
 import { loadAddon } from '../../kernels/load-addon.js';
+import { loadRuntime } from '../../onnx-runtime.js';
 import { GraphBuilder } from '../graph-builder.js';
 import { encodeModel } from '../onnx-schema.js';
 
@@ -18,7 +19,7 @@ let sum: Promise<InferenceSession> | undefined;
 export async function addLowRank(rows: Float32Array, b: Float32Array, a: Float32Array, rank: number): Promise<void> {
   // The addon comes before ONNX Runtime wherever both are used.
   loadAddon();
-  const { InferenceSession, Tensor } = await import('onnxruntime-node');
+  const { InferenceSession, Tensor } = await loadRuntime();
   sum ??= InferenceSession.create(sumGraph(), { intraOpNumThreads: availableParallelism(), logSeverityLevel: 3 });
   const session = await sum;
   const n = b.length / rank;
