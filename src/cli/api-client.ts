@@ -1,4 +1,4 @@
-/** A small client of the server's own API for `ask`, `demo` and `eval`: one streamed chat, with times measured here. */
+/** A small client of the server's own API for `ask`, `demo`, `eval` and `ingest`: what they ask, with times measured here. */
 import type { RepairChoice } from '../engine/engine.js';
 import { BlockstitchError, ERRORS, type ErrorCode } from '../errors.js';
 import type { Report, Usage } from '../server/schemas/usage-schema.js';
@@ -26,19 +26,43 @@ interface Chunk {
   choices: { delta: { content?: string } }[];
   blockstitch?: Report;
   usage?: Usage | null;
-  error?: { message: string; code: string; param?: string | null };
+  error?: RemoteFault;
+}
+
+interface RemoteFault {
+  message: string;
+  code: string;
+  remedy?: string;
+}
+
+/** What a server answered with, under its own code, in its own words. */
+export class RemoteError extends BlockstitchError {
+  override readonly remedy: string;
+
+  /** @param retryAfterMs how long the server asks to wait */
+  constructor(
+    { message, code, remedy }: RemoteFault,
+    readonly retryAfterMs?: number,
+  ) {
+    const known = (code in ERRORS ? code : 'engine_failed') as ErrorCode;
+    super(known);
+    this.message = message;
+    // The table's own has places that only the server can fill.
+    this.remedy = remedy ?? ERRORS[known].remedy.replace(/;[^;]*\{\w+\}.*/, '.');
+  }
 }
 
 /**
- * The address of a server as a flag gives it.
- * @returns without a slash at the end
+ * The address of a server as a flag gives it. OpenAI's clients want it with /v1, so many will write it so.
+ *
+ * @returns without that, and without a slash at the end
  * @throws BlockstitchError `config_invalid`
  */
 export function serverUrl(given: string): string {
   if (!/^https?:\/\/./.test(given) || !URL.canParse(given)) {
     throw new BlockstitchError('config_invalid', { setting: '--url', reason: 'it is not an http or https address' });
   }
-  return given.replace(/\/+$/, '');
+  return given.replace(/\/+$/, '').replace(/\/v1$/, '');
 }
 
 /**
@@ -61,7 +85,7 @@ export async function askServer(
   let report: Report | undefined;
   let usage: Usage | undefined;
   for await (const chunk of chunks(response.body)) {
-    if (chunk.error) throw remoteError(chunk.error);
+    if (chunk.error) throw new RemoteError(chunk.error);
     const piece = chunk.choices[0]?.delta.content ?? '';
     if (piece !== '') {
       ttftMs ??= performance.now() - started;
@@ -186,17 +210,13 @@ async function* chunks(body: ReadableStream<Uint8Array>): AsyncGenerator<Chunk> 
   }
 }
 
-async function errorOf(response: Response): Promise<BlockstitchError> {
-  const body = (await response.json().catch(() => ({}))) as { error?: { message: string; code: string } };
+async function errorOf(response: Response): Promise<RemoteError> {
+  const body = (await response.json().catch(() => ({}))) as { error?: RemoteFault };
   const { origin } = new URL(response.url);
   const message = `${origin} does not answer as Blockstitch does (${response.status} ${response.statusText})`;
-  return remoteError(body.error ?? { message, code: response.status >= 500 ? 'engine_failed' : 'route_not_found' });
-}
-
-/** The server's error under its own code, with the message that the server made. */
-function remoteError({ message, code }: { message: string; code: string }): BlockstitchError {
-  const known = (code in ERRORS ? code : 'engine_failed') as ErrorCode;
-  const error = new BlockstitchError(known);
-  error.message = message;
-  return error;
+  const seconds = Number(response.headers.get('retry-after') ?? Number.NaN);
+  return new RemoteError(
+    body.error ?? { message, code: response.status >= 500 ? 'engine_failed' : 'route_not_found' },
+    seconds >= 0 ? seconds * 1000 : undefined,
+  );
 }

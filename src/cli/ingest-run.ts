@@ -4,10 +4,11 @@
  * Knows the API and the order of work. `ingest-sources.ts` knows files, the command prints.
  */
 import type { Readable } from 'node:stream';
-import { setTimeout as delay } from 'node:timers/promises';
-import { BlockstitchError, ERRORS, type ErrorCode } from '../errors.js';
+import { BlockstitchError, type ErrorCode } from '../errors.js';
 import { documentMetadata, ingest } from './api-client.js';
-import { digest, readSources, type Source, type SourceDocument, type SourceFile } from './ingest-sources.js';
+import type { SourceFile } from './ingest-files.js';
+import { digest, readSources, type Source, type SourceDocument } from './ingest-sources.js';
+import { type PatienceOptions, patiently } from './patience.js';
 import { shellWords } from './shell-words.js';
 
 export interface IngestRunOptions {
@@ -22,6 +23,8 @@ export interface IngestRunOptions {
   standardInput: Readable;
   /** Of a file or a row: larger ones fail. */
   maxFileBytes: number;
+  /** Called before a document waits because a limit of requests is reached. */
+  onLimit?: PatienceOptions['onLimit'];
   /** Called when a source has ended. */
   onResult: (result: SourceResult) => void;
   /** Called when all documents of a file have ended. */
@@ -35,9 +38,6 @@ export type SourceResult =
 
 /** Where the hash of a document's content is kept: the server returns it, and does not read it. */
 const HASH = 'content_sha256';
-/** Tries of one document while the server has no room or does not answer, and the pause before the next. */
-const MAX_TRIES = 6;
-const PAUSE_MS = 500;
 
 /** The server takes no document at all, or is another one. */
 const HOPELESS: readonly ErrorCode[] = ['authentication_failed', 'not_ready', 'route_not_found'];
@@ -47,22 +47,30 @@ export async function runIngest(files: readonly SourceFile[], options: IngestRun
   const running = new Set<Promise<void>>();
   let refused: BlockstitchError | undefined;
   for (const file of files) {
-    const ofFile: Promise<void>[] = [];
+    // A file of rows has any number of them: nothing is kept of those that have ended.
+    let open = 1;
+    const end = () => {
+      open -= 1;
+      if (open === 0) options.onFile(file);
+    };
     for await (const source of readSources(file, options.standardInput, options)) {
+      open += 1;
       const work = resultOf(source, options).then(
         (result) => options.onResult(result),
         (error: BlockstitchError) => {
           refused ??= error;
         },
       );
-      const done: Promise<void> = work.finally(() => running.delete(done));
+      const done: Promise<void> = work.finally(() => {
+        running.delete(done);
+        end();
+      });
       running.add(done);
-      ofFile.push(done);
       if (running.size >= options.parallel) await Promise.race(running);
       if (refused) break;
     }
-    // The next file begins meanwhile.
-    void Promise.all(ofFile).then(() => options.onFile(file));
+    // The next file begins while the last ones of this are on their way.
+    end();
     if (refused) break;
   }
   await Promise.all(running);
@@ -73,15 +81,15 @@ async function resultOf(source: Source, options: IngestRunOptions): Promise<Sour
   const { name } = source;
   if ('failure' in source) return { name, status: 'failed', reason: source.failure };
   const { document } = source;
-  const hash = digest(JSON.stringify([document.title ?? '', document.text]));
+  const hash = hashOf(document);
   try {
-    return await patiently(async () => {
-      const there = options.force ? undefined : await documentMetadata(options.url, document.id, options);
-      if (there?.[HASH] === hash) return { name, status: 'skipped', id: document.id };
-      const { id, tokens, blocks } = await ingest(options.url, marked(document, hash), options);
-      const computed = blocks.reduce((sum, block) => sum + (block.origin === 'computed' ? block.tokens : 0), 0);
-      return { name, status: 'ingested', id, tokens, blocks: blocks.length, computed };
-    });
+    const there = options.force
+      ? undefined
+      : await patiently(() => documentMetadata(options.url, document.id, options), options);
+    if (there?.[HASH] === hash) return { name, status: 'skipped', id: document.id };
+    const { id, tokens, blocks } = await patiently(() => ingest(options.url, marked(document, hash), options), options);
+    const computed = blocks.reduce((sum, block) => sum + (block.origin === 'computed' ? block.tokens : 0), 0);
+    return { name, status: 'ingested', id, tokens, blocks: blocks.length, computed };
   } catch (error) {
     if (!(error instanceof BlockstitchError)) throw error;
     // The others would fare no better.
@@ -90,19 +98,11 @@ async function resultOf(source: Source, options: IngestRunOptions): Promise<Sour
   }
 }
 
-function marked(document: SourceDocument, hash: string): SourceDocument {
-  return { ...document, metadata: { ...document.metadata, [HASH]: hash } };
+/** What is not there (titles, metadata) leaves the hash as it is. */
+function hashOf({ title = '', text, metadata }: SourceDocument): string {
+  return digest(JSON.stringify([title, text, ...(metadata === undefined ? [] : [metadata])]));
 }
 
-/** A server that is busy, or just starting again, gets time. */
-async function patiently<T>(work: () => Promise<T>): Promise<T> {
-  for (let tries = 1; ; tries++) {
-    try {
-      return await work();
-    } catch (error) {
-      const passing = error instanceof BlockstitchError && ERRORS[error.code].retryable;
-      if (!passing || tries >= MAX_TRIES) throw error;
-      await delay(PAUSE_MS * tries);
-    }
-  }
+function marked(document: SourceDocument, hash: string): SourceDocument {
+  return { ...document, metadata: { ...document.metadata, [HASH]: hash } };
 }

@@ -1,16 +1,15 @@
 /**
- * What `blockstitch ingest` reads: files, folders and NDJSON as documents with ids of their own. An id is the path as it was given, so
+ * What `blockstitch ingest` reads: files and NDJSON as documents with ids of their own. An id is the path as it was given, so
  * a file that has changed replaces its document; a row of NDJSON without an id gets one from its content.
- * Knows files and their formats. `ingest-run.ts` sends the documents.
+ * Knows formats. `ingest-files.ts` finds the files, `ingest-run.ts` sends the documents.
  */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { readdir, stat } from 'node:fs/promises';
-import { basename, extname, join, normalize } from 'node:path';
+import { basename, extname } from 'node:path';
 import type { Readable } from 'node:stream';
-import { BlockstitchError } from '../errors.js';
 import { ndjsonLines } from '../server/ndjson-lines.js';
 import { formatBytes } from '../units.js';
+import { PAGES, ROWS, type SourceFile, STANDARD_INPUT } from './ingest-files.js';
 
 export interface SourceDocument {
   id: string;
@@ -22,58 +21,7 @@ export interface SourceDocument {
 /** One document, or why there is none. `name` is what a person calls it. */
 export type Source = { name: string; document: SourceDocument } | { name: string; failure: string };
 
-/** What may become documents: sizes are known before anything is read. */
-export interface SourceFile {
-  path: string;
-  bytes: number;
-}
-
-const ROWS = ['.ndjson', '.jsonl'];
-const PAGES = ['.html', '.htm', '.xhtml'];
-/** Text and code. A folder gives these; a file that is named is read whatever it is called. */
-const TEXTS = [
-  ...['.txt', '.md', '.markdown', '.mdx', '.rst', '.adoc', '.org', '.tex', '.log', '.csv', '.tsv', '.srt', '.vtt'],
-  ...[
-    '.c',
-    '.h',
-    '.cc',
-    '.cpp',
-    '.hpp',
-    '.cs',
-    '.css',
-    '.go',
-    '.java',
-    '.js',
-    '.jsx',
-    '.mjs',
-    '.cjs',
-    '.kt',
-    '.lua',
-    '.php',
-  ],
-  ...[
-    '.pl',
-    '.py',
-    '.r',
-    '.rb',
-    '.rs',
-    '.scala',
-    '.sh',
-    '.sql',
-    '.swift',
-    '.ts',
-    '.tsx',
-    '.json',
-    '.toml',
-    '.xml',
-    '.yaml',
-    '.yml',
-  ],
-];
-const IN_FOLDERS = new Set([...ROWS, ...PAGES, ...TEXTS]);
-/** Never walked: what a build or a version control made. */
-const LEFT_OUT = new Set(['node_modules', '__pycache__']);
-const STANDARD_INPUT = '-';
+const NOT_TEXT = 'it is not UTF-8 text';
 /** Characters of a title that the server takes. */
 const MOST_TITLE = 1024;
 /** A row that is too long is passed over until it ends; one that does not end in so many bytes ends the reading. */
@@ -86,59 +34,14 @@ export interface SourceLimits {
   maxFileBytes: number;
 }
 
-/** Finds files, folders' files in the order of their names. @throws BlockstitchError `config_invalid` if a path is not there */
-export async function findFiles(paths: readonly string[]): Promise<SourceFile[]> {
-  const found = new Map<string, SourceFile>();
-  for (const path of paths) {
-    if (path === STANDARD_INPUT) found.set(path, { path, bytes: 0 });
-    else for (const file of await filesOf(path)) found.set(file.path, file);
-  }
-  return [...found.values()];
-}
-
-async function filesOf(given: string): Promise<SourceFile[]> {
-  const path = normalize(given);
-  const facts = await asked(given, stat(path));
-  if (facts.isFile()) return [{ path, bytes: facts.size }];
-  if (!facts.isDirectory()) {
-    const reason =
-      'it is a device, a pipe or a socket, not a file or a folder; pipe NDJSON into `blockstitch ingest -`';
-    throw new BlockstitchError('config_invalid', { setting: given, reason });
-  }
-  const files: SourceFile[] = [];
-  const entries = await asked(given, readdir(path, { withFileTypes: true }));
-  for (const entry of entries.sort((one, other) => (one.name < other.name ? -1 : 1))) {
-    if (entry.name.startsWith('.') || LEFT_OUT.has(entry.name)) continue;
-    const inside = join(path, entry.name);
-    if (entry.isDirectory()) files.push(...(await filesOf(inside)));
-    else if (entry.isFile() && IN_FOLDERS.has(extname(entry.name).toLowerCase())) {
-      // One that cannot be looked at (its name is no UTF-8, it has just gone) fails alone, when it is read.
-      const bytes = await stat(inside).then(
-        ({ size }) => size,
-        () => 0,
-      );
-      files.push({ path: inside, bytes });
-    }
-  }
-  return files;
-}
-
-/** @throws BlockstitchError `config_invalid` if the system refuses */
-async function asked<T>(path: string, answer: Promise<T>): Promise<T> {
-  try {
-    return await answer;
-  } catch (cause) {
-    throw new BlockstitchError('config_invalid', { setting: path, reason: (cause as Error).message }, { cause });
-  }
-}
-
 /** Reads one file: one document, or a document for each row. */
 export async function* readSources(
-  { path }: SourceFile,
+  { path, failure }: SourceFile,
   standardInput: Readable,
   limits: SourceLimits,
 ): AsyncGenerator<Source> {
-  if (path === STANDARD_INPUT) yield* readRows('standard input', standardInput, limits);
+  if (failure !== undefined) yield { name: path, failure };
+  else if (path === STANDARD_INPUT) yield* readRows('standard input', standardInput, limits);
   else if (ROWS.includes(extname(path).toLowerCase())) yield* readRows(path, createReadStream(path), limits);
   else yield await readDocument(path, limits);
 }
@@ -148,16 +51,24 @@ async function readDocument(path: string, { maxFileBytes }: SourceLimits): Promi
     const bytes = await readAtMost(path, maxFileBytes);
     if (bytes === undefined)
       return { name: path, failure: `it has more than ${formatBytes(maxFileBytes)} (--max-file)` };
-    const content = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    const content = decoded(bytes);
     if (content.includes('\0')) return { name: path, failure: 'it is not text' };
     const isPage = PAGES.includes(extname(path).toLowerCase());
     const page = isPage ? await readPage(content) : { title: undefined, text: content };
-    const title = (page.title ?? basename(path, extname(path))).slice(0, MOST_TITLE);
+    // By characters: half of a pair would be no text.
+    const title = Array.from(page.title ?? basename(path, extname(path)))
+      .slice(0, MOST_TITLE)
+      .join('');
     return { name: path, document: { id: idOf(path), title, text: page.text } };
   } catch (error) {
     const failure = error instanceof Error ? error.message : String(error);
-    return { name: path, failure: /not valid for encoding/.test(failure) ? 'it is not UTF-8 text' : failure };
+    return { name: path, failure: /not valid for encoding/.test(failure) ? NOT_TEXT : failure };
   }
+}
+
+/** Without the byte order mark that some editors write. @throws TypeError if it is not UTF-8 */
+function decoded(bytes: Uint8Array): string {
+  return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
 }
 
 /** @returns undefined if there is more */
@@ -197,8 +108,7 @@ async function* readRows(name: string, input: Readable, { maxFileBytes }: Source
       const row = `${name}:${line}`;
       if (bytes === undefined)
         yield { name: row, failure: `it has more than ${formatBytes(maxFileBytes)} (--max-file)` };
-      // Some editors write a byte order mark; the decoder drops it.
-      else yield readRow(row, new TextDecoder().decode(bytes));
+      else yield readRow(row, bytes);
     }
   } catch (error) {
     yield { name, failure: error instanceof Error ? error.message : String(error) };
@@ -217,7 +127,13 @@ async function* thatEnd(input: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8A
   }
 }
 
-function readRow(name: string, row: string): Source {
+function readRow(name: string, bytes: Uint8Array): Source {
+  let row: string;
+  try {
+    row = decoded(bytes);
+  } catch {
+    return { name, failure: NOT_TEXT };
+  }
   let value: unknown;
   try {
     value = JSON.parse(row);

@@ -68,6 +68,17 @@ export function numberFlag(flag: string, value: string, min: number, max = Numbe
   throw new BlockstitchError('config_invalid', { setting: flag, reason: `${value} is not a number ${range}` });
 }
 
+/**
+ * Reads the whole number of a flag that is not a setting.
+ *
+ * @throws BlockstitchError `config_invalid` naming the flag
+ */
+export function wholeFlag(flag: string, value: string, min: number, max = Number.MAX_SAFE_INTEGER): number {
+  const number = numberFlag(flag, value, min, max);
+  if (Number.isInteger(number)) return number;
+  throw new BlockstitchError('config_invalid', { setting: flag, reason: `${value} is not a whole number` });
+}
+
 function placeholder(setting: Setting): string {
   if (setting.kind === 'integer') return 'number';
   if (setting.kind === 'bytes') return 'size';

@@ -44,6 +44,16 @@ export function openTerminal({ colours = true } = {}): Terminal {
   };
 }
 
+/** Says that a limit is reached and how long that lasts, once however many requests wait. */
+export function limitNotes(terminal: Terminal): (error: Error, waitMs: number) => void {
+  let quietUntil = 0;
+  return ({ message }, waitMs) => {
+    if (Date.now() < quietUntil) return;
+    quietUntil = Date.now() + waitMs;
+    terminal.note(`${message} Going on in ${Math.ceil(waitMs / 1000)} s.`);
+  };
+}
+
 /** Columns padded to their widest cell; numbers to the right. */
 export function table(rows: readonly (readonly (string | number)[])[]): string {
   const widths: number[] = [];

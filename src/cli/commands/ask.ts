@@ -7,7 +7,7 @@ import { DEFAULT_REPAIR_CHOICE, REPAIR_CHOICES, type RepairChoice } from '../../
 import { BlockstitchError } from '../../errors.js';
 import { blockLines, summaryLine } from '../answer-report.js';
 import { askServer, type ChatQuestion, serverUrl } from '../api-client.js';
-import { addSettings, MODEL_SETTINGS, numberFlag, readSettings } from '../setting-options.js';
+import { addSettings, MODEL_SETTINGS, numberFlag, readSettings, wholeFlag } from '../setting-options.js';
 import { openTerminal, type Terminal } from '../terminal.js';
 
 interface AskFlags {
@@ -47,7 +47,7 @@ export function addAsk(program: Command): void {
     const chat: ChatQuestion = {
       question,
       documents: await Promise.all(files.map(readDocument)),
-      maxTokens: numberFlag('--new-tokens', flags.newTokens, 1),
+      maxTokens: wholeFlag('--new-tokens', flags.newTokens, 1),
       temperature: numberFlag('--temperature', flags.temperature, 0),
       ...(flags.system === undefined ? {} : { system: flags.system }),
       ...(flags.salt === undefined ? {} : { cacheSalt: flags.salt }),

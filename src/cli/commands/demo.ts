@@ -5,8 +5,6 @@
  * The model is SmolLM2 over English documents. Where its package cannot be had, it is the small model that is shipped.
  */
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import type { Command } from 'commander';
 import { type Config, SETTINGS } from '../../config.js';
@@ -17,6 +15,7 @@ import { documentHits } from '../answer-report.js';
 import { askServer, type ChatQuestion, type ChatResult, flushCache } from '../api-client.js';
 import { namedModel, withNamedModel } from '../named-models.js';
 import { addSettings, MODEL_SETTINGS, readSettings } from '../setting-options.js';
+import { withTemporaryDirectory } from '../temporary-directory.js';
 import { openTerminal, type Terminal, table } from '../terminal.js';
 
 const DEFAULT_MODEL = 'smollm2';
@@ -38,10 +37,12 @@ export function addDemo(program: Command): void {
   addSettings(command, MODEL_SETTINGS);
   command.action(async (flags: DemoFlags) => {
     const terminal = openTerminal();
-    const directory = await mkdtemp(join(tmpdir(), 'blockstitch-demo-'));
-    try {
-      const overrides = { host: '127.0.0.1', port: 0, apiKeysFile: '', storeDir: directory };
-      const config = await withModel(command, readSettings(command, overrides), terminal);
+    await withTemporaryDirectory('demo', async (storeDir) => {
+      const config = await withModel(
+        command,
+        readSettings(command, { host: '127.0.0.1', port: 0, apiKeysFile: '', storeDir }),
+        terminal,
+      );
       const samples = await readSamples(flags.samples ?? samplesOf(config.model), '--samples');
       const { startServer } = await import('../../server/start-server.js');
       terminal.note(`loading ${basename(config.model)} ...`);
@@ -52,9 +53,7 @@ export function addDemo(program: Command): void {
       } finally {
         await server.close();
       }
-    } finally {
-      await rm(directory, { recursive: true, force: true });
-    }
+    });
   });
 }
 

@@ -3,9 +3,7 @@
  * and shows what block attention costs in quality and gains in time. What an operator runs on his own questions
  * before he turns block attention on.
  */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import type { Config } from '../../config.js';
 import { BlockstitchError } from '../../errors.js';
@@ -14,8 +12,9 @@ import { askModes, MODES, type Mode } from '../evaluation/asked-modes.js';
 import { type DataSummary, summarize, summaryTable } from '../evaluation/mode-summaries.js';
 import { qualityPlot } from '../evaluation/quality-plot.js';
 import { type QuestionFile, readQuestions } from '../evaluation/question-rows.js';
-import { addSettings, MODEL_SETTINGS, numberFlag, readSettings } from '../setting-options.js';
-import { openTerminal, type Terminal } from '../terminal.js';
+import { addSettings, MODEL_SETTINGS, numberFlag, readSettings, wholeFlag } from '../setting-options.js';
+import { withTemporaryDirectory } from '../temporary-directory.js';
+import { limitNotes, openTerminal, type Terminal } from '../terminal.js';
 
 interface EvalFlags {
   data: string[];
@@ -56,14 +55,14 @@ export function addEval(program: Command): void {
   command.action(async (flags: EvalFlags) => {
     const terminal = openTerminal({ colours: !flags.json });
     const modes = readModes(flags.modes);
-    const limit = flags.limit === undefined ? undefined : numberFlag('--limit', flags.limit, 1);
+    const limit = flags.limit === undefined ? undefined : wholeFlag('--limit', flags.limit, 1);
     const files = await Promise.all(flags.data.map((file) => readQuestions(file, limit)));
     requireOtherNames(files);
     const asked = {
       modes,
       repairShare: numberFlag('--repair', flags.repair, 0, 1),
-      orders: numberFlag('--orders', flags.orders, 1, MOST_ORDERS),
-      newTokens: numberFlag('--new-tokens', flags.newTokens, 1),
+      orders: wholeFlag('--orders', flags.orders, 1, MOST_ORDERS),
+      newTokens: wholeFlag('--new-tokens', flags.newTokens, 1),
       ...(flags.system === undefined ? {} : { system: flags.system }),
       ...(flags.answers === undefined ? {} : { answersFile: flags.answers }),
     };
@@ -77,6 +76,7 @@ export function addEval(program: Command): void {
         apiKey,
         model,
         flush: own !== '',
+        onLimit: limitNotes(terminal),
         onProgress: (done, total) => {
           bar.update(done, total);
           if (process.stderr.isTTY === true || Math.floor((done / total) * 20) === told) return;
@@ -104,23 +104,23 @@ change: contains less that of full attention, over the same rows. Brackets: 95% 
 docs/choosing.md says how to read the figures. An API key for --url is taken from BLOCKSTITCH_API_KEYS (the first).`;
 
 /** A server of our own on a fresh store, which is removed at the end. */
-async function withServer(config: Config, terminal: Terminal, work: (url: string) => Promise<void>): Promise<void> {
-  const directory = await mkdtemp(join(tmpdir(), 'blockstitch-eval-'));
-  const { startServer } = await import('../../server/start-server.js');
-  const bar = terminal.progress('loading');
-  const server = await startServer(
-    { ...config, storeDir: directory, redisUrl: '', apiKeys: [], keyFile: '', requestsPerMinute: 0 },
-    { onProgress: ({ done, total }) => bar.update(done, total) },
-  );
-  try {
-    await server.ready;
-    bar.stop();
-    await work(server.url);
-  } finally {
-    bar.stop();
-    await server.close();
-    await rm(directory, { recursive: true, force: true });
-  }
+function withServer(config: Config, terminal: Terminal, work: (url: string) => Promise<void>): Promise<void> {
+  return withTemporaryDirectory('eval', async (storeDir) => {
+    const { startServer } = await import('../../server/start-server.js');
+    const bar = terminal.progress('loading');
+    const server = await startServer(
+      { ...config, storeDir, redisUrl: '', apiKeys: [], keyFile: '', requestsPerMinute: 0 },
+      { onProgress: ({ done, total }) => bar.update(done, total) },
+    );
+    try {
+      await server.ready;
+      bar.stop();
+      await work(server.url);
+    } finally {
+      bar.stop();
+      await server.close();
+    }
+  });
 }
 
 function readModes(list: string): Mode[] {

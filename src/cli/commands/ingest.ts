@@ -4,8 +4,8 @@ import { BlockstitchError } from '../../errors.js';
 import { parseBytes } from '../../units.js';
 import { serverUrl } from '../api-client.js';
 import type { SourceResult } from '../ingest-run.js';
-import { numberFlag, readSettings } from '../setting-options.js';
-import { openTerminal, type Terminal } from '../terminal.js';
+import { readSettings, wholeFlag } from '../setting-options.js';
+import { limitNotes, openTerminal, type Terminal } from '../terminal.js';
 
 interface IngestFlags {
   url: string;
@@ -53,16 +53,17 @@ export function addIngest(program: Command): void {
   command.action(async (paths: string[], flags: IngestFlags) => {
     const terminal = openTerminal({ colours: !flags.json });
     const url = serverUrl(flags.url);
-    const parallel = numberFlag('--parallel', flags.parallel, 1, MOST_PARALLEL);
+    const parallel = wholeFlag('--parallel', flags.parallel, 1, MOST_PARALLEL);
     const maxFileBytes = parseBytes(flags.maxFile);
     if (maxFileBytes === undefined) {
       const reason = `${JSON.stringify(flags.maxFile)} is not a size such as 64MiB`;
       throw new BlockstitchError('config_invalid', { setting: '--max-file', reason });
     }
     const apiKey = flags.apiKey ?? readSettings(command).apiKeys[0];
-    const { findFiles } = await import('../ingest-sources.js');
+    const { findFiles } = await import('../ingest-files.js');
     const { runIngest } = await import('../ingest-run.js');
-    const files = await findFiles(paths);
+    const { files, passedOver } = await findFiles(paths);
+    for (const line of passedOver) terminal.note(line);
     const totalBytes = files.reduce((sum, { bytes }) => sum + bytes, 0);
     const counts: Counts = { ingested: 0, skipped: 0, failed: 0, tokens: 0, computed: 0 };
     const bar = terminal.progress('ingesting');
@@ -79,6 +80,7 @@ export function addIngest(program: Command): void {
           standardInput: process.stdin,
           maxFileBytes,
         },
+        onLimit: limitNotes(terminal),
         onResult: (result) => {
           count(counts, result);
           if (flags.json) terminal.print(JSON.stringify(result));

@@ -9,7 +9,7 @@ import { acquireImportLock } from '../../model/import-lock.js';
 import { type KeyEntry, type KeyLimits, makeKey, readKeyFile, writeKeyFile } from '../../server/keys/key-file.js';
 import { tenantId } from '../../server/keys/key-ring.js';
 import { formatBytes, parseBytes, parseMilliseconds } from '../../units.js';
-import { addSettings, numberFlag, readSettings } from '../setting-options.js';
+import { addSettings, readSettings, wholeFlag } from '../setting-options.js';
 import { openTerminal, table } from '../terminal.js';
 
 interface AddFlags {
@@ -157,7 +157,7 @@ async function tenantOf(file: string): Promise<string> {
 
 function limitsOf(flags: AddFlags): KeyLimits {
   const limits: KeyLimits = {};
-  const whole = (flag: string, value: string) => Math.floor(numberFlag(flag, value, 1, Number.MAX_SAFE_INTEGER));
+  const whole = (flag: string, value: string) => wholeFlag(flag, value, 1);
   if (flags.requestsPerMinute !== undefined) {
     limits.requestsPerMinute = whole('--requests-per-minute', flags.requestsPerMinute);
   }

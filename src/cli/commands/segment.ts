@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import { BlockstitchError } from '../../errors.js';
 import type { Segment, SegmentOptions } from '../../segment/segmenter.js';
 import { segmentBatch } from '../segment-batch.js';
-import { addSettings, numberFlag, readSettings } from '../setting-options.js';
+import { addSettings, numberFlag, readSettings, wholeFlag } from '../setting-options.js';
 import { type Colour, openTerminal, type Terminal } from '../terminal.js';
 
 interface SegmentFlags {
@@ -46,7 +46,7 @@ export function addSegment(program: Command): void {
         ...(flags.granularity === undefined
           ? {}
           : { granularity: numberFlag('--granularity', flags.granularity, 0, 1) }),
-        ...(flags.minTokens === undefined ? {} : { minTokens: numberFlag('--min-tokens', flags.minTokens, 1) }),
+        ...(flags.minTokens === undefined ? {} : { minTokens: wholeFlag('--min-tokens', flags.minTokens, 1) }),
       };
       const segment = createSegmentation(textService, config, (line) => terminal.note(line));
       if (flags.batch) {

@@ -4,9 +4,10 @@
  * comes before and computes them. Knows a server's API and the order of asking.
  */
 import { appendFile, readFile, writeFile } from 'node:fs/promises';
-import { BlockstitchError } from '../../errors.js';
+import { BlockstitchError, type ErrorCode } from '../../errors.js';
 import { documentHits } from '../answer-report.js';
 import { askServer, type ChatQuestion, type ChatResult, flushCache } from '../api-client.js';
+import { type PatienceOptions, patiently } from '../patience.js';
 import { inOrder, type QuestionFile, type QuestionRow } from './question-rows.js';
 
 export const MODES = ['full', 'block', 'repair'] as const;
@@ -47,8 +48,16 @@ export interface AskOptions {
   /** Empties the cache now and then: for a server of our own, whose store would grow without end. */
   flush: boolean;
   onProgress?: (done: number, total: number) => void;
+  onLimit?: PatienceOptions['onLimit'];
 }
 
+/** What a server says of one row and its documents, and of no other. */
+const OF_THE_ROW: readonly ErrorCode[] = [
+  'context_length_exceeded',
+  'payload_too_large',
+  'pool_too_small',
+  'text_not_encodable',
+];
 /** Rows between two flushes. */
 const FLUSH_ROWS = 20;
 
@@ -80,7 +89,11 @@ export async function askModes(files: readonly QuestionFile[], options: AskOptio
   return answers;
 }
 
-/** One row under the modes that are missing. A prompt that is too long for the context is skipped in all of them. */
+/**
+ * One row under the modes that are missing. One that the server cannot take is skipped in all of them.
+ *
+ * @throws BlockstitchError any other, naming the row
+ */
 async function askRow(
   data: string,
   row: QuestionRow,
@@ -113,7 +126,11 @@ async function askRow(
     }
     return answers;
   } catch (error) {
-    if (!(error instanceof BlockstitchError) || error.code !== 'context_length_exceeded') throw error;
+    if (!(error instanceof BlockstitchError)) throw error;
+    if (!OF_THE_ROW.includes(error.code)) {
+      error.message = `${data}, row ${row.id}: ${error.message}`;
+      throw error;
+    }
     const none = { data, row: row.id, text: '', ttftMs: 0, promptTokens: 0, computedTokens: 0 };
     return modes.map((mode) => ({ ...none, mode, skipped: error.message }));
   }
@@ -123,19 +140,15 @@ function ask(row: QuestionRow, mode: Mode, options: AskOptions): Promise<ChatRes
   const { url, apiKey, newTokens, system, repairShare } = options;
   const attention: ChatQuestion['attention'] =
     mode === 'repair' ? { mode: 'block', repair: { share: repairShare } } : mode;
-  const { question, documents } = row;
-  return askServer(
-    url,
-    {
-      question,
-      documents,
-      attention,
-      maxTokens: newTokens,
-      temperature: 0,
-      ...(system === undefined ? {} : { system }),
-    },
-    { apiKey },
-  );
+  const asked: ChatQuestion = {
+    question: row.question,
+    documents: row.documents,
+    attention,
+    maxTokens: newTokens,
+    temperature: 0,
+    ...(system === undefined ? {} : { system }),
+  };
+  return patiently(() => askServer(url, asked, { apiKey }), options);
 }
 
 function computedOf({ usage }: ChatResult): number {

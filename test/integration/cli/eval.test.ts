@@ -1,9 +1,9 @@
 /** `blockstitch eval` as a user runs it: the demo model, its own server, answers kept and gone on from. */
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { runCli } from '../../support/cli-process.js';
+import { runCli, startCli } from '../../support/cli-process.js';
 
 const home = mkdtempSync(join(tmpdir(), 'blockstitch-eval-'));
 const data = join(home, 'fairs.jsonl');
@@ -61,12 +61,26 @@ test('asks in further orders of the documents, beside what is kept', async () =>
   expect(readFileSync(answers, 'utf8').trim().split('\n')).toHaveLength(1 + 9 + 4);
 });
 
+test('a signal leaves nothing behind, neither its store nor files of the runtime', async () => {
+  const temporary = join(home, 'temporary');
+  mkdirSync(temporary);
+  const cli = startCli(['eval', '--data', data, '--limit', '2', '--orders', '100', '--kv-memory', '64MiB'], home, {
+    TMPDIR: temporary,
+  });
+  await cli.said(/ of \d+ answers/);
+  expect(readdirSync(temporary)).toEqual([expect.stringMatching(/^blockstitch-eval-/)]);
+  cli.child.kill('SIGINT');
+  await cli.ended;
+  expect([cli.child.signalCode, readdirSync(temporary)]).toEqual(['SIGINT', []]);
+});
+
 test.each([
   [['--modes', 'half'], /--modes is invalid: "half" is not one of full, block, repair/],
   [['--data', join(home, 'none.jsonl')], /--data is invalid: .*none\.jsonl cannot be read/],
   [['--repair', '2'], /--repair is invalid: 2 is not a number from 0 to 1/],
   [['--limit', '0'], /--limit is invalid/],
   [['--orders', '0'], /--orders is invalid/],
+  [['--orders', '1.5'], /--orders is invalid: 1\.5 is not a whole number/],
 ])('%j is refused in one line', async (flags, words) => {
   const { code, stderr } = await evaluate(...flags);
   expect([code, stderr]).toEqual([2, expect.stringMatching(words)]);

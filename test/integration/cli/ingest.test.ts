@@ -96,6 +96,17 @@ describe('a folder and rows', () => {
     });
   });
 
+  test('a row whose metadata alone has changed replaces its document', async () => {
+    const row = (year: string) =>
+      `{"id": "first", "title": "First", "text": "Sonako is held in Kemira.", "metadata": {"year": "${year}"}}`;
+    writeFileSync(join(home, 'row.ndjson'), row('2026'));
+    expect((await lines('row.ndjson')).summary).toMatchObject({ skipped: 1 });
+    writeFileSync(join(home, 'row.ndjson'), row('2027'));
+    expect((await lines('row.ndjson')).summary).toMatchObject({ ingested: 1, computed: 0 });
+    const { json } = await server.ask('GET', '/v1/documents/first?include_text=false', undefined, authorized);
+    expect(json.metadata).toMatchObject({ year: '2027' });
+  });
+
   test('are read from standard input, too', async () => {
     const cli = startCli(['ingest', '--url', server.url, '--api-key', KEY, '-'], home);
     cli.child.stdin?.end('{"id": "piped", "text": "Dovala is held in Penuto."}\n');
@@ -129,6 +140,13 @@ describe('what cannot be ingested', () => {
     ]);
   });
 
+  test('what a folder holds beside texts is named, and fails nothing', async () => {
+    mkdirSync(join(home, 'papers'));
+    for (const name of ['one.pdf', 'two.pdf', 'notes.md']) writeFileSync(join(home, 'papers', name), 'Sobako.');
+    const { code, stderr } = await ingest('papers');
+    expect([code, stderr]).toEqual([0, 'papers: passed over 2 .pdf; a file that is named is read\n']);
+  });
+
   test('a row whose id may name no document, or a name that is no UTF-8, fails alone; a byte order mark is no fault', async () => {
     const ids = ['"\\ud800"', '7', '".."', '""', '"sound"'];
     const rows = ids.map((id) => `{"id": ${id}, "text": "Sobako is in Limoga."}`).join('\n');
@@ -154,6 +172,7 @@ describe('what cannot be ingested', () => {
     [[], /missing required argument/],
     [['nowhere'], /nowhere: no such file or directory \(ENOENT\)/],
     [['docs', '--parallel', '0'], /--parallel/],
+    [['docs', '--parallel', '1.5'], /--parallel is invalid: 1\.5 is not a whole number/],
     [['docs', '--url', 'ftp://x'], /--url/],
   ])('wrong usage is exit code 2: %j', async (argv, words) => {
     const { code, stderr } = await runCli(['ingest', ...argv], home);
