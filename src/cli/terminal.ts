@@ -44,11 +44,14 @@ export function openTerminal({ colours = true } = {}): Terminal {
   };
 }
 
+/** A wait that nobody wonders at. */
+const SHORT_MS = 3000;
+
 /** Says that a limit is reached and how long that lasts, once however many requests wait. */
 export function limitNotes(terminal: Terminal): (error: Error, waitMs: number) => void {
   let quietUntil = 0;
   return ({ message }, waitMs) => {
-    if (Date.now() < quietUntil) return;
+    if (waitMs < SHORT_MS || Date.now() < quietUntil) return;
     quietUntil = Date.now() + waitMs;
     terminal.note(`${message} Going on in ${Math.ceil(waitMs / 1000)} s.`);
   };

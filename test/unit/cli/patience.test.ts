@@ -6,6 +6,7 @@ import { ingest, RemoteError, serverUrl } from '../../../src/cli/api-client.js';
 import { askModes } from '../../../src/cli/evaluation/asked-modes.js';
 import { patiently } from '../../../src/cli/patience.js';
 import { shellWords } from '../../../src/cli/shell-words.js';
+import { limitNotes, type Terminal } from '../../../src/cli/terminal.js';
 import { BlockstitchError } from '../../../src/errors.js';
 
 let answer: (response: ServerResponse) => void = () => undefined;
@@ -63,6 +64,15 @@ describe('a limit of requests', () => {
     await patiently(work, { pause: async (ms) => pauses.push(ms) });
     expect(pauses).toEqual([60_000]);
   });
+});
+
+test('a limit is told once however many wait, and a short wait not at all', () => {
+  const notes: string[] = [];
+  const terminal = { note: (line: string) => notes.push(line) } as unknown as Terminal;
+  const tell = limitNotes(terminal);
+  tell(new Error('The limit of 2 requests at once is reached.'), 1000);
+  for (let each = 0; each < 4; each++) tell(new Error('The limit of 20 requests a minute is reached.'), 46_200);
+  expect(notes).toEqual(['The limit of 20 requests a minute is reached. Going on in 47 s.']);
 });
 
 test('a server that has no room gets some tries, and what does not pass gets none', async () => {
