@@ -10,14 +10,30 @@ type Message = ChatBody['messages'][number];
 type Part = { type: 'text'; text: string };
 type MessageOfParts = Omit<Message, 'content'> & { content?: Part[] };
 
+/** Fields that mean the same in both. */
+const SHARED = [
+  'model',
+  'documents',
+  'segmentation',
+  'auto_blocks',
+  'attention',
+  'citations',
+  'cache_salt',
+  'temperature',
+  'top_p',
+  'seed',
+  'prompt_lookup',
+  'parallel_tool_calls',
+] as const satisfies readonly (keyof ResponseBody & keyof ChatBody)[];
+
+/** A field that is not known does not go on: the schema has not checked it. */
 export function responseChat(body: ResponseBody): ChatBody {
-  const { input, instructions, text, max_output_tokens: maxTokens, tools, tool_choice: choice, ...rest } = body;
+  const { input, instructions, text, max_output_tokens: maxTokens, tools, tool_choice: choice } = body;
   const asked = typeof input === 'string' ? [{ role: 'user' as const, content: input }] : messagesOf(input);
-  const { store: _store, metadata: _metadata, stream: _stream, ...shared } = rest;
   const format = text?.format;
   const { type = 'text', ...schemaFields } = format ?? {};
   return {
-    ...shared,
+    ...sharedFields(body),
     messages: instructions === undefined ? asked : [{ role: 'system', content: instructions }, ...asked],
     ...(maxTokens === undefined ? {} : { max_tokens: maxTokens }),
     ...(format === undefined
@@ -26,6 +42,10 @@ export function responseChat(body: ResponseBody): ChatBody {
     ...(tools === undefined ? {} : { tools: tools.map(({ type, ...definition }) => ({ type, function: definition })) }),
     ...(choice === undefined ? {} : { tool_choice: chatChoice(choice) }),
   };
+}
+
+function sharedFields(body: ResponseBody): Pick<ChatBody, (typeof SHARED)[number]> {
+  return Object.fromEntries(SHARED.flatMap((field) => (body[field] === undefined ? [] : [[field, body[field]]])));
 }
 
 function chatChoice(choice: NonNullable<ResponseBody['tool_choice']>): NonNullable<ChatBody['tool_choice']> {

@@ -50,7 +50,7 @@ const UNSUPPORTED: Record<string, (value: unknown, body: Body, kind: Kind) => bo
   xtc_probability: (value) => value !== 0,
 };
 
-/** Of /v1/responses: whatever needs state or a model that reasons. */
+/** Of /v1/responses besides: whatever needs state or a model that reasons, and what only a chat may say. */
 const UNSUPPORTED_OF_RESPONSES: typeof UNSUPPORTED = {
   n: (value) => value !== 1,
   previous_response_id: () => true,
@@ -62,27 +62,68 @@ const UNSUPPORTED_OF_RESPONSES: typeof UNSUPPORTED = {
   truncation: (value) => value !== 'disabled',
   top_logprobs: (value) => value !== 0,
   max_tool_calls: () => true,
+  // A chat's. Some have another name here, see `NAMES_OF_RESPONSES`.
+  messages: () => true,
+  max_tokens: () => true,
+  max_completion_tokens: () => true,
+  response_format: (value) => JSON.stringify(value) !== '{"type":"text"}',
+  structured_outputs: () => true,
+  guided_json: () => true,
+  guided_regex: () => true,
+  guided_choice: () => true,
+  guided_grammar: () => true,
+  stop: (value) => !isEmpty(value),
+  stop_token_ids: (value) => !isEmpty(value),
+  ignore_eos: (value) => value !== false,
+  top_k: (value) => value !== 0 && value !== -1,
+  min_p: (value) => value !== 0,
+  presence_penalty: (value) => value !== 0,
+  frequency_penalty: (value) => value !== 0,
+  repetition_penalty: (value) => value !== 1,
+  logit_bias: (value) => !isEmpty(value),
+  logprobs: (value) => value !== false,
+  chat_template_kwargs: (value) => !isEmpty(value),
+  add_generation_prompt: (value) => value !== true,
+  continue_final_message: (value) => value !== false,
+};
+
+/** Fields of a chat that /v1/responses has under another name. */
+const NAMES_OF_RESPONSES: Readonly<Record<string, string>> = {
+  messages: 'input',
+  max_tokens: 'max_output_tokens',
+  max_completion_tokens: 'max_output_tokens',
+  response_format: 'text.format',
 };
 
 /** @throws BlockstitchError `invalid_request` naming the first field that cannot be honoured */
 export function refuseUnsupportedFields(body: Body, kind: Kind): void {
-  refuse(body, UNSUPPORTED, kind);
+  refuse(body, UNSUPPORTED, kind, 'this server');
 }
 
 /** The same for /v1/responses, before it is read as a chat. */
 export function refuseResponseFields(body: Body): void {
-  refuse(body, UNSUPPORTED_OF_RESPONSES, 'chat');
+  refuse(body, { ...UNSUPPORTED, ...UNSUPPORTED_OF_RESPONSES }, 'chat', '/v1/responses', NAMES_OF_RESPONSES);
 }
 
-function refuse(body: Body, unsupported: typeof UNSUPPORTED, kind: Kind): void {
+function refuse(
+  body: Body,
+  unsupported: typeof UNSUPPORTED,
+  kind: Kind,
+  where: string,
+  names: Readonly<Record<string, string>> = {},
+): void {
   for (const [field, asksForMore] of Object.entries(unsupported)) {
     const value = body[field];
-    if (value !== undefined && value !== null && asksForMore(value, body, kind)) {
-      throw new BlockstitchError(
-        'invalid_request',
-        { reason: `\`${field}\` is not supported by this server.` },
-        { param: field },
-      );
-    }
+    if (value === undefined || value === null || !asksForMore(value, body, kind)) continue;
+    const name = names[field];
+    const reason =
+      name === undefined
+        ? `\`${field}\` is not supported by ${where}.`
+        : `\`${field}\` is no field of ${where}: send \`${name}\`.`;
+    throw new BlockstitchError('invalid_request', { reason }, { param: field });
   }
+}
+
+function isEmpty(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && Object.keys(value).length === 0;
 }

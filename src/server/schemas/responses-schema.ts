@@ -86,6 +86,7 @@ export const ResponseBodySchema = named(
       segmentation: chat.segmentation,
       auto_blocks: chat.auto_blocks,
       attention: chat.attention,
+      citations: chat.citations,
       cache_salt: chat.cache_salt,
       max_output_tokens: tokenCount('New tokens at most; the server allows so many: `--max-tokens`.'),
       temperature: chat.temperature,
@@ -106,7 +107,7 @@ export const ResponseBodySchema = named(
     },
     {
       description:
-        'No state, no reasoning, one answer: `previous_response_id`, `conversation`, `background`, `prompt`, `include`, `reasoning`, `truncation`, `top_logprobs`, `max_tool_calls` and `n` are refused by name.',
+        'No state, no reasoning, one answer: `previous_response_id`, `conversation`, `background`, `prompt`, `include`, `reasoning`, `truncation`, `top_logprobs`, `max_tool_calls` and `n` are refused by name, and so are the fields that only a chat has. Others that are not here are ignored.',
     },
   ),
 );

@@ -103,6 +103,13 @@ test("tools and the choice among them are the chat's", () => {
   expect(Object.keys(responseChat({ input: 'Who?' }))).toEqual(['messages']);
 });
 
+test('fields that the schema does not name do not go on', () => {
+  const unknown = { stop: '.', logit_bias: { x: 1 }, max_tokens: 'five', n: 3, messages: [], service_tier: 'flex' };
+  const own = { seed: 7, documents: ['One is.'], citations: true };
+  const body = { input: 'Who?', ...own, ...unknown, store: false, metadata: { a: 'b' }, stream: true } as ResponseBody;
+  expect(responseChat(body)).toEqual({ messages: [{ role: 'user', content: 'Who?' }], ...own });
+});
+
 test.each([
   ['messages[3].content', 'input'],
   ['messages', 'input'],

@@ -1256,7 +1256,7 @@ export interface components {
         };
         /** @enum {string} */
         ResponsePartType: "input_text" | "output_text" | "text";
-        /** @description No state, no reasoning, one answer: `previous_response_id`, `conversation`, `background`, `prompt`, `include`, `reasoning`, `truncation`, `top_logprobs`, `max_tool_calls` and `n` are refused by name. */
+        /** @description No state, no reasoning, one answer: `previous_response_id`, `conversation`, `background`, `prompt`, `include`, `reasoning`, `truncation`, `top_logprobs`, `max_tool_calls` and `n` are refused by name, and so are the fields that only a chat has. Others that are not here are ignored. */
         ResponseRequest: {
             /** @description The served model; any other name is 404. */
             model?: string | null;
@@ -1272,6 +1272,8 @@ export interface components {
             auto_blocks?: boolean | null;
             /** @description `block` stitches cached blocks; `full` is ordinary causal attention over the same tokens. If absent, the checkpoint's own mode; one that was not trained for blocks gets `--repair`. `block` alone repairs nothing. */
             attention?: components["schemas"]["Attention"] | null;
+            /** @description Report for each sentence of the answer which blocks it quotes. */
+            citations?: boolean | null;
             /** @description Separates tenants: blocks cached under one salt are never used under another. The header `x-cache-salt` may not name another one. */
             cache_salt?: string | null;
             /** @description New tokens at most; the server allows so many: `--max-tokens`. */
@@ -4035,7 +4037,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description No state, no reasoning, one answer: `previous_response_id`, `conversation`, `background`, `prompt`, `include`, `reasoning`, `truncation`, `top_logprobs`, `max_tool_calls` and `n` are refused by name. */
+        /** @description No state, no reasoning, one answer: `previous_response_id`, `conversation`, `background`, `prompt`, `include`, `reasoning`, `truncation`, `top_logprobs`, `max_tool_calls` and `n` are refused by name, and so are the fields that only a chat has. Others that are not here are ignored. */
         requestBody: {
             content: {
                 /**

@@ -29,7 +29,8 @@ T = TypeVar("T", bound="ResponseRequest")
 @_attrs_define
 class ResponseRequest:
     """No state, no reasoning, one answer: `previous_response_id`, `conversation`, `background`, `prompt`, `include`,
-    `reasoning`, `truncation`, `top_logprobs`, `max_tool_calls` and `n` are refused by name.
+    `reasoning`, `truncation`, `top_logprobs`, `max_tool_calls` and `n` are refused by name, and so are the fields that
+    only a chat has. Others that are not here are ignored.
 
     """
 
@@ -50,6 +51,8 @@ class ResponseRequest:
     attention: AttentionMode | AttentionOptions | None | Unset = UNSET
     """ `block` stitches cached blocks; `full` is ordinary causal attention over the same tokens. If absent, the
     checkpoint's own mode; one that was not trained for blocks gets `--repair`. `block` alone repairs nothing. """
+    citations: bool | None | Unset = UNSET
+    """ Report for each sentence of the answer which blocks it quotes. """
     cache_salt: None | str | Unset = UNSET
     """ Separates tenants: blocks cached under one salt are never used under another. The header `x-cache-salt` may
     not name another one. """
@@ -164,6 +167,12 @@ class ResponseRequest:
             attention = self.attention.to_dict()
         else:
             attention = self.attention
+
+        citations: bool | None | Unset
+        if isinstance(self.citations, Unset):
+            citations = UNSET
+        else:
+            citations = self.citations
 
         cache_salt: None | str | Unset
         if isinstance(self.cache_salt, Unset):
@@ -282,6 +291,8 @@ class ResponseRequest:
             field_dict["auto_blocks"] = auto_blocks
         if attention is not UNSET:
             field_dict["attention"] = attention
+        if citations is not UNSET:
+            field_dict["citations"] = citations
         if cache_salt is not UNSET:
             field_dict["cache_salt"] = cache_salt
         if max_output_tokens is not UNSET:
@@ -479,6 +490,15 @@ class ResponseRequest:
 
         attention = _parse_attention(d.pop("attention", UNSET))
 
+        def _parse_citations(data: object) -> bool | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(bool | None | Unset, data)
+
+        citations = _parse_citations(d.pop("citations", UNSET))
+
         def _parse_cache_salt(data: object) -> None | str | Unset:
             if data is None:
                 return data
@@ -658,6 +678,7 @@ class ResponseRequest:
             segmentation=segmentation,
             auto_blocks=auto_blocks,
             attention=attention,
+            citations=citations,
             cache_salt=cache_salt,
             max_output_tokens=max_output_tokens,
             temperature=temperature,

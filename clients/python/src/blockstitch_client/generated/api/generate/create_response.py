@@ -120,7 +120,8 @@ def sync_detailed(
         x_cache_salt (str | Unset):
         body (ResponseRequest): No state, no reasoning, one answer: `previous_response_id`,
             `conversation`, `background`, `prompt`, `include`, `reasoning`, `truncation`,
-            `top_logprobs`, `max_tool_calls` and `n` are refused by name.
+            `top_logprobs`, `max_tool_calls` and `n` are refused by name, and so are the fields that
+            only a chat has. Others that are not here are ignored.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -154,7 +155,8 @@ def sync(
         x_cache_salt (str | Unset):
         body (ResponseRequest): No state, no reasoning, one answer: `previous_response_id`,
             `conversation`, `background`, `prompt`, `include`, `reasoning`, `truncation`,
-            `top_logprobs`, `max_tool_calls` and `n` are refused by name.
+            `top_logprobs`, `max_tool_calls` and `n` are refused by name, and so are the fields that
+            only a chat has. Others that are not here are ignored.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -183,7 +185,8 @@ async def asyncio_detailed(
         x_cache_salt (str | Unset):
         body (ResponseRequest): No state, no reasoning, one answer: `previous_response_id`,
             `conversation`, `background`, `prompt`, `include`, `reasoning`, `truncation`,
-            `top_logprobs`, `max_tool_calls` and `n` are refused by name.
+            `top_logprobs`, `max_tool_calls` and `n` are refused by name, and so are the fields that
+            only a chat has. Others that are not here are ignored.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -215,7 +218,8 @@ async def asyncio(
         x_cache_salt (str | Unset):
         body (ResponseRequest): No state, no reasoning, one answer: `previous_response_id`,
             `conversation`, `background`, `prompt`, `include`, `reasoning`, `truncation`,
-            `top_logprobs`, `max_tool_calls` and `n` are refused by name.
+            `top_logprobs`, `max_tool_calls` and `n` are refused by name, and so are the fields that
+            only a chat has. Others that are not here are ignored.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
