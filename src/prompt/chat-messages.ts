@@ -45,7 +45,20 @@ const REASONING = ['reasoning_content', 'thinking', 'reasoning'] as const;
 export function readMessages(messages: unknown): ChatMessage[] {
   if (!Array.isArray(messages)) throw invalid('messages', 'messages must be a list.');
   if (messages.length === 0) throw invalid('messages', 'messages is empty; send at least one.');
-  return messages.map((message: unknown, index) => readMessage(message, `messages[${index}]`));
+  const read = messages.map((message: unknown, index) => readMessage(message, `messages[${index}]`));
+  refuseStrayResults(read);
+  return read;
+}
+
+/** A result that has an id belongs to a call before it. Where such a call has none, any id may be its. */
+function refuseStrayResults(messages: readonly ChatMessage[]): void {
+  const called = new Set<string | undefined>();
+  for (const [index, { tool_calls: calls = [], tool_call_id: id }] of messages.entries()) {
+    for (const call of calls) called.add(call.id);
+    if (id === undefined || called.has(id) || called.has(undefined)) continue;
+    const path = `messages[${index}].tool_call_id`;
+    throw invalid(path, `\`${path}\` is ${JSON.stringify(id.slice(0, 64))}, the id of no call before it.`);
+  }
 }
 
 function readMessage(message: unknown, path: string): ChatMessage {

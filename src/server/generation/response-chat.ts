@@ -86,15 +86,30 @@ const RENAMED: readonly [RegExp, string][] = [
   [/^tools\[(\d+)\]\.function\b/, 'tools[$1]'],
 ];
 
-/** An error of the chat names the field as the request has it. */
-export function inResponseWords(error: unknown): unknown {
+/** An error of the chat that `body` is names the field as the request has it. */
+export function inResponseWords(error: unknown, body: ResponseBody): unknown {
   if (!(error instanceof BlockstitchError) || error.param === undefined) return error;
   const { code, details, param } = error;
-  const [pattern, replacement] = RENAMED.find(([each]) => each.test(param)) ?? [];
-  if (pattern === undefined || replacement === undefined) return error;
-  const name = param.replace(pattern, replacement);
+  const name = nameInRequest(param, body);
+  if (name === param) return error;
   const inWords = (detail: string | number) =>
     detail === param ? name : typeof detail === 'string' ? detail.replaceAll(`\`${param}\``, `\`${name}\``) : detail;
   const renamedDetails = Object.fromEntries(Object.entries(details).map(([key, detail]) => [key, inWords(detail)]));
   return new BlockstitchError(code, renamedDetails, { param: name, cause: error.cause });
+}
+
+function nameInRequest(param: string, body: ResponseBody): string {
+  const [, index] = /^messages\[(\d+)\]\.tool_call_id$/.exec(param) ?? [];
+  if (index !== undefined) return `input[${itemOfResult(body, Number(index))}].call_id`;
+  const [pattern, replacement] = RENAMED.find(([each]) => each.test(param)) ?? [];
+  return pattern === undefined || replacement === undefined ? param : param.replace(pattern, replacement);
+}
+
+/** Which item of the input a message of a tool was: each result is a message of its own. */
+function itemOfResult(body: ResponseBody, messageIndex: number): number {
+  const isResult = ({ role }: ChatBody['messages'][number]) => role === 'tool';
+  const before = responseChat(body).messages.slice(0, messageIndex).filter(isResult).length;
+  const items = typeof body.input === 'string' ? [] : [...body.input.entries()];
+  const results = items.filter(([, { type }]) => type === 'function_call_output');
+  return (results[before] as [number, InputItem])[0];
 }

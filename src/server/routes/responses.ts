@@ -43,7 +43,7 @@ export const responses: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }> = as
     const { body } = request;
     refuseResponseFields(body);
     const choices = await startChat(services, responseChat(body), request, reply).catch((error: unknown) => {
-      throw inResponseWords(error);
+      throw inResponseWords(error, body);
     });
     const head = { id: `resp_${request.id}`, created_at: unixSeconds(), model: services.model.name };
     const output = new ResponseOutput(`msg_${request.id}`, services.notation);

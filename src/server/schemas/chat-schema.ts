@@ -38,7 +38,9 @@ const MessageSchema = named(
         description: 'What the assistant called earlier; shown to the chat template.',
       }),
     ),
-    tool_call_id: Type.Optional(Type.String({ description: 'Which call a `tool` message answers.' })),
+    tool_call_id: Type.Optional(
+      Type.String({ description: 'Which call a `tool` message answers: the id of one before it.' }),
+    ),
     reasoning_content: Type.Optional(Type.String({ description: 'Reasoning of an earlier answer, for the template.' })),
   }),
 );

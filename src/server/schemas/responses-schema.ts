@@ -46,7 +46,7 @@ const CallOutputSchema = named(
   Type.Object(
     {
       type: Type.Literal('function_call_output'),
-      call_id: Type.String({ description: 'Which call it answers.' }),
+      call_id: Type.String({ description: 'Which call it answers: that of one before it.' }),
       output: InputTextSchema,
       ...returned,
     },

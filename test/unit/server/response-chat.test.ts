@@ -77,7 +77,10 @@ describe('items of the input', () => {
       { type: 'input_text', text: 'one' },
       { type: 'input_text', text: 'two' },
     ] as const;
-    expect(messagesOf(gave('a', [...parts]))).toMatchObject([{ role: 'tool', content: 'one\ntwo' }]);
+    expect(messagesOf(call('a', 'add', '{}'), gave('a', [...parts]))).toMatchObject([
+      { role: 'assistant' },
+      { role: 'tool', content: 'one\ntwo' },
+    ]);
   });
 });
 
@@ -121,5 +124,28 @@ test.each([
   ['documents[0].text', 'documents[0].text'],
 ])('an error at %s is told of %s', (param, name) => {
   const error = new BlockstitchError('invalid_request', { reason: `\`${param}\` is wrong.` }, { param });
-  expect(inResponseWords(error)).toMatchObject({ param: name, message: expect.stringContaining(`\`${name}\` is`) });
+  expect(inResponseWords(error, { input: 'Who?' })).toMatchObject({
+    param: name,
+    message: expect.stringContaining(`\`${name}\` is`),
+  });
+});
+
+test('an error of one message is told of the item that it was', () => {
+  const input = [
+    said('user', 'Add.'),
+    said('assistant', 'I add.'),
+    call('a', 'add', '{}'),
+    gave('a', '3'),
+    gave('b', '4'),
+  ];
+  const told = (body: ResponseBody) => {
+    try {
+      return readMessages(responseChat(body).messages);
+    } catch (error) {
+      return inResponseWords(error, body);
+    }
+  };
+  const stray = { param: 'input[4].call_id', message: '`input[4].call_id` is "b", the id of no call before it.' };
+  expect(told({ input })).toMatchObject(stray);
+  expect(told({ input, instructions: 'Be brief.' })).toMatchObject(stray);
 });

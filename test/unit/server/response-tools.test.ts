@@ -283,6 +283,21 @@ describe('a request is refused', () => {
       /is required/,
     ],
     [
+      'for a result of no call',
+      history({ type: 'function_call_output', call_id: 'a', output: '3' }),
+      'input[1].call_id',
+      /^`input\[1\]\.call_id` is "a", the id of no call before it\.$/,
+    ],
+    [
+      'for a result in front of its call',
+      history(
+        { type: 'function_call_output', call_id: 'a', output: '3' },
+        { type: 'function_call', call_id: 'a', name: 'add', arguments: '{}' },
+      ),
+      'input[1].call_id',
+      /no call before it/,
+    ],
+    [
       'for a result that is an image',
       history({ type: 'function_call_output', call_id: 'a', output: [{ type: 'input_image', image_url: 'x' }] }),
       'input[1].output[0].type',

@@ -217,6 +217,12 @@ describe('tools are refused', () => {
       'tools[0].function.parameters',
       /65536 characters/,
     ],
+    [
+      'for a result of no call',
+      { messages: [...question.messages, { role: 'tool', tool_call_id: 'a', content: '3' }] },
+      'messages[1].tool_call_id',
+      /^`messages\[1\]\.tool_call_id` is "a", the id of no call before it\.$/,
+    ],
   ])('%s', async (_, fields, param, words) => {
     const { post } = await serving(ONE);
     const response = await post(fields);

@@ -593,7 +593,7 @@ export interface components {
             name?: string | null;
             /** @description What the assistant called earlier; shown to the chat template. */
             tool_calls?: components["schemas"]["ToolCallInput"][] | null;
-            /** @description Which call a `tool` message answers. */
+            /** @description Which call a `tool` message answers: the id of one before it. */
             tool_call_id?: string | null;
             /** @description Reasoning of an earlier answer, for the template. */
             reasoning_content?: string | null;
@@ -1173,7 +1173,7 @@ export interface components {
         ResponseFunctionCallOutput: {
             /** @constant */
             type: "function_call_output";
-            /** @description Which call it answers. */
+            /** @description Which call it answers: that of one before it. */
             call_id: string;
             output: string | components["schemas"]["ResponseInputPart"][];
             id?: string | null;

@@ -30,7 +30,7 @@ class ChatMessage:
     tool_calls: list[ToolCallInput] | None | Unset = UNSET
     """ What the assistant called earlier; shown to the chat template. """
     tool_call_id: None | str | Unset = UNSET
-    """ Which call a `tool` message answers. """
+    """ Which call a `tool` message answers: the id of one before it. """
     reasoning_content: None | str | Unset = UNSET
     """ Reasoning of an earlier answer, for the template. """
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)

@@ -28,7 +28,7 @@ class ResponseFunctionCallOutput:
 
     type_: Literal["function_call_output"]
     call_id: str
-    """ Which call it answers. """
+    """ Which call it answers: that of one before it. """
     output: list[ResponseInputPart] | str
     id: None | str | Unset = UNSET
     status: None | ResponseStatus | Unset = UNSET
