@@ -87,6 +87,26 @@ describe('a model that knows no tools', () => {
     );
   });
 
+  test('calls only what is allowed, over the prompt of all tools', async () => {
+    const documents = [{ text: 'The Wumaba fair is held in Tolefi. The host of the Wumaba fair is Rasubo.' }];
+    const ask = (tools: string[], fields: object = {}) => {
+      const named = tools.map((name) => ({ type: 'function', function: { name } }));
+      const choice = { type: 'allowed_tools', allowed_tools: { mode: 'required', tools: named } };
+      return client.chat.completions.create(
+        body({ documents, parallel_tool_calls: false, tool_choice: choice, ...fields }),
+      );
+    };
+    const both = await ask(['find_host', 'get_time']);
+    for (const name of ['find_host', 'get_time']) {
+      for (const temperature of [0, 1]) {
+        const { choices, usage } = await ask([name], { temperature, seed: 3 });
+        expect(expectCalls(choices[0]?.message.tool_calls).map((call) => call.function.name)).toEqual([name]);
+        expect(usage?.prompt_tokens).toBe(both.usage?.prompt_tokens);
+        expect(usage?.prompt_tokens_details?.cached_tokens).toBeGreaterThan(10);
+      }
+    }
+  });
+
   test('calls in each of several drawn choices, with log-probabilities and usage in the stream', async () => {
     const fields = {
       tool_choice: 'required',

@@ -45,23 +45,16 @@ export function requestedTools(
     throw invalid('tool_choice', 'needs `tools`');
   }
   if (choice === 'none') return undefined;
-  const named = typeof choice === 'object' ? choice.function.name : undefined;
-  if (named !== undefined && !names.has(named)) {
-    throw invalid('tool_choice', `names ${JSON.stringify(named)}, which is none of the tools`);
+  const { mode, names: chosen = names, most: mostChosen } = readChoice(choice);
+  for (const name of chosen) {
+    if (!names.has(name)) throw invalid('tool_choice', `names ${JSON.stringify(name)}, which is none of the tools`);
   }
-  const mustCall = named !== undefined || choice === 'required';
-  const most = named !== undefined || !parallel ? 1 : undefined;
-  const parser = { notation, functions: names, ...(most === undefined ? {} : { most }) };
-  const isStrict = tools.some(({ function: { strict } }) => strict === true);
-  if (!mustCall && !isStrict && besides === undefined) return { parser };
-  const callable = [...tools.entries()].filter(
-    ([
-      ,
-      {
-        function: { name },
-      },
-    ]) => named === undefined || name === named,
-  );
+  const mustCall = mode === 'required';
+  const most = parallel ? mostChosen : 1;
+  const parser = { notation, functions: chosen, ...(most === undefined ? {} : { most }) };
+  const callable = [...tools.entries()].filter(([, { function: definition }]) => chosen.has(definition.name));
+  const isStrict = callable.some(([, { function: definition }]) => definition.strict === true);
+  if (!mustCall && !isStrict && besides === undefined && chosen.size === names.size) return { parser };
   const instead = mustCall ? undefined : (besides ?? { kind: 'text', trigger: notation.marker, bare: notation.bare });
   return {
     parser,
@@ -74,6 +67,14 @@ export function requestedTools(
       ...(instead === undefined ? {} : { instead: instead as NonNullable<CallsStructure['instead']> }),
     },
   };
+}
+
+/** What `tool_choice` says: whether there must be a call, of which functions if not of any, and how many at most. */
+function readChoice(choice: ChatBody['tool_choice']): { mode: string; names?: ReadonlySet<string>; most?: number } {
+  if (typeof choice !== 'object') return { mode: choice ?? 'auto' };
+  if (choice.type === 'function') return { mode: 'required', names: new Set([choice.function.name]), most: 1 };
+  const { mode, tools } = choice.allowed_tools;
+  return { mode, names: new Set(tools.map(({ function: { name } }) => name)) };
 }
 
 function written({ marker, bare, opening, separator, closing }: CallNotation) {

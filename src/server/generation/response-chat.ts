@@ -49,7 +49,13 @@ function sharedFields(body: ResponseBody): Pick<ChatBody, (typeof SHARED)[number
 }
 
 function chatChoice(choice: NonNullable<ResponseBody['tool_choice']>): NonNullable<ChatBody['tool_choice']> {
-  return typeof choice === 'string' ? choice : { type: choice.type, function: { name: choice.name } };
+  if (typeof choice === 'string') return choice;
+  if (choice.type === 'function') return named(choice);
+  return { type: choice.type, allowed_tools: { mode: choice.mode, tools: choice.tools.map(named) } };
+}
+
+function named<Type>({ type, name }: { type: Type; name: string }) {
+  return { type, function: { name } };
 }
 
 /** What the assistant wrote in one turn is one message of a chat: its text and its calls. */

@@ -4,7 +4,14 @@ import { ChatBodySchema } from './chat-schema.js';
 import { JobErrorSchema } from './document-schema.js';
 import { anyObject, mapOf, named, oneOf, stringOrNull } from './named.js';
 import { ResponseFormatTypeSchema, tokenCount } from './sampling-schema.js';
-import { FunctionDefinitionSchema, ToolChoiceModeSchema, ToolTypeSchema, toolFields } from './tool-schema.js';
+import {
+  AllowedToolsTypeSchema,
+  allowedFields,
+  FunctionDefinitionSchema,
+  ToolChoiceModeSchema,
+  ToolTypeSchema,
+  toolFields,
+} from './tool-schema.js';
 import { ReportSchema, UsageSchema } from './usage-schema.js';
 
 const chat = ChatBodySchema.properties;
@@ -61,6 +68,10 @@ const FunctionToolSchema = named(
   Type.Object({ type: ToolTypeSchema, ...FunctionDefinitionSchema.properties }),
 );
 const NamedToolSchema = named('ResponseNamedTool', Type.Object({ type: ToolTypeSchema, name: Type.String() }));
+const AllowedToolsSchema = named(
+  'ResponseAllowedTools',
+  Type.Object({ type: AllowedToolsTypeSchema, ...allowedFields(NamedToolSchema) }),
+);
 
 const TextFormatSchema = named(
   'ResponseTextFormat',
@@ -99,7 +110,7 @@ export const ResponseBodySchema = named(
           Type.Object({ format: Type.Optional(TextFormatSchema) }, { description: 'What the answer looks like.' }),
         ),
       ),
-      ...toolFields(FunctionToolSchema, NamedToolSchema),
+      ...toolFields(FunctionToolSchema, NamedToolSchema, AllowedToolsSchema),
       stream: chat.stream,
       store: Type.Optional(Type.Boolean({ description: 'Nothing is stored, whatever it says.' })),
       metadata: Type.Optional(mapOf(Type.String(), { description: 'Comes back in the answer.' })),
@@ -175,7 +186,7 @@ export const ResponseSchema = named(
     temperature: nullable(Type.Number()),
     top_p: nullable(Type.Number()),
     text: named('ResponseTextSettings', Type.Object({ format: anyObject({ description: 'As the request had it.' }) })),
-    tool_choice: Type.Union([ToolChoiceModeSchema, NamedToolSchema]),
+    tool_choice: Type.Union([ToolChoiceModeSchema, NamedToolSchema, AllowedToolsSchema]),
     tools: Type.Array(ShownToolSchema),
     truncation: Type.Literal('disabled'),
     metadata: mapOf(Type.String()),

@@ -42,8 +42,35 @@ const NamedToolSchema = named(
 
 export const ToolChoiceModeSchema = named('ToolChoiceMode', oneOf(['none', 'auto', 'required']));
 
-/** @param tool how an endpoint's requests define a function @param choice how they name one */
-export function toolFields<Tool extends TSchema, Choice extends TSchema>(tool: Tool, choice: Choice) {
+const AllowedToolsModeSchema = named('AllowedToolsMode', oneOf(['auto', 'required']));
+export const AllowedToolsTypeSchema = named('AllowedToolsType', oneOf(['allowed_tools']));
+
+/** @param name how an endpoint's requests name a function */
+export function allowedFields<Name extends TSchema>(name: Name) {
+  return {
+    mode: AllowedToolsModeSchema,
+    tools: Type.Array(name, { minItems: 1, maxItems: MOST_TOOLS, description: 'Each is one of `tools`.' }),
+  };
+}
+
+const AllowedToolsSchema = named(
+  'AllowedToolsChoice',
+  Type.Object({
+    type: AllowedToolsTypeSchema,
+    allowed_tools: named('AllowedTools', Type.Object(allowedFields(NamedToolSchema))),
+  }),
+);
+
+/**
+ * @param tool how an endpoint's requests define a function
+ * @param choice how they name one that is called
+ * @param allowed how they name those that may be called
+ */
+export function toolFields<Tool extends TSchema, Choice extends TSchema, Allowed extends TSchema>(
+  tool: Tool,
+  choice: Choice,
+  allowed: Allowed,
+) {
   return {
     tools: Type.Optional(
       Type.Array(tool, {
@@ -52,9 +79,9 @@ export function toolFields<Tool extends TSchema, Choice extends TSchema>(tool: T
       }),
     ),
     tool_choice: Type.Optional(
-      Type.Union([ToolChoiceModeSchema, choice], {
+      Type.Union([ToolChoiceModeSchema, choice, allowed], {
         description:
-          '`auto` (the default with tools): the model decides. `required`: it calls at least one. A function: it calls this one, once. `none`: it calls none. All but `none` and `auto` need `tools`, and a function must be one of them.',
+          '`auto` (the default with tools): the model decides. `required`: it calls at least one. A function: it calls this one, once. `allowed_tools`: the same as its mode, but only these are called; the prompt shows all. `none`: it calls none. All but `none` and `auto` need `tools`, and a function must be one of them.',
       }),
     ),
     parallel_tool_calls: Type.Optional(
@@ -63,7 +90,7 @@ export function toolFields<Tool extends TSchema, Choice extends TSchema>(tool: T
   };
 }
 
-export const toolProperties = toolFields(ToolSchema, NamedToolSchema);
+export const toolProperties = toolFields(ToolSchema, NamedToolSchema, AllowedToolsSchema);
 
 /** A call in the history. */
 export const ToolCallInputSchema = named(

@@ -136,6 +136,9 @@ describe('the response', () => {
       parallel_tool_calls: false,
     });
     expect(await response(FIND, { tool_choice: 'required' })).toMatchObject({ tool_choice: 'required' });
+    const allowed = { type: 'allowed_tools', mode: 'auto', tools: [{ type: 'function', name: 'add' }] };
+    const shown = await response('Yes.', { tool_choice: allowed });
+    expect(shown).toMatchObject({ tool_choice: allowed, tools: [{ name: 'find' }, { name: 'add' }] });
   });
 
   test("shows OpenAI's defaults where nothing is asked", async () => {
@@ -215,6 +218,11 @@ test('the choice and strict functions make a grammar, as in a chat', async () =>
   const named = { tool_choice: { type: 'function', name: 'add' } };
   expect(await structures(named)).toMatchObject([{ most: 1, calls: [{ begin: '{"name": "add", "arguments": ' }] }]);
   expect(await structures({ tools: [{ ...find, strict: true }] })).toMatchObject([{ instead: { kind: 'text' } }]);
+  const allowed = { type: 'allowed_tools', mode: 'required', tools: [{ type: 'function', name: 'add' }] };
+  expect(await structures({ tool_choice: allowed })).toMatchObject([{ most: 16, calls: [{}] }]);
+  expect(await structures({ tool_choice: { ...allowed, mode: 'auto' } })).toMatchObject([
+    { calls: [{ begin: '{"name": "add", "arguments": ' }], instead: { kind: 'text' } },
+  ]);
   const format = { text: { format: { type: 'json_object' } } };
   expect(await structures(format)).toMatchObject([{ kind: 'calls', instead: { kind: 'json_schema' } }]);
 });
@@ -254,9 +262,21 @@ describe('a request is refused', () => {
     ],
     [
       'for a choice of another type',
-      { tool_choice: { type: 'allowed_tools', mode: 'auto', tools: [add] } },
+      { tool_choice: { type: 'mcp', server_label: 'x' } },
       'tool_choice.type',
-      /must be one of "function"/,
+      /must be one of "function", or must be one of "allowed_tools"/,
+    ],
+    [
+      'for allowed tools that are not there',
+      { tool_choice: { type: 'allowed_tools', mode: 'auto', tools: [{ type: 'function', name: 'g' }] } },
+      'tool_choice',
+      /"g", which is none/,
+    ],
+    [
+      "for allowed tools in a chat's form",
+      { tool_choice: { type: 'allowed_tools', allowed_tools: { mode: 'auto', tools: [add] } } },
+      'tool_choice',
+      /must have required properties mode, tools/,
     ],
     [
       'for an item of another type',

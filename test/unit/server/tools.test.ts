@@ -1,6 +1,7 @@
 /** Tools over HTTP with a fake engine: the shapes of calls, what ends an answer, and what is refused. */
 import { describe, expect, test } from 'vitest';
 import type { OutputStructure } from '../../../src/grammar/output-structure.js';
+import { NOTATIONS } from '../../../src/tools/call-notation.js';
 import { fakeApp } from '../../support/fake-services.js';
 
 const find = {
@@ -176,6 +177,50 @@ describe('the grammar of an answer', () => {
     expect(await structureOf({ ...form, tool_choice: 'none' })).toMatchObject([{ kind: 'json_schema' }]);
   });
 
+  const allowed = (mode: string, ...names: string[]) => ({
+    tool_choice: {
+      type: 'allowed_tools',
+      allowed_tools: { mode, tools: names.map((name) => ({ type: 'function', function: { name } })) },
+    },
+  });
+
+  test('has the calls of the allowed tools alone', async () => {
+    const [must] = await structureOf(allowed('required', 'add'));
+    expect(must).toMatchObject({ most: 16, calls: [{ begin: '{"name": "add", "arguments": ' }] });
+    expect(must).not.toHaveProperty('instead');
+    const one = { ...allowed('required', 'find'), parallel_tool_calls: false };
+    expect(await structureOf(one)).toMatchObject([{ most: 1, calls: [{ begin: '{"name": "find", "arguments": ' }] }]);
+    const may = await structureOf(allowed('auto', 'add'));
+    expect(may).toMatchObject([
+      { calls: [{ begin: expect.stringContaining('"add"') }], instead: { kind: 'text', trigger: '<tool_call>' } },
+    ]);
+    const form = { response_format: { type: 'json_object' }, ...allowed('auto', 'add') };
+    expect(await structureOf(form)).toMatchObject([{ calls: [{}], instead: { kind: 'json_schema' } }]);
+  });
+
+  test('is free where every tool is allowed and the model decides, unless one that is allowed is strict', async () => {
+    expect(await structureOf(allowed('auto', 'add', 'find', 'add'))).toEqual([]);
+    expect(await structureOf({ tools: [strict, add], ...allowed('auto', 'find', 'add') })).toMatchObject([
+      { kind: 'calls' },
+    ]);
+  });
+
+  test('is that of the allowed tools, the prompt that of all', async () => {
+    const { post, engine } = await serving('Yes.');
+    for (const choice of [{}, allowed('auto', 'add'), allowed('required', 'find', 'find')]) {
+      expect((await post(choice)).statusCode).toBe(200);
+    }
+    const [free, ...others] = engine.requests.map(({ plan }) => plan);
+    expect(others).toEqual([free, free]);
+  });
+
+  test('lets no tool be called that is not allowed, also without a sign in front', async () => {
+    const { post, services } = await serving('{"name": "find", "parameters": {"q": "x"}}');
+    services.notation = NOTATIONS.llama3_json;
+    const [choice] = (await post(allowed('auto', 'add'))).json().choices;
+    expect([choice.message.tool_calls, choice.finish_reason]).toEqual([undefined, 'stop']);
+  });
+
   test('has any object for a schema that cannot be enforced, unless the function is strict', async () => {
     const parameters = { type: 'object', properties: { tags: { type: 'array', uniqueItems: true } } };
     const loose = { type: 'function', function: { name: 'tag', parameters } };
@@ -200,6 +245,47 @@ describe('tools are refused', () => {
       { tool_choice: { type: 'function', function: { name: 'g' } } },
       'tool_choice',
       /"g", which is none/,
+    ],
+    [
+      'for an allowed function that is not there',
+      {
+        tool_choice: {
+          type: 'allowed_tools',
+          allowed_tools: { mode: 'auto', tools: [find, { type: 'function', function: { name: 'g' } }] },
+        },
+      },
+      'tool_choice',
+      /"g", which is none/,
+    ],
+    [
+      'for a mode of allowed tools',
+      { tool_choice: { type: 'allowed_tools', allowed_tools: { mode: 'none', tools: [find] } } },
+      'tool_choice.allowed_tools.mode',
+      /must be one of "auto", "required"/,
+    ],
+    [
+      'for allowed tools that are none',
+      { tool_choice: { type: 'allowed_tools', allowed_tools: { mode: 'auto', tools: [] } } },
+      'tool_choice.allowed_tools.tools',
+      /fewer than 1/,
+    ],
+    [
+      'for allowed tools in the form of the other route',
+      { tool_choice: { type: 'allowed_tools', mode: 'auto', tools: [find] } },
+      'tool_choice',
+      /must have required properties allowed_tools/,
+    ],
+    [
+      'for allowed tools without tools',
+      { tools: [], tool_choice: { type: 'allowed_tools', allowed_tools: { mode: 'auto', tools: [find] } } },
+      'tool_choice',
+      /needs `tools`/,
+    ],
+    [
+      'for another choice',
+      { tool_choice: { type: 'custom', custom: { name: 'find' } } },
+      'tool_choice.type',
+      /"allowed_tools"/,
     ],
     ['for another kind', { tools: [{ type: 'custom' }] }, 'tools[0].type', /"function"/],
     ['for a name', { tools: [tool({ name: 'a b' })] }, 'tools[0].function.name', /pattern/],

@@ -360,6 +360,19 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        AllowedTools: {
+            mode: components["schemas"]["AllowedToolsMode"];
+            /** @description Each is one of `tools`. */
+            tools: components["schemas"]["NamedTool"][];
+        };
+        AllowedToolsChoice: {
+            type: components["schemas"]["AllowedToolsType"];
+            allowed_tools: components["schemas"]["AllowedTools"];
+        };
+        /** @enum {string} */
+        AllowedToolsMode: "auto" | "required";
+        /** @enum {string} */
+        AllowedToolsType: "allowed_tools";
         /** @description The answer is one of these: 65,536 characters in all, none of them NUL. */
         AnswerChoices: string[];
         AssistantMessage: {
@@ -548,8 +561,8 @@ export interface components {
             segmentation?: components["schemas"]["Segmentation"] | null;
             /** @description Functions that the model may call. No name stands twice. */
             tools?: components["schemas"]["Tool"][] | null;
-            /** @description `auto` (the default with tools): the model decides. `required`: it calls at least one. A function: it calls this one, once. `none`: it calls none. All but `none` and `auto` need `tools`, and a function must be one of them. */
-            tool_choice?: components["schemas"]["ToolChoiceMode"] | components["schemas"]["NamedTool"] | null;
+            /** @description `auto` (the default with tools): the model decides. `required`: it calls at least one. A function: it calls this one, once. `allowed_tools`: the same as its mode, but only these are called; the prompt shows all. `none`: it calls none. All but `none` and `auto` need `tools`, and a function must be one of them. */
+            tool_choice?: components["schemas"]["ToolChoiceMode"] | components["schemas"]["NamedTool"] | components["schemas"]["AllowedToolsChoice"] | null;
             /** @description Whether one answer may have several calls. Default: true. */
             parallel_tool_calls?: boolean | null;
             /** @description Report for each sentence of the answer which blocks it quotes. */
@@ -1116,6 +1129,12 @@ export interface components {
             auto_blocks?: components["schemas"]["CutMessage"][];
             timings: components["schemas"]["Timings"];
         };
+        ResponseAllowedTools: {
+            type: components["schemas"]["AllowedToolsType"];
+            mode: components["schemas"]["AllowedToolsMode"];
+            /** @description Each is one of `tools`. */
+            tools: components["schemas"]["ResponseNamedTool"][];
+        };
         /** @description OpenAI's events: the fields are those of the event's type. */
         ResponseChange: {
             type: components["schemas"]["ResponseEventName"];
@@ -1235,7 +1254,7 @@ export interface components {
             temperature: number | null;
             top_p: number | null;
             text: components["schemas"]["ResponseTextSettings"];
-            tool_choice: components["schemas"]["ToolChoiceMode"] | components["schemas"]["ResponseNamedTool"];
+            tool_choice: components["schemas"]["ToolChoiceMode"] | components["schemas"]["ResponseNamedTool"] | components["schemas"]["ResponseAllowedTools"];
             tools: components["schemas"]["ResponseShownTool"][];
             /** @constant */
             truncation: "disabled";
@@ -1290,8 +1309,8 @@ export interface components {
             text?: components["schemas"]["ResponseTextOptions"] | null;
             /** @description Functions that the model may call. No name stands twice. */
             tools?: components["schemas"]["ResponseFunctionTool"][] | null;
-            /** @description `auto` (the default with tools): the model decides. `required`: it calls at least one. A function: it calls this one, once. `none`: it calls none. All but `none` and `auto` need `tools`, and a function must be one of them. */
-            tool_choice?: components["schemas"]["ToolChoiceMode"] | components["schemas"]["ResponseNamedTool"] | null;
+            /** @description `auto` (the default with tools): the model decides. `required`: it calls at least one. A function: it calls this one, once. `allowed_tools`: the same as its mode, but only these are called; the prompt shows all. `none`: it calls none. All but `none` and `auto` need `tools`, and a function must be one of them. */
+            tool_choice?: components["schemas"]["ToolChoiceMode"] | components["schemas"]["ResponseNamedTool"] | components["schemas"]["ResponseAllowedTools"] | null;
             /** @description Whether one answer may have several calls. Default: true. */
             parallel_tool_calls?: boolean | null;
             /** @description Server-sent events instead of one answer. */
@@ -1494,8 +1513,8 @@ export interface components {
             cache_salt?: string | null;
             /** @description Functions that the model may call. No name stands twice. */
             tools?: components["schemas"]["Tool"][] | null;
-            /** @description `auto` (the default with tools): the model decides. `required`: it calls at least one. A function: it calls this one, once. `none`: it calls none. All but `none` and `auto` need `tools`, and a function must be one of them. */
-            tool_choice?: components["schemas"]["ToolChoiceMode"] | components["schemas"]["NamedTool"] | null;
+            /** @description `auto` (the default with tools): the model decides. `required`: it calls at least one. A function: it calls this one, once. `allowed_tools`: the same as its mode, but only these are called; the prompt shows all. `none`: it calls none. All but `none` and `auto` need `tools`, and a function must be one of them. */
+            tool_choice?: components["schemas"]["ToolChoiceMode"] | components["schemas"]["NamedTool"] | components["schemas"]["AllowedToolsChoice"] | null;
             /** @description Variables of the chat template, such as `{"enable_thinking": false}`. Names that the server sets itself, as `messages`, are refused. */
             chat_template_kwargs?: components["schemas"]["ChatTemplateKwargs"] | null;
             /** @description Whether the prompt ends with the header of an answer. Default: true, unless the last message is continued. */
@@ -1567,6 +1586,10 @@ export interface components {
     headers: never;
     pathItems: never;
 }
+export type AllowedTools = components['schemas']['AllowedTools'];
+export type AllowedToolsChoice = components['schemas']['AllowedToolsChoice'];
+export type AllowedToolsMode = components['schemas']['AllowedToolsMode'];
+export type AllowedToolsType = components['schemas']['AllowedToolsType'];
 export type AnswerChoices = components['schemas']['AnswerChoices'];
 export type AssistantMessage = components['schemas']['AssistantMessage'];
 export type Attention = components['schemas']['Attention'];
@@ -1656,6 +1679,7 @@ export type RefusalPart = components['schemas']['RefusalPart'];
 export type Repair = components['schemas']['Repair'];
 export type RepairChoice = components['schemas']['RepairChoice'];
 export type Report = components['schemas']['Report'];
+export type ResponseAllowedTools = components['schemas']['ResponseAllowedTools'];
 export type ResponseChange = components['schemas']['ResponseChange'];
 export type ResponseChangeEvent = components['schemas']['ResponseChangeEvent'];
 export type ResponseEvent = components['schemas']['ResponseEvent'];

@@ -1,5 +1,9 @@
 """Contains all the data models used in inputs/outputs"""
 
+from .allowed_tools import AllowedTools
+from .allowed_tools_choice import AllowedToolsChoice
+from .allowed_tools_mode import AllowedToolsMode
+from .allowed_tools_type import AllowedToolsType
 from .assistant_message import AssistantMessage
 from .attention_mode import AttentionMode
 from .attention_options import AttentionOptions
@@ -86,6 +90,7 @@ from .refusal_part import RefusalPart
 from .repair import Repair
 from .repair_choice import RepairChoice
 from .report import Report
+from .response_allowed_tools import ResponseAllowedTools
 from .response_change import ResponseChange
 from .response_change_event import ResponseChangeEvent
 from .response_event_name import ResponseEventName
@@ -147,6 +152,10 @@ from .usage import Usage
 from .weight_format import WeightFormat
 
 __all__ = (
+    "AllowedTools",
+    "AllowedToolsChoice",
+    "AllowedToolsMode",
+    "AllowedToolsType",
     "AssistantMessage",
     "AttentionMode",
     "AttentionOptions",
@@ -233,6 +242,7 @@ __all__ = (
     "Repair",
     "RepairChoice",
     "Report",
+    "ResponseAllowedTools",
     "ResponseChange",
     "ResponseChangeEvent",
     "ResponseEventName",

@@ -11,6 +11,7 @@ from ..models.tool_choice_mode import ToolChoiceMode, check_tool_choice_mode
 from ..types import UNSET, Unset
 
 if TYPE_CHECKING:
+    from ..models.allowed_tools_choice import AllowedToolsChoice
     from ..models.attention_options import AttentionOptions
     from ..models.chat_message import ChatMessage
     from ..models.chat_template_kwargs import ChatTemplateKwargs
@@ -95,10 +96,10 @@ class ChatCompletionRequest:
     stand in; `target_tokens` or `granularity`, not both. """
     tools: list[Tool] | None | Unset = UNSET
     """ Functions that the model may call. No name stands twice. """
-    tool_choice: NamedTool | None | ToolChoiceMode | Unset = UNSET
+    tool_choice: AllowedToolsChoice | NamedTool | None | ToolChoiceMode | Unset = UNSET
     """ `auto` (the default with tools): the model decides. `required`: it calls at least one. A function: it calls
-    this one, once. `none`: it calls none. All but `none` and `auto` need `tools`, and a function must be one of
-    them. """
+    this one, once. `allowed_tools`: the same as its mode, but only these are called; the prompt shows all. `none`:
+    it calls none. All but `none` and `auto` need `tools`, and a function must be one of them. """
     parallel_tool_calls: bool | None | Unset = UNSET
     """ Whether one answer may have several calls. Default: true. """
     citations: bool | None | Unset = UNSET
@@ -124,6 +125,7 @@ class ChatCompletionRequest:
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
+        from ..models.allowed_tools_choice import AllowedToolsChoice  # noqa: PLC0415
         from ..models.attention_options import AttentionOptions  # noqa: PLC0415
         from ..models.chat_template_kwargs import ChatTemplateKwargs  # noqa: PLC0415
         from ..models.document_input import DocumentInput  # noqa: PLC0415
@@ -368,6 +370,8 @@ class ChatCompletionRequest:
             tool_choice = self.tool_choice
         elif isinstance(self.tool_choice, NamedTool):
             tool_choice = self.tool_choice.to_dict()
+        elif isinstance(self.tool_choice, AllowedToolsChoice):
+            tool_choice = self.tool_choice.to_dict()
         else:
             tool_choice = self.tool_choice
 
@@ -519,6 +523,7 @@ class ChatCompletionRequest:
 
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
+        from ..models.allowed_tools_choice import AllowedToolsChoice  # noqa: PLC0415
         from ..models.attention_options import AttentionOptions  # noqa: PLC0415
         from ..models.chat_message import ChatMessage  # noqa: PLC0415
         from ..models.chat_template_kwargs import ChatTemplateKwargs  # noqa: PLC0415
@@ -936,7 +941,7 @@ class ChatCompletionRequest:
 
         tools = _parse_tools(d.pop("tools", UNSET))
 
-        def _parse_tool_choice(data: object) -> NamedTool | None | ToolChoiceMode | Unset:
+        def _parse_tool_choice(data: object) -> AllowedToolsChoice | NamedTool | None | ToolChoiceMode | Unset:
             if data is None:
                 return data
             if isinstance(data, Unset):
@@ -957,7 +962,15 @@ class ChatCompletionRequest:
                 return tool_choice_type_1
             except (TypeError, ValueError, AttributeError, KeyError):
                 pass
-            return cast(NamedTool | None | ToolChoiceMode | Unset, data)
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                tool_choice_type_2 = AllowedToolsChoice.from_dict(data)
+
+                return tool_choice_type_2
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(AllowedToolsChoice | NamedTool | None | ToolChoiceMode | Unset, data)
 
         tool_choice = _parse_tool_choice(d.pop("tool_choice", UNSET))
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..models.incomplete_details import IncompleteDetails
     from ..models.job_error import JobError
     from ..models.report import Report
+    from ..models.response_allowed_tools import ResponseAllowedTools
     from ..models.response_function_call import ResponseFunctionCall
     from ..models.response_message import ResponseMessage
     from ..models.response_named_tool import ResponseNamedTool
@@ -53,7 +54,7 @@ class ResponseObject:
     temperature: float | None
     top_p: float | None
     text: ResponseTextSettings
-    tool_choice: ResponseNamedTool | ToolChoiceMode
+    tool_choice: ResponseAllowedTools | ResponseNamedTool | ToolChoiceMode
     tools: list[ResponseShownTool]
     truncation: Literal["disabled"]
     metadata: ResponseObjectMetadata
@@ -65,6 +66,7 @@ class ResponseObject:
         from ..models.incomplete_details import IncompleteDetails  # noqa: PLC0415
         from ..models.job_error import JobError  # noqa: PLC0415
         from ..models.response_message import ResponseMessage  # noqa: PLC0415
+        from ..models.response_named_tool import ResponseNamedTool  # noqa: PLC0415
         from ..models.response_usage import ResponseUsage  # noqa: PLC0415
 
         id = self.id
@@ -123,6 +125,8 @@ class ResponseObject:
         tool_choice: dict[str, Any] | str
         if isinstance(self.tool_choice, str):
             tool_choice = self.tool_choice
+        elif isinstance(self.tool_choice, ResponseNamedTool):
+            tool_choice = self.tool_choice.to_dict()
         else:
             tool_choice = self.tool_choice.to_dict()
 
@@ -182,6 +186,7 @@ class ResponseObject:
         from ..models.incomplete_details import IncompleteDetails  # noqa: PLC0415
         from ..models.job_error import JobError  # noqa: PLC0415
         from ..models.report import Report  # noqa: PLC0415
+        from ..models.response_allowed_tools import ResponseAllowedTools  # noqa: PLC0415
         from ..models.response_function_call import ResponseFunctionCall  # noqa: PLC0415
         from ..models.response_message import ResponseMessage  # noqa: PLC0415
         from ..models.response_named_tool import ResponseNamedTool  # noqa: PLC0415
@@ -297,7 +302,7 @@ class ResponseObject:
 
         text = ResponseTextSettings.from_dict(d.pop("text"))
 
-        def _parse_tool_choice(data: object) -> ResponseNamedTool | ToolChoiceMode:
+        def _parse_tool_choice(data: object) -> ResponseAllowedTools | ResponseNamedTool | ToolChoiceMode:
             try:
                 if not isinstance(data, str):
                     raise TypeError()
@@ -306,11 +311,19 @@ class ResponseObject:
                 return tool_choice_type_0
             except (TypeError, ValueError, AttributeError, KeyError):
                 pass
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                tool_choice_type_1 = ResponseNamedTool.from_dict(data)
+
+                return tool_choice_type_1
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
             if not isinstance(data, dict):
                 raise TypeError()
-            tool_choice_type_1 = ResponseNamedTool.from_dict(data)
+            tool_choice_type_2 = ResponseAllowedTools.from_dict(data)
 
-            return tool_choice_type_1
+            return tool_choice_type_2
 
         tool_choice = _parse_tool_choice(d.pop("tool_choice"))
 

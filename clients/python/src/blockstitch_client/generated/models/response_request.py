@@ -13,6 +13,7 @@ from ..types import UNSET, Unset
 if TYPE_CHECKING:
     from ..models.attention_options import AttentionOptions
     from ..models.document_input import DocumentInput
+    from ..models.response_allowed_tools import ResponseAllowedTools
     from ..models.response_function_call_input import ResponseFunctionCallInput
     from ..models.response_function_call_output import ResponseFunctionCallOutput
     from ..models.response_function_tool import ResponseFunctionTool
@@ -71,10 +72,10 @@ class ResponseRequest:
     """ What the answer looks like. """
     tools: list[ResponseFunctionTool] | None | Unset = UNSET
     """ Functions that the model may call. No name stands twice. """
-    tool_choice: None | ResponseNamedTool | ToolChoiceMode | Unset = UNSET
+    tool_choice: None | ResponseAllowedTools | ResponseNamedTool | ToolChoiceMode | Unset = UNSET
     """ `auto` (the default with tools): the model decides. `required`: it calls at least one. A function: it calls
-    this one, once. `none`: it calls none. All but `none` and `auto` need `tools`, and a function must be one of
-    them. """
+    this one, once. `allowed_tools`: the same as its mode, but only these are called; the prompt shows all. `none`:
+    it calls none. All but `none` and `auto` need `tools`, and a function must be one of them. """
     parallel_tool_calls: bool | None | Unset = UNSET
     """ Whether one answer may have several calls. Default: true. """
     stream: bool | None | Unset = UNSET
@@ -90,6 +91,7 @@ class ResponseRequest:
     def to_dict(self) -> dict[str, Any]:
         from ..models.attention_options import AttentionOptions  # noqa: PLC0415
         from ..models.document_input import DocumentInput  # noqa: PLC0415
+        from ..models.response_allowed_tools import ResponseAllowedTools  # noqa: PLC0415
         from ..models.response_function_call_input import ResponseFunctionCallInput  # noqa: PLC0415
         from ..models.response_input_message import ResponseInputMessage  # noqa: PLC0415
         from ..models.response_named_tool import ResponseNamedTool  # noqa: PLC0415
@@ -237,6 +239,8 @@ class ResponseRequest:
             tool_choice = self.tool_choice
         elif isinstance(self.tool_choice, ResponseNamedTool):
             tool_choice = self.tool_choice.to_dict()
+        elif isinstance(self.tool_choice, ResponseAllowedTools):
+            tool_choice = self.tool_choice.to_dict()
         else:
             tool_choice = self.tool_choice
 
@@ -328,6 +332,7 @@ class ResponseRequest:
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
         from ..models.attention_options import AttentionOptions  # noqa: PLC0415
         from ..models.document_input import DocumentInput  # noqa: PLC0415
+        from ..models.response_allowed_tools import ResponseAllowedTools  # noqa: PLC0415
         from ..models.response_function_call_input import ResponseFunctionCallInput  # noqa: PLC0415
         from ..models.response_function_call_output import ResponseFunctionCallOutput  # noqa: PLC0415
         from ..models.response_function_tool import ResponseFunctionTool  # noqa: PLC0415
@@ -592,7 +597,9 @@ class ResponseRequest:
 
         tools = _parse_tools(d.pop("tools", UNSET))
 
-        def _parse_tool_choice(data: object) -> None | ResponseNamedTool | ToolChoiceMode | Unset:
+        def _parse_tool_choice(
+            data: object,
+        ) -> None | ResponseAllowedTools | ResponseNamedTool | ToolChoiceMode | Unset:
             if data is None:
                 return data
             if isinstance(data, Unset):
@@ -613,7 +620,15 @@ class ResponseRequest:
                 return tool_choice_type_1
             except (TypeError, ValueError, AttributeError, KeyError):
                 pass
-            return cast(None | ResponseNamedTool | ToolChoiceMode | Unset, data)
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                tool_choice_type_2 = ResponseAllowedTools.from_dict(data)
+
+                return tool_choice_type_2
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(None | ResponseAllowedTools | ResponseNamedTool | ToolChoiceMode | Unset, data)
 
         tool_choice = _parse_tool_choice(d.pop("tool_choice", UNSET))
 
