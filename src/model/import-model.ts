@@ -8,7 +8,7 @@
  * all that decides its KV; activations = the type of hidden states; probe = the first layers as a graph of their own.
  */
 import { readFile, rename, rm, statfs, writeFile } from 'node:fs/promises';
-import { basename, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { BlockstitchError } from '../errors.js';
 import { makeDirectory } from '../make-directory.js';
 import { type Checkpoint, openCheckpoint } from './checkpoint.js';
@@ -17,7 +17,7 @@ import { buildDecoderGraph } from './decoder-graph.js';
 import type { DecoderEntries } from './decoder-weights.js';
 import { fileIdentity, fingerprintCheckpoint } from './fingerprint.js';
 import { acquireImportLock } from './import-lock.js';
-import type { ImportedModel, WeightFormat } from './imported-model.js';
+import { checkpointName, type ImportedModel, type WeightFormat } from './imported-model.js';
 import { type ActivationType, narrowGraph } from './narrow-graph.js';
 import { encodeModel } from './onnx-schema.js';
 import { buildProbeGraph, PROBE_LAYER } from './probe-graph.js';
@@ -102,8 +102,9 @@ export async function importModel(options: ImportOptions): Promise<ImportedModel
     if (!cached) await importInto(directory, source, options);
     onProgress?.({ phase: 'done', doneBytes: 1, totalBytes: 1, cached });
     return {
-      name: options.name ?? basename(checkpointDir).replace(/\.gguf$/i, ''),
+      name: options.name ?? checkpointName(checkpointDir),
       checkpointDir,
+      ...(adapterDir === undefined ? {} : { adapterDir }),
       graphPath: join(directory, GRAPH_FILE),
       ...(hasProbe ? { probePath: join(directory, PROBE_FILE) } : {}),
       weights: options.weights,

@@ -4,6 +4,7 @@
  * Graph outputs: top_values float32 [L,k] · top_ids int64 [L,k] · log_sum_exp float32 [L] · logits float32 [L,vocab]
  *                (fetch `logits` only if full rows are needed)
  */
+import { basename } from 'node:path';
 
 export type ModelFamily = 'llama' | 'mistral' | 'qwen2' | 'qwen3';
 
@@ -41,6 +42,8 @@ export interface ImportedModel {
   name: string;
   /** The Hugging Face directory or the GGUF file: the tokenizer is read from here. */
   checkpointDir: string;
+  /** The adapter that is merged into it, if one is. */
+  adapterDir?: string;
   /** Absolute path of the ONNX graph in the import cache. */
   graphPath: string;
   /** Absolute path of the probe's graph (`probe-graph.ts`); absent for models of one layer. */
@@ -53,6 +56,11 @@ export interface ImportedModel {
   config: ModelConfig;
   /** Fields of generation_config.json that the server takes as defaults. */
   generation: { temperature?: number; topP?: number; topK?: number; repetitionPenalty?: number };
+}
+
+/** Name of a checkpoint: the base name of its directory or GGUF file. */
+export function checkpointName(path: string): string {
+  return basename(path).replace(/\.gguf$/i, '');
 }
 
 /**

@@ -1,7 +1,9 @@
 /** GET /v1/models: the served model, as OpenAI lists models, with what Blockstitch knows of it. */
+import { basename } from 'node:path';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from '@fastify/type-provider-typebox';
 import { BlockstitchError } from '../../errors.js';
+import { checkpointName } from '../../model/imported-model.js';
 import { unixSeconds } from '../generation/request-basics.js';
 import type { Lifecycle } from '../lifecycle.js';
 import { ModelListSchema, ModelSchema } from '../schemas/cache-schema.js';
@@ -43,12 +45,17 @@ export const models: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }> = async
   });
 };
 
+/** As vLLM lists LoRA adapters: `root` names the adapter, `parent` its base. Clients see names, no paths. */
 function wireModel({ model, config, defaultAttention, prompts }: Services, created: number) {
+  const checkpoint = checkpointName(model.checkpointDir);
+  const { adapterDir } = model;
   return {
     id: model.name,
     object: 'model',
     created,
     owned_by: 'blockstitch',
+    root: adapterDir === undefined ? checkpoint : basename(adapterDir),
+    parent: adapterDir === undefined ? null : checkpoint,
     max_model_len: model.config.maxPositions,
     blockstitch: {
       family: model.config.family,

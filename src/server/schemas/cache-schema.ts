@@ -1,7 +1,7 @@
 /** /v1/blocks, /v1/cache, /v1/models, /health and /ready on the wire. */
 import { Type } from '@fastify/type-provider-typebox';
 import { SETTINGS } from '../../config.js';
-import { mapOf, named, oneOf, usedAs } from './named.js';
+import { mapOf, named, oneOf, stringOrNull, usedAs } from './named.js';
 import { AttentionModeSchema } from './sampling-schema.js';
 
 export const TierNameSchema = named('TierName', oneOf(['pool', 'host', 'lmdb', 'redis']));
@@ -114,6 +114,8 @@ export const ModelSchema = named(
     object: Type.Literal('model'),
     created: Type.Integer(),
     owned_by: Type.String(),
+    root: Type.String({ description: 'Name of its checkpoint, or of the adapter that is merged into it.' }),
+    parent: stringOrNull({ description: 'With an adapter: name of the checkpoint that it is merged into.' }),
     max_model_len: Type.Integer({ description: 'Context, tokens.' }),
     blockstitch: named(
       'ModelDetails',

@@ -158,6 +158,8 @@ export const model = {
   object: 'model',
   created: CREATED,
   owned_by: 'blockstitch',
+  root: 'demo',
+  parent: null,
   max_model_len: 4096,
   blockstitch: {
     family: 'llama',

@@ -128,7 +128,9 @@ describe.skipIf(python === undefined)('an adapter', () => {
     const print = async (adapter?: string) => {
       const adapterDir = adapter && at(adapter);
       const given = adapterDir ? { adapterDir } : {};
-      return (await importModel({ checkpointDir: at('tied'), weights: 'fp32', cacheDir, ...given })).fingerprint;
+      const imported = await importModel({ checkpointDir: at('tied'), weights: 'fp32', cacheDir, ...given });
+      expect(imported.adapterDir).toBe(adapterDir);
+      return imported.fingerprint;
     };
     changed('linear', 'scaled', (config) => {
       config.lora_alpha = 17;

@@ -206,12 +206,17 @@ describe('the grammar of an answer', () => {
   });
 
   test('is that of the allowed tools, the prompt that of all', async () => {
-    const { post, engine } = await serving('Yes.');
-    for (const choice of [{}, allowed('auto', 'add'), allowed('required', 'find', 'find')]) {
+    const { post, services } = await serving('Yes.');
+    const shown: unknown[] = [];
+    const { chat } = services.prompts;
+    services.prompts.chat = (input) => {
+      shown.push({ tools: input.tools, mayCall: input.toolsMayBeCalled });
+      return chat(input);
+    };
+    for (const choice of [{}, allowed('auto', 'add'), allowed('required', 'find')]) {
       expect((await post(choice)).statusCode).toBe(200);
     }
-    const [free, ...others] = engine.requests.map(({ plan }) => plan);
-    expect(others).toEqual([free, free]);
+    expect(shown).toEqual(Array(3).fill({ tools: [find, add], mayCall: true }));
   });
 
   test('lets no tool be called that is not allowed, also without a sign in front', async () => {

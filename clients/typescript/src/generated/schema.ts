@@ -1049,6 +1049,10 @@ export interface components {
             object: "model";
             created: number;
             owned_by: string;
+            /** @description Name of its checkpoint, or of the adapter that is merged into it. */
+            root: string;
+            /** @description With an adapter: name of the checkpoint that it is merged into. */
+            parent: string | null;
             /** @description Context, tokens. */
             max_model_len: number;
             blockstitch: components["schemas"]["ModelDetails"];
@@ -5699,6 +5703,8 @@ export interface operations {
                      *           "object": "model",
                      *           "created": 1795870984,
                      *           "owned_by": "blockstitch",
+                     *           "root": "demo",
+                     *           "parent": null,
                      *           "max_model_len": 4096,
                      *           "blockstitch": {
                      *             "family": "llama",
@@ -5851,6 +5857,8 @@ export interface operations {
                      *       "object": "model",
                      *       "created": 1795870984,
                      *       "owned_by": "blockstitch",
+                     *       "root": "demo",
+                     *       "parent": null,
                      *       "max_model_len": 4096,
                      *       "blockstitch": {
                      *         "family": "llama",

@@ -25,6 +25,10 @@ class Model:
     object_: Literal["model"]
     created: int
     owned_by: str
+    root: str
+    """ Name of its checkpoint, or of the adapter that is merged into it. """
+    parent: None | str
+    """ With an adapter: name of the checkpoint that it is merged into. """
     max_model_len: int
     """ Context, tokens. """
     blockstitch: ModelDetails
@@ -39,6 +43,11 @@ class Model:
 
         owned_by = self.owned_by
 
+        root = self.root
+
+        parent: None | str
+        parent = self.parent
+
         max_model_len = self.max_model_len
 
         blockstitch = self.blockstitch.to_dict()
@@ -51,6 +60,8 @@ class Model:
                 "object": object_,
                 "created": created,
                 "owned_by": owned_by,
+                "root": root,
+                "parent": parent,
                 "max_model_len": max_model_len,
                 "blockstitch": blockstitch,
             }
@@ -73,6 +84,15 @@ class Model:
 
         owned_by = d.pop("owned_by")
 
+        root = d.pop("root")
+
+        def _parse_parent(data: object) -> None | str:
+            if data is None:
+                return data
+            return cast(None | str, data)
+
+        parent = _parse_parent(d.pop("parent"))
+
         max_model_len = d.pop("max_model_len")
 
         blockstitch = ModelDetails.from_dict(d.pop("blockstitch"))
@@ -82,6 +102,8 @@ class Model:
             object_=object_,
             created=created,
             owned_by=owned_by,
+            root=root,
+            parent=parent,
             max_model_len=max_model_len,
             blockstitch=blockstitch,
         )
