@@ -171,7 +171,7 @@ export const SETTINGS = {
     MiB,
     KiB,
     GiB,
-    "UTF-8 size of a request's messages together, or of its prompt",
+    "UTF-8 size of a request's messages together, of its prompt, or of its prediction",
   ),
   maxDocuments: integer(
     '--max-documents',

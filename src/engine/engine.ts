@@ -71,6 +71,8 @@ export interface GenerateRequest {
   sampling: SamplingParams;
   /** Number of the grammar that the answer follows; it is held for as long as the request runs. */
   grammar?: GrammarId;
+  /** Tokens that are likely to be in the answer, in order. Prompt lookup proposes them too; the answer is the same without. */
+  predicted?: Int32Array;
   /** Requests of one scope share blocks; default: the common scope. */
   scope?: CacheScope;
   /** The request is given up this many milliseconds after its submission (finish reason `deadline`). */

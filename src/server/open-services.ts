@@ -266,7 +266,7 @@ function textServices(text: TextService): TextServices {
   const { tokenizer } = text;
   const hidden = new Set([...tokenizer.controlIds].filter((id) => !MARKERS.has(tokenizer.token(id) ?? '')));
   return {
-    encode: (content) => text.encode(content),
+    encode: (content, options) => text.encode(content, options),
     tokenText: (tokenId) => text.decode([tokenId]),
     tokenBytes: (tokenId) => [...text.tokenizer.tokenBytes(tokenId)],
     detokenizer: ({ showMarkers = false, showControl = false } = {}) =>

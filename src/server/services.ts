@@ -20,7 +20,8 @@ import type { DefaultAttention } from './default-attention.js';
 import type { ServerMetrics } from './metrics/server-metrics.js';
 
 export interface TextServices {
-  encode(text: string): Promise<Int32Array>;
+  /** @param options `param` names the text in errors; `signal` is the client's */
+  encode(text: string, options?: { param: string; signal: AbortSignal }): Promise<Int32Array>;
   /** One token as text, as logprobs show it. */
   tokenText(tokenId: number): string;
   /** The token's UTF-8 bytes, which may be part of a character. */

@@ -14,7 +14,7 @@ import type { BlockKey, CacheScope } from '../../cache/tiers.js';
 import { BlockstitchError } from '../../errors.js';
 import type { GrammarService } from '../../grammar/grammar-service.js';
 import type { NativeAddon } from '../../kernels/native-addon.js';
-import { type PlanBlock, type PromptPlan, promptTokens } from '../../prompt/prompt-plan.js';
+import { type PlanBlock, promptTokens } from '../../prompt/prompt-plan.js';
 import type {
   BlockReport,
   Engine,
@@ -136,7 +136,7 @@ export class EngineHost implements Engine {
       const reason = 'Repairs by deviation need a model of two layers or more on the CPU; use `first`.';
       throw new BlockstitchError('invalid_request', { reason }, { param: 'attention.repair.by' });
     }
-    this.#checkIds(idsOf(plan));
+    this.#checkIds(idsOf(request));
     const handle = this.#nextHandle++;
     const spec = buildRequestSpec(handle, request, this.blockKey, now(), randomInt(2 ** 32));
     const needed = pagesNeeded(spec, pageTokens);
@@ -354,8 +354,9 @@ export class EngineHost implements Engine {
 /** Milliseconds of the clock that both threads share. */
 const now = () => performance.timeOrigin + performance.now();
 
-function idsOf({ sinkTokenIds, blocks, finalTokenIds }: PromptPlan): Int32Array[] {
-  return [sinkTokenIds, ...blocks.map(({ tokenIds }) => tokenIds), finalTokenIds];
+function idsOf({ plan, predicted = new Int32Array() }: GenerateRequest): Int32Array[] {
+  const { sinkTokenIds, blocks, finalTokenIds } = plan;
+  return [sinkTokenIds, ...blocks.map(({ tokenIds }) => tokenIds), finalTokenIds, predicted];
 }
 
 async function* follow(stream: RequestStream, left: () => void): AsyncGenerator<GenerateEvent, void, void> {

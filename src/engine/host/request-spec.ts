@@ -17,7 +17,7 @@ const NO_TOKENS = new Int32Array();
  */
 export function buildRequestSpec(
   handle: Handle,
-  { plan, repair, sampling, grammar, scope, deadlineMs }: GenerateRequest,
+  { plan, repair, sampling, grammar, predicted, scope, deadlineMs }: GenerateRequest,
   blockKey: Engine['blockKey'],
   submittedMs: number,
   anySeed: number,
@@ -40,6 +40,7 @@ export function buildRequestSpec(
     ...(repaired ? { repair } : {}),
     sampling,
     ...(grammar === undefined ? {} : { grammar }),
+    ...(predicted === undefined ? {} : { predicted }),
     seed: (sampling.seed ?? anySeed) >>> 0,
     submittedMs,
     ...(deadlineMs === undefined ? {} : { deadlineMs: submittedMs + deadlineMs }),

@@ -7,7 +7,7 @@ import { Int32List } from '../wire/int32-list.js';
 /** Tokens that must agree at least. */
 export const LEAST_MATCH = 2;
 /** Longer agreements are not told apart: the later place is taken. */
-const MOST_MATCH = 16;
+export const MOST_MATCH = 16;
 /** Places that are compared at most, the latest first. It bounds the work where a text repeats itself. */
 const MOST_PLACES = 64;
 const NONE = -1;

@@ -1,6 +1,7 @@
 /**
  * Prompt lookup: proposes the tokens that followed where the last tokens of an answer stood before, in the stitched blocks,
- * the final block or the answer itself. Answers over documents copy, so such tokens often come out.
+ * the final block, the answer that the client predicts or the answer itself. Answers over documents copy, so such tokens
+ * often come out.
  * Knows which tokens are worth a row. `draft-rows.ts` finds them pages, the engine core verifies them.
  *
  * A token is proposed if the chance that it comes out is above its cost. The chance is measured per request, also while
@@ -9,7 +10,7 @@
  */
 import type { DraftProposer, StepLoad } from './draft-rows.js';
 import { MatchOdds } from './match-odds.js';
-import { NgramIndex, type NgramMatch } from './ngram-index.js';
+import { MOST_MATCH, NgramIndex, type NgramMatch } from './ngram-index.js';
 import type { Sequence } from './sequence.js';
 import { NO_DRAFT } from './step-plan.js';
 
@@ -71,11 +72,19 @@ function worth({ tokens, length }: NgramMatch, odds: MatchOdds, load: StepLoad, 
 }
 
 function open({ spec, tokens, promptTokens }: Sequence): Reader {
-  const index = new NgramIndex(promptTokens + Math.min(spec.sampling.maxTokens, EXPECTED_TOKENS));
+  const { predicted, tailTokenIds } = spec;
+  const expected = Math.min(spec.sampling.maxTokens, EXPECTED_TOKENS);
+  const index = new NgramIndex(promptTokens + (predicted?.length ?? 0) + expected);
   // Under full attention the tail has the whole prompt.
   if (spec.attention === 'block') for (const { tokenIds } of spec.blocks) index.append(tokenIds);
   const read = tokens.length;
-  index.append(tokens.view());
+  index.append(tailTokenIds);
+  if (predicted !== undefined) {
+    // It stands behind the prompt, as the answer will. The answer begins behind the same tokens, so it is found from its start.
+    index.append(predicted);
+    index.append(tailTokenIds.subarray(-MOST_MATCH));
+  }
+  index.append(tokens.view(tailTokenIds.length));
   return { index, odds: new MatchOdds(), read, guess: undefined };
 }
 

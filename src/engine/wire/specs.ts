@@ -41,6 +41,8 @@ export interface RequestSpec {
   sampling: SamplingParams;
   /** The grammar that the answer follows. */
   grammar?: GrammarId;
+  /** Tokens that are likely to be in the answer: prompt lookup's alone. */
+  predicted?: Int32Array;
   /** Seed of the request's random numbers, uint32. */
   seed: number;
   submittedMs: number;

@@ -33,6 +33,8 @@ export interface Generation {
   repair?: RepairOptions;
   /** The grammar that each choice follows. */
   grammar?: GrammarId;
+  /** Tokens that are likely to be in the answer. */
+  predicted?: Int32Array;
   /** Places of the request's documents that were left out. */
   skippedDocuments?: readonly number[];
   /** The functions that may be called. */
@@ -188,7 +190,7 @@ export class Choices {
   }
 
   private choice(index: number, signal: AbortSignal): AsyncGenerator<ChoiceEvent> {
-    const { label, plan, sampling, stops, count, scope, repair, grammar, tools } = this.generation;
+    const { label, plan, sampling, stops, count, scope, repair, grammar, predicted, tools } = this.generation;
     const { deadlineMs } = this.services.config;
     const observer = this.services.metrics.request(scope.tenant, this.generation.trace?.traceId);
     this.observers.push(observer);
@@ -200,6 +202,7 @@ export class Choices {
       scope,
       ...(repair === undefined ? {} : { repair }),
       ...(grammar === undefined ? {} : { grammar }),
+      ...(predicted === undefined ? {} : { predicted }),
       ...(deadlineMs === 0 ? {} : { deadlineMs }),
     };
     const reading = {

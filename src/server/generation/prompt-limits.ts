@@ -1,10 +1,10 @@
-/** Bounds the size of a request's messages, or of its prompt. Knows bytes only. */
+/** Bounds the size of a request's messages, of its prompt, or of its prediction. Knows bytes only. */
 import { type Config, settingLabel } from '../../config.js';
 import { BlockstitchError } from '../../errors.js';
 import { formatBytes } from '../../units.js';
 
 /**
- * @param param the field that holds the texts, `messages` or `prompt`
+ * @param param the field that holds the texts, such as `messages` or `prompt`
  * @throws BlockstitchError `payload_too_large` naming the setting
  */
 export function checkPromptSize(texts: readonly string[], param: string, config: Config): void {

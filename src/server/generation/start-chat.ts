@@ -13,6 +13,7 @@ import type { ChatBody } from '../schemas/chat-schema.js';
 import type { Services } from '../services.js';
 import { autoPassages, type CutMessage } from './auto-blocks.js';
 import { Choices, type Generation } from './choices.js';
+import { predictedTokens } from './predicted-output.js';
 import { checkPromptSize } from './prompt-limits.js';
 import { attentionMode, checkModel, repairOptions } from './request-basics.js';
 import { heldGrammar, requestedStructure } from './requested-structure.js';
@@ -111,11 +112,20 @@ export async function startChat(
     services.model,
     services.config,
   );
+  const predicted = await predictedTokens(services, body, clientSignal);
   const asked = tools?.structure === undefined ? structure : { structure: tools.structure, param: 'tools' };
   const grammar = await heldGrammar(services, asked, reply, clientSignal);
   const called = tools === undefined ? {} : { tools: tools.parser };
   const cited = citing === undefined ? {} : { citing };
-  const rest = { ...repairOptions(services, body), ...grammar, ...called, ...cited, skippedDocuments, autoBlocks };
+  const rest = {
+    ...repairOptions(services, body),
+    ...predicted,
+    ...grammar,
+    ...called,
+    ...cited,
+    skippedDocuments,
+    autoBlocks,
+  };
   const choices = new Choices(services, { label: id, plan, sampling, stops, count, scope, trace, ...rest });
   await request.chargeTokens(promptTokens(plan), choices.mostTokens, () => choices.tokensSoFar, maxTokens?.field);
   return choices;

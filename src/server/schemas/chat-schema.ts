@@ -6,10 +6,11 @@ import { SegmentationSchema, samplingProperties, tokenCount } from './sampling-s
 import { ToolCallDeltaSchema, ToolCallInputSchema, ToolCallSchema, toolProperties } from './tool-schema.js';
 import { ReportSchema, UsageSchema } from './usage-schema.js';
 
+const TextPartSchema = named('TextPart', Type.Object({ type: Type.Literal('text'), text: Type.String() }));
 const ContentPartSchema = named(
   'ContentPart',
   Type.Union([
-    named('TextPart', Type.Object({ type: Type.Literal('text'), text: Type.String() })),
+    TextPartSchema,
     named(
       'RefusalPart',
       Type.Object({ type: Type.Literal('refusal'), refusal: Type.String({ description: "Only an assistant's." }) }),
@@ -108,6 +109,23 @@ export const ChatBodySchema = named(
         description:
           'The answer continues the last message, which must have text, instead of starting a new one. Not with `add_generation_prompt: true`.',
       }),
+    ),
+    prediction: Type.Optional(
+      named(
+        'Prediction',
+        Type.Object(
+          {
+            type: named('PredictionType', oneOf(['content'])),
+            content: Type.Union([Type.String(), Type.Array(TextPartSchema)], {
+              description: 'Text, or text parts, which are joined by line breaks.',
+            }),
+          },
+          {
+            description:
+              'Text that the answer will repeat in large parts, such as a file that is edited: prompt lookup proposes from it. The answer is the same without.',
+          },
+        ),
+      ),
     ),
     max_completion_tokens: tokenCount("OpenAI's newer name of `max_tokens`; wins over it."),
     logprobs: Type.Optional(Type.Boolean({ description: 'Report the log-probability of each token.' })),

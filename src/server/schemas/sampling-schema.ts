@@ -232,7 +232,7 @@ export const samplingProperties = {
   prompt_lookup: Type.Optional(
     Type.Boolean({
       description:
-        'Whether tokens may be proposed from the documents and verified several in a step. The answer is the same either way. Default: `--prompt-lookup`, which can turn it off for all.',
+        'Whether tokens may be proposed from the documents (or a `prediction`) and verified several in a step. The answer is the same either way. Default: `--prompt-lookup`, which can turn it off for all.',
     }),
   ),
   logit_bias: Type.Optional(

@@ -66,16 +66,27 @@ const draws = fc.record({
   sampling: fc.constantFrom(...SAMPLINGS),
   seed: fc.nat(5),
   stops: fc.array(fc.nat(179), { maxLength: 2 }),
+  predicted: fc.constantFrom(undefined, undefined, 0, 3),
   leavesAfter: fc.constantFrom(undefined, undefined, undefined, 0, 5),
 });
 type Draw = typeof draws extends fc.Arbitrary<infer T> ? T : never;
 
 /** One is accepted whole, the other one is drawn from few tokens: drafts are made, and most of them end early. */
 const SURE: Draw[] = SAMPLINGS.slice(0, 2).map((sampling) => ({
-  ...{ documents: [1, 2], final: 2, maxTokens: 60, way: 'block', sampling, seed: 1, stops: [], leavesAfter: undefined },
+  ...{
+    documents: [1, 2],
+    final: 2,
+    maxTokens: 60,
+    way: 'block',
+    sampling,
+    seed: 1,
+    stops: [],
+    predicted: 0,
+    leavesAfter: undefined,
+  },
 }));
 
-function requestOf({ documents, final, maxTokens, way, sampling, seed, stops }: Draw): GenerateRequest {
+function requestOf({ documents, final, maxTokens, way, sampling, seed, stops, predicted }: Draw): GenerateRequest {
   return {
     plan: {
       attention: way === 'full' ? 'full' : 'block',
@@ -83,6 +94,7 @@ function requestOf({ documents, final, maxTokens, way, sampling, seed, stops }: 
       blocks: documents.map(documentOf),
       finalTokenIds: Int32Array.from({ length: 1 + final }, (_, at) => (final * 13 + at * 3) % 180),
     },
+    ...(predicted === undefined ? {} : { predicted: documentOf(predicted).tokenIds }),
     ...(way === 'repair' ? { repair: { share: 0.3, by: 'first' as const } } : {}),
     sampling: { ...GREEDY, ...sampling, maxTokens, seed, stopTokenIds: stops },
   };
@@ -161,4 +173,35 @@ test('an answer that repeats itself takes fewer steps', async () => {
   await steps(plain(request));
   expect(await steps(plain(request))).toBe(100);
   expect(await steps(request)).toBeLessThan(50);
+});
+
+test('a predicted answer comes out as it is without, in few steps, also if parts of it are wrong', async () => {
+  const engine = await openEngine('qwen3-norm', 'fp32', 'float32', 60);
+  const request: GenerateRequest = {
+    plan: {
+      attention: 'block',
+      sinkTokenIds: Int32Array.of(1, 6),
+      blocks: [documentOf(1)],
+      finalTokenIds: Int32Array.of(7, 8, 9),
+    },
+    // An answer that does not repeat itself: without a prediction there is little to propose.
+    sampling: { ...GREEDY, temperature: 1, repetitionPenalty: 10, seed: 3, maxTokens: 100 },
+  };
+  const asked = async (predicted?: Int32Array) => {
+    const before = engine.statistics().steps;
+    const { tokens, accepted } = await answer(engine, predicted === undefined ? request : { ...request, predicted });
+    return { tokens, accepted, steps: engine.statistics().steps - before };
+  };
+  await asked();
+  const free = await asked();
+  const predicted = Int32Array.from(free.tokens as [number][], ([tokenId]) => tokenId);
+  const whole = await asked(predicted);
+  expect(whole.tokens).toEqual(free.tokens);
+  expect(free.steps).toBeGreaterThan(60);
+  expect(whole.steps).toBeLessThan(20);
+  expect(whole.accepted).toBeGreaterThan(free.accepted + 50);
+  const changed = await asked(predicted.map((id, at) => (at % 30 === 29 ? (id + 1) % 180 : id)));
+  expect(changed.tokens).toEqual(free.tokens);
+  expect(changed.steps).toBeLessThan(free.steps);
+  await expect(asked(Int32Array.of(1, 2, 1e6))).rejects.toMatchObject({ code: 'invalid_request' });
 });

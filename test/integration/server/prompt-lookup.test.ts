@@ -97,6 +97,25 @@ describe('an answer with prompt lookup', () => {
     expect(usage.completion_tokens_details.accepted_prediction_tokens).toBeGreaterThan(0);
   });
 
+  test.each<[string, object]>([
+    ['greedy', { temperature: 0 }],
+    ['drawn', { temperature: 1, seed: 21 }],
+    ['under full attention', { temperature: 1, seed: 22, attention: 'full' }],
+  ])('and a prediction is the same, and the prediction comes out: %s', async (_, fields) => {
+    const without = await ask({ ...fields, prompt_lookup: false });
+    const content = without.choices[0]?.message.content ?? '';
+    const usual = await ask(fields);
+    const predicted = await ask({ ...fields, prediction: { type: 'content', content } });
+    expect(predicted.choices).toEqual(without.choices);
+    const details = predicted.usage.completion_tokens_details;
+    expect(details.accepted_prediction_tokens).toBeGreaterThan(30);
+    expect(details.accepted_prediction_tokens).toBeGreaterThanOrEqual(
+      usual.usage.completion_tokens_details.accepted_prediction_tokens,
+    );
+    const wrong = await ask({ ...fields, prediction: { type: 'content', content: 'Nothing of this comes out.' } });
+    expect(wrong.choices).toEqual(without.choices);
+  });
+
   test('is the same over /v1/completions and /v1/responses', async () => {
     const completion = { blocks: documents, prompt: ' Zokego is held', max_tokens: 40, temperature: 0 };
     const texts = async (fields: object) => {

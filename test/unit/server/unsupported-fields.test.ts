@@ -60,12 +60,14 @@ describe.each(ROUTES)('$url', ({ url, least, specials }) => {
   });
 });
 
-it('max_completion_tokens is a name of the chat route alone', async () => {
+it('max_completion_tokens and prediction are names of the chat route alone', async () => {
   const { app } = await fakeApp();
   const post = (url: string, payload: object) => app.inject({ method: 'POST', url, payload });
   const [chat, completions] = ROUTES.map(({ url, least }) => post(url, { ...least, max_completion_tokens: 2 }));
   expect((await chat)?.statusCode).toBe(200);
   expect((await completions)?.json().error.param).toBe('max_completion_tokens');
+  const predicted = await post('/v1/completions', { prompt: 'Why?', prediction: { type: 'content', content: 'x' } });
+  expect(predicted.json().error.param).toBe('prediction');
   await app.close();
 });
 
@@ -90,6 +92,7 @@ const ONLY_OF_CHATS: Record<string, [asked: unknown, wrong: unknown, nothing?: u
   guided_regex: ['a+', 5],
   guided_choice: [['a'], 'a'],
   guided_grammar: ['root ::= "a"', 5],
+  prediction: [{ type: 'content', content: 'x' }, 5],
   chat_template_kwargs: [{ enable_thinking: false }, 5, {}],
   add_generation_prompt: [false, 'x', true],
   continue_final_message: [true, 'x', false],

@@ -531,7 +531,7 @@ export interface components {
             stop_token_ids?: number[] | null;
             /** @description Go on past end-of-text tokens, up to `max_tokens` or a stop of the request. */
             ignore_eos?: boolean | null;
-            /** @description Whether tokens may be proposed from the documents and verified several in a step. The answer is the same either way. Default: `--prompt-lookup`, which can turn it off for all. */
+            /** @description Whether tokens may be proposed from the documents (or a `prediction`) and verified several in a step. The answer is the same either way. Default: `--prompt-lookup`, which can turn it off for all. */
             prompt_lookup?: boolean | null;
             /** @description Added to the logit of each token id of the model before sampling; at most 1024 ids. */
             logit_bias?: components["schemas"]["LogitBias"] | null;
@@ -575,6 +575,8 @@ export interface components {
             add_generation_prompt?: boolean | null;
             /** @description The answer continues the last message, which must have text, instead of starting a new one. Not with `add_generation_prompt: true`. */
             continue_final_message?: boolean | null;
+            /** @description Text that the answer will repeat in large parts, such as a file that is edited: prompt lookup proposes from it. The answer is the same without. */
+            prediction?: components["schemas"]["Prediction"] | null;
             /** @description OpenAI's newer name of `max_tokens`; wins over it. */
             max_completion_tokens?: number | null;
             /** @description Report the log-probability of each token. */
@@ -713,7 +715,7 @@ export interface components {
             stop_token_ids?: number[] | null;
             /** @description Go on past end-of-text tokens, up to `max_tokens` or a stop of the request. */
             ignore_eos?: boolean | null;
-            /** @description Whether tokens may be proposed from the documents and verified several in a step. The answer is the same either way. Default: `--prompt-lookup`, which can turn it off for all. */
+            /** @description Whether tokens may be proposed from the documents (or a `prediction`) and verified several in a step. The answer is the same either way. Default: `--prompt-lookup`, which can turn it off for all. */
             prompt_lookup?: boolean | null;
             /** @description Added to the logit of each token id of the model before sampling; at most 1024 ids. */
             logit_bias?: components["schemas"]["LogitBias"] | null;
@@ -1094,6 +1096,14 @@ export interface components {
             page_bytes: number;
             cached_blocks: number;
         };
+        /** @description Text that the answer will repeat in large parts, such as a file that is edited: prompt lookup proposes from it. The answer is the same without. */
+        Prediction: {
+            type: components["schemas"]["PredictionType"];
+            /** @description Text, or text parts, which are joined by line breaks. */
+            content: string | components["schemas"]["TextPart"][];
+        };
+        /** @enum {string} */
+        PredictionType: "content";
         PromptTokensDetails: {
             /** @description Prompt tokens that were not prefilled for this request; repaired tokens were. */
             cached_tokens: number;
@@ -1307,7 +1317,7 @@ export interface components {
             top_p?: number | null;
             /** @description The same seed draws the same answer; choice i takes seed + i. The low 32 bits count. */
             seed?: number | null;
-            /** @description Whether tokens may be proposed from the documents and verified several in a step. The answer is the same either way. Default: `--prompt-lookup`, which can turn it off for all. */
+            /** @description Whether tokens may be proposed from the documents (or a `prediction`) and verified several in a step. The answer is the same either way. Default: `--prompt-lookup`, which can turn it off for all. */
             prompt_lookup?: boolean | null;
             /** @description What the answer looks like. */
             text?: components["schemas"]["ResponseTextOptions"] | null;
@@ -1677,6 +1687,8 @@ export type NamedTool = components['schemas']['NamedTool'];
 export type NamedToolFunction = components['schemas']['NamedToolFunction'];
 export type OutputTokensDetails = components['schemas']['OutputTokensDetails'];
 export type PoolStatistics = components['schemas']['PoolStatistics'];
+export type Prediction = components['schemas']['Prediction'];
+export type PredictionType = components['schemas']['PredictionType'];
 export type PromptTokensDetails = components['schemas']['PromptTokensDetails'];
 export type Ready = components['schemas']['Ready'];
 export type RefusalPart = components['schemas']['RefusalPart'];

@@ -107,6 +107,47 @@ describe('prompt lookup', () => {
     expect(expected).toBeLessThan(tokens.length);
   });
 
+  const PREDICTED = ids(...Array.from({ length: 30 }, (_, at) => 300 + at));
+
+  test('proposes a predicted answer from its first token on, behind a final block of any length', () => {
+    for (const length of [1, 5, 40]) {
+      const tailTokenIds = ids(...Array.from({ length }, (_, at) => 500 + at));
+      const { sequence, say } = quoting({ predicted: PREDICTED, tailTokenIds });
+      say(300);
+      const { tokens } = new PromptLookup(ROW_SHARE).propose(sequence, 8, ALONE);
+      expect(tokens.length).toBeGreaterThan(0);
+      expect(tokens).toEqual(PREDICTED.subarray(1, 1 + tokens.length));
+    }
+  });
+
+  test('comes back to a predicted answer behind what is new in the answer', () => {
+    const lookup = new PromptLookup(ROW_SHARE);
+    const { sequence, say } = quoting({ predicted: PREDICTED });
+    say(300, 301, 302, 999);
+    expect(lookup.propose(sequence, 8, ALONE).tokens).toHaveLength(0);
+    say(304, 305);
+    const { tokens } = lookup.propose(sequence, 8, ALONE);
+    expect(tokens.length).toBeGreaterThan(0);
+    expect(tokens).toEqual(PREDICTED.subarray(6, 6 + tokens.length));
+  });
+
+  test('prefers a predicted answer to documents that agree as far, and to the prompt under full attention', () => {
+    for (const attention of ['block', 'full'] as const) {
+      const { text } = quoting();
+      const predicted = ids(text[10] as number, text[11] as number, 900, 901);
+      const full = { attention, tailTokenIds: ids(...text, 500, 501) };
+      const { sequence, say } = quoting({ predicted, ...(attention === 'full' ? full : {}) });
+      say(7, text[10] as number, text[11] as number);
+      expect(new PromptLookup(ROW_SHARE).propose(sequence, 2, ALONE).tokens[0]).toBe(900);
+    }
+  });
+
+  test('proposes nothing before there is a token that was predicted', () => {
+    const { sequence, say } = quoting({ predicted: PREDICTED });
+    say(777);
+    expect(new PromptLookup(ROW_SHARE).propose(sequence, 8, ALONE).tokens).toHaveLength(0);
+  });
+
   test('proposes more the longer a quotation goes on, up to what is asked for', () => {
     const lookup = new PromptLookup(ROW_SHARE);
     const { sequence, text, say } = quoting();

@@ -84,6 +84,8 @@ from .named_tool import NamedTool
 from .named_tool_function import NamedToolFunction
 from .output_tokens_details import OutputTokensDetails
 from .pool_statistics import PoolStatistics
+from .prediction import Prediction
+from .prediction_type import PredictionType
 from .prompt_tokens_details import PromptTokensDetails
 from .ready import Ready
 from .refusal_part import RefusalPart
@@ -236,6 +238,8 @@ __all__ = (
     "NamedToolFunction",
     "OutputTokensDetails",
     "PoolStatistics",
+    "Prediction",
+    "PredictionType",
     "PromptTokensDetails",
     "Ready",
     "RefusalPart",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..models.json_schema import JsonSchema
     from ..models.logit_bias import LogitBias
     from ..models.named_tool import NamedTool
+    from ..models.prediction import Prediction
     from ..models.response_format import ResponseFormat
     from ..models.segmentation import Segmentation
     from ..models.stream_options import StreamOptions
@@ -65,8 +66,8 @@ class ChatCompletionRequest:
     ignore_eos: bool | None | Unset = UNSET
     """ Go on past end-of-text tokens, up to `max_tokens` or a stop of the request. """
     prompt_lookup: bool | None | Unset = UNSET
-    """ Whether tokens may be proposed from the documents and verified several in a step. The answer is the same
-    either way. Default: `--prompt-lookup`, which can turn it off for all. """
+    """ Whether tokens may be proposed from the documents (or a `prediction`) and verified several in a step. The
+    answer is the same either way. Default: `--prompt-lookup`, which can turn it off for all. """
     logit_bias: LogitBias | None | Unset = UNSET
     """ Added to the logit of each token id of the model before sampling; at most 1024 ids. """
     n: int | None | Unset = UNSET
@@ -116,6 +117,9 @@ class ChatCompletionRequest:
     continue_final_message: bool | None | Unset = UNSET
     """ The answer continues the last message, which must have text, instead of starting a new one. Not with
     `add_generation_prompt: true`. """
+    prediction: None | Prediction | Unset = UNSET
+    """ Text that the answer will repeat in large parts, such as a file that is edited: prompt lookup proposes from
+    it. The answer is the same without. """
     max_completion_tokens: int | None | Unset = UNSET
     """ OpenAI's newer name of `max_tokens`; wins over it. """
     logprobs: bool | None | Unset = UNSET
@@ -132,6 +136,7 @@ class ChatCompletionRequest:
         from ..models.json_schema import JsonSchema  # noqa: PLC0415
         from ..models.logit_bias import LogitBias  # noqa: PLC0415
         from ..models.named_tool import NamedTool  # noqa: PLC0415
+        from ..models.prediction import Prediction  # noqa: PLC0415
         from ..models.response_format import ResponseFormat  # noqa: PLC0415
         from ..models.segmentation import Segmentation  # noqa: PLC0415
         from ..models.stream_options import StreamOptions  # noqa: PLC0415
@@ -413,6 +418,14 @@ class ChatCompletionRequest:
         else:
             continue_final_message = self.continue_final_message
 
+        prediction: dict[str, Any] | None | Unset
+        if isinstance(self.prediction, Unset):
+            prediction = UNSET
+        elif isinstance(self.prediction, Prediction):
+            prediction = self.prediction.to_dict()
+        else:
+            prediction = self.prediction
+
         max_completion_tokens: int | None | Unset
         if isinstance(self.max_completion_tokens, Unset):
             max_completion_tokens = UNSET
@@ -512,6 +525,8 @@ class ChatCompletionRequest:
             field_dict["add_generation_prompt"] = add_generation_prompt
         if continue_final_message is not UNSET:
             field_dict["continue_final_message"] = continue_final_message
+        if prediction is not UNSET:
+            field_dict["prediction"] = prediction
         if max_completion_tokens is not UNSET:
             field_dict["max_completion_tokens"] = max_completion_tokens
         if logprobs is not UNSET:
@@ -531,6 +546,7 @@ class ChatCompletionRequest:
         from ..models.json_schema import JsonSchema  # noqa: PLC0415
         from ..models.logit_bias import LogitBias  # noqa: PLC0415
         from ..models.named_tool import NamedTool  # noqa: PLC0415
+        from ..models.prediction import Prediction  # noqa: PLC0415
         from ..models.response_format import ResponseFormat  # noqa: PLC0415
         from ..models.segmentation import Segmentation  # noqa: PLC0415
         from ..models.stream_options import StreamOptions  # noqa: PLC0415
@@ -1036,6 +1052,23 @@ class ChatCompletionRequest:
 
         continue_final_message = _parse_continue_final_message(d.pop("continue_final_message", UNSET))
 
+        def _parse_prediction(data: object) -> None | Prediction | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                prediction_type_0 = Prediction.from_dict(data)
+
+                return prediction_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(None | Prediction | Unset, data)
+
+        prediction = _parse_prediction(d.pop("prediction", UNSET))
+
         def _parse_max_completion_tokens(data: object) -> int | None | Unset:
             if data is None:
                 return data
@@ -1102,6 +1135,7 @@ class ChatCompletionRequest:
             chat_template_kwargs=chat_template_kwargs,
             add_generation_prompt=add_generation_prompt,
             continue_final_message=continue_final_message,
+            prediction=prediction,
             max_completion_tokens=max_completion_tokens,
             logprobs=logprobs,
             top_logprobs=top_logprobs,

@@ -56,8 +56,8 @@ class CompletionRequest:
     ignore_eos: bool | None | Unset = UNSET
     """ Go on past end-of-text tokens, up to `max_tokens` or a stop of the request. """
     prompt_lookup: bool | None | Unset = UNSET
-    """ Whether tokens may be proposed from the documents and verified several in a step. The answer is the same
-    either way. Default: `--prompt-lookup`, which can turn it off for all. """
+    """ Whether tokens may be proposed from the documents (or a `prediction`) and verified several in a step. The
+    answer is the same either way. Default: `--prompt-lookup`, which can turn it off for all. """
     logit_bias: LogitBias | None | Unset = UNSET
     """ Added to the logit of each token id of the model before sampling; at most 1024 ids. """
     n: int | None | Unset = UNSET

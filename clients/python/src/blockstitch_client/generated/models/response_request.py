@@ -66,8 +66,8 @@ class ResponseRequest:
     seed: int | None | Unset = UNSET
     """ The same seed draws the same answer; choice i takes seed + i. The low 32 bits count. """
     prompt_lookup: bool | None | Unset = UNSET
-    """ Whether tokens may be proposed from the documents and verified several in a step. The answer is the same
-    either way. Default: `--prompt-lookup`, which can turn it off for all. """
+    """ Whether tokens may be proposed from the documents (or a `prediction`) and verified several in a step. The
+    answer is the same either way. Default: `--prompt-lookup`, which can turn it off for all. """
     text: None | ResponseTextOptions | Unset = UNSET
     """ What the answer looks like. """
     tools: list[ResponseFunctionTool] | None | Unset = UNSET
