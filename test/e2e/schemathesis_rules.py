@@ -71,6 +71,7 @@ RULES = {
         *TOOLS,
         ("invalid_request", r"n", "are refused by name"),
         ("empty_input", r"input", "A user sends more than white space."),
+        ("invalid_request", r"input\[\d+\]\.call_id", "that of one before it"),
         ("invalid_request", r"max_output_tokens", "the server allows so many: `--max-tokens`"),
         ("invalid_request", r"text\.format", "that can be enforced"),
     ],
