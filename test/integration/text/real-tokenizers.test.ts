@@ -143,7 +143,7 @@ const CHATS: Record<string, Chat> = {
   'reasoning in its own field': { messages: [user, thought, again] },
   'reasoning inside the answer': { messages: [user, inline, again] },
   'reasoning of the turn that goes on': {
-    messages: [user, { ...thought, tool_calls: [call('x')] }, ...results.slice(0, 1)],
+    messages: [user, { ...thought, tool_calls: [call('call_a')] }, ...results.slice(0, 1)],
   },
   tools: { messages: [user], tools: TOOLS },
   'tools and a system message, thinking off': {
@@ -153,7 +153,7 @@ const CHATS: Record<string, Chat> = {
   },
   'tool calls and their results': { messages: [system, user, called, ...results, answer, again], tools: TOOLS },
   'results at the end': { messages: [user, called, ...results], tools: TOOLS },
-  'one call beside an answer': { messages: [user, { ...answer, tool_calls: [call('z')] }, ...results.slice(0, 1)] },
+  'one call beside an answer': { messages: [user, { ...answer, tool_calls: [call('call_a')] }, ...results.slice(0, 1)] },
 };
 
 /** Python gets what the server gives templates: arguments as objects, or as strings where the template adds strings. */
