@@ -153,7 +153,9 @@ const CHATS: Record<string, Chat> = {
   },
   'tool calls and their results': { messages: [system, user, called, ...results, answer, again], tools: TOOLS },
   'results at the end': { messages: [user, called, ...results], tools: TOOLS },
-  'one call beside an answer': { messages: [user, { ...answer, tool_calls: [call('call_a')] }, ...results.slice(0, 1)] },
+  'one call beside an answer': {
+    messages: [user, { ...answer, tool_calls: [call('call_a')] }, ...results.slice(0, 1)],
+  },
 };
 
 /** Python gets what the server gives templates: arguments as objects, or as strings where the template adds strings. */
