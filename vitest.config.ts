@@ -11,6 +11,8 @@ const project = (name: string, options: object = {}) => ({
     testTimeout: HANGS_MS,
     hookTimeout: HANGS_MS,
     pool: 'forks' as const,
+    // Tests that load ONNX Runtime by themselves, and what they start, tell nobody either (src/onnx-runtime.ts).
+    env: { ORT_DISABLE_TELEMETRY: '1' },
     ...options,
   },
 });

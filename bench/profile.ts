@@ -17,6 +17,7 @@ import { importModel } from '../src/model/import-model.js';
 import type { ImportedModel } from '../src/model/imported-model.js';
 import { encodeModel } from '../src/model/onnx-schema.js';
 import { sessionOptions } from '../src/model/session-options.js';
+import { loadRuntime } from '../src/onnx-runtime.js';
 import { QUESTION_TOKENS } from './peers/cases.js';
 import { IMPORT_CACHE, THREADS } from './random-model.js';
 import { type BenchOptions, type BenchReport, describeMachine, median } from './report.js';
@@ -123,7 +124,7 @@ interface ProfileEvent {
 
 /** Microseconds of all steps by part, medians over the rounds. */
 async function profiled(model: ImportedModel, load: Load, rounds: number): Promise<Map<string, number>> {
-  const runtime = await import('onnxruntime-node');
+  const runtime = await loadRuntime();
   const directory = mkdtempSync(join(tmpdir(), 'blockstitch-profile-'));
   const { layers, kvHeads, headDim } = model.config;
   const most = load.behind + load.rows * load.steps + PAGE_TOKENS;
@@ -224,7 +225,7 @@ export async function productCeilings(
   loadAddon();
   const { hiddenSize: inputs, intermediateSize } = model.config;
   const outputs = 2 * intermediateSize;
-  const runtime = await import('onnxruntime-node');
+  const runtime = await loadRuntime();
   const bytes = new Uint8Array(CEILING_ROWS * inputs).map((_, index) => index * 31);
   const found: Record<string, number> = {};
   for (const type of ['bytes', 'float32'] as const) {

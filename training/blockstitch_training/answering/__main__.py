@@ -1,10 +1,8 @@
 """Builds training data for answering from documents.
 
     python -m blockstitch_training.answering build --data ../../shared/data/rag --out DIR
-    python -m blockstitch_training.answering convert --data ../../shared/data/rag/nq10.dev.jsonl --rows 40 --out FILE
 
-`build` writes train.jsonl and held-out.jsonl to DIR, in the form of `distill train --chat`, and CARD.md. Works are held out whole.
-`convert` writes rows of questions over documents in that form, to be scored by `evaluation curve` and `evaluation parts`.
+DIR gets train.jsonl and held-out.jsonl, in the form of `distill train --chat`, and CARD.md. Works are held out whole.
 """
 
 from __future__ import annotations
@@ -17,7 +15,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .answering_card import write_card
-from .asked_rows import read_rows
 from .contexts import TURNS, Context, draw_contexts
 from .question_files import KINDS, read_works
 
@@ -32,24 +29,7 @@ def parser() -> argparse.ArgumentParser:
     build.add_argument("--rounds", type=int, default=1, help="how often every work is taken, each time in other company; xquad four times as often (%(default)s)")
     build.add_argument("--held-out", type=float, default=0.05, help="share of the works of each kind that is kept out (%(default)s)")
     build.add_argument("--seed", type=int, default=1)
-    convert = commands.add_parser("convert", help="write rows of questions over documents as conversations")
-    convert.set_defaults(run=_convert)
-    convert.add_argument("--data", type=Path, nargs="+", required=True, help="JSONL rows with question, answers, documents and gold, or rows of pubmedqa")
-    convert.add_argument("--rows", type=int, default=40, help="of each file (%(default)s)")
-    convert.add_argument("--out", type=Path, required=True)
     return made
-
-
-def _convert(options: argparse.Namespace) -> int:
-    try:
-        contexts = [context for file in options.data for context in read_rows(file, options.rows)]
-    except (OSError, ValueError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    lines = (json.dumps(row, ensure_ascii=False) + "\n" for context in contexts for row in context.rows())
-    options.out.write_text("".join(lines), encoding="utf-8")
-    print(f"{len(contexts)} questions in {options.out}")
-    return 0
 
 
 def _build(options: argparse.Namespace) -> int:

@@ -51,18 +51,14 @@ def read_works(kind: str, file: Path) -> list[Work]:
     with file.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
             try:
-                works += read_work(kind, json.loads(line))
+                works += _READERS[kind](json.loads(line))
             except (KeyError, IndexError, TypeError, ValueError) as error:
                 raise ValueError(f"{file}:{number}: this is no row of {kind}: {error!r}") from error
     return works
 
 
-def read_work(kind: str, row: dict) -> Iterator[Work]:
-    return _READERS[kind](row)
-
-
 def _nq(row: dict) -> Iterator[Work]:
-    yield Work(row["id"], (Passage(row["title"], row["text"]),), (Question(row["question"], shortest(row["answers"]), 0),))
+    yield Work(row["id"], (Passage(row["title"], row["text"]),), (Question(row["question"], _short(row["answers"]), 0),))
 
 
 def _xquad(row: dict) -> Iterator[Work]:
@@ -80,10 +76,10 @@ def _pubmedqa(row: dict) -> Iterator[Work]:
 
 def _asked(questions: list[dict]) -> tuple[Question, ...]:
     golds = [each["gold"][0] if isinstance(each["gold"], list) else each["gold"] for each in questions]
-    return tuple(Question(each["question"], shortest(each["answers"]), int(gold)) for each, gold in zip(questions, golds, strict=True))
+    return tuple(Question(each["question"], _short(each["answers"]), int(gold)) for each, gold in zip(questions, golds, strict=True))
 
 
-def shortest(answers: list[str]) -> str:
+def _short(answers: list[str]) -> str:
     """The shortest of the accepted answers, on one line."""
     return min((" ".join(answer.split()) for answer in answers if answer.strip()), key=len)
 

@@ -42,6 +42,13 @@ def _asked(row: dict) -> Asked:
     return Asked(texts, titles, row["question"], tuple(row["answers"]), row["gold"][0])
 
 
+def conversation(asked: Asked) -> dict:
+    """In the form of `distill train --chat`, with the shortest of its accepted answers."""
+    documents = [{"text": text, **({"title": title} if title else {})} for text, title in zip(asked.documents, asked.titles, strict=True)]
+    answer = min((" ".join(each.split()) for each in asked.accepted if each.strip()), key=len)
+    return {"messages": [{"role": "user", "content": asked.question}, {"role": "assistant", "content": answer}], "documents": documents}
+
+
 def demo_prompts(asked: list[Asked], tokenizer: PreTrainedTokenizerBase) -> list[Prompt]:
     """In the demo model's prompt: one block per document."""
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from .asked_prompts import read_rag
 from .served import Served
 from .student_comparison import STUDENT, Answer
+from .student_table import longest
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ def served_answers(server: Served, data: Sequence[Path], found: Sequence[Answer]
     """Asks the first `most` questions of each file that PyTorch's student was asked with all documents in their own order."""
     made = []
     for file in data:
-        computed = _as_they_stand(found, file.stem)
+        mine = [each for each in found if each.data == file.stem and each.system == STUDENT and each.order == 0]
+        computed = {each.row: each.text for each in longest(mine)}
         for row, asked in enumerate(read_rag(file, most)):
             if row not in computed:
                 continue
@@ -39,13 +41,6 @@ def served_answers(server: Served, data: Sequence[Path], found: Sequence[Answer]
             margin = None if text == computed[row] else margin_where_they_part(choice["logprobs"]["content"], computed[row])
             made.append(ServedAnswer(file.stem, row, text, computed[row], margin))
     return made
-
-
-def _as_they_stand(found: Sequence[Answer], data: str) -> dict[int, str]:
-    """PyTorch's text by row."""
-    mine = [each for each in found if each.data == data and each.system == STUDENT and each.order == 0]
-    most = {each.row: max(other.documents for other in mine if other.row == each.row) for each in mine}
-    return {each.row: each.text for each in mine if each.documents == most[each.row]}
 
 
 def margin_where_they_part(tokens: Sequence[dict], other: str) -> float:

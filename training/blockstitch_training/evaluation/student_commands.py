@@ -1,8 +1,9 @@
-"""The commands about students of public models: `students`, `parts` and `curve`."""
+"""The commands about students of public models: `students`, `parts`, `curve` and `conversations`."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -101,3 +102,23 @@ def _curve(options: argparse.Namespace) -> None:
 
     plan = given(options, CurvePlan)
     print(write_points(curve_points(plan, progress=lambda line: print(line, file=sys.stderr, flush=True)), plan))
+
+
+def add_conversations(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(run=_conversations)
+    command.add_argument("--data", type=Path, nargs="+", required=True, help="JSONL rows with question, answers, documents and gold, or rows of pubmedqa")
+    command.add_argument("--rows", type=int, default=40, help="of each file (%(default)s)")
+    command.add_argument("--out", type=Path, required=True, help="JSONL, for --held-out of `parts` and `curve`")
+
+
+def _conversations(options: argparse.Namespace) -> int | None:
+    from .asked_prompts import conversation, read_rag
+
+    try:
+        asked = [each for file in options.data for each in read_rag(file, options.rows)]
+    except (OSError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    options.out.write_text("".join(json.dumps(conversation(each), ensure_ascii=False) + "\n" for each in asked), encoding="utf-8")
+    print(f"{len(asked)} questions in {options.out}")
+    return None

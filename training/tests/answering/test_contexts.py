@@ -92,20 +92,3 @@ def test_what_is_no_question_file_is_named_with_its_line(data, tmp_path, capsys)
         read_works("nq", bad)
     assert main(["build", "--data", str(tmp_path / "nowhere"), "--out", str(tmp_path / "o")]) == 1
     assert "there is no question file" in capsys.readouterr().err
-
-
-def test_rows_of_questions_over_documents_become_conversations(data, tmp_path, capsys):
-    rows = tmp_path / "town8.dev.jsonl"
-    documents = [{"title": "A", "text": "Ada lives in Rome."}, {"text": "Bo lives in Bergen."}]
-    rows.write_text("".join(json.dumps({"id": at, "question": f"Where ({at})?", "answers": ["in Bergen", "Bergen"], "documents": documents, "gold": [1]}) + "\n" for at in range(3)))
-    out = tmp_path / "rows.jsonl"
-    assert main(["convert", "--data", str(rows), str(data / "pubmedqa.train.jsonl"), "--rows", "2", "--out", str(out)]) == 0
-    first, _, third, _ = (json.loads(line) for line in out.read_text().splitlines())
-    assert first == {
-        "kind": "town8", "works": ["0"], "gold": [1], "documents": documents,
-        "messages": [{"role": "user", "content": "Where (0)?"}, {"role": "assistant", "content": "Bergen"}],
-    }  # fmt: skip
-    assert third["messages"][1]["content"] == "yes" and [each["text"] for each in third["documents"]] == ["We saw 0.", "It held 0."]
-    rows.write_text('{"question": "Where?"}\n')
-    assert main(["convert", "--data", str(rows), "--out", str(out)]) == 1
-    assert "town8.dev.jsonl:1: this is no row" in capsys.readouterr().err

@@ -8,6 +8,7 @@ import torch
 from tiny_checkpoints import write_checkpoint
 
 from blockstitch_training.distill.stitched_generation import Prompt
+from blockstitch_training.evaluation.__main__ import main
 from blockstitch_training.evaluation.asked_prompts import read_rag
 from blockstitch_training.evaluation.student_comparison import (
     PLAIN,
@@ -116,3 +117,17 @@ def test_rows_of_pubmedqa_are_read_and_wrong_rows_are_named(tmp_path):
 def test_both_systems_may_have_different_widths(tmp_path, plan):
     wider = write_checkpoint(tmp_path / "qwen", "qwen3")
     assert {each.system for each in answers(replace(plan, student=wider, rows=1))} >= {STUDENT, STUDENT_FULL}
+
+
+def test_rows_become_conversations_to_score(tmp_path, capsys):
+    rows, pubmedqa, out = tmp_path / "town.dev.jsonl", tmp_path / "p.jsonl", tmp_path / "rows.jsonl"
+    documents = [{"title": "A", "text": "Ada lives in Rome."}, {"text": "Bo lives in Bergen."}]
+    rows.write_text(json.dumps({"question": "Where?", "answers": ["in Bergen", " Bergen\n"], "documents": documents, "gold": [1]}) + "\n")
+    pubmedqa.write_text(json.dumps({"question": "Is it?", "contexts": ["a", "b"], "labels": ["AIM", "END"], "decision": "yes"}) + "\n")
+    assert main(["conversations", "--data", str(rows), str(pubmedqa), "--rows", "2", "--out", str(out)]) == 0
+    first, second = (json.loads(line) for line in out.read_text().splitlines())
+    assert first == {"documents": documents, "messages": [{"role": "user", "content": "Where?"}, {"role": "assistant", "content": "Bergen"}]}
+    assert second["messages"][1]["content"] == "yes" and second["documents"][1] == {"title": "End", "text": "b"}
+    rows.write_text('{"question": "Where?"}\n')
+    assert main(["conversations", "--data", str(rows), "--out", str(out)]) == 1
+    assert "town.dev.jsonl:1" in capsys.readouterr().err
