@@ -6,6 +6,7 @@
  */
 import { Piscina } from 'piscina';
 import { BlockstitchError } from '../errors.js';
+import { silenceRuntime } from '../onnx-runtime.js';
 import { createStopFlag, raise, type StopFlag } from './pace.js';
 
 export interface ThreadOptions {
@@ -69,6 +70,8 @@ export class TextThreads {
   constructor({ threads, maxQueue }: ThreadOptions) {
     this.threads = threads;
     this.maxQueue = maxQueue;
+    // A task may load ONNX Runtime.
+    silenceRuntime();
     // Piscina's own queue stays empty: a task reaches it only when a thread is free.
     this.#pool = new Piscina({ minThreads: 1, maxThreads: threads, idleTimeout: IDLE_MS });
   }

@@ -3,6 +3,7 @@
  * Knows threads. The host and the worker know what the messages mean.
  */
 import { type TransferListItem, Worker } from 'node:worker_threads';
+import { silenceRuntime } from '../../onnx-runtime.js';
 import type { EngineCommand, EngineNews } from '../wire/messages.js';
 import type { WorkerLoaded, WorkerPool, WorkerReady, WorkerSetup } from '../wire/worker-setup.js';
 
@@ -32,6 +33,7 @@ export type StartWorker = (listeners: WorkerListeners) => Promise<WorkerLink>;
 export function workerStarter(setup: WorkerSetup, makePool: () => WorkerPool): StartWorker {
   return (listeners) =>
     new Promise((resolve, reject) => {
+      silenceRuntime();
       const worker = new Worker(compiledWorker(), { workerData: setup });
       let ready = false;
       let closing = false;
