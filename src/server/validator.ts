@@ -56,26 +56,33 @@ const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
 function describe<F extends Finding>(value: unknown, check: Check, errorsOf: (part: unknown) => F[]): F[] {
   const start = firstElements(value, DESCRIBED_ELEMENTS);
   if (!check(start)) return errorsOf(start);
-  const index = firstWrong(value, check);
-  const alone = onlyElement(value, index);
-  // Each element is fine and the list is too long: as many elements as show it.
-  if (check(alone)) return errorsOf(firstElements(value, index + 1));
-  return errorsOf(alone).map((finding) => ({
-    ...finding,
-    instancePath: restoredPath(finding.instancePath, value, index),
-  }));
+  // Halves of what is left: all of them together are as long as the list.
+  const index = lastLeft(value, (from, to) => check(elementsBetween(value, from, to)));
+  const alone = elementsBetween(value, index, index + 1);
+  if (!check(alone)) {
+    return errorsOf(alone).map((finding) => ({
+      ...finding,
+      instancePath: restoredPath(finding.instancePath, value, index),
+    }));
+  }
+  // No place is wrong by itself: a list is too long, or holds another with the fault. As many elements as show it.
+  const count = lastLeft(value, (_, to) => check(firstElements(value, to))) + 1;
+  return errorsOf(firstElements(value, count));
 }
 
-/** The index at which cutting every list behind it first leaves something wrong. */
-function firstWrong(value: unknown, check: Check): number {
-  let fine = DESCRIBED_ELEMENTS;
-  let wrong = longestList(value);
-  while (wrong - fine > 1) {
-    const middle = (fine + wrong) >> 1;
-    if (check(firstElements(value, middle))) fine = middle;
-    else wrong = middle;
+/**
+ * Halves the places behind the first ones until one is left.
+ * @param isFine whether the places from `from` to before `to` are
+ */
+function lastLeft(value: unknown, isFine: (from: number, to: number) => boolean): number {
+  let from = DESCRIBED_ELEMENTS;
+  let end = longestList(value);
+  while (end - from > 1) {
+    const middle = (from + end) >> 1;
+    if (isFine(from, middle)) from = middle;
+    else end = middle;
   }
-  return wrong - 1;
+  return from;
 }
 
 function longestList(value: unknown): number {
@@ -90,9 +97,9 @@ function firstElements(value: unknown, count: number): unknown {
   return mapLists(value, (list) => (list.length > count ? list.slice(0, count) : list));
 }
 
-/** A copy in which the lists that reach `index` hold that element alone. */
-function onlyElement(value: unknown, index: number): unknown {
-  return mapLists(value, (list) => (list.length > index ? [list[index]] : list));
+/** A copy in which the lists that reach `from` hold their elements from there to before `to`. */
+function elementsBetween(value: unknown, from: number, to: number): unknown {
+  return mapLists(value, (list) => (list.length > from ? list.slice(from, to) : list));
 }
 
 function mapLists(value: unknown, change: (list: unknown[]) => unknown[]): unknown {
@@ -109,7 +116,7 @@ function isContainer(value: unknown): value is object {
   return typeof value === 'object' && value !== null;
 }
 
-/** A path in the copy of `onlyElement` as a path in `value`. */
+/** A path in the copy that holds the element at `index` alone as a path in `value`. */
 function restoredPath(path: string, value: unknown, index: number): string {
   let at = value;
   const parts = path.split('/').map((part, depth) => {

@@ -45,6 +45,9 @@ describe('the validator', () => {
     expect(described({ items }).param).toBe('items[650].name');
     items[650] = { name: 'n', tags: [...Array(500).fill('t'), null] };
     expect(described({ items }).param).toBe('items[650].tags[500]');
+    items[300] = { name: 'n', tags: [...Array(500).fill('t'), null] };
+    items[650] = { name: 'n', tags: [] };
+    expect(described({ items }).param).toBe('items[300].tags[500]');
   });
 
   it('says that a list is too long, and how long it may be', () => {
