@@ -15,7 +15,8 @@ SOURCES = {
 }
 
 
-def write_card(file: Path, splits: dict[str, list[Context]], seed: int, rounds: int) -> None:
+def write_card(file: Path, splits: dict[str, list[Context]], seed: int, rounds: str) -> None:
+    """`rounds` as the command line has them."""
     lines = [
         "# Questions over documents", "",
         f"Made by `python -m blockstitch_training.answering build --rounds {rounds} --seed {seed}`. Each line is a conversation with its",

@@ -85,6 +85,22 @@ def test_a_build_keeps_works_out_whole_and_puts_questions_of_a_context_together(
     assert str(out) in capsys.readouterr().out
 
 
+def test_a_kind_is_taken_as_often_as_its_rounds_say(data, tmp_path, capsys):
+    def built(*rounds: str) -> dict[str, int]:
+        out = tmp_path / "_".join(rounds)
+        assert main(["build", "--data", str(data), "--out", str(out), "--held-out", "0", "--rounds", *rounds]) == 0
+        assert f"--rounds {' '.join(rounds)} " in (out / "CARD.md").read_text()
+        kinds = [json.loads(line)["kind"] for line in (out / "train.jsonl").read_text().splitlines() if ABSENT not in line]
+        return {kind: kinds.count(kind) for kind in KINDS}
+
+    once = built("1")
+    assert built("2", "xquad=3", "pubmedqa=1") == {"nq": 2 * once["nq"], "xquad": 3 * once["xquad"], "covidqa": 2 * once["covidqa"], "pubmedqa": once["pubmedqa"]}
+    assert built("covidqa=0")["covidqa"] == 0
+    with pytest.raises(SystemExit):
+        built("news=2")
+    assert "'news=2' is not a number, nor a number for one of nq, xquad" in capsys.readouterr().err
+
+
 def test_what_is_no_question_file_is_named_with_its_line(data, tmp_path, capsys):
     bad = tmp_path / "nq.train.jsonl"
     bad.write_text(json.dumps(ROWS["nq"][0]) + '\n{"question": "who"}\n')
