@@ -44,7 +44,7 @@ $(STAMP)/frameworks: clients/requirements-frameworks.txt
 	@touch $@
 
 # Their tests are left out, by name, where the index cannot be reached.
-frameworks: ## Install LangChain, LlamaIndex, Haystack and LiteLLM for the tests of docs/clients.md (700 MB in build/)
+frameworks: ## Install LangChain, LlamaIndex, Haystack, LiteLLM and agents for the tests of docs/clients.md (700 MB in build/)
 	@$(MAKE) --no-print-directory $(STAMP)/frameworks || echo "frameworks: not installed; their tests are skipped"
 
 $(STAMP)/peers: bench/peers/requirements.txt

@@ -45,6 +45,8 @@ const PRINTED: Record<string, RegExp[]> = {
     /month: '(May|June)'/,
     /find_host (Zesuni|Molafa) is/,
   ],
+  'openai-agents': [/^Zesuni is hosted by Gulati\.$/m, /month='(May|June)'/, /^called: (Zesuni|Molafa) is hosted/m],
+  'pydantic-ai': [/^Zesuni is hosted by Gulati\.$/m, /^Zesuni is held in Milalo\.$/m, /month='(May|June)'/],
   litellm: [/^Zesuni is hosted by Gulati\.$/m, /"month": "(May|June)"/, /name='find_fair'/, /^too long$/m],
   'litellm-proxy': [/^Zesuni is hosted by Gulati\.$/m, /^now$/m],
 };

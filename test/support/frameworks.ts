@@ -1,4 +1,4 @@
-/** The Python that `make frameworks` makes, with LangChain, LlamaIndex, Haystack and LiteLLM. */
+/** The Python that `make frameworks` makes, with LangChain, LlamaIndex, Haystack, LiteLLM, OpenAI's Agents SDK and Pydantic AI. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { PACKAGE_DIR } from '../../src/config.js';
