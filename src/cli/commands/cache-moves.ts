@@ -91,16 +91,21 @@ export function addImport(cache: Command): void {
     const config = storeSettings(command);
     const macs = StoreMacs.ofSetting(config.storeHmacKeys);
     const input = file === '-' ? process.stdin : await opened(file);
+    const items = await begun(readStoreFile(input, file === '-' ? 'Standard input' : file));
     await withStore(await openStore(config, true), async (store) => {
-      report(
-        await copyItems(readStoreFile(input, file === '-' ? 'Standard input' : file), store, {
-          macs,
-          trustUnsigned: flags.trustUnsigned,
-        }),
-        flags.json,
-      );
+      report(await copyItems(items, store, { macs, trustUnsigned: flags.trustUnsigned }), flags.json);
     });
   });
+}
+
+/** Reads up to the first item, before a store is made: what is no export makes none. */
+async function begun<T>(items: AsyncGenerator<T>): Promise<AsyncGenerator<T>> {
+  const first = await items.next();
+  return (async function* () {
+    if (first.done) return;
+    yield first.value;
+    yield* items;
+  })();
 }
 
 /** Before a store is made. @throws BlockstitchError `config_invalid` if the file cannot be read */

@@ -81,6 +81,8 @@ export const clientLimits = fp<ClientLimitsOptions>(
           if (unused > 0) void giveBack(ofAnswer, unused);
         });
       };
+      // First: what is refused here does not count as a request of this minute.
+      if (limits.concurrent !== undefined) takePlace(running, client, limits.concurrent, reply);
       const limit = limits.requestsPerMinute ?? requestsPerMinute;
       if (limit > 0) {
         const charge: Charge = { kind: 'requests', what: 'requests', limit, events: 1 };
@@ -88,7 +90,6 @@ export const clientLimits = fp<ClientLimitsOptions>(
         answerLeft(reply, charge, counted);
         refuseBeyond(reply, charge, counted);
       }
-      if (limits.concurrent !== undefined) takePlace(running, client, limits.concurrent, reply);
     });
     done();
   },

@@ -199,6 +199,7 @@ test('a file that was cut short is refused, and what was read until then is whol
   expect((await cache('verify', ...inStore('from-cut'))).code).toBe(0);
   writeFileSync(at('other'), 'something else\n');
   expect((await cache('import', at('other'), ...inStore('from-other'))).stderr).toContain('does not begin with');
+  expect(existsSync(at('from-other'))).toBe(false);
 });
 
 test.skipIf(!mayMount)('a file whose end the disk has no room for is not kept, and the file is named', async () => {

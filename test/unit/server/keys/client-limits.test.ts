@@ -134,8 +134,8 @@ describe('a key of the key file', () => {
     await app.close();
   });
 
-  it('has a limit of requests at once, and a place is free when an answer ends', async () => {
-    const { engine, complete, models, second } = await limited({ concurrent: 1 });
+  it('has a limit of requests at once; a place is free when an answer ends, and what is refused uses no request', async () => {
+    const { engine, complete, models, second } = await limited({ concurrent: 1, requestsPerMinute: 9 });
     engine.tokenMs = 5;
     const slow = complete('x', 10);
     while (engine.requests.length === 0) await new Promise(setImmediate);
@@ -144,6 +144,7 @@ describe('a key of the key file', () => {
     expect(refused.headers['retry-after']).toBe('1');
     expect((await models(second)).statusCode).toBe(200);
     expect((await slow).statusCode).toBe(200);
-    expect((await models()).statusCode).toBe(200);
+    const after = await models();
+    expect([after.statusCode, after.headers['x-ratelimit-remaining-requests']]).toEqual([200, '7']);
   });
 });
