@@ -2,6 +2,7 @@
 
     python -m blockstitch_training.evaluation blocks       --teacher DIR --student DIR --out FILE
     python -m blockstitch_training.evaluation students     --teacher DIR --student DIR --data ROWS.jsonl ... --out FOLDER
+    python -m blockstitch_training.evaluation served       --model DIR --data ROWS.jsonl ... --out FOLDER
     python -m blockstitch_training.evaluation ablations    --out DIR --size tiny
     python -m blockstitch_training.evaluation parts        --teacher DIR --chat TRAIN.jsonl --held-out HELD.jsonl --out DIR
     python -m blockstitch_training.evaluation curve        --teacher DIR --trained DIR --held-out HELD.jsonl --out DIR
@@ -34,7 +35,7 @@ from .segmented_answers import SEGMENTERS as ASKED_SEGMENTERS
 from .segmented_answers import table_lines
 from .segmenter_comparison import REPOSITORY, SEGMENTERS, TARGETS, SegmenterComparison, compare, write_comparison
 from .setting_choice import OBJECTIVES
-from .student_commands import add_conversations, add_curve, add_parts, add_students
+from .student_commands import add_conversations, add_curve, add_parts, add_served, add_students
 
 SHARES = (0.05, 0.15, 0.3, 0.5, 0.8)
 
@@ -44,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_blocks(commands.add_parser("blocks", help="score a distilled student against its teacher"))
     add_students(commands.add_parser("students", help="compare a student and its teacher over public documents: answers, KL and NLL"))
+    add_served(commands.add_parser("served", help="compare the server's answers with PyTorch's, float32 (needs `make build`)"))
     _add_ablations(commands.add_parser("ablations", help="train and score every choice of the components, and write the table"))
     add_parts(commands.add_parser("parts", help="what each part of distillation is worth on conversations over public documents"))
     add_curve(commands.add_parser("curve", help="how near the students that a run kept on its way come to their teacher"))

@@ -1,4 +1,4 @@
-"""The commands about students of public models: `students`, `parts`, `curve` and `conversations`."""
+"""The commands about students of public models: `students`, `served`, `parts`, `curve` and `conversations`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .given_options import given
 
 
 def add_students(command: argparse.ArgumentParser) -> None:
-    command.set_defaults(run=_students, fail=command.error)
+    command.set_defaults(run=_students)
     add = command.add_argument
     add("--teacher", type=Path, required=True)
     add("--student", type=Path, help="without it only the teacher is asked: full, plain and repaired")
@@ -24,29 +24,47 @@ def add_students(command: argparse.ArgumentParser) -> None:
     add("--repair", type=float, default=0.15, help="share of repair of the teacher's plain blocks; 0 leaves it out")
     add("--segmenter", default="auto", help="a segmenter of the server, or blank-lines")
     add("--out", type=Path, required=True, help="folder for the answers, the table and the plot; a second call goes on")
-    add("--served", type=int, default=0, metavar="N", help="ask the server too, with the student, the first N questions of each file (needs `make build`)")
     add("--threads", type=int, default=0, help="threads of the processor; 0 leaves the choice to PyTorch")
 
 
 def _students(options: argparse.Namespace) -> None:
     import torch
 
-    from .served import Served
-    from .served_students import served_answers, served_table
     from .student_comparison import StudentPlan, answers
     from .student_table import draw_students, student_table
 
-    if options.served and not options.student:
-        options.fail("--served asks the student: give --student")
     if options.threads:
         torch.set_num_threads(options.threads)
     found = answers(given(options, StudentPlan), progress=lambda line: print(line, file=sys.stderr, flush=True))
     text = student_table(found)
-    if options.served:
-        with Served(options.student) as server:
-            text += "\n\n" + served_table(served_answers(server, options.data, found, options.new_tokens, options.served))
     (options.out / "students.md").write_text(text + "\n")
     draw_students(found, options.out / "students.png")
+    print(text)
+
+
+def add_served(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(run=_served)
+    add = command.add_argument
+    add("--model", type=Path, required=True, help="a checkpoint, such as a student's")
+    add("--data", type=Path, nargs="+", required=True, help="JSONL rows with question, answers, documents and gold, or rows of pubmedqa")
+    add("--rows", type=int, default=100, help="questions of each file (%(default)s)")
+    add("--new-tokens", type=int, default=24)
+    add("--segmenter", default="auto", help="a segmenter of the server, or blank-lines")
+    add("--out", type=Path, required=True, help="folder for the answers and the table; a second call goes on")
+    add("--threads", type=int, default=0, help="threads of PyTorch's processor; 0 leaves the choice to it")
+
+
+def _served(options: argparse.Namespace) -> None:
+    import torch
+
+    from .served import Served
+    from .served_agreement import AgreementPlan, agreement, served_table
+
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    with Served(options.model) as server:
+        text = served_table(agreement(given(options, AgreementPlan), server, progress=lambda line: print(line, file=sys.stderr, flush=True)))
+    (options.out / "served.md").write_text(text)
     print(text)
 
 

@@ -166,13 +166,18 @@ def answers(plan: StudentPlan, progress: Callable[[str], None] = lambda _: None)
 
 
 def read_answers(file: Path) -> list[Answer]:
-    """The last answer of each system to each question. A last line that was cut off is taken out of the file."""
+    """The last answer of each system to each question."""
+    found = [Answer(**json.loads(line)) for line in whole_lines(file)]
+    return list({(*each.question, each.system): each for each in found}.values())
+
+
+def whole_lines(file: Path) -> list[str]:
+    """The lines of a file that a run writes, none where there is none. A last line that was cut off is taken out of the file."""
     lines = file.read_text(encoding="utf-8").splitlines(keepends=True) if file.exists() else []
     if lines and not lines[-1].endswith("\n"):
         lines.pop()
         file.write_text("".join(lines), encoding="utf-8")
-    found = [Answer(**json.loads(line)) for line in lines]
-    return list({(*each.question, each.system): each for each in found}.values())
+    return lines
 
 
 def _prompts(asked: list[Asked], systems: dict[str, tuple[System, str]], plan: StudentPlan):

@@ -7,7 +7,7 @@ from tiny_checkpoints import write_checkpoint
 
 from blockstitch_training.distill.segmenting import COMMAND
 from blockstitch_training.evaluation.__main__ import main
-from blockstitch_training.evaluation.served_students import ServedAnswer, margin_where_they_part, served_table
+from blockstitch_training.evaluation.served_agreement import ServedAnswer, margin_where_they_part, served_table
 
 ROWS = [
     {"question": f"Where does person {row} live?", "answers": ["Rome"], "gold": [0],
@@ -34,19 +34,20 @@ def test_the_table_shows_every_answer_that_differs():
     assert "differ" not in served_table([ServedAnswer("a", 0, "x", "x", None)])
 
 
-def test_without_a_student_there_is_nobody_to_serve(tmp_path, capsys):
-    with pytest.raises(SystemExit):
-        main(["students", "--teacher", "t", "--data", "d", "--out", str(tmp_path), "--served", "2"])
-    assert "give --student" in capsys.readouterr().err
-
-
 @pytest.mark.skipif(not COMMAND.exists(), reason="the server is not built")
-def test_the_server_answers_as_pytorch_does(teacher, tmp_path, capsys):
+def test_the_server_answers_as_pytorch_does_and_a_second_call_goes_on(tmp_path, capsys):
     data = tmp_path / "rows.dev.jsonl"
     data.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
     student = write_checkpoint(tmp_path / "student", "llama")
-    main([
-        "students", "--teacher", str(teacher), "--student", str(student), "--data", str(data), "--rows", "3", "--new-tokens", "5", "--repair", "0",
-        "--out", str(tmp_path / "out"), "--served", "2",
-    ])  # fmt: skip
-    assert "| rows.dev | 2 | 100.0% |" in capsys.readouterr().out
+    out = tmp_path / "out"
+
+    def served(rows: int) -> str:
+        main(["served", "--model", str(student), "--data", str(data), "--rows", str(rows), "--new-tokens", "5", "--out", str(out)])
+        return capsys.readouterr().err
+
+    assert served(2).count("equal") == 2
+    kept = (out / "served.jsonl").read_text()
+    (out / "served.jsonl").write_text(kept + '{"data": "rows.dev", "ro')
+    assert served(3).count("rows.dev: 3 of 3  equal") == 1
+    assert (out / "served.jsonl").read_text().startswith(kept)
+    assert "| rows.dev | 3 | 100.0% |" in (out / "served.md").read_text()
