@@ -28,6 +28,7 @@ const PARTS: Record<string, string> = {
   MatMulNBits: 'products',
   Gemm: 'products',
   BlockAttention: 'attention',
+  ByteBlockAttention: 'attention',
   QuantizeRows: 'between products',
   NormQuantizeRows: 'between products',
   AddNormQuantizeRows: 'between products',

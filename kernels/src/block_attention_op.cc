@@ -3,7 +3,6 @@
 #include "block_attention_op.h"
 
 #include <atomic>
-#include <chrono>
 #include <memory>
 #include <string>
 
@@ -34,28 +33,9 @@ class Kernel {
   ort::Status* compute(ort::KernelContext* context) const {
     OpInputs inputs;
     if (ort::Status* status = readOpInputs(api_, context, shape_, &inputs)) return status;
-    const int32_t poolId = metadataPoolId(inputs.metadata, inputs.metadataSize);
-    const std::shared_ptr<KvPool> pool = findPool(poolId);
-    if (pool == nullptr) {
-      return opFailure(api_, ort::kInvalidArgument, "there is no KV pool " + std::to_string(poolId) + " in host memory");
-    }
-    const PoolShape& poolShape = pool->shape();
-    if (shape_.layer >= poolShape.layers || shape_.kvHeads != poolShape.kvHeads || shape_.headDim != poolShape.headDim) {
-      return opFailure(api_, ort::kInvalidArgument, "KV pool " + std::to_string(poolId) +
-                                                      " was made for another model: its layers, kv heads or head_dim differ");
-    }
-    std::string wrong;
-    const AttentionPlan* plan = PlanCache::ofThread().find(
-        inputs.metadata, inputs.metadataSize, {inputs.rows, poolShape.pages, poolShape.pageTokens, inputs.positions},
-        {shape_.heads, shape_.kvHeads, shape_.headDim}, &wrong);
-    if (plan == nullptr) return opFailure(api_, ort::kInvalidArgument, wrong);
     void* output = nullptr;
     if (ort::Status* status = allocateOpOutput(api_, context, inputs, &output)) return status;
-    const auto floats = [&](size_t i) { return static_cast<const float*>(inputs.tensors[i].data); };
-    const AttentionInputs tensors{floats(0), floats(1), floats(2), floats(3), floats(4)};
-    blockAttention(shape_, tensors, *plan, *pool, static_cast<float*>(output),
-                   [&](size_t count, const std::function<void(size_t)>& task) { onOpThreads(api_, context, count, task); });
-    return nullptr;
+    return attendStep(api_, context, shape_, inputs, static_cast<float*>(output));
   }
 
   Api api() const { return api_; }
@@ -66,14 +46,9 @@ class Kernel {
 };
 
 ort::Status* computeKernel(void* data, ort::KernelContext* context) noexcept {
-  const auto begin = std::chrono::steady_clock::now();
+  const CountedCall counted;
   const Kernel& kernel = *static_cast<const Kernel*>(data);
-  ort::Status* status = guardedStatus(kernel.api(), [&] { return kernel.compute(context); });
-  const auto taken = std::chrono::steady_clock::now() - begin;
-  totalCalls.fetch_add(1, std::memory_order_relaxed);
-  totalNanoseconds.fetch_add(static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(taken).count()),
-                             std::memory_order_relaxed);
-  return status;
+  return guardedStatus(kernel.api(), [&] { return kernel.compute(context); });
 }
 
 ort::CustomOp makeOp() {
@@ -90,6 +65,38 @@ ort::CustomOp makeOp() {
 }
 
 }  // namespace
+
+ort::Status* attendStep(Api api, const ort::KernelContext* context, const AttentionShape& shape, const OpInputs& inputs, float* output) {
+  const int32_t poolId = metadataPoolId(inputs.metadata, inputs.metadataSize);
+  const std::shared_ptr<KvPool> pool = findPool(poolId);
+  if (pool == nullptr) {
+    return opFailure(api, ort::kInvalidArgument, "there is no KV pool " + std::to_string(poolId) + " in host memory");
+  }
+  const PoolShape& poolShape = pool->shape();
+  if (shape.layer >= poolShape.layers || shape.kvHeads != poolShape.kvHeads || shape.headDim != poolShape.headDim) {
+    return opFailure(api, ort::kInvalidArgument, "KV pool " + std::to_string(poolId) +
+                                                   " was made for another model: its layers, kv heads or head_dim differ");
+  }
+  std::string wrong;
+  const AttentionPlan* plan = PlanCache::ofThread().find(
+      inputs.metadata, inputs.metadataSize, {inputs.rows, poolShape.pages, poolShape.pageTokens, inputs.positions},
+      {shape.heads, shape.kvHeads, shape.headDim}, &wrong);
+  if (plan == nullptr) return opFailure(api, ort::kInvalidArgument, wrong);
+  const auto floats = [&](size_t i) { return static_cast<const float*>(inputs.tensors[i].data); };
+  const AttentionInputs tensors{floats(0), floats(1), floats(2), floats(3), floats(4)};
+  blockAttention(shape, tensors, *plan, *pool, output,
+                 [&](size_t count, const std::function<void(size_t)>& task) { onOpThreads(api, context, count, task); });
+  return nullptr;
+}
+
+CountedCall::CountedCall() : begin_(std::chrono::steady_clock::now()) {}
+
+CountedCall::~CountedCall() {
+  const auto taken = std::chrono::steady_clock::now() - begin_;
+  totalCalls.fetch_add(1, std::memory_order_relaxed);
+  totalNanoseconds.fetch_add(static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(taken).count()),
+                             std::memory_order_relaxed);
+}
 
 const ort::CustomOp* blockAttentionOp() {
   static const ort::CustomOp op = makeOp();

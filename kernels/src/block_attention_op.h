@@ -2,8 +2,11 @@
 // Knows tensors and attributes; attention.h does the work.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 
+#include "attention.h"
+#include "op_tensors.h"
 #include "ort_abi.h"
 
 namespace blockstitch {
@@ -14,7 +17,24 @@ constexpr const char* kOpDomain = "ai.blockstitch";
 /// The CPU operator; lives as long as the process.
 const ort::CustomOp* blockAttentionOp();
 
-/// Of the CPU operator, over all sessions since process start.
+/// Attention of one layer and step: finds the pool and the plan, works with ONNX Runtime's threads, and counts the call.
+/// @param output float32 [rows, heads * headDim]
+/// @returns null, or a status that says what is wrong with the step
+ort::Status* attendStep(ort::Api api, const ort::KernelContext* context, const AttentionShape& shape, const OpInputs& inputs,
+                        float* output);
+
+/// Counts one call of an operator with attention, from its making to its end.
+class CountedCall {
+ public:
+  CountedCall();
+  CountedCall(const CountedCall&) = delete;
+  ~CountedCall();
+
+ private:
+  std::chrono::steady_clock::time_point begin_;
+};
+
+/// Of the operators with attention, over all sessions since process start.
 struct OperatorStatistics {
   uint64_t calls;        ///< one per layer and step, failed ones too
   uint64_t nanoseconds;  ///< spent in those calls

@@ -18,10 +18,6 @@ using ort::Api;
 
 constexpr size_t kMostInputs = 5;
 constexpr size_t kMostOutputs = 3;
-/// Values that are worth a thread of their own.
-constexpr size_t kTaskValues = 4 * 1024;
-/// Largest Hadamard matrix: a run of floats stays in the first-level cache.
-constexpr int64_t kMostRotation = 4096;
 
 struct Attributes {
   size_t rotation = 1;
@@ -162,37 +158,21 @@ ort::Status* compute(const Kernel& kernel, ort::KernelContext* context) {
   if (!wrong.empty()) return opFailure(kernel.api, ort::kInvalidArgument, wrong.c_str(), kernel.op->name);
   if (ort::Status* status = allocateOutputs(kernel, context, &call)) return status;
   const RowKernels& kernels = rowKernels();
-  const size_t taskRows = std::max<size_t>(1, kTaskValues / (call.width * kernel.op->sumsPerValue));
-  onOpThreads(kernel.api, context, (call.rows + taskRows - 1) / taskRows, [&](size_t task) {
+  onRows(kernel.api, context, call.rows, call.width * kernel.op->sumsPerValue, [&](size_t row) {
     static thread_local std::vector<float> buffer;
     if (buffer.size() < call.width) buffer.resize(call.width);
-    const size_t end = std::min(call.rows, (task + 1) * taskRows);
-    for (size_t row = task * taskRows; row < end; row++) {
-      kernel.op->work(kernels, kernel.attributes, call, row, buffer.data());
-    }
+    kernel.op->work(kernels, kernel.attributes, call, row, buffer.data());
   });
   return nullptr;
 }
 
 ort::Status* readAttributes(Api api, const ort::KernelInfo* info, const RowOp& op, Attributes* attributes) {
-  const auto integer = [&](const char* name, int64_t least, int64_t most, size_t* to) -> ort::Status* {
-    int64_t value = 0;
-    if (ort::Status* status = ort::call<ort::Status*>(api, ort::kKernelInfoGetAttributeInt64, info, name, &value)) return status;
-    if (value < least || value > most) {
-      return opFailure(api, ort::kInvalidArgument, (std::string(name) + " is out of range").c_str(), op.name);
-    }
-    *to = static_cast<size_t>(value);
-    return nullptr;
-  };
   if (op.rotates()) {
-    if (ort::Status* status = integer("rotation", 1, kMostRotation, &attributes->rotation)) return status;
-    if ((attributes->rotation & (attributes->rotation - 1)) != 0) {
-      return opFailure(api, ort::kInvalidArgument, "rotation must be a power of two", op.name);
-    }
+    if (ort::Status* status = readRotation(api, info, op.name, &attributes->rotation)) return status;
   }
   if (op.splits()) {
-    if (ort::Status* status = integer("query_width", 1, INT32_MAX, &attributes->queryWidth)) return status;
-    if (ort::Status* status = integer("key_width", 1, INT32_MAX, &attributes->keyWidth)) return status;
+    if (ort::Status* status = readOpInteger(api, info, op.name, "query_width", 1, INT32_MAX, &attributes->queryWidth)) return status;
+    if (ort::Status* status = readOpInteger(api, info, op.name, "key_width", 1, INT32_MAX, &attributes->keyWidth)) return status;
   }
   if (!op.norms()) return nullptr;
   return ort::call<ort::Status*>(api, ort::kKernelInfoGetAttributeFloat, info, "epsilon", &attributes->epsilon);

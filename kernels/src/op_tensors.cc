@@ -2,6 +2,7 @@
 #include "op_tensors.h"
 
 #include <algorithm>
+#include <string>
 
 #include "op_status.h"
 
@@ -18,7 +19,25 @@ ort::Status* viewOf(ort::Api api, const ort::Value* value, TensorView* view) {
   return ort::call<ort::Status*>(api, ort::kGetTensorMutableData, const_cast<ort::Value*>(value), &view->data);
 }
 
+/// Largest Hadamard matrix: a run of floats stays in the first-level cache.
+constexpr int64_t kMostRotation = 4096;
+
 }  // namespace
+
+ort::Status* readOpInteger(ort::Api api, const ort::KernelInfo* info, const char* op, const char* name, int64_t least, int64_t most,
+                           size_t* value) {
+  int64_t read = 0;
+  if (ort::Status* status = ort::call<ort::Status*>(api, ort::kKernelInfoGetAttributeInt64, info, name, &read)) return status;
+  if (read < least || read > most) return opFailure(api, ort::kInvalidArgument, (std::string(name) + " is out of range").c_str(), op);
+  *value = static_cast<size_t>(read);
+  return nullptr;
+}
+
+ort::Status* readRotation(ort::Api api, const ort::KernelInfo* info, const char* op, size_t* rotation) {
+  if (ort::Status* status = readOpInteger(api, info, op, "rotation", 1, kMostRotation, rotation)) return status;
+  if ((*rotation & (*rotation - 1)) == 0) return nullptr;
+  return opFailure(api, ort::kInvalidArgument, "rotation must be a power of two", op);
+}
 
 ort::Status* readOpAttributes(ort::Api api, const ort::KernelInfo* info, AttentionShape* shape) {
   int64_t layer = 0, heads = 0, kvHeads = 0, headDim = 0, rotaryDim = 0, interleaved = 0, window = 0;
@@ -62,10 +81,14 @@ ort::Status* allocateOutput(ort::Api api, ort::KernelContext* context, size_t in
 }
 
 ort::Status* readOpInputs(ort::Api api, const ort::KernelContext* context, const AttentionShape& shape, OpInputs* inputs) {
-  TensorView* tensors = inputs->tensors;
   for (size_t i = 0; i < kOpInputs; i++) {
-    if (ort::Status* status = viewInput(api, context, i, &tensors[i])) return status;
+    if (ort::Status* status = viewInput(api, context, i, &inputs->tensors[i])) return status;
   }
+  return checkOpInputs(api, shape, inputs);
+}
+
+ort::Status* checkOpInputs(ort::Api api, const AttentionShape& shape, OpInputs* inputs) {
+  const TensorView* tensors = inputs->tensors;
   inputs->rows = static_cast<size_t>(tensors[0].shape[0]);
   const size_t keyWidth = shape.kvHeads * shape.headDim;
   if (!tensors[0].isMatrix(inputs->rows, shape.heads * shape.headDim) || !tensors[1].isMatrix(inputs->rows, keyWidth) ||

@@ -18,6 +18,7 @@ struct TensorView {
   int64_t shape[4] = {0, 0, 0, 0};
   size_t rank = 0;
 
+  bool isVector(size_t length) const { return rank == 1 && static_cast<size_t>(shape[0]) == length; }
   bool isMatrix(size_t height, size_t width) const {
     return rank == 2 && static_cast<size_t>(shape[0]) == height && static_cast<size_t>(shape[1]) == width;
   }
@@ -32,8 +33,18 @@ struct OpInputs {
   size_t metadataSize;
 };
 
+/// An attribute of operator `op` within bounds. @returns null, or a status that names it
+ort::Status* readOpInteger(ort::Api api, const ort::KernelInfo* info, const char* op, const char* name, int64_t least, int64_t most,
+                           size_t* value);
+
+/// The attribute `rotation`: the size of the Hadamard matrices, a power of two.
+ort::Status* readRotation(ort::Api api, const ort::KernelInfo* info, const char* op, size_t* rotation);
+
 /// @returns null with the attributes in `shape`, or a status that says what is wrong with them
 ort::Status* readOpAttributes(ort::Api api, const ort::KernelInfo* info, AttentionShape* shape);
+
+/// Reads rows, positions and metadata off the tensors. @returns null, or a status that says which shape is wrong
+ort::Status* checkOpInputs(ort::Api api, const AttentionShape& shape, OpInputs* inputs);
 
 /// @returns null with the inputs, or a status that says which shape is wrong
 ort::Status* readOpInputs(ort::Api api, const ort::KernelContext* context, const AttentionShape& shape, OpInputs* inputs);

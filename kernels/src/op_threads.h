@@ -2,6 +2,7 @@
 // with them.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <functional>
 
@@ -22,6 +23,18 @@ inline void onOpThreads(ort::Api api, const ort::KernelContext* context, size_t 
                                                 static_cast<void*>(&guarded));
   if (status != nullptr) throw StatusError{status};
   guarded.finish();
+}
+
+/// Runs rows 0..rows-1, some in one item, and waits for them. @param values of one row, read or written
+/// @throws as onOpThreads
+template <typename Work>
+void onRows(ort::Api api, const ort::KernelContext* context, size_t rows, size_t values, const Work& work) {
+  constexpr size_t kItemValues = 4 * 1024;  // worth a thread
+  const size_t each = std::max<size_t>(1, kItemValues / values);
+  onOpThreads(api, context, (rows + each - 1) / each, [&](size_t item) {
+    const size_t end = std::min(rows, (item + 1) * each);
+    for (size_t row = item * each; row < end; row++) work(row);
+  });
 }
 
 }  // namespace blockstitch

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "block_attention_op.h"
+#include "byte_attention_op.h"
 #include "device_attention_op.h"
 #include "draw_token_op.h"
 #include "int8_rows_op.h"
@@ -110,7 +111,7 @@ std::string makeDomain(Api api, ort::CustomOpDomain** domain) {
   if (status != nullptr) return "ONNX Runtime refused the operator's domain: " + takeMessage(api, status);
   std::string wrong;
   std::vector<const ort::CustomOp*> operators = int8RowOps();
-  operators.insert(operators.end(), {blockAttentionOp(), drawTokenOp()});
+  operators.insert(operators.end(), {blockAttentionOp(), byteAttentionOp(), drawTokenOp()});
   for (const ort::CustomOp* op : operators) {
     if (wrong.empty()) wrong = addOperator(api, *domain, op);
   }

@@ -1,11 +1,12 @@
 /**
  * Layers whose products multiply bytes: rows of activations are turned and rounded to bytes with a scale of their own,
  * weights are bytes with a scale a column, and the sums are whole numbers. So a row's products do not depend on the
- * rows beside it, to the last bit. Everything between two products is one operator (kernels/src/int8_rows_op.h).
+ * rows beside it, to the last bit. Everything between two products is one operator
+ * (kernels/src/int8_rows_op.h), attention among it (kernels/src/byte_attention_op.h).
  */
 import type { LinearEntries } from './decoder-weights.js';
 import { BLOCKSTITCH_DOMAIN } from './graph-builder.js';
-import type { LayerForm, LayerParts } from './layer-form.js';
+import type { AttentionNode, LayerForm, LayerParts } from './layer-form.js';
 import type { AttributeValue } from './onnx-schema.js';
 import type { TensorEntry } from './stored-dtype.js';
 import { rotationOf } from './turned-quantizer.js';
@@ -48,26 +49,34 @@ export class ByteLayers implements LayerForm<ByteRows, ByteSums> {
   }
 
   queryKeyValue(name: string, layers: readonly LinearEntries[], input: ByteRows): string[] {
-    const { graph } = this.#parts;
-    const sums = this.#sums(
-      name,
-      layers.map(({ weight }) => weight),
-      input,
-    );
     const widths = layers.map(({ weight }) => weight.shape[0] as number);
-    const columns = widths.reduce((sum, width) => sum + width, 0);
-    const bias = this.#parts.biases(layers) ?? new Float32Array(columns);
-    const inputs = [...dequantizing(sums), graph.float32(`${name}.bias`, [columns], bias)];
-    return this.#node('DequantizeQkv', `${name}/floats`, inputs, ['query', 'key', 'value'], {
-      query_width: { int: widths[0] as number },
-      key_width: { int: widths[1] as number },
-    });
+    return this.#node(
+      'DequantizeQkv',
+      `${name}/floats`,
+      this.#biasedSums(name, layers, input),
+      ['query', 'key', 'value'],
+      {
+        query_width: { int: widths[0] as number },
+        key_width: { int: widths[1] as number },
+      },
+    );
+  }
+
+  attention(name: string, layers: readonly LinearEntries[], input: ByteRows, attention: AttentionNode): ByteRows {
+    const inputs = [...this.#biasedSums(name, layers, input), ...attention.inputs];
+    const attributes = { ...attention.attributes, ...this.#rotatingHeads() };
+    const [bytes, scales] = this.#node(
+      'ByteBlockAttention',
+      `${name}/attention`,
+      inputs,
+      ['bytes', 'scales'],
+      attributes,
+    );
+    return { bytes, scales };
   }
 
   attended(name: string, floats: string): ByteRows {
-    const { heads, headDim } = this.#parts.config;
-    const rotation = { rotation: { int: rotationOf(heads * headDim) } };
-    const [bytes, scales] = this.#node('QuantizeRows', name, [floats], ['bytes', 'scales'], rotation);
+    const [bytes, scales] = this.#node('QuantizeRows', name, [floats], ['bytes', 'scales'], this.#rotatingHeads());
     return { bytes, scales };
   }
 
@@ -87,6 +96,15 @@ export class ByteLayers implements LayerForm<ByteRows, ByteSums> {
     });
   }
 
+  /** Sums of query, key and value together, what turns them into floats, and their biases. */
+  #biasedSums(name: string, layers: readonly LinearEntries[], input: ByteRows): string[] {
+    const weights = layers.map(({ weight }) => weight);
+    const columns = weights.reduce((sum, { shape }) => sum + (shape[0] as number), 0);
+    const bias = this.#parts.biases(layers) ?? new Float32Array(columns);
+    const sums = this.#sums(name, weights, input);
+    return [...dequantizing(sums), this.#parts.graph.float32(`${name}.bias`, [columns], bias)];
+  }
+
   /** Sums of the products with all `weights`, one after another. */
   #sums(name: string, weights: readonly TensorEntry[], { bytes, scales }: ByteRows): ByteSums {
     const { graph, plan } = this.#parts;
@@ -96,6 +114,11 @@ export class ByteLayers implements LayerForm<ByteRows, ByteSums> {
     if (planned.values.type === 'uint8') inputs.push('byte_zero');
     const sums = graph.node('MatMulInteger', name, inputs);
     return { sums, rowScales: scales, columnScales: graph.external(planned.scales) };
+  }
+
+  #rotatingHeads(): Record<string, AttributeValue> {
+    const { heads, headDim } = this.#parts.config;
+    return { rotation: { int: rotationOf(heads * headDim) } };
   }
 
   #norming(): Record<string, AttributeValue> {

@@ -10,8 +10,9 @@ import type { DecoderEntries, LayerEntries } from './decoder-weights.js';
 import { FloatLayers } from './float-layers.js';
 import { BLOCKSTITCH_DOMAIN, DRAW_TOKEN, type ExternalTensor, GraphBuilder } from './graph-builder.js';
 import type { ModelConfig } from './imported-model.js';
-import { type LayerForm, LayerParts } from './layer-form.js';
+import { type AttentionNode, type LayerForm, LayerParts } from './layer-form.js';
 import type { OnnxGraph } from './onnx-schema.js';
+import { PROBE_LAYER } from './probe-graph.js';
 import type { TensorEntry } from './stored-dtype.js';
 import type { WeightPlan } from './weight-plan.js';
 
@@ -85,54 +86,62 @@ class DecoderGraph<Input, Product> {
 
   #layer(index: number, layer: LayerEntries, stream: Stream<Input>, nextNorm: TensorEntry): Stream<Input> {
     const at = `layer.${index}`;
-    let attended = this.#attention(index, layer, stream.normed);
-    let { residual } = stream;
-    if (index === this.#options.config.layers - 1) {
-      // After the last attention nothing mixes rows, so only the rows that need logits go on.
-      attended = this.#rows(`${at}/rows`, attended);
-      residual = this.#rows(`${at}/residual_rows`, residual);
-    }
     const form = this.#form;
-    const projected = form.product(`${at}/output`, layer.output, form.attended(`${at}/attended`, attended));
+    const attention = this.#attentionNode(index);
+    const linears = [layer.query, layer.key, layer.value] as const;
+    let { residual } = stream;
+    let attended: Input;
+    const isLast = index === this.#options.config.layers - 1;
+    // Between query and attention stand norms of heads; the probe reads its layer's values; the last layer drops rows.
+    const isApart = layer.queryNorm !== undefined || index === PROBE_LAYER || isLast;
+    if (form.attention === undefined || isApart) {
+      let floats = this.#attention(at, layer, form.queryKeyValue(`${at}/qkv`, linears, stream.normed), attention);
+      if (isLast) {
+        // After the last attention nothing mixes rows, so only the rows that need logits go on.
+        floats = this.#rows(`${at}/rows`, floats);
+        residual = this.#rows(`${at}/residual_rows`, residual);
+      }
+      attended = form.attended(`${at}/attended`, floats);
+    } else {
+      attended = form.attention(`${at}/qkv`, linears, stream.normed, attention);
+    }
+    const projected = form.product(`${at}/output`, layer.output, attended);
     const middle = form.addAndNorm(`${at}/post_attention_norm`, projected, residual, layer.postAttentionNorm);
     const gated = form.gated(`${at}/gate_up`, layer.gate, layer.up, middle.normed);
     const fed = form.product(`${at}/down`, layer.down, gated);
     return form.addAndNorm(`${at}/next_norm`, fed, middle.residual, nextNorm);
   }
 
-  /** [T, hidden] -> [T, heads * D] */
-  #attention(index: number, layer: LayerEntries, normed: Input): string {
-    const { config, windows, rope } = this.#options;
-    const at = `layer.${index}`;
-    const { heads, kvHeads, headDim } = config;
-    const linears = [layer.query, layer.key, layer.value] as const;
-    let [query, key, value] = this.#form.queryKeyValue(`${at}/qkv`, linears, normed) as [string, string, string];
+  /** @param parts query, key and value @returns [T, heads * D] */
+  #attention(at: string, layer: LayerEntries, parts: readonly string[], attention: AttentionNode): string {
+    const { heads, kvHeads } = this.#options.config;
+    let [query, key, value] = parts as [string, string, string];
     if (layer.queryNorm && layer.keyNorm) {
       query = this.#headNorm(`${at}/query_norm`, query, heads, layer.queryNorm);
       key = this.#headNorm(`${at}/key_norm`, key, kvHeads, layer.keyNorm);
     }
-    const inputs = [
-      query,
-      key,
-      value,
-      this.#graph.external(rope.cos),
-      this.#graph.external(rope.sin),
-      this.#metadataInput,
-    ];
-    return this.#graph.node('BlockAttention', `${at}/attention`, inputs, {
+    return this.#graph.node('BlockAttention', `${at}/attention`, [query, key, value, ...attention.inputs], {
       domain: BLOCKSTITCH_DOMAIN,
+      attributes: attention.attributes,
+    });
+  }
+
+  #attentionNode(index: number): AttentionNode {
+    const { config, windows, rope } = this.#options;
+    return {
+      inputs: [this.#graph.external(rope.cos), this.#graph.external(rope.sin), this.#metadataInput],
       attributes: {
         layer: { int: index },
-        num_heads: { int: heads },
-        num_kv_heads: { int: kvHeads },
-        head_dim: { int: headDim },
+        num_heads: { int: config.heads },
+        num_kv_heads: { int: config.kvHeads },
+        head_dim: { int: config.headDim },
         rotary_dim: { int: config.rotaryDim },
         rotary_interleaved: { int: 0 },
-        scale: { float: 1 / Math.sqrt(headDim) },
+        scale: { float: 1 / Math.sqrt(config.headDim) },
         sliding_window: { int: windows[index] ?? 0 },
         softcap: { float: 0 },
       },
-    });
+    };
   }
 
   /** Logits of the asked-for rows, their top k, the log of the sum of their exponentials, and draws from them. */

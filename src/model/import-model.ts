@@ -34,7 +34,7 @@ const PROBE_FILE = 'probe.onnx';
 const MANIFEST_FILE = 'import.json';
 
 /** Raise it when graphs change and KV does not: imports are made again, and stored blocks stay good. */
-const GRAPH_VERSION = 2;
+const GRAPH_VERSION = 3;
 const FORMATS: readonly WeightFormat[] = ['fp32', 'int8', 'int4', 'native'];
 
 export interface ImportProgress {

@@ -6,8 +6,16 @@
 import type { LinearEntries } from './decoder-weights.js';
 import type { GraphBuilder } from './graph-builder.js';
 import type { ModelConfig } from './imported-model.js';
+import type { AttributeValue } from './onnx-schema.js';
 import type { TensorEntry } from './stored-dtype.js';
 import type { WeightPlan } from './weight-plan.js';
+
+/** What BlockAttention has besides query, key and value. */
+export interface AttentionNode {
+  /** cos, sin, step_metadata. */
+  inputs: readonly string[];
+  attributes: Readonly<Record<string, AttributeValue>>;
+}
 
 export interface LayerForm<Input, Product> {
   /** RMS norm over the last axis (arXiv 1910.07467) of a residual. */
@@ -23,6 +31,16 @@ export interface LayerForm<Input, Product> {
   product(name: string, layer: LinearEntries, input: Input): Product;
   /** Query, key and value, float32 [n, heads * D] each, with their biases. */
   queryKeyValue(name: string, layers: readonly [LinearEntries, LinearEntries, LinearEntries], input: Input): string[];
+  /**
+   * Query, key and value, attention, and what the output projection takes, in one operator; absent in a form that has none.
+   * @param attention the inputs of BlockAttention behind query, key and value, and its attributes
+   */
+  attention?(
+    name: string,
+    layers: readonly [LinearEntries, LinearEntries, LinearEntries],
+    input: Input,
+    attention: AttentionNode,
+  ): Input;
   /** What attention gave, float32 [n, heads * D], for the output projection. */
   attended(name: string, floats: string): Input;
   /** silu(gate x) * up x (arXiv 2002.05202), for the down projection. */
