@@ -20,7 +20,7 @@ const project = (name: string, options: object = {}) => ({
 export default defineConfig({
   test: {
     globalSetup: './test/support/global-setup.ts',
-    maxWorkers: 3,
+    maxWorkers: 2,
     projects: [
       project('unit'),
       project('integration'),
