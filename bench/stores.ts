@@ -2,6 +2,7 @@
  * `stores`: what a store below the pool costs the first token, for known documents after a restart. Three engines by turns
  * over the same blocks: in the pool, from LMDB, and from Redis where REDIS_URL names one (a scratch server:
  * the bench writes blocks under a prefix of its own and removes them). Beside each, the bare reading of the same bytes.
+ * BLOCKSTITCH_STORE_HMAC_KEYS signs them.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -13,6 +14,7 @@ import type { ByteStore } from '../src/cache/byte-store.js';
 import { connectRedis } from '../src/cache/connect-redis.js';
 import { LmdbStore } from '../src/cache/lmdb-store.js';
 import { RedisStore } from '../src/cache/redis-store.js';
+import { StoreMacs } from '../src/cache/store-macs.js';
 import { withNamedModel } from '../src/cli/named-models.js';
 import { loadConfig } from '../src/config.js';
 import { createEngine } from '../src/engine/create-engine.js';
@@ -134,7 +136,8 @@ async function once(model: ImportedModel, store: ByteStore, plan: PromptPlan, sa
 async function openEngine(model: ImportedModel, store: ByteStore): Promise<Pick<BenchEngine, 'engine' | 'close'>> {
   const { layers, kvHeads, headDim } = model.config;
   const shape = { fingerprint: model.fingerprint, layers, kvHeads, headDim, dtype: 'float16' as const };
-  const cache = new BlockCache({ shape, hostBytes: 0, store });
+  const macs = StoreMacs.ofSetting(loadConfig().storeHmacKeys);
+  const cache = new BlockCache({ shape, hostBytes: 0, store, ...(macs && { macs }) });
   const engine = await createEngine({ model, cache, kvDtype: 'float16', kvMemoryBytes: KV_BYTES, threads: THREADS });
   const close = async () => {
     await engine.close();
