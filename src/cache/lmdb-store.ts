@@ -8,6 +8,7 @@
 import { randomUUID } from 'node:crypto';
 import { statfsSync } from 'node:fs';
 import { type Database, open, type RootDatabase } from 'lmdb';
+import { BlockstitchError } from '../errors.js';
 import { makeDirectory } from '../make-directory.js';
 import { type ByteStore, LockEnded, type StoreEntry, type StoreListing, type StoreLock } from './byte-store.js';
 import { LentBuffers } from './lent-buffers.js';
@@ -65,14 +66,20 @@ export class LmdbStore implements ByteStore {
 
   /**
    * @param directory made when absent
-   * @throws BlockstitchError `store_damaged`; Error when the directory cannot be written
+   * @throws BlockstitchError `store_damaged`; `config_invalid` when the directory cannot be used
    */
   static async open(directory: string, options: LmdbStoreOptions = {}): Promise<LmdbStore> {
-    await makeDirectory(directory);
-    const files = new LmdbFiles(directory);
-    await files.check(options.onCheck);
-    files.opened();
-    return new LmdbStore(directory, files, options);
+    try {
+      await makeDirectory(directory);
+      const files = new LmdbFiles(directory);
+      await files.check(options.onCheck);
+      files.opened();
+      return new LmdbStore(directory, files, options);
+    } catch (cause) {
+      if (cause instanceof BlockstitchError) throw cause;
+      const reason = `${directory} cannot be opened: ${cause instanceof Error ? cause.message : String(cause)}`;
+      throw new BlockstitchError('config_invalid', { setting: '--store-dir', reason }, { cause });
+    }
   }
 
   private constructor(

@@ -7,7 +7,6 @@ import type { Shelves } from '../documents/documents.js';
 import { InProcessJobQueue } from '../documents/in-process-job-queue.js';
 import { LmdbJobShelf } from '../documents/lmdb-job-shelf.js';
 import { LmdbShelf } from '../documents/lmdb-shelf.js';
-import { BlockstitchError } from '../errors.js';
 
 export interface OpenStores {
   blocks: ByteStore;
@@ -22,25 +21,15 @@ export async function openLmdb(
   logger: DocumentLogger,
   notice: (line: string) => void = () => undefined,
 ): Promise<OpenStores> {
-  try {
-    const store = await LmdbStore.open(config.storeDir, {
-      maxBytes: config.storeMaxBytes,
-      onCheck: () => notice(`the store in ${config.storeDir} was not closed: its files are checked first`),
-    });
-    const jobs = new LmdbJobShelf(store);
-    const queue = new InProcessJobQueue({ shelf: jobs, leases: jobs, logger, maxTaken: config.maxQueue });
-    return {
-      blocks: store,
-      shelves: { documents: new LmdbShelf(store), jobs, queue },
-      close: async () => {},
-    };
-  } catch (cause) {
-    if (cause instanceof BlockstitchError) throw cause;
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new BlockstitchError(
-      'config_invalid',
-      { setting: '--store-dir', reason: `${config.storeDir} cannot be opened: ${reason}` },
-      { cause },
-    );
-  }
+  const store = await LmdbStore.open(config.storeDir, {
+    maxBytes: config.storeMaxBytes,
+    onCheck: () => notice(`the store in ${config.storeDir} was not closed: its files are checked first`),
+  });
+  const jobs = new LmdbJobShelf(store);
+  const queue = new InProcessJobQueue({ shelf: jobs, leases: jobs, logger, maxTaken: config.maxQueue });
+  return {
+    blocks: store,
+    shelves: { documents: new LmdbShelf(store), jobs, queue },
+    close: async () => {},
+  };
 }

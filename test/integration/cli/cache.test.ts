@@ -324,6 +324,13 @@ test('a directory that is typed beside a Redis of the environment is never taken
   ]);
 });
 
+test('a directory that can hold no store is named', async () => {
+  await cache('export', at('whole'), ...inStore());
+  const { code, stderr } = await cache('import', at('whole'), '--store-dir', '/dev/null/store');
+  expect([code, stderr]).toEqual([2, expect.stringContaining('/dev/null/store cannot be opened: /dev/null is not a')]);
+  expect(stderr).not.toMatch(/\n +at /);
+});
+
 test.each([
   [['stats', '--store-dir', '/nowhere'], 2, /there is no store/],
   [['list', '--tenant', 'nobody'], 2, /no tenant of the key file/],
