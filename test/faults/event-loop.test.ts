@@ -5,8 +5,8 @@ import { type DemoServer, startDemoServer } from '../support/demo-server.js';
 import { longestBlock } from '../support/loop-blocking.js';
 
 const LIMIT_MS = 50;
-/** The first may meet code that is not compiled yet, some a garbage collection, or a core that is shared with other work. */
-const ATTEMPTS = 6;
+/** The first may meet code that is not compiled yet, or a garbage collection. */
+const ATTEMPTS = 3;
 const SENTENCE = 'The lighthouse keeper counted seventeen ships before dawn. ';
 const CHAT = '/v1/chat/completions';
 let demo: DemoServer;

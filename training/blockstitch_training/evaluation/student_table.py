@@ -24,7 +24,7 @@ def student_table(answers: Sequence[Answer]) -> str:
         mine = [each for each in answers if each.data == data]
         most = max(each.documents for each in mine)
         plain = [each for each in mine if each.order == 0]
-        parts += [f"**{data}**, {len({each.row for each in mine})} questions", "", *_rows(longest(plain)), ""]
+        parts += [f"**{data}**, {len({each.row for each in mine})} questions", "", *_rows(_longest(plain)), ""]
         counts = sorted({each.documents for each in plain})
         if len(counts) > 1 and data != "pubmedqa.dev":
             parts += ["By number of documents: contains, and KL to the teacher in nats", "", *_grid(plain, lambda each: each.documents, counts), ""]
@@ -37,7 +37,7 @@ def student_table(answers: Sequence[Answer]) -> str:
     return "\n".join(parts)
 
 
-def longest(answers: Sequence[Answer]) -> list[Answer]:
+def _longest(answers: Sequence[Answer]) -> list[Answer]:
     """Each question with as many documents as it was asked with."""
     most: dict[int, int] = {}
     for each in answers:
@@ -98,7 +98,7 @@ def draw_students(answers: Sequence[Answer], file: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    shown = longest([each for each in answers if each.order == 0])
+    shown = _longest([each for each in answers if each.order == 0])
     sets = list(dict.fromkeys(each.data for each in shown))
     names = list(dict.fromkeys(each.system for each in shown))
     figure, both = pyplot.subplots(1, 2, figsize=(11, 4))

@@ -45,7 +45,7 @@ def test_the_server_answers_as_pytorch_does_and_a_second_call_goes_on(tmp_path, 
         main(["served", "--model", str(student), "--data", str(data), "--rows", str(rows), "--new-tokens", "5", "--out", str(out)])
         return capsys.readouterr().err
 
-    assert served(2).count("equal") == 2
+    assert served(2).count("  equal") == 2
     kept = (out / "served.jsonl").read_text()
     (out / "served.jsonl").write_text(kept + '{"data": "rows.dev", "ro')
     assert served(3).count("rows.dev: 3 of 3  equal") == 1
