@@ -66,7 +66,8 @@ ort::CustomOp makeOp() {
 
 }  // namespace
 
-ort::Status* attendStep(Api api, const ort::KernelContext* context, const AttentionShape& shape, const OpInputs& inputs, float* output) {
+ort::Status* attendStep(Api api, const ort::KernelContext* context, const AttentionShape& shape, const OpInputs& inputs,
+                        float* output) {
   const int32_t poolId = metadataPoolId(inputs.metadata, inputs.metadataSize);
   const std::shared_ptr<KvPool> pool = findPool(poolId);
   if (pool == nullptr) {

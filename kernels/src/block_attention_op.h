@@ -17,7 +17,7 @@ constexpr const char* kOpDomain = "ai.blockstitch";
 /// The CPU operator; lives as long as the process.
 const ort::CustomOp* blockAttentionOp();
 
-/// Attention of one layer and step: finds the pool and the plan, works with ONNX Runtime's threads, and counts the call.
+/// Attention of one layer and step: finds the pool and the plan, and works with ONNX Runtime's threads.
 /// @param output float32 [rows, heads * headDim]
 /// @returns null, or a status that says what is wrong with the step
 ort::Status* attendStep(ort::Api api, const ort::KernelContext* context, const AttentionShape& shape, const OpInputs& inputs,
