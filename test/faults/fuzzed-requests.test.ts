@@ -1,4 +1,4 @@
-/** Random request bodies, valid ones, nearly valid ones and wild ones: always a documented answer, never a leaked page. */
+/** Random request bodies, valid ones, nearly valid ones and wild ones: always a documented answer, never a leaked page; a valid one is served. */
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ERRORS, type ErrorCode } from '../../src/errors.js';
@@ -129,6 +129,54 @@ const bodies: Record<(typeof PATHS)[number], fc.Arbitrary<unknown>> = {
   ),
 };
 
+const words = fc.constantFrom('Who hosts the fair?', 'The fair is held in Lima.', 'Tolefi is a baker.', '😀\u200d😀');
+const cut = fc.oneof(
+  fc.record({ target_tokens: fc.integer({ min: 8, max: 100 }), max_tokens: fc.integer({ min: 100, max: 200 }) }),
+  fc.record({ granularity: fc.double({ min: 0, max: 1, noNaN: true }) }),
+);
+const reals = (min: number, max: number) => fc.double({ min, max, noNaN: true });
+const wellSampled = {
+  model: fc.constant('demo'),
+  temperature: reals(0, 2),
+  top_p: reals(0.01, 1),
+  top_k: fc.integer({ min: -1, max: 50 }),
+  min_p: reals(0, 1),
+  seed: fc.integer({ min: 0, max: 100 }),
+  n: fc.integer({ min: 1, max: 2 }),
+  stop: fc.oneof(words, fc.array(words, { minLength: 1, maxLength: 3 })),
+  logit_bias: fc.dictionary(fc.nat({ max: 900 }).map(String), reals(-100, 100), { maxKeys: 3 }),
+  presence_penalty: reals(-2, 2),
+  repetition_penalty: reals(0.1, 10),
+  attention: fc.constantFrom('block', 'full', { mode: 'block' }),
+  cache_salt: words,
+};
+const shortly = { max_tokens: fc.integer({ min: 1, max: 3 }) };
+const valid: Record<(typeof PATHS)[number], fc.Arbitrary<unknown>> = {
+  '/v1/chat/completions': fc.record(
+    {
+      ...{ ...wellSampled, ...shortly },
+      messages: words.map((content) => [{ role: 'user', content }]),
+      documents: fc.array(fc.record({ title: words, text: words }, { requiredKeys: ['text'] }), { maxLength: 3 }),
+      segmentation: cut,
+      logprobs: fc.boolean(),
+    },
+    { requiredKeys: ['messages', 'max_tokens'] },
+  ),
+  '/v1/completions': fc.record(
+    { ...wellSampled, ...shortly, prompt: words, blocks: fc.array(words, { maxLength: 3 }) },
+    { requiredKeys: ['prompt', 'max_tokens'] },
+  ),
+  '/v1/documents': fc.record(
+    {
+      ...{ text: words, title: words, segmentation: cut, cache_salt: words, background: fc.boolean() },
+      id: fc.uuid(),
+      metadata: fc.dictionary(fc.constantFrom('a', 'b', 'é'), words),
+    },
+    { requiredKeys: ['text'] },
+  ),
+  '/v1/segment': fc.record({ text: words, segmentation: cut, include_text: fc.boolean() }, { requiredKeys: ['text'] }),
+};
+
 beforeAll(async () => {
   demo = await startDemoServer();
   const response = await fetch(`${demo.url}/openapi.json`);
@@ -166,17 +214,26 @@ async function send(path: string, body: string): Promise<number> {
 }
 
 describe.each(PATHS)('POST %s', (path) => {
-  test('answers every body drawn as documented, and holds no page afterwards', async () => {
-    const statuses: number[] = [];
+  test('serves every valid body drawn, and holds no page afterwards', async () => {
     await fc.assert(
-      fc.asyncProperty(bodies[path], async (body) => {
-        statuses.push(await send(path, JSON.stringify(body)));
+      fc.asyncProperty(valid[path], async (body) => {
+        expect(await send(path, JSON.stringify(body)), JSON.stringify(body)).toBeLessThan(300);
       }),
       { numRuns: RUNS },
     );
-    // Both sides of the border were reached.
-    expect(statuses.filter((status) => status < 300).length).toBeGreaterThan(0);
-    expect(statuses.filter((status) => status >= 400).length).toBeGreaterThan(0);
+    await demo.idle();
+  });
+
+  test('answers every body drawn as documented, and holds no page afterwards', async () => {
+    let refused = 0;
+    await fc.assert(
+      fc.asyncProperty(bodies[path], async (body) => {
+        if ((await send(path, JSON.stringify(body))) >= 400) refused++;
+      }),
+      // A body that nobody takes comes first: how many others are refused is chance.
+      { numRuns: RUNS, examples: [[{}]] },
+    );
+    expect(refused).toBeGreaterThan(0);
     await demo.idle();
   });
 });
