@@ -202,7 +202,11 @@ export function readBlockAttention(
 ): NonNullable<ModelConfig['blockAttention']> {
   const mode = section.record.mode ?? 'block';
   if (mode !== 'block' && mode !== 'full') section.fail(`its block_attention.mode ${shownValue(mode)} is unknown`);
-  return { mode: mode as 'block' | 'full', sinkTokenIds: section.tokenIds('sink_token_ids', vocabSize) };
+  const sinkTokenIds = section.tokenIds('sink_token_ids', vocabSize);
+  const start = section.tokenIds('block_start_token_ids', vocabSize);
+  const end = section.tokenIds('block_end_token_ids', vocabSize);
+  const edges = start.length + end.length > 0 ? { edges: { start, end } } : {};
+  return { mode: mode as 'block' | 'full', sinkTokenIds, ...edges };
 }
 
 /** generation_config.json is optional. A wrong value in it is refused, not skipped. */

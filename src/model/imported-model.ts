@@ -34,7 +34,13 @@ export interface ModelConfig {
   bosTokenId?: number;
   eosTokenIds: number[];
   /** The checkpoint's `block_attention` section, if it has one. */
-  blockAttention?: { mode: 'block' | 'full'; sinkTokenIds: number[] };
+  blockAttention?: {
+    mode: 'block' | 'full';
+    /** In front of every prompt. */
+    sinkTokenIds: number[];
+    /** At the edges of every block, if there are some: `block_start_token_ids` and `block_end_token_ids`. */
+    edges?: { start: number[]; end: number[] };
+  };
 }
 
 export interface ImportedModel {

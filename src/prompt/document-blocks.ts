@@ -9,6 +9,7 @@ import { LRUCache } from 'lru-cache';
 import { BlockstitchError } from '../errors.js';
 import { SharedWork, toldOf } from '../text/shared-work.js';
 import type { TextService } from '../text/text-service.js';
+import { type BlockEdges, NO_EDGES, withEdges } from './block-edges.js';
 import { type DocumentFrame, framePrefix, TITLE_MARK } from './document-frame.js';
 import type { BlockSource, PlanBlock } from './prompt-plan.js';
 import { cutControl } from './template-markers.js';
@@ -50,6 +51,7 @@ export type DocumentText = Pick<TextService, 'encodeAll' | 'runHere'>;
 export class DocumentBlocks {
   readonly #text: DocumentText;
   readonly #control: RegExp | undefined;
+  readonly #edges: BlockEdges;
   readonly #memory = new LRUCache<string, Int32Array[]>({
     maxSize: MEMORY_TOKENS,
     maxEntrySize: MEMORY_TOKENS / 4,
@@ -58,9 +60,10 @@ export class DocumentBlocks {
   readonly #running = new SharedWork<Int32Array[]>();
 
   /** @param control matches control tokens' spellings (see `controlPattern`) */
-  constructor(text: DocumentText, control: RegExp | undefined) {
+  constructor(text: DocumentText, control: RegExp | undefined, edges = NO_EDGES) {
     this.#text = text;
     this.#control = control;
+    this.#edges = edges;
   }
 
   /**
@@ -86,7 +89,8 @@ export class DocumentBlocks {
       const tokenIds = ids[at];
       // White space alone may have no tokens: nothing to cache then.
       if (tokenIds === undefined || tokenIds.length === 0) continue;
-      blocks.push({ tokenIds, kind: 'document', source: sourceOf(document, place, segment) });
+      const source = sourceOf(document, place, segment);
+      blocks.push({ tokenIds: withEdges(this.#edges, tokenIds), kind: 'document', source });
     }
     if (blocks.length === 0) {
       throw new BlockstitchError('text_not_encodable', { what: param, reason: 'it has no tokens' }, { param });

@@ -7,6 +7,7 @@ import { BlockstitchError } from '../errors.js';
 import type { TextService } from '../text/text-service.js';
 import { isObject, type JsonObject } from '../text/tokenizer-file.js';
 import { NOTATIONS, type NotationName } from '../tools/call-notation.js';
+import { type BlockEdges, NO_EDGES, withEdges } from './block-edges.js';
 import { type ChatMessage, readMessages } from './chat-messages.js';
 import { ChatRendering } from './chat-rendering.js';
 import { ChatTemplate } from './chat-template.js';
@@ -25,6 +26,8 @@ export interface PromptBuilderOptions {
    * first few), they are taken off.
    */
   sinkTokenIds: Int32Array;
+  /** What stands around every block, under both attentions. Default: nothing. */
+  edges?: BlockEdges;
   /**
    * Whether prompts under full attention begin with the sinks too, as they must where sinks were learned. Default:
    * false; their tokens are then those of `transformers`.
@@ -61,6 +64,7 @@ export class PromptBuilder {
   readonly sinkTokenIds: Int32Array;
   /** Why no chat can be rendered, if the checkpoint has a chat template and it cannot be used. */
   readonly templateFault: string | undefined;
+  readonly #edges: BlockEdges;
   readonly #sinksUnderFull: boolean;
   readonly #text: TextService;
   readonly #rendering: ChatRendering;
@@ -75,11 +79,12 @@ export class PromptBuilder {
       chatTemplate === undefined ? undefined : new ChatTemplate(chatTemplate, checkpointDir, specialTokens(config));
     this.#text = options.textService;
     this.sinkTokenIds = options.sinkTokenIds;
+    this.#edges = options.edges ?? NO_EDGES;
     this.#sinksUnderFull = options.sinksUnderFull ?? false;
     this.templateFault = template?.fault;
     this.#rendering = new ChatRendering(template, specialTokens(config), control);
     this.#tools = new ToldTools(template, specialTokens(config), NOTATIONS[options.notation ?? 'hermes']);
-    this.#documents = new DocumentBlocks(options.textService, control);
+    this.#documents = new DocumentBlocks(options.textService, control, this.#edges);
   }
 
   /**
@@ -114,7 +119,7 @@ export class PromptBuilder {
     const blocks: PlanBlock[] = [];
     for (const [at, stretch] of encoded.entries()) {
       const tokenIds = at === 0 ? withoutSinks(stretch, sinks) : stretch;
-      if (tokenIds.length > 0) blocks.push({ tokenIds, kind: 'template' });
+      if (tokenIds.length > 0) blocks.push({ tokenIds: withEdges(this.#edges, tokenIds), kind: 'template' });
       blocks.push(...(ofDocuments[order[at] ?? -1] ?? []));
     }
     return this.#plan(attention, sinks, blocks, final, 'messages');
@@ -129,7 +134,7 @@ export class PromptBuilder {
       if (text === '') throw new BlockstitchError('empty_input', { what: param }, { param });
       const tokenIds = await this.#text.encode(text, { param, signal: input.signal });
       const source = { documentIndex: index, start: 0, end: text.length };
-      if (tokenIds.length > 0) blocks.push({ tokenIds, kind: 'document', source });
+      if (tokenIds.length > 0) blocks.push({ tokenIds: withEdges(this.#edges, tokenIds), kind: 'document', source });
     }
     const prompt = await this.#readPrompt(input.prompt, input.signal);
     const attention = input.attention ?? 'block';
@@ -149,8 +154,8 @@ export class PromptBuilder {
   }
 
   /**
-   * Without documents the tokens are those of the whole rendered prompt, and the system message is a block. The first
-   * block sees the same as under full attention, so this caches the header and changes no result.
+   * Without documents the tokens are those of the whole rendered prompt, and the system message is a block, without
+   * edges. The first block sees the same as under full attention, so this caches the header and changes no result.
    */
   async #withoutDocuments(
     messages: readonly ChatMessage[],

@@ -134,7 +134,7 @@ export async function openServices(
       await started?.close(graceMs);
     });
     text = await createTextService({ checkpointDir: config.model, vocabSize, maxQueue: config.maxQueue });
-    const { eosTokenIds, sinkTokenIds, sinksUnderFull, notices } = resolveSpecialTokens(imported, text);
+    const { eosTokenIds, notices, ...sinks } = resolveSpecialTokens(imported, text);
     stopTokenIds = eosTokenIds;
     for (const line of [...outsideNotices(text, vocabSize), ...notices]) options.onNotice?.(line);
     const model: ImportedModel = { ...imported, config: { ...imported.config, eosTokenIds } };
@@ -143,7 +143,7 @@ export async function openServices(
     // The first document does not wait for a text thread, its tokenizer and the segmenter's model to be loaded.
     void segment(WARM_UP_TEXT, {}).catch(() => undefined);
     const notation = callNotation(config, text, options.onNotice);
-    const prompts = new PromptBuilder({ textService: text, sinkTokenIds, sinksUnderFull, notation: notation.name });
+    const prompts = new PromptBuilder({ textService: text, ...sinks, notation: notation.name });
     const { templateFault } = prompts;
     if (templateFault !== undefined) {
       options.onNotice?.(`the chat template cannot be used, chats will be refused: ${templateFault}`);

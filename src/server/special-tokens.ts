@@ -4,6 +4,7 @@
  * that any of them names; raw prompts get what the tokenizer puts in front. The only place that does so.
  */
 import type { ImportedModel, ModelConfig } from '../model/imported-model.js';
+import { type BlockEdges, NO_EDGES } from '../prompt/block-edges.js';
 import type { TextService } from '../text/text-service.js';
 import { isObject, type Json } from '../text/tokenizer-file.js';
 
@@ -12,6 +13,8 @@ export interface SpecialTokens {
   eosTokenIds: number[];
   /** What every prompt under block attention begins with: the checkpoint's sinks, else BOS, else none. */
   sinkTokenIds: Int32Array;
+  /** What stands around every block, if the checkpoint has sinks there. */
+  edges: BlockEdges;
   /** Whether prompts under full attention begin with the sinks too: learned sinks do, a mere BOS does not. */
   sinksUnderFull: boolean;
   /** What is unusual, a line each. */
@@ -37,12 +40,17 @@ function sinksOf(
   config: ModelConfig,
   text: Text,
   notices: string[],
-): Pick<SpecialTokens, 'sinkTokenIds' | 'sinksUnderFull'> {
+): Pick<SpecialTokens, 'sinkTokenIds' | 'edges' | 'sinksUnderFull'> {
   if (config.blockAttention) {
-    return { sinkTokenIds: Int32Array.from(config.blockAttention.sinkTokenIds), sinksUnderFull: true };
+    const { sinkTokenIds, edges } = config.blockAttention;
+    return {
+      sinkTokenIds: Int32Array.from(sinkTokenIds),
+      edges: edges ? { start: Int32Array.from(edges.start), end: Int32Array.from(edges.end) } : NO_EDGES,
+      sinksUnderFull: true,
+    };
   }
   const bos = config.bosTokenId ?? idOf('bos_token', text, notices);
-  return { sinkTokenIds: Int32Array.from(bos === undefined ? [] : [bos]), sinksUnderFull: false };
+  return { sinkTokenIds: Int32Array.from(bos === undefined ? [] : [bos]), edges: NO_EDGES, sinksUnderFull: false };
 }
 
 /** The id of a token that tokenizer_config.json names; a name without an id that the model has is said, not taken. */

@@ -142,14 +142,17 @@ describe.skipIf(python === undefined)('an adapter', () => {
   });
 
   test.each(['block_attention.json', 'adapter_config.json'])('brings sinks and mode in %s', async (file) => {
-    const section = { mode: 'block', sink_token_ids: [1, 64, 65] };
+    const section = { mode: 'block', sink_token_ids: [1, 64], block_end_token_ids: [65] };
     const name = `sinks-${file}`;
     changed('new-rows', name, (config) => {
       if (file === 'adapter_config.json') config.block_attention = section;
     });
     if (file === 'block_attention.json') writeFileSync(at(name, file), JSON.stringify(section));
     const { config } = await openCheckpoint(at('tied'), at(name));
-    expect(config.model).toMatchObject({ vocabSize: 66, blockAttention: { mode: 'block', sinkTokenIds: [1, 64, 65] } });
+    expect(config.model).toMatchObject({
+      vocabSize: 66,
+      blockAttention: { mode: 'block', sinkTokenIds: [1, 64], edges: { start: [], end: [65] } },
+    });
   });
 
   test.each<[string, string, (config: Record<string, unknown>, directory: string) => void, RegExp]>([

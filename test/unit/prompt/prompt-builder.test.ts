@@ -21,7 +21,7 @@ const services: TextService[] = [];
 
 async function builderFor(
   template: string | undefined,
-  options: { bos?: string; sinks?: number[] } = {},
+  options: { bos?: string; sinks?: number[]; edges?: { start: number[]; end: number[] } } = {},
 ): Promise<PromptBuilder> {
   const checkpointDir = await mkdtemp(join(tmpdir(), 'blockstitch-prompt-'));
   directories.push(checkpointDir);
@@ -30,7 +30,9 @@ async function builderFor(
   await writeFile(join(checkpointDir, 'tokenizer_config.json'), JSON.stringify(config));
   const textService = await createTextService({ checkpointDir });
   services.push(textService);
-  return new PromptBuilder({ textService, sinkTokenIds: Int32Array.from(options.sinks ?? []) });
+  const { start = [], end = [] } = options.edges ?? {};
+  const edges = { start: Int32Array.from(start), end: Int32Array.from(end) };
+  return new PromptBuilder({ textService, sinkTokenIds: Int32Array.from(options.sinks ?? []), edges });
 }
 
 afterAll(async () => {
@@ -51,6 +53,46 @@ const A = {
   ],
 };
 const B = { text: 'Other text.' };
+
+describe('a checkpoint with sinks at the edges of blocks', () => {
+  const START = [901, 902];
+  const END = [903];
+  const around = ({ tokenIds }: PlanBlock) => [...START, ...tokenIds, ...END];
+  const ids = (blocks: readonly PlanBlock[]) => blocks.map(({ tokenIds }) => [...tokenIds]);
+  let bare: PromptBuilder;
+  let edged: PromptBuilder;
+  beforeAll(async () => {
+    bare = await builderFor(CHATML, { sinks: [5] });
+    edged = await builderFor(CHATML, { sinks: [5], edges: { start: START, end: END } });
+  });
+
+  it.each(['block', 'full'] as const)(
+    'has them around every block of a chat, not around the final block: %s',
+    async (attention) => {
+      const asked = { messages: [{ role: 'system', content: 'Be kind.' }, user('Q')], documents: [A, B], attention };
+      const plan = await edged.chat(asked);
+      const without = await bare.chat({ ...asked, attention: 'block' });
+      expect(ids(plan.blocks)).toEqual(without.blocks.map(around));
+      expect(plan.blocks.map(({ source }) => source)).toEqual(without.blocks.map(({ source }) => source));
+      expect([...plan.finalTokenIds]).toEqual([...without.finalTokenIds]);
+    },
+  );
+
+  it('has the same ones at ingestion and around the blocks of a completion', async () => {
+    const chat = await edged.chat({ messages: [user('Q')], documents: [B, A] });
+    expect(ids(await edged.documentBlocks(A))).toEqual(ids(chat.blocks).slice(-2));
+    const completion = { prompt: 'Q', blocks: ['One.', 'Two.'] };
+    expect(ids((await edged.completion(completion)).blocks)).toEqual(
+      (await bare.completion(completion)).blocks.map(around),
+    );
+  });
+
+  it('has none in a prompt without documents, whose tokens are those of the whole text', async () => {
+    const system = 'You answer in one short sentence and never guess what you do not know.';
+    const asked = { messages: [{ role: 'system', content: system }, user('Hi')] };
+    expect(ids((await edged.chat(asked)).blocks)).toEqual(ids((await bare.chat(asked)).blocks));
+  });
+});
 
 describe('a template that does not know documents', () => {
   let builder: PromptBuilder;

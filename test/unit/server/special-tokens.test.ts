@@ -62,8 +62,17 @@ describe('a prompt under block attention begins with', () => {
     ["config.json's BOS", { bosTokenId: 1 }, { bos_token: '<|im_start|>' }, [1], false],
     ["the tokenizer's BOS, if only it names one", {}, { bos_token: '<|im_start|>' }, [START], false],
     ['nothing, if no file names a BOS', {}, { bos_token: null }, [], false],
+    [
+      'learned sinks, and has others around its blocks',
+      { blockAttention: { mode: 'block', sinkTokenIds: [7], edges: { start: [], end: [9] } } },
+      {},
+      [7],
+      true,
+    ],
   ])('%s', (_, config, files, sinks, underFull) => {
-    const { sinkTokenIds, sinksUnderFull } = resolve({ eosTokenIds: [5], ...config }, files);
+    const { sinkTokenIds, edges, sinksUnderFull } = resolve({ eosTokenIds: [5], ...config }, files);
     expect([[...sinkTokenIds], sinksUnderFull]).toEqual([sinks, underFull]);
+    const { start = [], end = [] } = config.blockAttention?.edges ?? {};
+    expect([[...edges.start], [...edges.end]]).toEqual([start, end]);
   });
 });

@@ -10,6 +10,8 @@ from pathlib import Path
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from .sink_tokens import NO_EDGES, Edges, attention_section
+
 FAMILIES = ("llama", "mistral", "qwen2", "qwen3")  # those that the server imports
 
 
@@ -38,6 +40,7 @@ def export_checkpoint(
     teacher: str | Path,
     directory: Path,
     mode: str = "block",
+    edges: Edges = NO_EDGES,
 ) -> None:
     """
     Writes config.json with its `block_attention` section, weights in the teacher's stored type, tokenizer and chat template.
@@ -48,7 +51,7 @@ def export_checkpoint(
     directory.mkdir(parents=True, exist_ok=True)
     dtype = stored_dtype(teacher)
     config = type(model.config).from_dict(model.config.to_dict())
-    config.block_attention = {"mode": mode, "sink_token_ids": [int(token) for token in sink_ids]}
+    config.block_attention = attention_section(mode, sink_ids, edges)
     config.dtype = dtype
     shell = AutoModelForCausalLM.from_config(config)
     shell.load_state_dict({name: tensor.float() for name, tensor in weights.items()})

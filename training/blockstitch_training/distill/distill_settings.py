@@ -17,10 +17,13 @@ class Settings:
     lora_rank: int = 0  # rank of a low-rank student (low_rank.py); 0: all weights are trained
 
     loss: str = "kl"  # "kl": distillation; "ce": block fine-tuning, cross-entropy on the answers
-    sinks: int = 4  # learned sink tokens; 0 = off (sink_tokens.py)
+    sinks: int = 4  # learned sink tokens at the front; 0 = off (sink_tokens.py)
+    start_sinks: int = 0  # learned sink tokens at the start of every block
+    end_sinks: int = 0  # learned sink tokens at the end of every block
     hide: float = 0.1  # block dropout: probability that a block is hidden; 0 = off (block_dropout.py)
     act: float = 0.05  # block dropout: probability that a block also acts as a final block; 0 = off
-    weighting: bool = True  # token weights by the teacher's gap; False = off (token_weights.py)
+    weighting: bool = True  # token weights by the gap; False = off (token_weights.py)
+    gap: str = "teacher"  # whose loss under block attention the gap is made of: "teacher" or "student"
     clip: float = 2.0  # nats, largest gap that counts
     floor: float = 1.0  # nats, added to every gap
     ramp: float = 0.1  # share of the steps over which the weights come in; they go over the others
@@ -57,7 +60,8 @@ class Settings:
         rules += [
             (self.loss in ("kl", "ce"), "loss must be kl or ce"),
             (self.learning_rate > 0 and self.muon_rate >= 0, "learning_rate must be positive and muon_rate not negative"),
-            (self.sinks >= 0, "sinks must not be negative"),
+            (min(self.sinks, self.start_sinks, self.end_sinks) >= 0, "sinks, start_sinks and end_sinks must not be negative"),
+            (self.gap in ("teacher", "student"), "gap must be teacher or student"),
             (self.lora_rank >= 0, "lora_rank must not be negative"),
             (self.lora_rank == 0 or self.muon_rate == 0, "muon_rate is for whole matrices: leave it at 0 with lora_rank"),
             (self.hide < 1, "hide must be below 1: something has to stay"),

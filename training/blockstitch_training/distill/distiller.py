@@ -15,6 +15,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -31,7 +32,7 @@ from .distill_settings import Settings
 from .examples import Source, packs
 from .low_rank import adapter_sinks, add_low_rank, is_adapter, merged, write_adapter
 from .packed_batch import Batch, assemble
-from .sink_tokens import add_sink_tokens, base_sinks
+from .sink_tokens import Edges, add_sink_tokens, base_sinks, block_edges
 from .step_loss import Losses, StepLoss
 
 
@@ -45,7 +46,8 @@ class Distiller:
         self.out = out
         self.accelerator = accelerator or Accelerator(mixed_precision=settings.precision)
         set_seed(settings.seed)
-        self.teacher_sinks = base_sinks(AutoConfig.from_pretrained(settings.teacher))
+        teacher_config = AutoConfig.from_pretrained(settings.teacher)
+        self.teacher_sinks, self.teacher_edges = base_sinks(teacher_config), block_edges(teacher_config)
         student = self._load_student()
         self.inv_freq = inverse_frequencies(student)
         use_block_attention(student)
@@ -80,11 +82,20 @@ class Distiller:
         directory = settings.start if settings.start and not on_adapter else settings.student_base
         self.tokenizer = load_tokenizer(directory)
         student = load_model(directory)
-        base = base_sinks(student.config)
-        brought = len(adapter_sinks(settings.start)) - len(base) if on_adapter else 0
-        fresh = 0 if settings.start and not on_adapter else max(brought, 0) or settings.sinks
-        self.student_sinks = add_sink_tokens(student, self.tokenizer, fresh, settings.seed)
-        self.learned_sinks = self.student_sinks[len(base) :]
+        base, edges = base_sinks(student.config), block_edges(student.config)
+        counts = (settings.sinks, settings.start_sinks, settings.end_sinks)
+        if settings.start and not on_adapter:
+            counts = (0, 0, 0)
+        elif on_adapter:
+            front, brought = adapter_sinks(settings.start)
+            pairs = ((front, base), (brought.start, edges.start), (brought.end, edges.end))
+            own = [max(0, len(ids) - len(before)) for ids, before in pairs]
+            counts = own if any(own) else counts
+        added = iter(add_sink_tokens(student, self.tokenizer, sum(counts), settings.seed)[len(base) :])
+        fresh = [[*islice(added, count)] for count in counts]
+        self.student_sinks = base + fresh[0]
+        self.student_edges = Edges((*edges.start, *fresh[1]), (*edges.end, *fresh[2]))
+        self.learned_sinks = [token for part in fresh for token in part]
         return student
 
     def _load_teacher(self) -> torch.nn.Module:
@@ -111,8 +122,11 @@ class Distiller:
             drawn = [draw(example, settings.hide, settings.act, rng) for example in examples]
             full = [rng.random() < settings.full_share for _ in drawn]
             with_teacher = settings.loss == "kl"
-            weighted = with_teacher and settings.weighting
-            batch = assemble(drawn, full, self.student_sinks, self.teacher_sinks, with_teacher, weighted, settings.states > 0, settings.asked)
+            weighted = with_teacher and settings.weighting and settings.gap == "teacher"
+            batch = assemble(
+                drawn, full, self.student_sinks, self.teacher_sinks, with_teacher, weighted, settings.states > 0, settings.asked,
+                self.student_edges, self.teacher_edges,
+            )  # fmt: skip
             yield batch.thinned(settings.most_targets, rng), cursor
 
     def losses(self, batch: Batch) -> Losses:
@@ -228,17 +242,21 @@ class Distiller:
         weights = self.accelerator.get_state_dict(self.student)
         if self.accelerator.is_main_process:
             model = self.accelerator.unwrap_model(self.student)
-            export_checkpoint(model, weights, self.tokenizer, self.student_sinks, self.settings.student_base, directory, self.settings.mode)
+            self._export_checkpoint(model, weights, directory)
         self.accelerator.wait_for_everyone()
 
     def _export_low_rank(self, directory: Path) -> None:
         settings = self.settings
         student = self.accelerator.unwrap_model(self.student)
-        write_adapter(student, self.student_sinks, settings.mode, settings.student_base, directory / "adapter")
+        write_adapter(student, self.student_sinks, settings.mode, settings.student_base, directory / "adapter", self.student_edges)
         base = load_model(settings.student_base)
         add_sink_tokens(base, load_tokenizer(settings.student_base), len(self.learned_sinks), settings.seed)
         whole = merged(base, settings.lora_rank, self.learned_sinks, directory / "adapter")
-        export_checkpoint(whole, whole.state_dict(), self.tokenizer, self.student_sinks, settings.student_base, directory, settings.mode)
+        self._export_checkpoint(whole, whole.state_dict(), directory)
+
+    def _export_checkpoint(self, model: PreTrainedModel, weights: dict[str, torch.Tensor], directory: Path) -> None:
+        base, mode = self.settings.student_base, self.settings.mode
+        export_checkpoint(model, weights, self.tokenizer, self.student_sinks, base, directory, mode, self.student_edges)
 
 
 def _progress_bar(total: int, done: int, shown: bool):

@@ -55,7 +55,7 @@ def memory_of(settings: Settings, student_tokens: int, targets: int) -> Memory:
     else:
         activations = layers * one_layer
     with_teacher = settings.loss == "kl"
-    copies = 2 + (0 if not with_teacher else 1 + settings.accumulate if settings.weighting else 1)
+    copies = 2 + (0 if not with_teacher else 1 + settings.accumulate if settings.weighting and settings.gap == "teacher" else 1)
     teacher = 0
     if with_teacher:
         stored = stored_dtype(settings.teacher).itemsize if torch.cuda.is_available() else 4

@@ -18,6 +18,8 @@ from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dic
 from safetensors.torch import save_file
 from transformers import PreTrainedModel
 
+from .sink_tokens import NO_EDGES, Edges, attention_section
+
 LINEAR_LAYERS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 EMBEDDING = "embed_tokens"
 WEIGHTS, CONFIG, ATTENTION = "adapter_model.safetensors", "adapter_config.json", "block_attention.json"
@@ -27,10 +29,11 @@ def is_adapter(directory: str | Path) -> bool:
     return (Path(directory) / CONFIG).is_file()
 
 
-def adapter_sinks(directory: str | Path) -> list[int]:
-    """All sink ids of an adapter, the base's own among them; none where it names none."""
+def adapter_sinks(directory: str | Path) -> tuple[list[int], Edges]:
+    """Sink ids of an adapter, the base's own among them, at the front and at the edges of blocks; none where it names none."""
     file = Path(directory) / ATTENTION
-    return [int(token) for token in json.loads(file.read_text())["sink_token_ids"]] if file.is_file() else []
+    section = json.loads(file.read_text()) if file.is_file() else {}
+    return [int(token) for token in section.get("sink_token_ids", [])], Edges.of(section)
 
 
 def add_low_rank(model: PreTrainedModel, rank: int, trained_tokens: Sequence[int], start: str | Path = "") -> PeftModel:
@@ -56,7 +59,7 @@ def add_low_rank(model: PreTrainedModel, rank: int, trained_tokens: Sequence[int
     return wrapped
 
 
-def write_adapter(student: PeftModel, sink_ids: Sequence[int], mode: str, base: str | Path, directory: Path) -> None:
+def write_adapter(student: PeftModel, sink_ids: Sequence[int], mode: str, base: str | Path, directory: Path, edges: Edges = NO_EDGES) -> None:
     """@param base what the adapter goes onto, by name; it is a note for readers"""
     directory.mkdir(parents=True, exist_ok=True)
     state = get_peft_model_state_dict(student, save_embedding_layers=False)
@@ -65,7 +68,7 @@ def write_adapter(student: PeftModel, sink_ids: Sequence[int], mode: str, base: 
     config |= {"base_model_name_or_path": Path(base).name, "inference_mode": True}
     config["target_modules"] = sorted(config["target_modules"])
     (directory / CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True, default=str) + "\n")
-    (directory / ATTENTION).write_text(json.dumps({"mode": mode, "sink_token_ids": [int(token) for token in sink_ids]}, indent=2) + "\n")
+    (directory / ATTENTION).write_text(json.dumps(attention_section(mode, sink_ids, edges), indent=2) + "\n")
 
 
 def merged(base: PreTrainedModel, rank: int, trained_tokens: Sequence[int], directory: Path) -> PreTrainedModel:

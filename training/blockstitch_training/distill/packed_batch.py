@@ -15,6 +15,7 @@ import torch
 
 from .block_dropout import Drawn
 from .layout import Layout, Segment, build_layout
+from .sink_tokens import NO_EDGES, Edges
 
 
 @dataclass
@@ -64,9 +65,10 @@ class Laid:
 
 @dataclass
 class Packer:
-    """Collects segments of many examples. Equal blocks are kept once. `sink_ids` may be empty."""
+    """Collects segments of many examples. Equal blocks are kept once. `sink_ids` may be empty. Only a block's text is trained, not its edges."""
 
     sink_ids: Sequence[int]
+    edges: Edges = NO_EDGES
     segments: list[Segment] = field(default_factory=list)
     known: dict[tuple[int, ...], int] = field(default_factory=dict)
 
@@ -83,17 +85,19 @@ class Packer:
         example = drawn.example
         laid = Laid()
         context: tuple[int, ...] = ()
+        blocks = [self.edges.around(block) for block in example.blocks]
         starts = [0]
-        for block in example.blocks:
+        for block in blocks:
             starts.append(starts[-1] + len(block))
-        if example.blocks:
+        if blocks:
             if full:
-                context = (self.block(tuple(token for block in example.blocks for token in block)),)
+                context = (self.block(tuple(token for block in blocks for token in block)),)
             else:
-                context = tuple(self.block(block) for block in example.blocks)
+                context = tuple(self.block(block) for block in blocks)
         for index in drawn.acting:
             block = example.blocks[index]
-            segment, start = (context[0], starts[index]) if full else (self.add(block, context[:index]), 0)
+            segment, start = (context[0], starts[index]) if full else (self.add(blocks[index], context[:index]), 0)
+            start += len(self.edges.start)
             laid.places.extend((segment, start + offset) for offset in range(len(block) - 1))
             laid.read.extend((segment, start + offset) for offset in range(len(block)))
             laid.labels.extend(block[1:])
@@ -122,13 +126,15 @@ def assemble(
     with_weights: bool,
     with_states: bool = False,
     asked: float = 0.0,
+    student_edges: Edges = NO_EDGES,
+    teacher_edges: Edges = NO_EDGES,
 ) -> Batch:
     """
     @param full  per example: whether the student sees it under full attention
     @param asked share of the tokens of final blocks that are not of the answer: question and header; 0: they are not trained
     @raise ValueError where no token is trained
     """
-    student = Packer(student_sinks)
+    student = Packer(student_sinks, student_edges)
     laid = [student.example(each, whole, asked) for each, whole in zip(drawn, full, strict=True)]
     labels = [label for each in laid for label in each.labels]
     if not labels:
@@ -138,7 +144,7 @@ def assemble(
     in_block = torch.tensor([not whole for each, whole in zip(laid, full, strict=True) for _ in each.labels])
     batch = Batch(layout, _keep(layout, _places(laid)), torch.tensor(labels), share, in_block, None, None, None)
     if with_teacher:
-        teacher = Packer(teacher_sinks)
+        teacher = Packer(teacher_sinks, teacher_edges)
         seen = [teacher.example(each, True, asked) for each in drawn]
         split = [teacher.example(each, False, asked) for each in drawn] if with_weights else None
         batch.teacher = teacher.layout()

@@ -1,7 +1,12 @@
-"""Block sink tokens: k learned tokens at the front of every prompt, seen by every block and every final block.
+"""Block sink tokens: k learned tokens at the front of every prompt, seen by every block and every final block; or at blocks' edges.
 
     prompt = [base sinks][s_1 .. s_k][block 1]..[block n][final block]
     KV(block i) is computed behind [base sinks][s_1 .. s_k] at positions 0..b+k-1, whatever stands before block i
+
+"To mitigate information loss at block boundaries" can also mean tokens at each block's start or end. Those are part of the block, so of
+its KV: `around`. The same ones stand around every block, under both attentions.
+
+    block i = [t_1 .. t_m] text [u_1 .. u_n]
 
 With E the embedding matrix of the checkpoint, sink j starts as
 
@@ -14,6 +19,8 @@ undistilled checkpoint: its `block_attention.sink_token_ids`, else BOS, else non
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import count as counter
 from itertools import islice
 
@@ -23,6 +30,35 @@ from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerB
 INITIAL_NOISE = 0.1
 
 
+@dataclass(frozen=True)
+class Edges:
+    """Ids of the sink tokens at the edges of every block; none by default."""
+
+    start: tuple[int, ...] = ()
+    end: tuple[int, ...] = ()
+
+    def around(self, block: Sequence[int]) -> tuple[int, ...]:
+        return (*self.start, *block, *self.end)
+
+    @staticmethod
+    def of(section: Mapping | None) -> Edges:
+        """@param section `block_attention` of a config.json, or an adapter's block_attention.json"""
+        start, end = ((section or {}).get(f"block_{edge}_token_ids") or () for edge in ("start", "end"))
+        return Edges(tuple(map(int, start)), tuple(map(int, end)))
+
+
+NO_EDGES = Edges()
+
+
+def attention_section(mode: str, front: Sequence[int], edges: Edges = NO_EDGES) -> dict:
+    """What a checkpoint says of its sinks: `block_attention` of config.json. @param mode attention of requests that name none"""
+    section: dict = {"mode": mode, "sink_token_ids": [int(token) for token in front]}
+    for edge, ids in (("start", edges.start), ("end", edges.end)):
+        if ids:
+            section[f"block_{edge}_token_ids"] = list(ids)
+    return section
+
+
 def base_sinks(config: PretrainedConfig) -> list[int]:
     """Sink ids of a checkpoint as the server reads them from config.json."""
     section = getattr(config, "block_attention", None)
@@ -30,6 +66,11 @@ def base_sinks(config: PretrainedConfig) -> list[int]:
         return [int(token) for token in section.get("sink_token_ids", [])]
     bos = config.bos_token_id
     return [] if bos is None else [int(bos)]
+
+
+def block_edges(config: PretrainedConfig) -> Edges:
+    """Sink ids at the edges of blocks, as config.json has them."""
+    return Edges.of(getattr(config, "block_attention", None))
 
 
 def sink_name(index: int) -> str:

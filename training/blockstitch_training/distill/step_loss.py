@@ -9,7 +9,8 @@ where it is not of an answer but of a question. Every token of a step counts by 
 inside w(t) and the divisor are sums over the whole step. It knows the two models. It does not know data, optimizers or logs.
 
 Token weights need the teacher's gaps of the whole step before the first backward pass. The teacher therefore reads all micro-batches
-first, and its logits of all of them stay in memory. Without token weights it reads one micro-batch at a time.
+first, and its logits of all of them stay in memory. Without token weights it reads one micro-batch at a time. So it does where the gap is
+the student's own: then the mean gap is that of the micro-batch, and the divisor stays what it is without weights.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ class StepLoss:
         """One micro-batch of this process as a step of its own, without its backward pass."""
         view = self._ask_teacher(batch)
         [weights] = self._weights([batch], [view], progress, sums_over_processes=False)
-        return self._losses(batch, view, weights)
+        return self._losses(batch, view, weights, progress)
 
     def backward(self, batches: Sequence[Batch], progress: float) -> dict[str, float]:
         """
@@ -81,7 +82,7 @@ class StepLoss:
         @param progress a(s) of token_weights.py, 0..1
         @returns figures of the step over all processes
         """
-        views = [self._ask_teacher(batch) for batch in batches] if self.settings.weighting else [None] * len(batches)
+        views = [self._ask_teacher(batch) if self._asks_gaps else None for batch in batches]
         weights = self._weights(batches, views, progress)
         total = self._over_processes(sum(each.sum() for each in weights))
         # Data-parallel training takes the mean of the processes' gradients, where the step needs their sum.
@@ -92,7 +93,7 @@ class StepLoss:
         for at, (batch, weight) in enumerate(zip(batches, weights, strict=True)):
             last = at == len(batches) - 1
             with nullcontext() if last else self.accelerator.no_sync(self.student):
-                losses = self._losses(batch, views[at] or self._ask_teacher(batch), weight)
+                losses = self._losses(batch, views[at] or self._ask_teacher(batch), weight, progress)
                 loss = losses.summed / divisor
                 if losses.pull is not None:
                     loss = loss + losses.pull / read
@@ -102,6 +103,11 @@ class StepLoss:
             for name, value in losses.sums.items():
                 sums[name] += value
         return self._figures(sums, weight_max)
+
+    @property
+    def _asks_gaps(self) -> bool:
+        """Whether token weights come from the teacher alone, before the student has read anything."""
+        return self.settings.weighting and self.settings.gap == "teacher"
 
     def _read_tokens(self, batches: Sequence[Batch]) -> torch.Tensor | None:
         """The divisor of D, as data-parallel training wants it; None without `states`."""
@@ -128,7 +134,7 @@ class StepLoss:
     def _weights(
         self, batches: Sequence[Batch], views: Sequence[TeacherView | None], progress: float, sums_over_processes: bool = True
     ) -> list[torch.Tensor]:
-        if self.teacher is None or not self.settings.weighting:
+        if self.teacher is None or not self._asks_gaps:
             return [batch.share for batch in batches]
         gaps = [token_gaps(view.full, view.block, self.settings.clip, self.settings.floor) for view in views]
         shares = [batch.in_block.to(gap.dtype) for batch, gap in zip(batches, gaps, strict=True)]
@@ -138,10 +144,19 @@ class StepLoss:
         mean = sums[0] / sums[1].clamp(min=1)
         return [batch.share * token_weights(gap, batch.in_block, mean, progress) for gap, batch in zip(gaps, batches, strict=True)]
 
-    def _losses(self, batch: Batch, view: TeacherView, weights: torch.Tensor) -> Losses:
+    def _by_own_gap(self, batch: Batch, view: TeacherView, logits: torch.Tensor, progress: float) -> torch.Tensor:
+        """w(t) [n] by the student's gap; their sum is that of the shares. @param logits the student's [n, vocab]"""
+        full, block = token_losses(view.logits, batch.labels), token_losses(logits.detach(), batch.labels)
+        gap = token_gaps(full, block, self.settings.clip, self.settings.floor)
+        share = batch.in_block.to(gap.dtype) * batch.share
+        return batch.share * token_weights(gap, batch.in_block, (gap * share).sum() / share.sum().clamp(min=1e-9), progress)
+
+    def _losses(self, batch: Batch, view: TeacherView, weights: torch.Tensor, progress: float) -> Losses:
         with_states = view.states is not None
         logits, hidden = packed_pass(self.student, batch.student, batch.student_keep, self.inv_freq, self.settings.attention, with_states)
         apart = distance(read_states(self.norms, hidden, batch.student_read), view.states) if with_states else None
+        if self.settings.weighting and not self._asks_gaps:
+            weights = self._by_own_gap(batch, view, logits, progress)
         if self.settings.loss == "kl":
             summed = weighted_kl(logits, view.logits, weights)
         else:
@@ -165,8 +180,10 @@ class StepLoss:
         whole = dict(zip(SUMS, rows[:, :-1].sum(0).tolist(), strict=True))
         figures = {"loss": whole["loss"] / whole["weight"], "token_accuracy": whole["right"] / whole["targets"]}
         figures |= {"targets": whole["targets"], "tokens": whole["tokens"]}
+        if self._asks_gaps:
+            figures["teacher_gap"] = whole["gap"] / max(1.0, whole["in_block"])
         if self.settings.weighting:
-            figures |= {"teacher_gap": whole["gap"] / max(1.0, whole["in_block"]), "weight_max": float(rows[:, -1].max())}
+            figures["weight_max"] = float(rows[:, -1].max())
         if self.norms is not None:
             figures["state_distance"] = whole["distance"] / max(1.0, whole["read"])
         return figures

@@ -1,8 +1,8 @@
 """Token-level loss weighting: tokens that block attention hurts count more.
 
 For a trained token t the frozen teacher has a loss under full attention l_full(t) and one under block attention l_block(t). Both
-are -log p(t) in nats, with the teacher's own weights and sinks. The student's are never used, so the weights do not move with
-training:
+are -log p(t) in nats, with the teacher's own weights and sinks, so the weights do not move with training. With `--gap student` l_block(t)
+is the student's own loss instead: what it has learned by then stops to count.
 
     g(t) = min(c, |l_block(t) - l_full(t)|)                         clipped gap, c = `clip`
     u(t) = (e + g(t)) / mean over the step of (e + g)               normalized: mean 1, so that the step size stays; e = `floor`

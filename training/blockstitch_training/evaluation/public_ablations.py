@@ -33,16 +33,26 @@ from .answer_scores import interval, mean
 from .systems import System
 
 WHOLE = "distillation"
+EXTRAS_OFF = {"states": 0.0, "asked": 0.0}
 RUNS: dict[str, dict] = {
     WHOLE: {},
-    "block fine-tuning": {"loss": "ce", **OFF["sinks"], **OFF["dropout"], **OFF["weights"]},
+    "block fine-tuning": {"loss": "ce", **OFF["sinks"], **OFF["dropout"], **OFF["weights"], **EXTRAS_OFF},
     "without sinks": OFF["sinks"],
     "without dropout": OFF["dropout"],
     "without weights": OFF["weights"],
-    "bare distillation": {**OFF["sinks"], **OFF["dropout"], **OFF["weights"]},
+    "with weights": {"weighting": True},
+    "weights by the student's gap": {"weighting": True, "gap": "student"},
+    "bare distillation": {**OFF["sinks"], **OFF["dropout"], **OFF["weights"], **EXTRAS_OFF},
     "16 sinks": {"sinks": 16},
+    "sinks at starts": {"sinks": 0, "start_sinks": 4},
+    "sinks at ends": {"sinks": 0, "end_sinks": 4},
+    "sinks at front and ends": {"end_sinks": 4},
+    "without hidden blocks": {"hide": 0.0},
+    "without acting blocks": {"act": 0.0},
     "with hidden states": {"states": 10.0},
+    "without hidden states": {"states": 0.0},
     "with questions": {"asked": 0.3},
+    "without questions": {"asked": 0.0},
 }
 
 
@@ -66,13 +76,34 @@ class PublicAblations:
     seeds: int
     only: list[str] | None  # names of runs
     out: Path
+    # Settings of the whole method; the runs change them.
+    hide: float = Settings.hide
+    act: float = Settings.act
+    weighting: bool = Settings.weighting
+    asked: float = Settings.asked
+    states: float = Settings.states
+
+    def settings(self, changed: dict, seed: int) -> Settings:
+        method = {name: getattr(self, name) for name in ("hide", "act", "weighting", "asked", "states")}
+        return Settings(
+            teacher=str(self.teacher), base=str(self.base or ""), start=str(self.start or ""), lora_rank=self.lora_rank, steps=self.steps,
+            tokens_per_step=self.tokens_per_step, learning_rate=self.learning_rate, precision=self.precision, seed=seed, save_every=20,
+            log_every=5, **(method | changed),
+        )  # fmt: skip
+
+    def runs(self) -> dict[str, dict]:
+        """The runs that are another method than the whole one, and that one. @raise ValueError for a name in `only` that is none of them"""
+        whole = self.settings({}, 1)
+        there = {name: changed for name, changed in RUNS.items() if name == WHOLE or self.settings(changed, 1) != whole}
+        unknown = set(self.only or []) - there.keys()
+        if unknown:
+            raise ValueError(f"no such run: {', '.join(sorted(unknown))}; there are {', '.join(there)}")
+        return {name: changed for name, changed in there.items() if not self.only or name in self.only}
 
 
 def run_public(plan: PublicAblations, progress: Callable[[str], None] = print) -> list[dict]:
     """@returns per run and seed: `run`, `seed`, `seconds`, and `kl` and `nll` by question. Plain stitching of the teacher comes first"""
-    unknown = set(plan.only or []) - RUNS.keys()
-    if unknown:
-        raise ValueError(f"no such run: {', '.join(sorted(unknown))}; there are {', '.join(RUNS)}")
+    runs = plan.runs()
     teacher = System.load(plan.teacher)
     cutting = Cutting(plan.teacher, plan.segmenter)
     kept, _ = chat_examples(plan.held_out, teacher.tokenizer, teacher.sinks, cutting, plan.longest)
@@ -81,9 +112,7 @@ def run_public(plan: PublicAblations, progress: Callable[[str], None] = print) -
     reference = [answer_logits(teacher, each, full=True) for each in kept]
     results = [kept_result(plan.out / "plain", lambda: {"run": PLAIN, "seed": 1, "seconds": 0.0, **scores(teacher, kept, reference)})]
     for seed in range(1, plan.seeds + 1):
-        for name, changed in RUNS.items():
-            if plan.only and name not in plan.only:
-                continue
+        for name, changed in runs.items():
             directory = plan.out / f"{name.replace(' ', '-')}-{seed}"
             made = kept_result(directory, lambda n=name, c=changed, s=seed, d=directory: _train(n, c, s, d, plan, trained, kept, reference))
             results.append(made)
@@ -94,7 +123,7 @@ def run_public(plan: PublicAblations, progress: Callable[[str], None] = print) -
 @torch.no_grad()
 def answer_logits(system: System, example: Example, full: bool) -> tuple[torch.Tensor, torch.Tensor]:
     """Logits [n, vocab] that predict every trained token of the example's final blocks, and the tokens [n]."""
-    packer = Packer(system.sinks)
+    packer = Packer(system.sinks, system.edges)
     laid = packer.example(Drawn(example), full)
     layout = packer.layout().to(system.model.device)
     keep = torch.tensor([layout.place(segment, offset) for segment, offset in laid.places], device=system.model.device)
@@ -123,11 +152,7 @@ def scores(
 
 
 def _train(name: str, changed: dict, seed: int, directory: Path, plan: PublicAblations, trained, kept, reference) -> dict:
-    settings = Settings(
-        teacher=str(plan.teacher), base=str(plan.base or ""), start=str(plan.start or ""), lora_rank=plan.lora_rank, steps=plan.steps,
-        tokens_per_step=plan.tokens_per_step, learning_rate=plan.learning_rate, precision=plan.precision, seed=seed, save_every=20, log_every=5, **changed,
-    )  # fmt: skip
-    distiller = Distiller(settings, ShuffledSource(trained, seed), directory)
+    distiller = Distiller(plan.settings(changed, seed), ShuffledSource(trained, seed), directory)
     distiller.resume()
     distiller.train()
     distiller.export(directory / "export")
@@ -165,8 +190,9 @@ def public_table(results: Sequence[dict], plan: PublicAblations) -> str:
     plain = next(each for each in results if each["run"] == PLAIN)
     whole = {each["seed"]: each for each in results if each["run"] == WHOLE}
     lines = [
-        f"{plan.steps} steps of about {plan.tokens_per_step} tokens ({tokens / 1e6:.2f} million), rank {plan.lora_rank or 'full'}, "
-        f"{len(plain['kl'])} kept-out questions. KL to the teacher under full attention, and NLL of the answers, in nats a token under block "
+        f"{plan.steps} steps of at most about {plan.tokens_per_step} tokens (up to {tokens / 1e6:.2f} million), rank {plan.lora_rank or 'full'}, "
+        f"{len(plain['kl'])} kept-out questions. `{WHOLE}`: --hide {plan.hide} --act {plan.act} --{'' if plan.weighting else 'no-'}weighting "
+        f"--asked {plan.asked} --states {plan.states}. KL to the teacher under full attention, and NLL of the answers, in nats a token under block "
         f"attention. Effect: the run less `{WHOLE}` at the same seed, with a 95% interval over questions; above 0 the part helps.",
         "",
         "| run | seeds | KL | recovered | NLL | effect on KL | effect on NLL | minutes |",

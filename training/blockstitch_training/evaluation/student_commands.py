@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+from ..distill.distill_settings import Settings
 from .given_options import given
 
 
@@ -84,6 +85,9 @@ def add_parts(command: argparse.ArgumentParser) -> None:
     add("--longest", type=int, default=6000, help="tokens of one example; longer ones are left out")
     add("--precision", choices=("bf16", "no"), default="bf16", help="of training")
     add("--segmenter", default="auto", help="a segmenter of the server, or blank-lines")
+    for name in ("hide", "act", "asked", "states"):
+        add(f"--{name}", type=float, default=getattr(Settings, name), help="of the whole method, as of `distill train` (%(default)s)")
+    add("--weighting", action=argparse.BooleanOptionalAction, default=Settings.weighting, help="of the whole method, as of `distill train`")
     add("--seeds", type=int, default=1)
     add("--only", nargs="*", help="names of the runs to do; all unless given")
     add("--out", type=Path, required=True, help="folder for the runs and the table; a second call goes on")

@@ -23,8 +23,7 @@ from torch.nn import functional
 from transformers import DynamicCache
 
 from ..demo.question_sets import Asked
-from ..distill.repaired_prefill import Repair, repaired
-from ..distill.stitched_generation import KeysValues, Prompt, decode, implementation, prefill
+from ..distill.stitched_generation import KeysValues, Prompt, decode, implementation
 from .answer_scores import contains, f1
 from .asked_prompts import chat_prompts, read_rag
 from .systems import System
@@ -127,15 +126,6 @@ def told_logits(system: System, first: torch.Tensor, cache: KeysValues, told: Se
     return torch.cat((first[None], after)).float()
 
 
-def begin(system: System, mode: str, prompt: Prompt, repair: float) -> tuple[torch.Tensor, KeysValues]:
-    """Prefill. @returns logits [vocab] of the prompt's last token, and its keys and values"""
-    if mode == "repair":
-        return repaired(system.model, system.sinks, prompt, Repair(repair))
-    with torch.no_grad():
-        logits, caches = prefill(system.model, system.sinks, [prompt], mode == "full")
-    return logits[0], caches[0]
-
-
 def divergences(reference: torch.Tensor, other: torch.Tensor, told: Sequence[int]) -> tuple[float, float]:
     """KL(reference || other) and the other's loss, each a mean over the told tokens, nats. A vocabulary may have more rows at its end."""
     width = min(reference.shape[1], other.shape[1])
@@ -196,7 +186,7 @@ def _answer(key: tuple, asked: Asked, prompts: dict[Path, Prompt], systems: dict
     reference: torch.Tensor | None = None
     told: list[int] = []
     for name, (system, mode) in systems.items():
-        first, cache = begin(system, mode, prompts[system.directory], plan.repair)
+        first, cache = system.begin(prompts[system.directory], mode, plan.repair)
         own = decode(system.model, first[None], [cache], plan.new_tokens, system.stops)[0]
         if reference is None:
             told = [*own, system.tokenizer.eos_token_id] if len(own) < plan.new_tokens else own

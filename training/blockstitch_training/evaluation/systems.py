@@ -15,8 +15,8 @@ from ..distill.block_attention import NAME, inverse_frequencies, packed_logits
 from ..distill.checkpoint import load_model, load_tokenizer
 from ..distill.layout import Segment, build_layout
 from ..distill.repaired_prefill import Repair, repaired
-from ..distill.sink_tokens import base_sinks
-from ..distill.stitched_generation import Prompt, decode, generate, implementation
+from ..distill.sink_tokens import NO_EDGES, Edges, base_sinks, block_edges
+from ..distill.stitched_generation import KeysValues, Prompt, decode, generate, implementation, prefill
 from .answer_scores import exact, f1
 
 LONGEST_ANSWER = 24  # tokens
@@ -24,32 +24,45 @@ LONGEST_ANSWER = 24  # tokens
 
 @dataclass
 class System:
-    """A loaded checkpoint. `sinks` are its own, as the server reads them."""
+    """A loaded checkpoint. `sinks` at the front and at blocks' `edges` are its own, as the server reads them. Prompts come without them."""
 
     directory: Path
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     sinks: list[int]
     stops: frozenset[int] = field(default_factory=frozenset)
+    edges: Edges = NO_EDGES
 
     @staticmethod
     def load(directory: str | Path, device: str = "cpu") -> System:
         model = load_model(directory, torch.float32 if device == "cpu" else torch.bfloat16).eval().to(device)
         ends = [model.config.eos_token_id, model.generation_config.eos_token_id]
         stops = frozenset(token for end in ends if end is not None for token in (end if isinstance(end, list) else [end]))
-        return System(Path(directory), model, load_tokenizer(directory), base_sinks(model.config), stops)
+        return System(Path(directory), model, load_tokenizer(directory), base_sinks(model.config), stops, block_edges(model.config))
 
     def answers(self, prompts: Sequence[Prompt], mode: str, limit: int = LONGEST_ANSWER) -> list[str]:
         """Greedy. @param mode "full" or "block" """
-        ids = generate(self.model, self.sinks, prompts, mode == "full", limit, self.stops)
+        ids = generate(self.model, self.sinks, [self._with_edges(prompt) for prompt in prompts], mode == "full", limit, self.stops)
         return [self.text(each) for each in ids]
 
     def repaired_answers(self, prompts: Sequence[Prompt], repair: Repair, limit: int = LONGEST_ANSWER) -> list[str]:
         written = []
         for prompt in prompts:
-            logits, cache = repaired(self.model, self.sinks, prompt, repair)
+            logits, cache = repaired(self.model, self.sinks, self._with_edges(prompt), repair)
             written.append(self.text(decode(self.model, logits[None], [cache], limit, self.stops)[0]))
         return written
+
+    def begin(self, prompt: Prompt, mode: str, repair: float) -> tuple[torch.Tensor, KeysValues]:
+        """Prefill. @param mode "full", "block" or "repair" @returns logits [vocab] of the prompt's last token, and its keys and values"""
+        prompt = self._with_edges(prompt)
+        if mode == "repair":
+            return repaired(self.model, self.sinks, prompt, Repair(repair))
+        with torch.no_grad():
+            logits, caches = prefill(self.model, self.sinks, [prompt], mode == "full")
+        return logits[0], caches[0]
+
+    def _with_edges(self, prompt: Prompt) -> Prompt:
+        return Prompt([self.edges.around(block) for block in prompt.blocks], prompt.final)
 
     def text(self, ids: list[int]) -> str:
         return self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
@@ -57,7 +70,7 @@ class System:
     @torch.no_grad()
     def text_logits(self, prompt: Prompt, mode: str) -> torch.Tensor:
         """Logits [len(final) - 1, vocab] that predict the final block's tokens 1.. from the tokens before."""
-        blocks = [tuple(block) for block in prompt.blocks]
+        blocks = [tuple(block) for block in self._with_edges(prompt).blocks]
         if mode == "full":
             blocks = [tuple(token for block in blocks for token in block)]
         segments = [*map(Segment, blocks), Segment(tuple(prompt.final), tuple(range(len(blocks))))]

@@ -12,7 +12,7 @@ from blockstitch_training.distill.distill_settings import Settings
 from blockstitch_training.distill.examples import Example, Final
 from blockstitch_training.distill.objectives import WeightedKL, weighted_kl
 from blockstitch_training.distill.packed_batch import assemble
-from blockstitch_training.distill.sink_tokens import add_sink_tokens
+from blockstitch_training.distill.sink_tokens import Edges, add_sink_tokens, attention_section
 from blockstitch_training.distill.token_weights import token_gaps, token_weights
 
 EXAMPLE = Example(
@@ -75,6 +75,32 @@ def test_an_example_under_full_attention_is_one_block():
     batch = assemble([Drawn(EXAMPLE, acting=(2,))], [True], [0], [0], True, True)
     assert len(batch.student.segments) == 1 + len(EXAMPLE.finals)
     assert not batch.in_block.any()
+
+
+EDGES = Edges((901, 902), (903,))
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_sinks_at_the_edges_stand_around_every_block_of_the_student_and_change_no_label(full):
+    drawn = Drawn(EXAMPLE, acting=(3,))
+    plain = assemble([drawn], [full], [0], [0], True, True, with_states=True)
+    edged = assemble([drawn], [full], [0], [0], True, True, with_states=True, student_edges=EDGES)
+    around = [EDGES.around(block) for block in EXAMPLE.blocks]
+    blocks = [tuple(token for block in around for token in block)] if full else around
+    assert [segment.tokens for segment in edged.student.segments if not segment.context][: len(blocks)] == blocks
+    ids = edged.student.input_ids[0]
+    assert ids[edged.student_keep + 1].tolist() == plain.labels.tolist() == edged.labels.tolist()
+    # Teacher and student are compared at the same tokens, none of which is a sink.
+    assert ids[edged.student_read].tolist() == edged.teacher.input_ids[0][edged.teacher_read].tolist()
+    assert edged.teacher.input_ids.tolist() == plain.teacher.input_ids.tolist()
+
+
+def test_a_checkpoint_says_which_sinks_stand_at_the_edges():
+    section = attention_section("block", [0, 5], EDGES)
+    assert section == {"mode": "block", "sink_token_ids": [0, 5], "block_start_token_ids": [901, 902], "block_end_token_ids": [903]}
+    assert Edges.of(section) == EDGES
+    assert attention_section("full", [0]) == {"mode": "full", "sink_token_ids": [0]}
+    assert Edges.of(None) == Edges.of({"mode": "block", "sink_token_ids": [0]}) == Edges()
 
 
 def test_token_weights_follow_the_clipped_gap_and_have_mean_one():

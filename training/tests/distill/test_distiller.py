@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+from blockstitch_training.distill.block_attention import packed_logits
 from blockstitch_training.distill.checkpoint import load_tokenizer
 from blockstitch_training.distill.distill_settings import Settings
 from blockstitch_training.distill.distiller import Distiller
@@ -142,3 +143,23 @@ def test_gradient_checkpointing_changes_nothing(teacher):
 def test_settings_that_cannot_be_used_are_named(changed, message):
     with pytest.raises(ValueError, match=message):
         Settings(**{"teacher": "t", **changed}).check()
+
+
+def test_weights_by_the_students_own_gap_follow_its_losses_and_ask_for_no_second_pass_of_the_teacher(teacher):
+    distiller = run(teacher, gap="student", ramp=0.0, floor=0.1, clip=0.3, asked=0.5, full_share=0.3, tokens_per_step=2000, hide=0, act=0)
+    batch, _ = next(distiller._assemble_all())
+    assert batch.teacher_block_keep is None
+    with torch.no_grad():
+        weights = distiller.step_loss.alone(batch, progress=1.0).weights
+        keep = (batch.student_keep, batch.teacher_keep)
+        full, block = (
+            torch.nn.functional.cross_entropy(packed_logits(model, layout, at, distiller.inv_freq), batch.labels, reduction="none")
+            for model, layout, at in zip((distiller.teacher, distiller.student), (batch.teacher, batch.student), reversed(keep), strict=True)
+        )
+    gap = 0.1 + (block - full).abs().clamp(max=0.3)
+    inside = batch.in_block
+    assert inside.any() and not inside.all() and len(set(batch.share.tolist())) == 2
+    mean = (gap * batch.share)[inside].sum() / batch.share[inside].sum()
+    torch.testing.assert_close(weights, batch.share * torch.where(inside, gap / mean, torch.ones_like(gap)))
+    torch.testing.assert_close(weights.sum(), batch.share.sum())  # so the step's divisor needs no weights
+    assert weights[inside].max() > 1.5 * weights[inside].min()

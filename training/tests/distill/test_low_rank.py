@@ -11,7 +11,9 @@ from transformers import AutoModelForCausalLM
 from blockstitch_training.distill.checkpoint import load_model, load_tokenizer
 from blockstitch_training.distill.distill_settings import Settings
 from blockstitch_training.distill.low_rank import adapter_sinks, is_adapter
-from blockstitch_training.distill.sink_tokens import add_sink_tokens
+from blockstitch_training.distill.sink_tokens import Edges, add_sink_tokens
+from blockstitch_training.distill.stitched_generation import Prompt
+from blockstitch_training.evaluation.systems import System
 
 IDS = torch.tensor([[5, 9, 17, 30, 42, 7]])
 
@@ -61,7 +63,7 @@ def test_a_later_student_begins_with_an_earlier_ones_adapter_and_sinks(teacher, 
     earlier.train(progress=False)
     earlier.export(tmp_path / "student")
     start = str(tmp_path / "student" / "adapter")
-    assert is_adapter(start) and adapter_sinks(start) == earlier.student_sinks
+    assert is_adapter(start) and adapter_sinks(start) == (earlier.student_sinks, earlier.student_edges)
     later = run(teacher, steps=2, lora_rank=4, start=start, sinks=5)
     assert later.student_sinks == earlier.student_sinks
     for (name, left), right in zip(earlier.student.named_parameters(), later.student.parameters(), strict=True):
@@ -71,6 +73,29 @@ def test_a_later_student_begins_with_an_earlier_ones_adapter_and_sinks(teacher, 
             run(teacher, start=start, **wrong)
     with pytest.raises(ValueError, match="as --base"):
         run(teacher, start=str(teacher), lora_rank=4)
+
+
+def test_sinks_at_the_edges_of_blocks_are_learned_exported_and_taken_over(teacher, tmp_path):
+    earlier = run(teacher, tmp_path / "earlier", lora_rank=4, steps=3, sinks=1, start_sinks=2, end_sinks=1)
+    learned = earlier.learned_sinks
+    assert len(learned) == 4
+    front, edges = [*earlier.teacher_sinks, learned[0]], Edges(tuple(learned[1:3]), (learned[3],))
+    assert (earlier.student_sinks, earlier.student_edges) == (front, edges)
+    before = earlier.accelerator.unwrap_model(earlier.student).get_input_embeddings()(torch.tensor(learned)).detach().clone()
+    earlier.train(progress=False)
+    after = earlier.accelerator.unwrap_model(earlier.student).get_input_embeddings()(torch.tensor(learned)).detach()
+    assert ((after - before).abs().amax(1) > 0).all()
+    earlier.export(tmp_path / "student")
+    assert adapter_sinks(tmp_path / "student" / "adapter") == (front, edges)
+    student = System.load(tmp_path / "student")
+    assert (student.sinks, student.edges) == (front, edges)
+    later = run(teacher, steps=2, lora_rank=4, start=str(tmp_path / "student" / "adapter"), sinks=5)
+    assert (later.student_sinks, later.student_edges) == (front, edges)
+    # The tokens of its prompts are those that the server lays: each block between its edges.
+    blocks, final = [[7, 9, 11], [12, 13]], [3, 4, 5]
+    bare = System(student.directory, student.model, student.tokenizer, student.sinks)
+    by_hand = bare.begin(Prompt([edges.around(block) for block in blocks], final), "block", 0)[0]
+    assert torch.equal(student.begin(Prompt(blocks, final), "block", 0)[0], by_hand)
 
 
 def test_a_teacher_tuned_under_full_attention_gives_fresh_sinks_to_its_student(teacher, tmp_path):

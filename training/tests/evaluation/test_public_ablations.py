@@ -1,6 +1,7 @@
 """Parts of distillation on conversations: every run is scored on the same questions, a second call trains nothing, the table is right."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,7 +62,14 @@ def test_the_table_gives_effects_with_intervals(plan):
 
 
 def test_a_run_that_does_not_exist_is_named(plan):
-    from dataclasses import replace
-
-    with pytest.raises(ValueError, match="no such run: nothing; there are " + ", ".join(RUNS)):
+    with pytest.raises(ValueError, match="no such run: nothing; there are distillation, "):
         run_public(replace(plan, only=["nothing"]))
+
+
+def test_only_runs_that_differ_from_the_whole_method_are_there(plan):
+    every = replace(plan, only=None)
+    assert set(RUNS) - every.runs().keys() == {"with weights", "without hidden states", "without questions"}
+    own = replace(every, weighting=False, states=10.0, asked=0.3, act=0.02)
+    assert set(RUNS) - own.runs().keys() == {"without weights", "with hidden states", "with questions"}
+    assert all(own.settings(changed, 1).check() is None for changed in own.runs().values())
+    assert (own.settings(own.runs()["with weights"], 2).weighting, own.settings({}, 2).act, own.settings({}, 2).seed) == (True, 0.02, 2)

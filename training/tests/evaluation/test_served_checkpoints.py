@@ -22,20 +22,22 @@ ASKED = Asked(("Ada lives in Rome. " * 6, "Bo was born in 1900. Bo trusts Ada. "
 
 
 @pytest.mark.skipif(not COMMAND.exists(), reason="the server is not built")
-@pytest.mark.parametrize("family", FAMILIES)
-def test_a_distilled_checkpoint_gives_the_same_logits_in_the_server(family, tmp_path):
+@pytest.mark.parametrize(("family", "edges"), [*((family, (0, 0)) for family in FAMILIES), ("llama", (2, 1)), ("qwen2", (0, 3))])
+def test_a_distilled_checkpoint_gives_the_same_logits_in_the_server(family, edges, tmp_path):
     teacher = write_checkpoint(tmp_path / "teacher", family, tied=family != "qwen3")
-    settings = Settings(teacher=str(teacher), steps=2, tokens_per_step=300, precision="no", sinks=3, learning_rate=1e-2, warmup=0)
+    settings = Settings(teacher=str(teacher), steps=2, tokens_per_step=300, precision="no", sinks=3, learning_rate=1e-2, warmup=0,
+                        start_sinks=edges[0], end_sinks=edges[1])  # fmt: skip
     system = System.load(teacher)
     distiller = Distiller(settings, QuestionSource(system.tokenizer, 1, (2, 3)), None)
     distiller.train(progress=False)
     distiller.export(tmp_path / "student")
     student = System.load(tmp_path / "student")
     assert student.sinks == distiller.student_sinks and len(student.sinks) == 4
+    assert (len(student.edges.start), len(student.edges.end)) == edges
     blocks, final = ChatPrompt(student.tokenizer, student.sinks).plan(
         [{"role": "user", "content": ASKED.question}], [Document((text,)) for text in ASKED.documents]
     )
-    prompt = Prompt(blocks, final)
+    prompt = Prompt([student.edges.around(block) for block in blocks], final)
     with Served(tmp_path / "student") as server:
         for attention, logits in (
             ("block", prefill(student.model, student.sinks, [prompt], False)[0][0]),

@@ -17,7 +17,6 @@ from blockstitch_training.evaluation.student_comparison import (
     STUDENT_FULL,
     StudentPlan,
     answers,
-    begin,
     fewer,
     read_answers,
     systems_of,
@@ -66,7 +65,7 @@ def test_a_student_that_is_the_teacher_has_its_figures(plan):
 def test_the_losses_are_those_of_one_plain_forward_pass(teacher, plan):
     system, _ = systems_of(replace(plan, student=None))[REFERENCE]
     prompt, told = Prompt([[5, 9, 17], [30, 42]], [7, 8, 11]), [12, 13, 1]
-    first, cache = begin(system, "full", prompt, 0)
+    first, cache = system.begin(prompt, "full", 0)
     given = told_logits(system, first, cache, told)
     ids = [*system.sinks, 5, 9, 17, 30, 42, 7, 8, 11, *told]
     with torch.no_grad():
