@@ -57,6 +57,27 @@ def read_works(kind: str, file: Path) -> list[Work]:
     return works
 
 
+def read_texts(files: list[Path]) -> list[tuple[str, Passage]]:
+    """Texts without questions, each with its id: a file is one text, and each line of a `.jsonl` is one, under `text`, with a `title` if it has one.
+
+    @raise ValueError naming file and line of a row without text; OSError
+    """
+    texts = []
+    for file in files:
+        if file.suffix != ".jsonl":
+            texts.append((file.name, Passage("", file.read_text(encoding="utf-8"))))
+            continue
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+                texts.append((f"{file.name}:{number}", Passage(str(row.get("title") or ""), row["text"] + "")))
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                raise ValueError(f"{file}:{number}: this is no row with a text: {error!r}") from error
+    return [(name, text) for name, text in texts if text.text.strip()]
+
+
 def _nq(row: dict) -> Iterator[Work]:
     yield Work(row["id"], (Passage(row["title"], row["text"]),), (Question(row["question"], _short(row["answers"]), 0),))
 
