@@ -45,7 +45,6 @@ HELP = {
     "warmup": "share of the steps",
     "final_rate": "share of the learning rate that is left at the end",
     "attention": "auto, grouped, flex or dense",
-    "precision": "bf16 or no",
     "compile": "compile the layers, all but the attention",
     "log_every": "steps between two lines of the log",
     "save_every": "steps between two saved states",
@@ -77,6 +76,8 @@ def parser() -> argparse.ArgumentParser:
         flag = "--" + each.name.replace("_", "-")
         if each.name == "teacher":
             group.add_argument(flag, required=True, help="Hugging Face directory of the frozen full-attention teacher")
+        elif each.name == "precision":
+            group.add_argument(flag, choices=("auto", "bf16", "no"), default="auto", help="auto: the faster one of this machine, bf16 on a GPU; no: float32")
         elif isinstance(each.default, bool):
             group.add_argument(flag, action=argparse.BooleanOptionalAction, default=each.default, help=HELP.get(each.name, " "))
         else:
@@ -95,7 +96,13 @@ def parser() -> argparse.ArgumentParser:
 
 
 def settings_of(options: argparse.Namespace) -> Settings:
-    settings = Settings(**{each.name: getattr(options, each.name) for each in fields(Settings)})
+    given = {each.name: getattr(options, each.name) for each in fields(Settings)}
+    if options.precision == "auto":
+        from .precision import chosen_precision
+
+        given["precision"] = chosen_precision(options.out)
+        print(f"precision: {'bfloat16' if given['precision'] == 'bf16' else 'float32'}", flush=True)
+    settings = Settings(**given)
     if settings.loss == "ce":
         settings.weighting = False  # there is no teacher to ask
     return settings
