@@ -4,10 +4,10 @@
  * error}.
  */
 import { once } from 'node:events';
-import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { BlockstitchError } from '../errors.js';
 import type { Segment, SegmentOptions } from '../segment/segmenter.js';
+import { linesOf } from '../text/lines.js';
 
 interface BatchRow {
   id?: string | number;
@@ -36,7 +36,7 @@ export async function segmentBatch(
     const line = await waiting.shift();
     if (line !== undefined && !output.write(`${line}\n`)) await once(output, 'drain');
   };
-  for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
+  for await (const line of linesOf(input)) {
     if (line.trim() === '') continue;
     waiting.push(cutRow(line, segment, defaults));
     if (waiting.length >= AT_ONCE) await writeFirst();

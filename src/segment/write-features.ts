@@ -9,7 +9,7 @@
  * offsets [U + 1] | rows [W] | labels [U] (0 none, else the level) | starts [U] | float32 values [U, F].
  */
 import { once } from 'node:events';
-import { createInterface } from 'node:readline';
+import { linesOf } from '../text/lines.js';
 import { canonicalText } from './canonical-text.js';
 import { splitUnits } from './text-units.js';
 import { hashOf, visitWords } from './text-words.js';
@@ -45,7 +45,7 @@ function record(row: Row, vocabulary: WordVocabulary): Buffer {
 
 async function writeFeatures(path: string): Promise<void> {
   const vocabulary = WordVocabulary.read(path);
-  for await (const line of createInterface({ input: process.stdin })) {
+  for await (const line of linesOf(process.stdin)) {
     if (!process.stdout.write(record(JSON.parse(line) as Row, vocabulary))) await once(process.stdout, 'drain');
   }
 }
@@ -54,7 +54,7 @@ async function writeFeatures(path: string): Promise<void> {
 async function countWords(): Promise<void> {
   const counts = new Map<number, { word: string; units: number; last: number }>();
   let number = 0;
-  for await (const line of createInterface({ input: process.stdin })) {
+  for await (const line of linesOf(process.stdin)) {
     const { text } = canonicalText((JSON.parse(line) as Row).text);
     for (const unit of splitUnits(text)) {
       number += 1;
@@ -78,7 +78,7 @@ async function countWords(): Promise<void> {
 
 /** Words given one a line: "word <tab> hash" for those that are one word, to look up rows in training. */
 async function hashWords(): Promise<void> {
-  for await (const line of createInterface({ input: process.stdin })) {
+  for await (const line of linesOf(process.stdin)) {
     if (visitWords(line, 0, line.length, 3, () => undefined) !== 1) continue;
     if (!process.stdout.write(`${line}\t${hashOf(line)}\n`)) await once(process.stdout, 'drain');
   }

@@ -15,13 +15,14 @@ REPOSITORY = TRAINING.parent
 PACKAGE = TRAINING / "blockstitch_training"
 #: Each room, and the rooms that it may import from.
 ROOMS = {
-    "answering": set(),
+    "journal": set(),
+    "answering": {"journal"},
     "optimization": set(),
     "semanticseg": set(),
     "demo": {"optimization"},
     "segmenter": {"semanticseg"},
     "distill": {"demo", "optimization"},
-    "evaluation": {"demo", "distill"},
+    "evaluation": {"demo", "distill", "journal"},
 }
 LONGEST_FILE = 400  # lines
 MODULES = {".".join(file.relative_to(TRAINING).with_suffix("").parts): file for file in PACKAGE.rglob("*.py")}

@@ -67,7 +67,7 @@ def read_texts(files: list[Path]) -> list[tuple[str, Passage]]:
         if file.suffix != ".jsonl":
             texts.append((file.name, Passage("", file.read_text(encoding="utf-8"))))
             continue
-        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+        for number, line in enumerate(file.read_text(encoding="utf-8").split("\n"), 1):
             if not line.strip():
                 continue
             try:

@@ -12,7 +12,6 @@ Everything is drawn from the seed and the context's number; what is there is not
 
 from __future__ import annotations
 
-import json
 import random
 import re
 from collections import Counter
@@ -22,6 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
+from ..journal.journal import Journal, read_rows
 from .contexts import Asked, Context
 from .question_files import Passage, Work
 
@@ -143,15 +143,14 @@ def write_questions(
     @raise what writer and teacher raise; what was answered until then is in the file
     """
     drawn = list(draw_unasked(works, drawing))
-    rows = {row["number"]: row for row in map(json.loads, _whole_lines(file))}
+    rows = {row["number"]: row for row in read_rows(file)}
     left = [each for each in drawn if each.number not in rows]
     pool = ThreadPoolExecutor(at_once)
     try:
-        with file.open("a", encoding="utf-8") as out:
+        with Journal(file) as journal:
             for each, (asked, dropped) in zip(left, pool.map(lambda each: ask(each, writer, teacher, drawing.seed), left), strict=True):
                 rows[each.number] = {"number": each.number, "asked": [asdict(one) for one in asked], "dropped": dropped}
-                out.write(json.dumps(rows[each.number], ensure_ascii=False) + "\n")
-                out.flush()
+                journal.add(rows[each.number])
                 progress(len(rows))
     finally:
         pool.shutdown(cancel_futures=True)
@@ -166,12 +165,3 @@ def write_questions(
             asked = tuple(Asked(one["question"], one["answer"], tuple(one["gold"])) for one in new)
             contexts.append(Context(KIND, each.works, each.documents, asked))
     return contexts, +dropped
-
-
-def _whole_lines(file: Path) -> list[str]:
-    """A last line that was cut off is taken out of the file."""
-    lines = file.read_text(encoding="utf-8").splitlines(keepends=True) if file.exists() else []
-    if lines and not lines[-1].endswith("\n"):
-        lines.pop()
-        file.write_text("".join(lines), encoding="utf-8")
-    return lines

@@ -93,7 +93,7 @@ def chat_examples(file: Path, tokenizer: PreTrainedTokenizerBase, sinks: list[in
     @raise ValueError naming the line that cannot be used
     """
     rows = []
-    for number, line in enumerate(file.read_text().splitlines(), start=1):
+    for number, line in enumerate(file.read_text(encoding="utf-8").split("\n"), start=1):
         if not line.strip():
             continue
         try:
@@ -155,7 +155,7 @@ def read_texts(paths: list[Path]) -> list[str]:
     texts = []
     for path in paths:
         if path.suffix == ".jsonl":
-            texts += [json.loads(line)["text"] for line in path.read_text().splitlines() if line.strip()]
+            texts += [json.loads(line)["text"] for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
         else:
-            texts.append(path.read_text())
+            texts.append(path.read_text(encoding="utf-8"))
     return [text for text in texts if text.strip()]

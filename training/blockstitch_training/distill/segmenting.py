@@ -40,7 +40,7 @@ def cut_texts(texts: Sequence[str], checkpoint: Path, segmenter: str = "auto", t
     if ran.returncode != 0:
         raise RuntimeError(f"the segmenter failed: {ran.stderr.strip() or ran.stdout.strip()}")
     cuts: dict[int, list[int]] = {}
-    for line in ran.stdout.splitlines():
+    for line in filter(None, ran.stdout.split("\n")):
         row = json.loads(line)
         if "boundaries" not in row:
             raise RuntimeError(f"the segmenter gave no boundaries for text {row.get('id')}: {line[:200]}")

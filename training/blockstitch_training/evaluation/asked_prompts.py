@@ -23,7 +23,7 @@ def read_rag(file: Path, most: int) -> list[Asked]:
     @raise ValueError naming file and line of a row of neither form
     """
     made = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines()[:most], 1):
+    for number, line in enumerate(file.read_text(encoding="utf-8").split("\n")[:most], 1):
         if not line.strip():
             continue
         try:

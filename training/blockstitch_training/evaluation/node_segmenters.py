@@ -61,7 +61,7 @@ class NodeSegmenters:
         done = subprocess.run(command, input="\n".join(rows) + "\n", capture_output=True, text=True, cwd=self.repository, check=False)
         if done.returncode != 0:
             raise SegmenterFailed(f"{' '.join(command[:2])} ... ended with {done.returncode}: {done.stderr.strip()[-500:]}")
-        lines = [line for line in done.stdout.splitlines() if line.strip()]
+        lines = [line for line in done.stdout.split("\n") if line.strip()]
         if len(lines) != len(rows):
             raise SegmenterFailed(f"{len(rows)} texts went in, {len(lines)} answers came out: {done.stderr.strip()[-500:]}")
         return lines

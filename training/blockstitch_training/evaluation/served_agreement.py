@@ -7,14 +7,13 @@ A second call goes on where the first stopped.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ..journal.journal import Journal, read_rows
 from .asked_prompts import chat_prompts, read_rag
 from .served import Served
-from .student_comparison import whole_lines
 from .systems import System
 
 
@@ -47,7 +46,7 @@ def agreement(plan: AgreementPlan, server: Served, progress: Callable[[str], Non
     file = plan.out / "served.jsonl"
     done = {(each.data, each.row): each for each in _read(file)}
     model = System.load(plan.model)
-    with file.open("a", encoding="utf-8") as out:
+    with Journal(file) as journal:
         for data in plan.data:
             asked = read_rag(data, plan.rows)
             prompts = chat_prompts(asked, model.tokenizer, model.sinks, model.directory, plan.segmenter)
@@ -60,14 +59,13 @@ def agreement(plan: AgreementPlan, server: Served, progress: Callable[[str], Non
                 margin = None if text == computed else margin_where_they_part(choice["logprobs"]["content"], computed)
                 answer = ServedAnswer(data.stem, row, text, computed, margin)
                 done[data.stem, row] = answer
-                out.write(json.dumps(asdict(answer)) + "\n")
-                out.flush()
+                journal.add(asdict(answer))
                 progress(f"{data.stem}: {row + 1} of {len(asked)}  {'equal' if margin is None else 'not equal'}")
     return [each for each in done.values() if each.data in {data.stem for data in plan.data} and each.row < plan.rows]
 
 
 def _read(file: Path) -> list[ServedAnswer]:
-    return [ServedAnswer(**json.loads(line)) for line in whole_lines(file)]
+    return [ServedAnswer(**row) for row in read_rows(file)]
 
 
 def margin_where_they_part(tokens: Sequence[dict], other: str) -> float:

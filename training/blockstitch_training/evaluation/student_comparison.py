@@ -12,7 +12,6 @@ student_table.py makes tables and plots of the file. It knows PyTorch models and
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -24,6 +23,7 @@ from transformers import DynamicCache
 
 from ..demo.question_sets import Asked
 from ..distill.stitched_generation import KeysValues, Prompt, decode, implementation
+from ..journal.journal import Journal, read_rows
 from .answer_scores import contains, f1
 from .asked_prompts import chat_prompts, read_rag
 from .systems import System
@@ -140,7 +140,7 @@ def answers(plan: StudentPlan, progress: Callable[[str], None] = lambda _: None)
     file = plan.out / "answers.jsonl"
     done = {(*each.question, each.system) for each in read_answers(file)}
     systems = systems_of(plan)
-    with file.open("a", encoding="utf-8") as out:
+    with Journal(file) as journal:
         for data in plan.data:
             asked = read_rag(data, plan.rows)
             for row, (each, by_system) in enumerate(zip(asked, _prompts(asked, systems, plan), strict=True)):
@@ -149,25 +149,15 @@ def answers(plan: StudentPlan, progress: Callable[[str], None] = lambda _: None)
                     if all((*key, name) in done for name in systems):
                         continue
                     for answer in _answer(key, turned, prompts, systems, plan):
-                        out.write(json.dumps(asdict(answer)) + "\n")
-                    out.flush()
+                        journal.add(asdict(answer))
                 progress(f"{data.stem}: {row + 1} of {len(asked)}  {each.question[:60]}")
     return [each for each in read_answers(file) if each.system in systems]
 
 
 def read_answers(file: Path) -> list[Answer]:
     """The last answer of each system to each question."""
-    found = [Answer(**json.loads(line)) for line in whole_lines(file)]
+    found = [Answer(**row) for row in read_rows(file)]
     return list({(*each.question, each.system): each for each in found}.values())
-
-
-def whole_lines(file: Path) -> list[str]:
-    """The lines of a file that a run writes, none where there is none. A last line that was cut off is taken out of the file."""
-    lines = file.read_text(encoding="utf-8").splitlines(keepends=True) if file.exists() else []
-    if lines and not lines[-1].endswith("\n"):
-        lines.pop()
-        file.write_text("".join(lines), encoding="utf-8")
-    return lines
 
 
 def _prompts(asked: list[Asked], systems: dict[str, tuple[System, str]], plan: StudentPlan):

@@ -125,7 +125,7 @@ def label_file(
 
     @returns {"labelled", "there", "failed"}. A document that fails is reported and left out, so that a later call tries it again
     """
-    done = {json.loads(line)["id"] for line in out.read_text().splitlines() if line.strip()} if out.exists() else set()
+    done = {json.loads(line)["id"] for line in out.read_text().split("\n") if line.strip()} if out.exists() else set()
     counts = {"labelled": 0, "there": 0, "failed": 0}
     with source.open() as lines, out.open("a") as rows:
         for number, line in enumerate(lines, 1):

@@ -6,7 +6,7 @@ import pytest
 
 from blockstitch_training.distill.chat_prompt import ChatPrompt, Document
 from blockstitch_training.distill.checkpoint import load_tokenizer
-from blockstitch_training.distill.example_sources import Cutting, QuestionSource, ShuffledSource, chat_examples, text_examples
+from blockstitch_training.distill.example_sources import Cutting, QuestionSource, ShuffledSource, chat_examples, read_texts, text_examples
 from blockstitch_training.distill.examples import packs
 from blockstitch_training.distill.segmenting import cut_at, cut_at_blank_lines
 
@@ -130,3 +130,13 @@ def test_text_becomes_runs_of_blocks_whose_last_one_is_final(tokenizer, teacher,
     for example in examples:
         assert example.tokens <= 1000 and example.blocks
         assert all(example.finals[0].trained[1:])
+
+
+def test_a_separator_inside_a_string_ends_no_row(tokenizer, teacher, tmp_path):
+    text = "One.\u2028Two.\x85Three."
+    row = {"messages": [{"role": "user", "content": text}, {"role": "assistant", "content": "Yes."}], "documents": [text]}
+    (tmp_path / "chat.jsonl").write_text(json.dumps(row, ensure_ascii=False) + "\r\n", encoding="utf-8")
+    examples, _ = chat_examples(tmp_path / "chat.jsonl", tokenizer, [], Cutting(teacher, "blank-lines"), 4000)
+    assert len(examples) == 1 and text in "".join(tokenizer.decode(block) for block in examples[0].blocks)
+    (tmp_path / "text.jsonl").write_text(json.dumps({"text": text}, ensure_ascii=False) + "\n", encoding="utf-8")
+    assert read_texts([tmp_path / "text.jsonl"]) == [text]
