@@ -1,6 +1,6 @@
 /**
- * Lines of JSONL: only a line feed ends one. `node:readline` ends lines at U+2028 and U+2029 too from Node 24 on, which
- * JSON leaves unescaped inside strings.
+ * Lines of JSONL: only a line feed ends one. `node:readline` of Node 26 ends them at U+2028 and U+2029 too, which JSON
+ * may hold unescaped inside its strings.
  */
 
 /**
