@@ -60,7 +60,10 @@ export class DeadlineThread<Task, Answer> {
       if (this.#discarded.has(worker)) return this.#attempt(task, timeoutMs, options);
       throw error;
     }
-    if (options.spoils?.(value) === true) await worker.terminate();
+    if (options.spoils?.(value) === true) {
+      this.#forget(worker);
+      await worker.terminate();
+    }
     return value;
   }
 
@@ -118,11 +121,16 @@ export class DeadlineThread<Task, Answer> {
         settle();
       };
       const onMessage = (value: Value) => end(() => resolve(value));
-      const onError = (error: Error) => end(() => reject(new ThreadLost(error.message, { cause: error })));
-      const onExit = () => end(() => reject(new ThreadLost('it ended')));
+      // The next task comes at once, and must not go to a thread that is about to end.
+      const lose = (error: ThreadLost) => {
+        this.#forget(worker);
+        end(() => reject(error));
+      };
+      const onError = (error: Error) => lose(new ThreadLost(error.message, { cause: error }));
+      const onExit = () => lose(new ThreadLost('it ended'));
       const timer = setTimeout(() => {
         void worker.terminate();
-        end(() => reject(new ThreadLost(`it took longer than ${timeoutMs / 1000} s`)));
+        lose(new ThreadLost(`it took longer than ${timeoutMs / 1000} s`));
       }, timeoutMs);
       worker.on('message', onMessage).on('error', onError).on('exit', onExit);
       begin();

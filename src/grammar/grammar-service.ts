@@ -1,21 +1,23 @@
 /**
  * The door of this room: makes grammars of what clients ask an answer to look like.
  *
- *   compile  a structure to a grammar that requests can use
- *   connect  an engine's worker to the thread that follows grammars
+ *   compile    a structure to a grammar that requests can use
+ *   addEngine  gives an engine's worker lines to the threads that follow grammars
  *
- * Two threads: one turns what the client sent into EBNF and is thrown away where that fails; the other compiles EBNF over
- * the vocabulary and gives engines a mask per token. Both start with the first structure.
+ * Three threads: one turns what the client sent into EBNF and is thrown away where that fails; one tries how long EBNF takes
+ * to compile over the vocabulary; the common one compiles what was quick once more, and gives engines a mask per token. A
+ * grammar that was slow stays where it was tried, so that no request waits for it that has another one. They start with the
+ * first structure.
  *
  * Words: structure = what an answer must look like; grammar = its compiled form; mask = which tokens may come next.
  */
-import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import { type MessagePort, Worker } from 'node:worker_threads';
 import { LRUCache } from 'lru-cache';
 import { BlockstitchError } from '../errors.js';
 import { workerFile } from '../text/worker-file.js';
 import { DeadlineThread, TaskUnwanted, ThreadLost } from './deadline-thread.js';
-import type { GrammarAnswer, GrammarCommand, GrammarWorkerData, GrammarWorkerSetup } from './grammar-worker.js';
-import type { GrammarId } from './mask-link.js';
+import { FollowerThread, type Setup } from './follower-thread.js';
+import type { GrammarId, GrammarLine } from './mask-link.js';
 import { type OutputStructure, structureKey } from './output-structure.js';
 import type { StructureAnswer } from './structure-worker.js';
 
@@ -29,55 +31,53 @@ export interface HeldGrammar {
 const KEPT_GRAMMARS = 128;
 /** Structures that may wait for a thread. */
 const MAX_WAITING = 64;
-const STRUCTURE_MS = 10_000;
-const COMPILE_MS = 30_000;
-/** A mask that takes longer than this, and twice this at most, ends its thread: it holds up every request. */
-const STALL_MS = 10_000;
+
+/** After how long a thread is given up, and what is slow; all in ms. */
+export interface GrammarTimes {
+  /** Making EBNF of a structure. */
+  structureMs?: number;
+  /** Compiling EBNF. */
+  compileMs?: number;
+  /** What takes longer to compile stays out of the common thread, which it would hold up for as long once more. */
+  quickMs?: number;
+  /** A mask that takes longer than this, and twice this at most, ends its thread: it holds up every request of it. */
+  stallMs?: number;
+}
+
+const TIMES = { structureMs: 10_000, compileMs: 30_000, quickMs: 500, stallMs: 10_000 } as const;
 /** Characters of EBNF. A schema of forty fields takes 5,000. */
 const MAX_EBNF = 1 << 20;
 
 interface Kept {
-  id: GrammarId;
+  /** A number of its own; `compiled` says which thread follows it. */
+  number: number;
   uses: number;
-  compiled: Promise<void>;
+  compiled: Promise<GrammarLine>;
   /** Left the memory while requests used it. */
   evicted: boolean;
 }
 
 export class GrammarService {
   readonly #structures: DeadlineThread<OutputStructure, StructureAnswer>;
-  readonly #grammars: DeadlineThread<GrammarCommand, GrammarAnswer>;
+  readonly #common: FollowerThread;
+  readonly #slow: FollowerThread;
+  readonly #limits: Readonly<Required<GrammarTimes>>;
   readonly #kept: LRUCache<string, Kept>;
-  /** How engines take a new line. */
-  readonly #engines = new Set<(port: MessagePort) => void>();
-  #nextId: GrammarId = 1;
+  readonly #lines = new WeakMap<Kept, GrammarLine>();
+  #nextNumber = 1;
   #waiting = 0;
-  #connected = false;
-  readonly #watch: NodeJS.Timeout;
 
   /**
-   * @param setup   or what gives it when the first structure comes
-   * @param stallMs after how long without an end of a command the thread is given up
+   * @param setup or what gives it when the first structure comes
    */
-  constructor(setup: GrammarWorkerSetup | (() => GrammarWorkerSetup), { stallMs = STALL_MS } = {}) {
-    const start = (file: string, workerData?: GrammarWorkerData) =>
-      new Worker(new URL(workerFile(file, import.meta.url)), { workerData });
-    this.#structures = new DeadlineThread(() => start('./structure-worker.js'));
-    const turns = new Int32Array(new SharedArrayBuffer(4));
-    const data = (): GrammarWorkerData => ({ ...(typeof setup === 'function' ? setup() : setup), turns });
-    this.#grammars = new DeadlineThread(
-      () => start('./grammar-worker.js', data()),
-      () => {
-        Atomics.store(turns, 0, 0);
-        this.#lost();
-      },
+  constructor(setup: Setup, times: GrammarTimes = {}) {
+    this.#limits = { ...TIMES, ...times };
+    const { stallMs } = this.#limits;
+    this.#structures = new DeadlineThread(
+      () => new Worker(new URL(workerFile('./structure-worker.js', import.meta.url))),
     );
-    let before = 0;
-    this.#watch = setInterval(() => {
-      const now = Atomics.load(turns, 0);
-      if (now % 2 !== 0 && now === before) void this.#grammars.discard();
-      before = now;
-    }, stallMs).unref();
+    this.#common = new FollowerThread(setup, stallMs, () => this.#lost('common'));
+    this.#slow = new FollowerThread(setup, stallMs, () => this.#lost('slow'));
     this.#kept = new LRUCache({
       max: KEPT_GRAMMARS,
       dispose: (kept) => {
@@ -87,11 +87,15 @@ export class GrammarService {
     });
   }
 
-  /** An engine says how it takes the line to the grammar thread. @returns a function that ends this */
-  addEngine(connect: (port: MessagePort) => void): () => void {
-    this.#engines.add(connect);
-    if (this.#connected) this.#connect(connect);
-    return () => void this.#engines.delete(connect);
+  /** An engine says how it takes a line to a grammar thread. @returns a function that ends this */
+  addEngine(connect: (port: MessagePort, line: GrammarLine) => void): () => void {
+    const leave = [
+      this.#common.addEngine((port) => connect(port, 'common')),
+      this.#slow.addEngine((port) => connect(port, 'slow')),
+    ];
+    return () => {
+      for (const each of leave) each();
+    };
   }
 
   /**
@@ -116,9 +120,9 @@ export class GrammarService {
     };
     signal?.addEventListener('abort', release, { once: true });
     try {
-      await kept.compiled;
+      const line = await kept.compiled;
       signal?.throwIfAborted();
-      return { id: kept.id, release };
+      return { id: line === 'slow' ? -kept.number : kept.number, release };
     } catch (error) {
       release();
       throw error;
@@ -127,29 +131,34 @@ export class GrammarService {
     }
   }
 
-  /** Ends the grammar thread: requests that use grammars fail. The next structure starts another one. */
+  /** Ends the grammar threads: requests that use grammars fail. The next structure starts others. */
   async restart(): Promise<void> {
-    await this.#grammars.discard();
+    await Promise.all([this.#common.discard(), this.#slow.discard()]);
   }
 
   async close(): Promise<void> {
-    clearInterval(this.#watch);
-    await Promise.all([this.#structures.close(), this.#grammars.close()]);
+    await Promise.all([this.#structures.close(), this.#common.close(), this.#slow.close()]);
   }
 
   #begin(key: string, structure: OutputStructure, param: string): Kept {
     if (this.#waiting >= MAX_WAITING)
       throw new BlockstitchError('queue_full', { waiting: this.#waiting, limit: MAX_WAITING });
-    const id = this.#nextId++;
+    const number = this.#nextNumber++;
     this.#waiting++;
     const isWanted = () => {
       if (kept.uses === 0 && this.#kept.peek(key) === kept) this.#kept.delete(key);
       return kept.uses > 0;
     };
-    const compiled = this.#compile(id, structure, param, isWanted).finally(() => {
-      this.#waiting--;
-    });
-    const kept: Kept = { id, uses: 0, compiled, evicted: false };
+    const compiled = this.#compile(number, structure, param, isWanted)
+      .then((line) => {
+        this.#lines.set(kept, line);
+        this.#dropUnused(kept);
+        return line;
+      })
+      .finally(() => {
+        this.#waiting--;
+      });
+    const kept: Kept = { number, uses: 0, compiled, evicted: false };
     this.#kept.set(key, kept);
     compiled.catch(() => {
       if (this.#kept.peek(key) === kept) this.#kept.delete(key);
@@ -157,15 +166,21 @@ export class GrammarService {
     return kept;
   }
 
-  async #compile(id: GrammarId, structure: OutputStructure, param: string, isWanted: () => boolean): Promise<void> {
+  /** @returns the line to the thread that has it */
+  async #compile(
+    number: number,
+    structure: OutputStructure,
+    param: string,
+    isWanted: () => boolean,
+  ): Promise<GrammarLine> {
     const ebnf = await this.#ebnfOf(structure, param, isWanted);
     try {
-      const answer = await this.#grammars.run({ type: 'compile', id, ebnf }, COMPILE_MS, { isWanted });
-      if (!this.#connected) {
-        this.#connected = true;
-        for (const connect of this.#engines) this.#connect(connect);
-      }
-      if ('error' in answer && answer.error !== undefined) throw new ThreadLost(answer.error);
+      const { compileMs, quickMs } = this.#limits;
+      const ms = await this.#slow.compile(number, ebnf, compileMs, isWanted);
+      if (ms > quickMs) return 'slow';
+      this.#slow.drop(number);
+      await this.#common.compile(number, ebnf, compileMs, isWanted);
+      return 'common';
     } catch (error) {
       if (!(error instanceof ThreadLost)) throw unwanted(error);
       throw refused(param, `\`${param}\` cannot be compiled: ${error.message}.`, error);
@@ -176,7 +191,10 @@ export class GrammarService {
     let answer: StructureAnswer;
     try {
       // At an error its WebAssembly has ended itself.
-      answer = await this.#structures.run(structure, STRUCTURE_MS, { spoils: (made) => 'error' in made, isWanted });
+      answer = await this.#structures.run(structure, this.#limits.structureMs, {
+        spoils: (made) => 'error' in made,
+        isWanted,
+      });
     } catch (error) {
       if (!(error instanceof ThreadLost)) throw unwanted(error);
       throw refused(param, `\`${param}\` cannot be read: ${error.message}.`, error);
@@ -188,20 +206,15 @@ export class GrammarService {
     throw refused(param, `\`${param}\` is wrong or not supported: ${'error' in answer ? answer.error : 'no answer'}.`);
   }
 
-  #connect(connect: (port: MessagePort) => void): void {
-    const { port1, port2 } = new MessageChannel();
-    this.#grammars.tell({ type: 'connect', port: port1 } satisfies GrammarCommand, [port1]);
-    connect(port2);
-  }
-
   /** The thread is gone, and every grammar with it. */
-  #lost(): void {
-    this.#connected = false;
-    this.#kept.clear();
+  #lost(line: GrammarLine): void {
+    for (const [key, kept] of [...this.#kept.entries()]) if (this.#lines.get(kept) === line) this.#kept.delete(key);
   }
 
-  #dropUnused({ id, uses, evicted }: Kept): void {
-    if (evicted && uses === 0) this.#grammars.tell({ type: 'drop', id } satisfies GrammarCommand);
+  #dropUnused(kept: Kept): void {
+    const line = this.#lines.get(kept);
+    if (!kept.evicted || kept.uses > 0 || line === undefined) return;
+    (line === 'slow' ? this.#slow : this.#common).drop(kept.number);
   }
 }
 

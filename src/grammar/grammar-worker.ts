@@ -8,7 +8,7 @@ import { readTokenizerDefinition } from '../text/read-tokenizer.js';
 import { Tokenizer } from '../text/tokenizer.js';
 import { CharacterBytes, mayBeText } from './character-bytes.js';
 import { loadXGrammar, type XGrammar } from './load-xgrammar.js';
-import type { GrammarId, MatchCommand } from './mask-link.js';
+import type { MatchCommand } from './mask-link.js';
 import { MASK_STATE, MaskMemory } from './mask-memory.js';
 
 export interface GrammarWorkerSetup {
@@ -29,12 +29,13 @@ export interface GrammarWorkerData extends GrammarWorkerSetup {
 }
 
 export type GrammarCommand =
-  | { type: 'compile'; id: GrammarId; ebnf: string }
-  | { type: 'drop'; id: GrammarId }
+  | { type: 'compile'; id: number; ebnf: string }
+  | { type: 'drop'; id: number }
   /** A line to an engine's worker. */
   | { type: 'connect'; port: MessagePort };
 
-export type GrammarAnswer = { ready: true } | { id: GrammarId; error?: string };
+/** `ms`: how long compiling took. */
+export type GrammarAnswer = { ready: true } | { id: number; ms: number } | { id: number; error: string };
 
 type Compiled = Awaited<
   ReturnType<Awaited<ReturnType<XGrammar['GrammarCompiler']['createGrammarCompiler']>>['compileGrammar']>
@@ -64,7 +65,7 @@ async function main(host: MessagePort): Promise<void> {
   const info = await xgrammar.TokenizerInfo.createTokenizerInfo(vocabulary, 'raw', false, vocabSize, [...stopTokenIds]);
   // The host remembers compiled grammars and says which to drop.
   const compiler = await xgrammar.GrammarCompiler.createGrammarCompiler(info, false);
-  const grammars = new Map<GrammarId, Compiled>();
+  const grammars = new Map<number, Compiled>();
   const narrowed: Narrow = (mask, token) => characters.narrow(mask, lastByte(token));
   host.on('message', async (command: GrammarCommand) => {
     if (command.type === 'connect') serve(xgrammar, grammars, command.port, turns, narrowed);
@@ -73,11 +74,12 @@ async function main(host: MessagePort): Promise<void> {
       grammars.delete(command.id);
     } else {
       const { id, ebnf } = command;
+      const begin = performance.now();
       try {
         const grammar = await compiler.compileGrammar(ebnf);
         if (!(await allowsText(xgrammar, grammar))) throw new Error('no text fits it');
         grammars.set(id, grammar);
-        host.postMessage({ id } satisfies GrammarAnswer);
+        host.postMessage({ id, ms: performance.now() - begin } satisfies GrammarAnswer);
       } catch (error) {
         host.postMessage({ id, error: error instanceof Error ? error.message : String(error) } satisfies GrammarAnswer);
       }
@@ -99,7 +101,7 @@ async function allowsText(xgrammar: XGrammar, grammar: Compiled): Promise<boolea
 /** Follows the requests of one engine. */
 function serve(
   xgrammar: XGrammar,
-  grammars: ReadonlyMap<GrammarId, Compiled>,
+  grammars: ReadonlyMap<number, Compiled>,
   port: MessagePort,
   turns: Int32Array,
   narrow: Narrow,

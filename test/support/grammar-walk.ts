@@ -38,9 +38,9 @@ export class GrammarWalk {
     const setup = { checkpoint, vocabSize: tokenizer.vocabSize, stopTokenIds: [this.stop], markers: [...MARKERS] };
     this.service = new GrammarService(setup);
     this.link = new MaskLink(tokenizer.vocabSize);
-    this.service.addEngine((port) => {
+    this.service.addEngine((port, line) => {
       port.unref();
-      this.link.connect(port);
+      this.link.connect(port, line);
     });
   }
 

@@ -13,6 +13,7 @@ import type { BlockCache } from '../../cache/block-cache.js';
 import type { BlockKey, CacheScope } from '../../cache/tiers.js';
 import { BlockstitchError } from '../../errors.js';
 import type { GrammarService } from '../../grammar/grammar-service.js';
+import type { GrammarLine } from '../../grammar/mask-link.js';
 import type { NativeAddon } from '../../kernels/native-addon.js';
 import { type PlanBlock, promptTokens } from '../../prompt/prompt-plan.js';
 import type {
@@ -274,7 +275,7 @@ export class EngineHost implements Engine {
       prefillMs: (tokens) => speed.estimateMs(tokens),
     });
     this.#leaveGrammars();
-    const connect = (port: MessagePort) => link.post({ type: 'grammars', port }, [port]);
+    const connect = (port: MessagePort, line: GrammarLine) => link.post({ type: 'grammars', port, line }, [port]);
     this.#leaveGrammars = this.#options.grammars?.addEngine(connect) ?? (() => undefined);
   }
 

@@ -5,6 +5,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { BlockKey, BlockSelection, CacheTier, LowerTier } from '../../cache/tiers.js';
 import type { ErrorCode } from '../../errors.js';
+import type { GrammarLine } from '../../grammar/mask-link.js';
 import type { GenerateEvent } from '../engine.js';
 import type { Handle, IngestSpec, RequestSpec } from './specs.js';
 
@@ -20,7 +21,7 @@ export type EngineCommand =
   /** The answer has the same `call` and comes after every order that was given before. */
   | { type: 'forget'; call: number; selection: BlockSelection; tiers: ReadonlySet<CacheTier> }
   /** The line to a (new) grammar thread. It goes with the message. */
-  | { type: 'grammars'; port: MessagePort }
+  | { type: 'grammars'; port: MessagePort; line: GrammarLine }
   | { type: 'close' };
 
 /** Commands about requests and blocks. */

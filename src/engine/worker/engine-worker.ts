@@ -64,7 +64,7 @@ async function main(): Promise<void> {
         port.close();
         return;
       }
-      if (command.type === 'grammars') masks.connect(command.port);
+      if (command.type === 'grammars') masks.connect(command.port, command.line);
       else core.handle(command);
     }
     const ran = await core.turn();

@@ -204,7 +204,7 @@ test('requests whose grammar thread is lost fail, and the next ones get another 
     stopTokenIds: [stop],
   });
   const engine = new MaskLink(tokenizer.vocabSize);
-  own.addEngine((port) => engine.connect(port));
+  own.addEngine((port, line) => engine.connect(port, line));
   const structure: OutputStructure = { kind: 'regex', pattern: '[a-z]+' };
   const first = await own.compile(structure, 'p');
   engine.open(1, first.id);
@@ -222,13 +222,62 @@ test('requests whose grammar thread is lost fail, and the next ones get another 
   await own.close();
 });
 
+const NEVER_READ: OutputStructure = { kind: 'regex', pattern: '((((b{60}){60}){60}){60})' };
+const RULES = Array.from({ length: 2000 }, (_, index) => `r${index}`);
+const RULES_OF_A = RULES.map((rule) => `${rule} ::= "a"?`).join('\n');
+/** Its first mask has no end. */
+const NEVER_COMPILED: OutputStructure = { kind: 'grammar', ebnf: `root ::= ${RULES.join(' ')}\n${RULES_OF_A}` };
+
+test.each([
+  ['read', NEVER_READ, { structureMs: 1000 }],
+  ['compiled', NEVER_COMPILED, { compileMs: 2000 }],
+])(
+  'who waits behind what cannot be %s in time is served, and whose text is followed goes on',
+  async (stage, slow, times) => {
+    const setup = { checkpoint: directoryOf('qwen2'), vocabSize: tokenizer.vocabSize, stopTokenIds: [stop] };
+    const own = new GrammarService(setup, times);
+    const engine = new MaskLink(tokenizer.vocabSize);
+    own.addEngine((port, line) => engine.connect(port, line));
+    const running = await own.compile({ kind: 'regex', pattern: '[a-z]+' }, 'p');
+    expect(running.id).toBeGreaterThan(0);
+    engine.open(1, running.id);
+    expect(typeof engine.next(1, WAIT_MS)).toBe('object');
+    const [bad, good] = await Promise.allSettled([
+      own.compile(slow, 'p'),
+      own.compile({ kind: 'regex', pattern: 'yes00|no' }, 'p'),
+    ]);
+    expect(bad).toMatchObject({
+      reason: { code: 'invalid_request', message: expect.stringContaining(`cannot be ${stage}: it took longer than`) },
+    });
+    expect(good).toMatchObject({ status: 'fulfilled' });
+    engine.accept(1, tokenizer.tokenId('a') as number);
+    expect(typeof engine.next(1, WAIT_MS)).toBe('object');
+    engine.end();
+    await own.close();
+  },
+);
+
+test('a grammar that is slow to compile is followed apart from the others', async () => {
+  const setup = { checkpoint: directoryOf('qwen2'), vocabSize: tokenizer.vocabSize, stopTokenIds: [stop] };
+  const own = new GrammarService(setup, { quickMs: 0 });
+  const engine = new MaskLink(tokenizer.vocabSize);
+  own.addEngine((port, line) => engine.connect(port, line));
+  const slow = await own.compile({ kind: 'regex', pattern: '[a-z]+' }, 'p');
+  expect(slow.id).toBeLessThan(0);
+  engine.open(1, slow.id);
+  expect(typeof engine.next(1, WAIT_MS)).toBe('object');
+  engine.accept(1, tokenizer.tokenId('a') as number);
+  expect(typeof engine.next(1, WAIT_MS)).toBe('object');
+  engine.end();
+  await own.close();
+});
+
 test('a mask without an end costs the requests of its thread, not the server', async () => {
   const setup = { checkpoint: directoryOf('qwen2'), vocabSize: tokenizer.vocabSize, stopTokenIds: [stop] };
   const own = new GrammarService(setup, { stallMs: 1000 });
   const engine = new MaskLink(tokenizer.vocabSize);
-  own.addEngine((port) => engine.connect(port));
-  const rules = Array.from({ length: 2000 }, (_, index) => `r${index}`);
-  const ebnf = `root ::= "x" ${rules.join(' ')}\n${rules.map((rule) => `${rule} ::= "a"?`).join('\n')}`;
+  own.addEngine((port, line) => engine.connect(port, line));
+  const ebnf = `root ::= "x" ${RULES.join(' ')}\n${RULES_OF_A}`;
   const slow = await own.compile({ kind: 'grammar', ebnf }, 'p');
   engine.open(1, slow.id);
   expect(typeof engine.next(1, WAIT_MS)).toBe('object');
