@@ -22,6 +22,7 @@ interface Ending {
 
 export class LmdbFiles {
   readonly #directory: string;
+  #open: string | undefined;
 
   constructor(directory: string) {
     this.#directory = directory;
@@ -49,9 +50,32 @@ export class LmdbFiles {
     this.#write({ closed: false, bytes: 0 });
   }
 
+  /** Call when LMDB has opened them. */
+  mapped(): void {
+    this.#open = this.#identity();
+  }
+
+  /**
+   * What is written to a file that has left its directory is gone with the process.
+   * @throws Error if the file that is open is no longer there
+   */
+  requirePresent(): void {
+    if (this.#identity() === this.#open) return;
+    throw new Error(
+      `${this.#path('data.mdb')} is gone, or another file: nothing is kept until the server is started again`,
+    );
+  }
+
   /** Call when LMDB has closed them. */
   closed(): void {
+    if (this.#identity() !== this.#open) return;
     this.#write({ closed: true, bytes: statSync(this.#path('data.mdb')).size });
+  }
+
+  /** Device and inode; undefined if there is no such file. */
+  #identity(): string | undefined {
+    const found = statSync(this.#path('data.mdb'), { bigint: true, throwIfNoEntry: false });
+    return found && `${found.dev}:${found.ino}`;
   }
 
   /**

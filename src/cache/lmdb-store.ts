@@ -98,6 +98,7 @@ export class LmdbStore implements ByteStore {
       // Batches make promises that nobody can await. A failed commit would end the process through them.
       eventTurnBatching: false,
     });
+    files.mapped();
     const database = (name: string) => this.#root.openDB<Buffer, string>({ name, encoding: 'binary' });
     this.#blocks = database('blocks');
     this.#now = now;
@@ -242,13 +243,14 @@ export class LmdbStore implements ByteStore {
    *
    * LMDB commits what a callback wrote before it threw. So there are two steps. `prepare` reads; it may throw, and then
    * nothing is written. The function that it returns writes and must not throw.
-   * @throws Error saying why nothing was written; it names a full disk
+   * @throws Error saying why nothing was written; it names a full disk, and files that were removed meanwhile
    */
   async write<T>(prepare: () => () => T): Promise<T> {
     try {
       const result = await this.#root.transaction(() => prepare()());
       await this.#root.flushed;
       this.#failed = false;
+      this.#files.requirePresent();
       return result;
     } catch (error) {
       throw await this.#failure(error);

@@ -174,6 +174,33 @@ test('a store that another server has open is served by both, and doctor finds i
   expect(await answers(third)).toEqual(expected);
 });
 
+test.each([
+  ['removed', (directory: string) => rmSync(directory, { recursive: true })],
+  [
+    'replaced by another',
+    (directory: string) => {
+      rmSync(directory, { recursive: true });
+      cpSync(healthy, directory, { recursive: true });
+    },
+  ],
+])('a store whose files were %s under a running server acknowledges nothing any more', async (_, lose) => {
+  const directory = mkdtempSync(join(home, 'lost-'));
+  const server = await serve(directory);
+  const ingest = (index: number) => server.ask('POST', '/v1/documents', { id: idOf(index), text: textOf(index) });
+  for (let index = 0; index < DOCUMENTS; index++) expect((await ingest(index)).status).toBe(200);
+  lose(directory);
+  for (let index = DOCUMENTS; index < 2 * DOCUMENTS; index++) {
+    expect(await ingest(index)).toMatchObject({ status: 503, json: { error: { code: 'store_failed' } } });
+  }
+  // What was cached is answered, and orchestrators can read of it.
+  expect(await answers(server)).toEqual(expected);
+  expect((await server.ask<{ store: string }>('GET', '/ready')).json.store).toBe('failing');
+  const { code, stdout, stderr } = await server.end('SIGTERM');
+  expect([code, stdout + stderr]).toEqual([0, expect.stringMatching(/data\.mdb is gone, or another file/)]);
+  const again = await serve(directory);
+  expect((await again.ask('POST', '/v1/documents', { id: idOf(0), text: textOf(0) })).status).toBe(200);
+});
+
 test('a doctor of a store that is not there makes no file of it', async () => {
   const directory = join(home, 'none');
   expect((await runCli(['doctor', '--store-dir', directory], home)).stdout).toMatch(/^ok +store: /m);
