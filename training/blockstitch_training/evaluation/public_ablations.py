@@ -14,11 +14,12 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from torch.nn import functional
+from transformers import AutoConfig
 
 from ..distill.block_attention import NAME, inverse_frequencies, packed_logits
 from ..distill.block_dropout import Drawn
@@ -26,13 +27,16 @@ from ..distill.distill_settings import Settings
 from ..distill.distiller import Distiller
 from ..distill.example_sources import Cutting, ShuffledSource, chat_examples
 from ..distill.examples import Example
+from ..distill.low_rank import adapter_sinks
 from ..distill.packed_batch import Packer
+from ..distill.sink_tokens import NO_EDGES, base_sinks
 from ..distill.stitched_generation import implementation
 from .ablation_plan import OFF, PLAIN
 from .answer_scores import interval, mean
 from .systems import System
 
 WHOLE = "distillation"
+SINKS = ("sinks", "start_sinks", "end_sinks")
 EXTRAS_OFF = {"states": 0.0, "asked": 0.0}
 RUNS: dict[str, dict] = {
     WHOLE: {},
@@ -92,18 +96,42 @@ class PublicAblations:
         )  # fmt: skip
 
     def runs(self) -> dict[str, dict]:
-        """The runs that are another method than the whole one, and that one. @raise ValueError for a name in `only` that is none of them"""
+        """The runs that are another method than the whole one, and that one. A start that brings learned sinks keeps them in all runs.
+
+        @raise ValueError for a name in `only` that is none of them"""
+        kept = SINKS if self._start_has_sinks() else ()
+        made = {name: {field: value for field, value in changed.items() if field not in kept} for name, changed in RUNS.items()}
         whole = self.settings({}, 1)
-        there = {name: changed for name, changed in RUNS.items() if name == WHOLE or self.settings(changed, 1) != whole}
+        there = {name: changed for name, changed in made.items() if name == WHOLE or self.settings(changed, 1) != whole}
         unknown = set(self.only or []) - there.keys()
         if unknown:
-            raise ValueError(f"no such run: {', '.join(sorted(unknown))}; there are {', '.join(there)}")
+            why = f" ({self.start} brings sinks of its own, and every run keeps them)" if kept else ""
+            raise ValueError(f"no such run: {', '.join(sorted(unknown))}; there are {', '.join(there)}{why}")
         return {name: changed for name, changed in there.items() if not self.only or name in self.only}
+
+    def _start_has_sinks(self) -> bool:
+        if self.start is None:
+            return False
+        front, edges = adapter_sinks(self.start)
+        return len(front) > len(base_sinks(AutoConfig.from_pretrained(self.base or self.teacher))) or edges != NO_EDGES
+
+    def claim(self) -> None:
+        """@raise ValueError where `out` holds runs of other settings: a run that is there does not run again"""
+        mine = {name: str(value) for name, value in asdict(self).items() if name not in ("seeds", "only", "out")}
+        file = self.out / "settings.json"
+        if file.exists():
+            theirs = json.loads(file.read_text())
+            apart = sorted(name for name in mine if theirs.get(name) != mine[name])
+            if apart:
+                raise ValueError(f"{self.out} holds runs of other settings ({', '.join(apart)}); give another --out or remove it")
+        self.out.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(mine, indent=2) + "\n")
 
 
 def run_public(plan: PublicAblations, progress: Callable[[str], None] = print) -> list[dict]:
     """@returns per run and seed: `run`, `seed`, `seconds`, and `kl` and `nll` by question. Plain stitching of the teacher comes first"""
     runs = plan.runs()
+    plan.claim()
     teacher = System.load(plan.teacher)
     cutting = Cutting(plan.teacher, plan.segmenter)
     kept, _ = chat_examples(plan.held_out, teacher.tokenizer, teacher.sinks, cutting, plan.longest)
@@ -202,7 +230,7 @@ def public_table(results: Sequence[dict], plan: PublicAblations) -> str:
         same = [each for each in results if each["run"] == name]
         kl = statistics.mean(mean(each["kl"]) for each in same)
         nll = statistics.mean(mean(each["nll"]) for each in same)
-        recovered = "-" if name == PLAIN else f"{100 * (1 - kl / mean(plain['kl'])):.0f}%"
+        recovered = "-" if name == PLAIN or mean(plain["kl"]) == 0 else f"{100 * (1 - kl / mean(plain['kl'])):.0f}%"
         effects = [_effect(same, whole, field) if name not in (PLAIN, WHOLE) else "-" for field in ("kl", "nll")]
         minutes = statistics.mean(each["seconds"] for each in same) / 60
         lines.append(f"| {name} | {len(same)} | {kl:.4f} | {recovered} | {nll:.4f} | {effects[0]} | {effects[1]} | {minutes:.1f} |")

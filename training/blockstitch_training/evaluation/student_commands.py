@@ -94,7 +94,7 @@ def add_parts(command: argparse.ArgumentParser) -> None:
     add("--threads", type=int, default=0, help="threads of the processor; 0 leaves the choice to PyTorch")
 
 
-def _parts(options: argparse.Namespace) -> None:
+def _parts(options: argparse.Namespace) -> int | None:
     import torch
 
     from .public_ablations import PublicAblations, public_table, run_public
@@ -102,9 +102,15 @@ def _parts(options: argparse.Namespace) -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     plan = given(options, PublicAblations)
-    text = public_table(run_public(plan, progress=lambda line: print(line, file=sys.stderr, flush=True)), plan)
+    try:
+        results = run_public(plan, progress=lambda line: print(line, file=sys.stderr, flush=True))
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
+    text = public_table(results, plan)
     (options.out / "parts.md").write_text(text)
     print(text)
+    return None
 
 
 def add_curve(command: argparse.ArgumentParser) -> None:

@@ -5,8 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
-from blockstitch_training.distill.example_sources import Cutting, chat_examples
+from blockstitch_training.distill.checkpoint import load_tokenizer
+from blockstitch_training.distill.distill_settings import Settings
+from blockstitch_training.distill.distiller import Distiller
+from blockstitch_training.distill.example_sources import Cutting, QuestionSource, chat_examples
 from blockstitch_training.evaluation.ablation_plan import PLAIN
 from blockstitch_training.evaluation.public_ablations import RUNS, PublicAblations, answer_logits, public_table, run_public, scores
 from blockstitch_training.evaluation.systems import System
@@ -64,6 +66,29 @@ def test_the_table_gives_effects_with_intervals(plan):
 def test_a_run_that_does_not_exist_is_named(plan):
     with pytest.raises(ValueError, match="no such run: nothing; there are distillation, "):
         run_public(replace(plan, only=["nothing"]))
+
+
+def test_results_of_other_settings_are_not_taken_for_ones_own(plan):
+    run_public(plan, lambda _: None)
+    with pytest.raises(ValueError, match=r"holds runs of other settings \(learning_rate, steps\)"):
+        run_public(replace(plan, steps=3, learning_rate=1e-2))
+    more = run_public(replace(plan, only=["without dropout"]), lambda _: None)
+    assert [each["run"] for each in more] == [PLAIN, "without dropout"]
+
+
+def test_a_start_with_sinks_of_its_own_has_no_runs_about_sinks(teacher, plan, tmp_path):
+    def exported(name: str, **changed):
+        settings = Settings(str(teacher), steps=1, tokens_per_step=300, precision="no", lora_rank=4, **changed)
+        Distiller(settings, QuestionSource(load_tokenizer(teacher), 1, (2, 4), (1, 1), 4), None).export(tmp_path / name)
+
+    exported("student")
+    later = replace(plan, base=teacher, start=tmp_path / "student" / "adapter", lora_rank=4, only=None)
+    names = later.runs().keys()
+    assert not [name for name in names if "sinks" in name] and {"without dropout", "block fine-tuning"} <= names
+    with pytest.raises(ValueError, match="no such run: without sinks; .* brings sinks of its own"):
+        replace(later, only=["without sinks"]).runs()
+    exported("teacher", sinks=0, full_share=1.0)
+    assert "without sinks" in replace(later, start=tmp_path / "teacher" / "adapter").runs()
 
 
 def test_only_runs_that_differ_from_the_whole_method_are_there(plan):
