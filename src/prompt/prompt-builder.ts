@@ -193,7 +193,7 @@ export class PromptBuilder {
 
   async #readPrompt(prompt: string | readonly number[], signal: AbortSignal | undefined): Promise<Int32Array> {
     if (typeof prompt === 'string') return this.#text.encode(prompt, { parseControl: true, param: 'prompt', signal });
-    const limit = this.#text.idLimit;
+    const limit = this.#text.rows;
     const wrong = prompt.findIndex((id) => !Number.isInteger(id) || id < 0 || id >= limit);
     if (wrong < 0) return Int32Array.from(prompt);
     const param = `prompt[${wrong}]`;

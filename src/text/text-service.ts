@@ -51,8 +51,10 @@ export interface TextService {
   readonly config: JsonObject;
   /** Tokens with an id of `vocabSize` or more, ascending. A text that spells one is refused. */
   readonly outside: readonly OutsideToken[];
-  /** Ids from here on are refused: the model's rows, or the tokenizer's ids where those are fewer. */
+  /** Ids from here on are refused in texts: the model's rows, or the tokenizer's ids where those are fewer. */
   readonly idLimit: number;
+  /** Ids from here on have no row in the model. Rows behind the tokenizer's ids have no text, such as learned sinks. */
+  readonly rows: number;
   /** Tasks that run at the same time at most. */
   readonly threads: number;
   /**
@@ -101,6 +103,7 @@ class ThreadedTextService implements TextService {
   readonly checkpointDir: string;
   readonly outside: readonly OutsideToken[];
   readonly idLimit: number;
+  readonly rows: number;
   readonly #inlineCharacters: number;
   readonly #threads: TextThreads;
   #busyMs = 0;
@@ -111,8 +114,9 @@ class ThreadedTextService implements TextService {
     readonly chatTemplate: string | undefined,
     readonly config: JsonObject,
   ) {
-    const { vocabSize = Number.POSITIVE_INFINITY, maxQueue = Number.POSITIVE_INFINITY } = options;
+    const { vocabSize = tokenizer.vocabSize, maxQueue = Number.POSITIVE_INFINITY } = options;
     this.checkpointDir = options.checkpointDir;
+    this.rows = vocabSize;
     this.idLimit = Math.min(tokenizer.vocabSize, vocabSize);
     this.outside = tokenizer.tokensFrom(this.idLimit);
     this.#inlineCharacters = options.inlineCharacters ?? INLINE_CHARACTERS;

@@ -32,6 +32,10 @@ export function responseChat(body: ResponseBody): ChatBody {
   const asked = typeof input === 'string' ? [{ role: 'user' as const, content: input }] : messagesOf(input);
   const format = text?.format;
   const { type = 'text', ...schemaFields } = format ?? {};
+  if (type === 'json_schema' && format?.schema === undefined) {
+    const param = 'text.format.schema';
+    throw new BlockstitchError('invalid_request', { reason: `\`${param}\` is missing.` }, { param });
+  }
   return {
     ...sharedFields(body),
     messages: instructions === undefined ? asked : [{ role: 'system', content: instructions }, ...asked],

@@ -54,6 +54,30 @@ const A = {
 };
 const B = { text: 'Other text.' };
 
+describe('a prompt of token ids', () => {
+  it('may have every id that has a row in the model, also learned sinks that the tokenizer does not know', async () => {
+    const textService = await createTextService({ checkpointDir: directoryOf('qwen2') });
+    const known = textService.tokenizer.vocabSize;
+    await textService.close();
+    const ids = [3, known - 1, known, known + 3];
+    for (const [vocabSize, wrong] of [
+      [known + 4, undefined],
+      [known + 3, 3],
+      [known - 1, 1],
+    ] as const) {
+      const service = await createTextService({ checkpointDir: directoryOf('qwen2'), vocabSize });
+      services.push(service);
+      const builder = new PromptBuilder({ textService: service, sinkTokenIds: new Int32Array() });
+      const made = builder.completion({ prompt: ids });
+      if (wrong === undefined) expect([...(await made).finalTokenIds]).toEqual(ids);
+      else {
+        const message = expect.stringContaining(`prompt[${wrong}] must be a token id, 0 to ${vocabSize - 1}`);
+        await expect(made).rejects.toMatchObject({ code: 'invalid_request', message });
+      }
+    }
+  });
+});
+
 describe('a checkpoint with sinks at the edges of blocks', () => {
   const START = [901, 902];
   const END = [903];

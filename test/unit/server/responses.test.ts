@@ -85,6 +85,9 @@ describe('POST /v1/responses', () => {
       [{ input: ' ' }, 'input'],
       [{ input: 'x', max_output_tokens: 1_000_000 }, 'max_output_tokens'],
       [{ input: 'x', text: { format: { type: 'json_schema', schema: { not: {} } } } }, 'text.format'],
+      [{ input: 'x', text: { format: { type: 'json_schema' } } }, 'text.format.schema'],
+      // As chat nests it: a field that is not known here.
+      [{ input: 'x', text: { format: { type: 'json_schema', json_schema: { schema: {} } } } }, 'text.format.schema'],
     ] as const;
     for (const [body, param] of wrong) {
       const { status, text } = await respond(body);
