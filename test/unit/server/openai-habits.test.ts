@@ -30,8 +30,25 @@ describe('a body', () => {
     expect(statusCode).toBe(415);
     expect(JSON.parse(body).error).toMatchObject({
       code: 'unsupported_media_type',
-      message: expect.stringContaining('encoded as gzip'),
+      message: 'A body encoded as gzip is not supported here.',
+      remedy: 'Send uncompressed application/json to this route.',
     });
+  });
+
+  it('that is not JSON is told in words that can be read', async () => {
+    const { statusCode, body } = await send(Buffer.from('{"max_tokens": 1, "messages": oops}'));
+    expect(statusCode).toBe(400);
+    const message = `The body is not valid JSON: 'o' is not expected in ...essages": oops}.`;
+    expect(JSON.parse(body).error).toMatchObject({ code: 'invalid_json', message });
+  });
+
+  it.each([
+    ['text/plain', 'The content type `text/plain` is not supported here.'],
+    ['', 'A body without a content type is not supported here.'],
+  ])('of the type "%s" is told what the route takes', async (type, message) => {
+    const { statusCode, body } = await send(bytes, { 'content-type': type });
+    expect(statusCode).toBe(415);
+    expect(JSON.parse(body).error).toMatchObject({ message, remedy: 'Send application/json to this route.' });
   });
 });
 
