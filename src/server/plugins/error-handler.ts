@@ -11,6 +11,7 @@ import { BlockstitchError, ERRORS, type ErrorCode } from '../../errors.js';
 import { formatBytes } from '../../units.js';
 import { withoutSecrets } from '../logged-request.js';
 import { describeValidation } from '../validation-message.js';
+import { acceptedType } from './json-body.js';
 
 export interface ErrorHandlerOptions {
   maxBodyBytes: number;
@@ -68,9 +69,12 @@ export function translate(
   }
   switch (error.code) {
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
-      return new BlockstitchError('unsupported_media_type', { contentType: request.headers['content-type'] ?? '' });
+      return new BlockstitchError('unsupported_media_type', {
+        given: givenType(request),
+        accepted: acceptedType(request),
+      });
     case 'FST_ERR_CTP_EMPTY_JSON_BODY':
-      return new BlockstitchError('invalid_json', { reason: 'it is empty' });
+      return new BlockstitchError('invalid_json', { what: 'The body', reason: 'it is empty' });
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
       return new BlockstitchError('payload_too_large', {
         what: 'The body',
@@ -109,6 +113,11 @@ export function answerBrokenHttp(error: NodeJS.ErrnoException, socket: Socket): 
   );
 }
 
+function givenType({ headers }: FastifyRequest): string {
+  const type = headers['content-type'];
+  return type === undefined || type === '' ? 'A body without a content type' : `The content type \`${type}\``;
+}
+
 function sendError(reply: FastifyReply, error: BlockstitchError): FastifyReply {
   if (error.code in RETRY_AFTER_SECONDS && !reply.hasHeader('retry-after')) {
     reply.header('retry-after', RETRY_AFTER_SECONDS[error.code as keyof typeof RETRY_AFTER_SECONDS]);
@@ -142,10 +151,19 @@ function rememberRoute(routes: Map<string, RoutePattern>, { url, method }: Route
 }
 
 /**
- * Errors of a server that is well: a client has left, or polls while the model loads. A damaged document has its own line
- * in the log, once.
+ * Errors of a server that is well: a client has left, polls while the model loads, or asks for more pages than there are.
+ * A damaged document has its own line in the log, once.
  */
-const USUAL: readonly ErrorCode[] = ['client_closed', 'not_ready', 'shutting_down', 'document_damaged'];
+const USUAL: readonly ErrorCode[] = [
+  'client_closed',
+  'not_ready',
+  'shutting_down',
+  'document_damaged',
+  'pool_too_small',
+];
+
+/** Too much was asked of a server that is well. A stack would say nothing. */
+const TOO_MUCH: readonly ErrorCode[] = ['overloaded', 'deadline_exceeded'];
 
 /**
  * One line per error. Usual errors are not warnings. The message of a refusal may repeat what the client sent, and so may
@@ -154,6 +172,7 @@ const USUAL: readonly ErrorCode[] = ['client_closed', 'not_ready', 'shutting_dow
 export function logError(error: BlockstitchError, thrown: unknown, request: FastifyRequest): void {
   if (error.code === 'not_ready') request.log.info({ code: error.code }, error.message);
   else if (USUAL.includes(error.code)) request.log.info({ code: error.code }, error.wordless);
+  else if (TOO_MUCH.includes(error.code)) request.log.warn({ code: error.code }, error.message);
   else if (error.status >= 500 && !error.retryable) request.log.error({ err: thrown, code: error.code }, error.message);
   else if (error.status >= 500) request.log.warn({ err: error.cause ?? thrown, code: error.code }, error.message);
   else request.log.info({ code: error.code, param: /^[\w-]+(\[\d+\])?/.exec(error.param ?? '')?.[0] }, error.wordless);

@@ -13,8 +13,8 @@ import { BlockstitchError } from '../../errors.js';
 import { formatBytes } from '../../units.js';
 import type { Lifecycle } from '../lifecycle.js';
 import { type NdjsonLine, ndjsonLines } from '../ndjson-lines.js';
-import { translate } from '../plugins/error-handler.js';
-import { readJson } from '../plugins/json-body.js';
+import { errorBody, translate } from '../plugins/error-handler.js';
+import { readJson, refuseEncoded } from '../plugins/json-body.js';
 import { scopeOf } from '../plugins/tenants.js';
 import { DocumentLinesSchema, type DocumentResult, DocumentResultSchema } from '../schemas/batch-schema.js';
 import { type IngestBody, IngestBodySchema } from '../schemas/document-schema.js';
@@ -49,10 +49,8 @@ const validateLine = validatorCompiler({ schema: IngestBodySchema, httpPart: 'bo
 export const documentBatch: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }> = async (app, { lifecycle }) => {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/x-ndjson', async (request: FastifyRequest) => {
-    const encoding = request.headers['content-encoding'] ?? 'identity';
-    if (encoding === 'identity') return request.raw;
-    const contentType = `application/x-ndjson, encoded as ${encoding}`;
-    throw new BlockstitchError('unsupported_media_type', { contentType });
+    refuseEncoded(request);
+    return request.raw;
   });
 
   // The body is a stream: what each line must be is checked line by line.
@@ -64,7 +62,8 @@ export const documentBatch: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }> 
   };
   app.post('/v1/document-batch', route, async (request, reply) => {
     const { config } = lifecycle.services();
-    if (request.body === undefined) throw new BlockstitchError('invalid_json', { reason: 'it is empty' });
+    if (request.body === undefined)
+      throw new BlockstitchError('invalid_json', { what: 'The body', reason: 'it is empty' });
     const body = request.raw.iterator({ destroyOnReturn: false });
     const lines = ndjsonLines(body, { maxLineBytes: config.maxBodyBytes, idleMs: IDLE_MS });
     const answer = new PassThrough();
@@ -158,17 +157,12 @@ async function readLine({ bytes }: NdjsonLine, maxBytes: number): Promise<Ingest
     const details = { what: 'The line', actual: 'more bytes', limit, setting: settingLabel('maxBodyBytes') };
     throw new BlockstitchError('payload_too_large', details);
   }
-  const value = await readJson(bytes);
+  const value = await readJson(bytes, 'The line');
   const checked = validateLine(value) as { value: IngestBody } | { error: unknown };
   if ('error' in checked) throw Object.assign(new Error(), { validation: checked.error, validationContext: 'line' });
   return checked.value;
 }
 
 function failed(line: number, id: string | undefined, error: BlockstitchError): DocumentResult {
-  const { code, message, param, remedy } = error;
-  return {
-    ...{ line, status: 'failed' },
-    ...(id === undefined ? {} : { id }),
-    error: { message, code, param: param ?? null, remedy },
-  };
+  return { line, status: 'failed', ...(id === undefined ? {} : { id }), ...errorBody(error) };
 }

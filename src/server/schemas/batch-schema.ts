@@ -1,6 +1,7 @@
 /** /v1/document-batch on the wire: lines of NDJSON in both directions. */
 import { type Static, Type } from '@fastify/type-provider-typebox';
-import { named, oneOf, stringOrNull } from './named.js';
+import { ErrorDetailSchema } from './error-schema.js';
+import { named, oneOf } from './named.js';
 
 export const DocumentLinesSchema = Type.String({
   description:
@@ -23,17 +24,7 @@ export const DocumentResultSchema = named(
     computed_tokens: Type.Optional(Type.Integer({ description: 'Those that were prefilled now.' })),
     block_count: Type.Optional(Type.Integer()),
     job_id: Type.Optional(Type.String({ description: 'GET /v1/jobs/{id}.' })),
-    error: Type.Optional(
-      named(
-        'DocumentResultError',
-        Type.Object({
-          message: Type.String(),
-          code: Type.String({ description: 'A code of the error table: match on this.' }),
-          param: stringOrNull({ description: 'The field that is wrong, if there is one.' }),
-          remedy: Type.String({ description: 'What to do about it.' }),
-        }),
-      ),
-    ),
+    error: Type.Optional(ErrorDetailSchema),
   }),
 );
 export type DocumentResult = Static<typeof DocumentResultSchema>;

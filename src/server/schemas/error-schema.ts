@@ -5,23 +5,20 @@ import { named, oneOf } from './named.js';
 
 const TYPES = [...new Set(Object.values(ERRORS).map(({ type }) => type))];
 
+export const ErrorDetailSchema = named(
+  'ErrorDetail',
+  Type.Object({
+    message: Type.String(),
+    type: named('ErrorType', oneOf(TYPES, { description: 'Class of the error, as OpenAI names it.' })),
+    param: Type.Union([Type.String(), Type.Null()], { description: 'The field that is wrong, if there is one.' }),
+    code: Type.String({ description: 'A code of the error table: match on this.' }),
+    remedy: Type.String({ description: 'What to do about it.' }),
+  }),
+);
+
 export const ErrorSchema = named(
   'ErrorResponse',
-  Type.Object(
-    {
-      error: named(
-        'ErrorDetail',
-        Type.Object({
-          message: Type.String(),
-          type: named('ErrorType', oneOf(TYPES, { description: 'Class of the error, as OpenAI names it.' })),
-          param: Type.Union([Type.String(), Type.Null()], { description: 'The field that is wrong, if there is one.' }),
-          code: Type.String({ description: 'A code of the error table: match on this.' }),
-          remedy: Type.String({ description: 'What to do about it.' }),
-        }),
-      ),
-    },
-    { description: 'Every error has this shape.' },
-  ),
+  Type.Object({ error: ErrorDetailSchema }, { description: 'Every error has this shape.' }),
 );
 
 /** Errors that any route under /v1 can answer with. */

@@ -65,7 +65,14 @@ describe('an upload', () => {
       [8, 'done', 'f'],
     ]);
     expect(lines[0]).toMatchObject({ block_count: 2, tokens: 10, computed_tokens: 10 });
-    expect(lines[2]?.error).toMatchObject({ code: 'empty_input', param: 'text' });
+    expect(lines[1]?.error).toEqual({
+      type: 'invalid_request_error',
+      code: 'invalid_json',
+      message: "The line is not valid JSON: 'o' is not expected in not JSON.",
+      param: null,
+      remedy: 'Send a JSON object in UTF-8.',
+    });
+    expect(lines[2]?.error).toMatchObject({ type: 'invalid_request_error', code: 'empty_input', param: 'text' });
     expect(lines[4]?.error).toMatchObject({ param: 'text' });
     const { data } = (await (await fetch(`${url}/v1/documents`)).json()) as { data: { id: string }[] };
     expect(data.map(({ id }) => id)).toEqual(['a', 'e', 'f']);
@@ -119,8 +126,24 @@ describe('an upload', () => {
   test('of another type, or compressed, is 415', async () => {
     const { url, upload } = await serve();
     const json = { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"text": "x"}' };
-    expect((await fetch(`${url}/v1/document-batch`, json)).status).toBe(415);
-    expect((await upload('x', { 'content-encoding': 'gzip' })).status).toBe(415);
+    const errors: { message: string; remedy: string }[] = [];
+    for (const answer of [
+      await fetch(`${url}/v1/document-batch`, json),
+      await upload('x', { 'content-encoding': 'gzip' }),
+    ]) {
+      expect(answer.status).toBe(415);
+      errors.push(((await answer.json()) as { error: (typeof errors)[0] }).error);
+    }
+    expect(errors).toMatchObject([
+      {
+        message: 'The content type `application/json` is not supported here.',
+        remedy: 'Send application/x-ndjson to this route.',
+      },
+      {
+        message: 'A body encoded as gzip is not supported here.',
+        remedy: 'Send uncompressed application/x-ndjson to this route.',
+      },
+    ]);
   });
 
   test('waits for the documents: a sender is held up while they are at work, and none is lost', async () => {

@@ -5,16 +5,18 @@ import { connect } from 'node:net';
 import { Writable } from 'node:stream';
 import { expect, test } from 'vitest';
 import { loadConfig } from '../../../src/config.js';
+import { BlockstitchError } from '../../../src/errors.js';
 import { buildApp } from '../../../src/server/app.js';
 import { Lifecycle } from '../../../src/server/lifecycle.js';
 import { ServerMetrics } from '../../../src/server/metrics/server-metrics.js';
 import { fakeApp } from '../../support/fake-services.js';
 
+const INFO = 30;
 const WARN = 40;
 
 /** A logger that keeps its lines. */
 function kept() {
-  const lines: { level: number; msg: string; code?: string }[] = [];
+  const lines: { level: number; msg: string; code?: string; err?: unknown }[] = [];
   const stream = new Writable({
     write(part, _encoding, done) {
       for (const line of String(part).trim().split('\n')) lines.push(JSON.parse(line));
@@ -96,4 +98,26 @@ test('clients that leave: during an answer, a stream, an ingestion, a body, or b
   await app.close();
   expect(left()).toBeGreaterThanOrEqual(2);
   expect(warnings()).toEqual([]);
+});
+
+test('requests that ask for too much: more pages than the pool has, or more time than there is', async () => {
+  const { lines, logger, warnings } = kept();
+  const { app, engine } = await fakeApp({}, { logger });
+  const payload = { messages: [{ role: 'user', content: 'Why?' }] };
+  const refuse = async (error: BlockstitchError) => {
+    engine.failWith = error;
+    const { statusCode } = await app.inject({ method: 'POST', url: '/v1/chat/completions', payload });
+    expect(statusCode).toBe(error.status);
+  };
+  await refuse(new BlockstitchError('pool_too_small', { needed: 9, pages: 8 }));
+  expect(warnings()).toEqual([]);
+  await refuse(new BlockstitchError('deadline_exceeded', { deadlineMs: 5 }));
+  await refuse(new BlockstitchError('overloaded', { reason: 'the heap is nearly full' }));
+  expect(lines.filter(({ code }) => code !== undefined)).toMatchObject([
+    { level: INFO, code: 'pool_too_small', msg: 'The request needs 9 KV pages, the pool has 8.' },
+    { level: WARN, code: 'deadline_exceeded', msg: 'The deadline of 5 ms passed.' },
+    { level: WARN, code: 'overloaded' },
+  ]);
+  expect(lines.filter(({ err }) => err !== undefined)).toEqual([]);
+  await app.close();
 });

@@ -28,7 +28,7 @@ class DocumentResult:
     block_count: int | None = None
     job_id: str | None = None
     error: dict[str, Any] | None = None
-    """`message`, `code`, `param` and `remedy`, as in every error."""
+    """`message`, `type`, `param`, `code` and `remedy`, as in every error."""
 
 
 def lines_of(documents: Iterable[DocumentRequest]) -> Iterator[bytes]:
