@@ -14,6 +14,7 @@ import { shellWords } from './shell-words.js';
 
 /** What a shell shows for a program that wrote to a pipe which nobody reads (128 + SIGPIPE). */
 const READER_LEFT = 141;
+const WRONG_USAGE: ReadonlySet<string> = new Set(['config_invalid', 'segmentation_invalid']);
 const WITH_SUBCOMMANDS = new Set(['cache', 'keys']);
 
 /** In the order in which help shows them. Only the command that is asked for is loaded. */
@@ -57,7 +58,7 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
     if (error instanceof BlockstitchError) {
       const { message, remedy } = shellWords(error, typed(argv));
       process.stderr.write(`error: ${message}\n  ${remedy}\n`);
-      return error.code === 'config_invalid' ? 2 : 1;
+      return WRONG_USAGE.has(error.code) ? 2 : 1;
     }
     process.stderr.write(`error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
     return 1;

@@ -54,11 +54,7 @@ async function cutRow(
     const row = JSON.parse(line) as BatchRow;
     id = row.id;
     if (typeof row.text !== 'string') throw new TypeError('a row needs a text');
-    const options: SegmentOptions = { ...defaults };
-    for (const [name, value] of Object.entries(row.options ?? {})) {
-      Object.assign(options, { [NAMES[name] ?? name]: value });
-    }
-    const segments = await segment(row.text, options);
+    const segments = await segment(row.text, optionsOf(row, defaults));
     return JSON.stringify({
       id,
       boundaries: segments.slice(0, -1).map(({ end }) => end),
@@ -69,4 +65,15 @@ async function cutRow(
     const code = error instanceof BlockstitchError ? { code: error.code } : {};
     return JSON.stringify({ id, error: { ...code, message: error instanceof Error ? error.message : String(error) } });
   }
+}
+
+/** A row's target stands instead of the granularity that was typed. */
+function optionsOf(row: BatchRow, { granularity, ...defaults }: SegmentOptions): SegmentOptions {
+  const own: SegmentOptions = {};
+  for (const [name, value] of Object.entries(row.options ?? {})) Object.assign(own, { [NAMES[name] ?? name]: value });
+  return {
+    ...defaults,
+    ...(granularity === undefined || own.targetTokens !== undefined ? {} : { granularity }),
+    ...own,
+  };
 }

@@ -48,7 +48,7 @@ const SEGMENT_FLAGS: readonly [RegExp, string][] = [
   [/`?\bmin_tokens\b`?/g, '--min-tokens'],
   [/`?\btarget_tokens\b`?/g, '--target-tokens'],
   [/`?\bmax_tokens\b`?/g, '--max-block-tokens'],
-  [/`granularity`/g, '--granularity'],
+  [/(?<!-)`?\bgranularity\b`?/g, '--granularity'],
 ];
 /** As Node says it: "ENOENT: no such file or directory, open '/nowhere'". */
 const SYSTEM_ERROR = /\b(E[A-Z]{3,}): ([^,\n]+), \w+(?: '([^'\n]*)')?(?: -> '[^'\n]*')?/g;

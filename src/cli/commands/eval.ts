@@ -37,7 +37,7 @@ export function addEval(program: Command): void {
     .description('ask your own questions under full attention, block attention and repair: quality against TTFT')
     .requiredOption(
       '--data <files...>',
-      'JSONL: {question, answers: [text], documents: [{title?, text}]}, a row a line; id is optional',
+      'JSONL: {question, answers: [text], documents: [text or {title?, text}]}, a row a line; id is optional',
     )
     .option('--url <url>', 'ask a running server instead of starting one in this process')
     .option('--modes <list>', 'attention modes, separated by commas', MODES.join(','))

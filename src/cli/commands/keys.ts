@@ -2,6 +2,7 @@
  * `blockstitch keys add | list | revoke`: changes the file of hashed API keys. A running server sees the change by itself.
  * A key is printed once, to stdout; the file never holds it.
  */
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { BlockstitchError } from '../../errors.js';
@@ -59,12 +60,13 @@ function addAdd(keys: Command): void {
     const expires = flags.expires === undefined ? {} : { expires: expiry(flags.expires) };
     const tenant = flags.tenant === undefined ? {} : { tenant: flags.tenant };
     const { entry, key } = makeKey({ name, ...tenant, ...adopted, ...expires, limits: limitsOf(flags) });
-    await change(path, (entries) => {
+    const withEntry = (entries: KeyEntry[]) => {
       if (entries.some((each) => each.name === name && each.revoked === undefined)) {
         throw invalid('name', `${JSON.stringify(name)} has a key already: revoke it first, or choose another name`);
       }
       return [...entries, entry];
-    });
+    };
+    await change(path, withEntry, readIfThere);
     const terminal = openTerminal({ colours: false });
     if (flags.json) terminal.print(JSON.stringify({ ...shown(entry), key }, null, 2));
     else {
@@ -112,12 +114,12 @@ function addRevoke(keys: Command): void {
   });
 }
 
-/** One change at a time, also among processes. */
-async function change(path: string, to: (entries: KeyEntry[]) => KeyEntry[]): Promise<void> {
+/** One change at a time, also among processes. @param before reads what is there */
+async function change(path: string, to: (entries: KeyEntry[]) => KeyEntry[], before = read): Promise<void> {
   try {
     const release = await acquireImportLock(`${path}.lock`);
     try {
-      await writeKeyFile(path, to(await read(path)));
+      await writeKeyFile(path, to(await before(path)));
     } finally {
       await release();
     }
@@ -127,12 +129,16 @@ async function change(path: string, to: (entries: KeyEntry[]) => KeyEntry[]): Pr
   }
 }
 
-/** A file that is not there yet has no keys. */
+/** The first key makes the file. */
+async function readIfThere(path: string): Promise<KeyEntry[]> {
+  return existsSync(path) ? read(path) : [];
+}
+
+/** @throws BlockstitchError `config_invalid` also if there is no file */
 async function read(path: string): Promise<KeyEntry[]> {
   try {
     return await readKeyFile(path);
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return [];
     throw invalid('--key-file', cause instanceof Error ? cause.message : String(cause));
   }
 }

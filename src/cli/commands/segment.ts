@@ -2,7 +2,9 @@
 import { readFile } from 'node:fs/promises';
 import { text as readAll } from 'node:stream/consumers';
 import type { Command } from 'commander';
+import type { Config } from '../../config.js';
 import { BlockstitchError } from '../../errors.js';
+import { readLimits } from '../../segment/segment-limits.js';
 import type { Segment, SegmentOptions } from '../../segment/segmenter.js';
 import { segmentBatch } from '../segment-batch.js';
 import { addSettings, numberFlag, readSettings, wholeFlag } from '../setting-options.js';
@@ -48,6 +50,7 @@ export function addSegment(program: Command): void {
           : { granularity: numberFlag('--granularity', flags.granularity, 0, 1) }),
         ...(flags.minTokens === undefined ? {} : { minTokens: wholeFlag('--min-tokens', flags.minTokens, 1) }),
       };
+      refuseContradictions(options, command, config);
       const segment = createSegmentation(textService, config, (line) => terminal.note(line));
       if (flags.batch) {
         await segmentBatch(segment, options, process.stdin, process.stdout);
@@ -60,6 +63,16 @@ export function addSegment(program: Command): void {
     } finally {
       await textService.close();
     }
+  });
+}
+
+/** Settings that were typed are given, as fields of a request are. Those of the environment are defaults: a flag replaces them. */
+function refuseContradictions(options: SegmentOptions, command: Command, config: Config): void {
+  const isTyped = (flag: string) => command.getOptionValueSource(flag) === 'cli';
+  readLimits({
+    ...options,
+    ...(isTyped('targetTokens') ? { targetTokens: config.targetTokens } : {}),
+    ...(isTyped('maxBlockTokens') ? { maxTokens: config.maxBlockTokens } : {}),
   });
 }
 

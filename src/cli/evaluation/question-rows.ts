@@ -1,6 +1,6 @@
 /**
  * Reads questions with documents and accepted answers from JSONL files, one row a line:
- * `{id?, question, answers: [text], documents: [{title?, text}], gold?: [index]}`. Other fields are ignored.
+ * `{id?, question, answers: [text], documents: [text or {title?, text}], gold?: [index]}`. Other fields are ignored.
  * A wrong row is named by file, line and field.
  */
 import { readFile, stat } from 'node:fs/promises';
@@ -94,12 +94,18 @@ function readRow(line: string, place: string, lineNumber: string): QuestionRow {
 }
 
 function readDocument(document: unknown, place: string): { title?: string; text: string } {
-  if (!isRecord(document)) throw invalid(`${place} is ${shown(document)}, not an object`);
-  const { title, text } = document;
-  if (typeof text !== 'string' || text.trim() === '') throw invalid(`${place}.text is ${shown(text)}, not a text`);
+  if (typeof document === 'string') return { text: textOf(document, place) };
+  if (!isRecord(document)) throw invalid(`${place} is ${shown(document)}, not a text or an object`);
+  const { title } = document;
+  const text = textOf(document.text, `${place}.text`);
   if (title === undefined || title === null || title === '') return { text };
   if (typeof title !== 'string') throw invalid(`${place}.title is ${shown(title)}, not a text`);
   return { title, text };
+}
+
+function textOf(value: unknown, place: string): string {
+  if (typeof value !== 'string' || value.trim() === '') throw invalid(`${place} is ${shown(value)}, not a text`);
+  return value;
 }
 
 /**

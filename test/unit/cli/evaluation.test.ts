@@ -71,6 +71,8 @@ describe('a file of questions', () => {
     [{ ...good, gold: [1] }, 'gold is [1], not a list of places in documents'],
     [{ ...good, documents: undefined }, 'documents is missing, not a list'],
     [{ ...good, documents: [{}] }, 'documents[0].text is missing, not a text'],
+    [{ ...good, documents: ['x', ' '] }, 'documents[1] is " ", not a text'],
+    [{ ...good, documents: [5] }, 'documents[0] is 5, not a text or an object'],
     [{ ...good, documents: [{ text: 'x', title: 5 }] }, 'documents[0].title is 5'],
     [{ ...good, id: [] }, 'id is [], not a text or a number'],
     ['', 'holds no row'],
@@ -79,6 +81,11 @@ describe('a file of questions', () => {
       code: 'config_invalid',
       message: expect.stringContaining(words),
     });
+  });
+
+  test('may have bare texts as documents, as a request may', async () => {
+    const { rows } = await readQuestions(put({ ...good, documents: ['One.', { title: 'T', text: 'Two.' }] }));
+    expect(rows[0]?.documents).toEqual([{ text: 'One.' }, { title: 'T', text: 'Two.' }]);
   });
 
   test('with an id twice, or that is not there, is refused', async () => {
