@@ -300,7 +300,7 @@ export const SETTINGS = {
     8,
     16_384,
     'tokens',
-    'hard maximum length of a block',
+    "hard maximum of a block's own text; title, template text and a checkpoint's edge sinks come on top",
   ),
   maxDownMs: milliseconds(
     '--max-down',

@@ -75,9 +75,16 @@ export const SegmentationSchema = named(
       ),
       target_tokens: blockTokens('Wanted mean length of a block.'),
       min_tokens: blockTokens('No block is shorter than this if the text allows.'),
-      max_tokens: blockTokens('Hard maximum of a block.', LEAST_MAX_TOKENS),
+      max_tokens: blockTokens(
+        "Hard maximum of a block's own text. The document's frame (title, template text) and a checkpoint's sinks at the edges of blocks come on top.",
+        LEAST_MAX_TOKENS,
+      ),
       granularity: Type.Optional(
-        Type.Number({ minimum: 0, maximum: 1, description: '0 = finest, 1 = coarsest; instead of `target_tokens`.' }),
+        Type.Number({
+          minimum: 0,
+          maximum: 1,
+          description: '0 = finest, 1 = coarsest: a target length; instead of `target_tokens`.',
+        }),
       ),
     },
     {
@@ -227,7 +234,10 @@ export const samplingProperties = {
     }),
   ),
   ignore_eos: Type.Optional(
-    Type.Boolean({ description: 'Go on past end-of-text tokens, up to `max_tokens` or a stop of the request.' }),
+    Type.Boolean({
+      description:
+        'Go on past end-of-text tokens, up to `max_tokens` or a stop of the request. Where a structure holds the answer (structured output; tools that are required or strict), such a token comes only where the answer may end, and it ends the answer all the same.',
+    }),
   ),
   prompt_lookup: Type.Optional(
     Type.Boolean({

@@ -54,7 +54,9 @@ class CompletionRequest:
     stop_token_ids: list[int] | None | Unset = UNSET
     """ End the answer, as end-of-text tokens do. """
     ignore_eos: bool | None | Unset = UNSET
-    """ Go on past end-of-text tokens, up to `max_tokens` or a stop of the request. """
+    """ Go on past end-of-text tokens, up to `max_tokens` or a stop of the request. Where a structure holds the
+    answer (structured output; tools that are required or strict), such a token comes only where the answer may end,
+    and it ends the answer all the same. """
     prompt_lookup: bool | None | Unset = UNSET
     """ Whether tokens may be proposed from the documents (or a `prediction`) and verified several in a step. The
     answer is the same either way. Default: `--prompt-lookup`, which can turn it off for all. """

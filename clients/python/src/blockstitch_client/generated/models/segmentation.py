@@ -25,9 +25,10 @@ class Segmentation:
     min_tokens: int | None | Unset = UNSET
     """ No block is shorter than this if the text allows. """
     max_tokens: int | None | Unset = UNSET
-    """ Hard maximum of a block. """
+    """ Hard maximum of a block's own text. The document's frame (title, template text) and a checkpoint's sinks at
+    the edges of blocks come on top. """
     granularity: float | None | Unset = UNSET
-    """ 0 = finest, 1 = coarsest; instead of `target_tokens`. """
+    """ 0 = finest, 1 = coarsest: a target length; instead of `target_tokens`. """
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
