@@ -529,7 +529,7 @@ export interface components {
             stop?: string | string[] | null;
             /** @description End the answer, as end-of-text tokens do. */
             stop_token_ids?: number[] | null;
-            /** @description Go on past end-of-text tokens, up to `max_tokens` or a stop of the request. */
+            /** @description Go on past end-of-text tokens, up to `max_tokens` or a stop of the request. Where a structure holds the answer (structured output; tools that are required or strict), such a token comes only where the answer may end, and it ends the answer all the same. */
             ignore_eos?: boolean | null;
             /** @description Whether tokens may be proposed from the documents (or a `prediction`) and verified several in a step. The answer is the same either way. Default: `--prompt-lookup`, which can turn it off for all. */
             prompt_lookup?: boolean | null;
@@ -713,7 +713,7 @@ export interface components {
             stop?: string | string[] | null;
             /** @description End the answer, as end-of-text tokens do. */
             stop_token_ids?: number[] | null;
-            /** @description Go on past end-of-text tokens, up to `max_tokens` or a stop of the request. */
+            /** @description Go on past end-of-text tokens, up to `max_tokens` or a stop of the request. Where a structure holds the answer (structured output; tools that are required or strict), such a token comes only where the answer may end, and it ends the answer all the same. */
             ignore_eos?: boolean | null;
             /** @description Whether tokens may be proposed from the documents (or a `prediction`) and verified several in a step. The answer is the same either way. Default: `--prompt-lookup`, which can turn it off for all. */
             prompt_lookup?: boolean | null;
@@ -878,16 +878,7 @@ export interface components {
             block_count?: number;
             /** @description GET /v1/jobs/{id}. */
             job_id?: string;
-            error?: components["schemas"]["DocumentResultError"];
-        };
-        DocumentResultError: {
-            message: string;
-            /** @description A code of the error table: match on this. */
-            code: string;
-            /** @description The field that is wrong, if there is one. */
-            param: string | null;
-            /** @description What to do about it. */
-            remedy: string;
+            error?: components["schemas"]["ErrorDetail"];
         };
         /**
          * @description `done`: every block is cached and stored. `accepted`: the job goes on after a restart.
@@ -1422,9 +1413,9 @@ export interface components {
             target_tokens?: number | null;
             /** @description No block is shorter than this if the text allows. */
             min_tokens?: number | null;
-            /** @description Hard maximum of a block. */
+            /** @description Hard maximum of a block's own text. The document's frame (title, template text) and a checkpoint's sinks at the edges of blocks come on top. */
             max_tokens?: number | null;
-            /** @description 0 = finest, 1 = coarsest; instead of `target_tokens`. */
+            /** @description 0 = finest, 1 = coarsest: a target length; instead of `target_tokens`. */
             granularity?: number | null;
         };
         /** @enum {string} */
@@ -1653,7 +1644,6 @@ export type DocumentInput = components['schemas']['DocumentInput'];
 export type DocumentList = components['schemas']['DocumentList'];
 export type DocumentRequest = components['schemas']['DocumentRequest'];
 export type DocumentResult = components['schemas']['DocumentResult'];
-export type DocumentResultError = components['schemas']['DocumentResultError'];
 export type DocumentResultStatus = components['schemas']['DocumentResultStatus'];
 export type DocumentSource = components['schemas']['DocumentSource'];
 export type DoneEvent = components['schemas']['DoneEvent'];
@@ -2192,11 +2182,11 @@ export interface operations {
                     /**
                      * @example {
                      *       "error": {
-                     *         "message": "The content type `...` is not supported.",
+                     *         "message": "... is not supported here.",
                      *         "type": "invalid_request_error",
                      *         "param": null,
                      *         "code": "unsupported_media_type",
-                     *         "remedy": "Send application/json."
+                     *         "remedy": "Send ... to this route."
                      *       }
                      *     }
                      */
@@ -2491,11 +2481,11 @@ export interface operations {
                     /**
                      * @example {
                      *       "error": {
-                     *         "message": "The content type `...` is not supported.",
+                     *         "message": "... is not supported here.",
                      *         "type": "invalid_request_error",
                      *         "param": null,
                      *         "code": "unsupported_media_type",
-                     *         "remedy": "Send application/json."
+                     *         "remedy": "Send ... to this route."
                      *       }
                      *     }
                      */
@@ -2966,11 +2956,11 @@ export interface operations {
                     /**
                      * @example {
                      *       "error": {
-                     *         "message": "The content type `...` is not supported.",
+                     *         "message": "... is not supported here.",
                      *         "type": "invalid_request_error",
                      *         "param": null,
                      *         "code": "unsupported_media_type",
-                     *         "remedy": "Send application/json."
+                     *         "remedy": "Send ... to this route."
                      *       }
                      *     }
                      */
@@ -3513,11 +3503,11 @@ export interface operations {
                     /**
                      * @example {
                      *       "error": {
-                     *         "message": "The content type `...` is not supported.",
+                     *         "message": "... is not supported here.",
                      *         "type": "invalid_request_error",
                      *         "param": null,
                      *         "code": "unsupported_media_type",
-                     *         "remedy": "Send application/json."
+                     *         "remedy": "Send ... to this route."
                      *       }
                      *     }
                      */
@@ -4276,11 +4266,11 @@ export interface operations {
                     /**
                      * @example {
                      *       "error": {
-                     *         "message": "The content type `...` is not supported.",
+                     *         "message": "... is not supported here.",
                      *         "type": "invalid_request_error",
                      *         "param": null,
                      *         "code": "unsupported_media_type",
-                     *         "remedy": "Send application/json."
+                     *         "remedy": "Send ... to this route."
                      *       }
                      *     }
                      */
@@ -4541,11 +4531,11 @@ export interface operations {
                     /**
                      * @example {
                      *       "error": {
-                     *         "message": "The content type `...` is not supported.",
+                     *         "message": "... is not supported here.",
                      *         "type": "invalid_request_error",
                      *         "param": null,
                      *         "code": "unsupported_media_type",
-                     *         "remedy": "Send application/json."
+                     *         "remedy": "Send ... to this route."
                      *       }
                      *     }
                      */
@@ -4767,11 +4757,11 @@ export interface operations {
                     /**
                      * @example {
                      *       "error": {
-                     *         "message": "The content type `...` is not supported.",
+                     *         "message": "... is not supported here.",
                      *         "type": "invalid_request_error",
                      *         "param": null,
                      *         "code": "unsupported_media_type",
-                     *         "remedy": "Send application/json."
+                     *         "remedy": "Send ... to this route."
                      *       }
                      *     }
                      */
@@ -4980,11 +4970,11 @@ export interface operations {
                     /**
                      * @example {
                      *       "error": {
-                     *         "message": "The content type `...` is not supported.",
+                     *         "message": "... is not supported here.",
                      *         "type": "invalid_request_error",
                      *         "param": null,
                      *         "code": "unsupported_media_type",
-                     *         "remedy": "Send application/json."
+                     *         "remedy": "Send ... to this route."
                      *       }
                      *     }
                      */
