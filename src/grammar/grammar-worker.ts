@@ -7,7 +7,7 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { readTokenizerDefinition } from '../text/read-tokenizer.js';
 import { Tokenizer } from '../text/tokenizer.js';
 import { CharacterBytes, mayBeText } from './character-bytes.js';
-import { loadXGrammar, type XGrammar } from './load-xgrammar.js';
+import { loadXGrammar, silenceXGrammar, type XGrammar } from './load-xgrammar.js';
 import type { MatchCommand } from './mask-link.js';
 import { MASK_STATE, MaskMemory } from './mask-memory.js';
 
@@ -48,6 +48,7 @@ type Narrow = (mask: Int32Array, token: number) => void;
 if (parentPort !== null) void main(parentPort);
 
 async function main(host: MessagePort): Promise<void> {
+  silenceXGrammar();
   const xgrammar = loadXGrammar();
   const { checkpoint, vocabSize, stopTokenIds, markers = [], turns } = workerData as GrammarWorkerData;
   const tokenizer = new Tokenizer(await readTokenizerDefinition(checkpoint));

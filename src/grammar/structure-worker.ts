@@ -6,7 +6,7 @@
 import { parentPort } from 'node:worker_threads';
 import { ebnfOfCalls, quoted } from './ebnf-of-calls.js';
 import { withRanges } from './integer-range.js';
-import { loadXGrammar, type XGrammar } from './load-xgrammar.js';
+import { loadXGrammar, silenceXGrammar, type XGrammar } from './load-xgrammar.js';
 import type { CallsStructure, OutputStructure } from './output-structure.js';
 import { withUtf8Classes } from './utf8-classes.js';
 
@@ -14,6 +14,7 @@ export type StructureAnswer = { ready: true } | { ebnf: string } | { error: stri
 
 if (parentPort !== null) {
   const host = parentPort;
+  silenceXGrammar();
   const xgrammar = loadXGrammar();
   // xgrammar says what is wrong on the console before it ends itself.
   let said = '';
@@ -26,10 +27,16 @@ if (parentPort !== null) {
       host.postMessage({ ebnf } satisfies StructureAnswer);
     } catch (error) {
       const words = /\] [^:]*:\d+: (.*)/s.exec(said)?.[1] ?? said;
-      host.postMessage({ error: (words.trim() || String(error)).replace(/\.$/, '') } satisfies StructureAnswer);
+      host.postMessage({ error: reasonOf(words.trim() || String(error)) } satisfies StructureAnswer);
     }
   });
   host.postMessage({ ready: true } satisfies StructureAnswer);
+}
+
+/** What a client can act on: not what only xgrammar's own source explains. */
+function reasonOf(words: string): string {
+  if (/^Check failed|Aborted\(/.test(words)) return 'it is too large, or its limits leave no value';
+  return words.replace(/\.$/, '');
 }
 
 async function ebnfOf(xgrammar: XGrammar, structure: OutputStructure): Promise<string> {

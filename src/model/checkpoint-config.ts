@@ -195,11 +195,17 @@ function readWindows(fields: FieldReader, rules: FamilyRules, layers: number): n
   });
 }
 
+const BLOCK_ATTENTION_FIELDS = ['mode', 'sink_token_ids', 'block_start_token_ids', 'block_end_token_ids'];
+
 /** The `block_attention` section of a config.json, or of an adapter. */
 export function readBlockAttention(
   section: FieldReader,
   vocabSize: number,
 ): NonNullable<ModelConfig['blockAttention']> {
+  const unknown = Object.keys(section.record).find((key) => !BLOCK_ATTENTION_FIELDS.includes(key));
+  // A field that is not taken would change answers, not fail.
+  if (unknown !== undefined)
+    section.fail(`its block_attention.${unknown} is unknown (known: ${BLOCK_ATTENTION_FIELDS.join(', ')})`);
   const mode = section.record.mode ?? 'block';
   if (mode !== 'block' && mode !== 'full') section.fail(`its block_attention.mode ${shownValue(mode)} is unknown`);
   const sinkTokenIds = section.tokenIds('sink_token_ids', vocabSize);

@@ -64,7 +64,7 @@ export class PromptBuilder {
   readonly sinkTokenIds: Int32Array;
   /** Why no chat can be rendered, if the checkpoint has a chat template and it cannot be used. */
   readonly templateFault: string | undefined;
-  readonly #edges: BlockEdges;
+  readonly edges: BlockEdges;
   readonly #sinksUnderFull: boolean;
   readonly #text: TextService;
   readonly #rendering: ChatRendering;
@@ -79,12 +79,12 @@ export class PromptBuilder {
       chatTemplate === undefined ? undefined : new ChatTemplate(chatTemplate, checkpointDir, specialTokens(config));
     this.#text = options.textService;
     this.sinkTokenIds = options.sinkTokenIds;
-    this.#edges = options.edges ?? NO_EDGES;
+    this.edges = options.edges ?? NO_EDGES;
     this.#sinksUnderFull = options.sinksUnderFull ?? false;
     this.templateFault = template?.fault;
     this.#rendering = new ChatRendering(template, specialTokens(config), control);
     this.#tools = new ToldTools(template, specialTokens(config), NOTATIONS[options.notation ?? 'hermes']);
-    this.#documents = new DocumentBlocks(options.textService, control, this.#edges);
+    this.#documents = new DocumentBlocks(options.textService, control, this.edges);
   }
 
   /**
@@ -119,7 +119,7 @@ export class PromptBuilder {
     const blocks: PlanBlock[] = [];
     for (const [at, stretch] of encoded.entries()) {
       const tokenIds = at === 0 ? withoutSinks(stretch, sinks) : stretch;
-      if (tokenIds.length > 0) blocks.push({ tokenIds: withEdges(this.#edges, tokenIds), kind: 'template' });
+      if (tokenIds.length > 0) blocks.push({ tokenIds: withEdges(this.edges, tokenIds), kind: 'template' });
       blocks.push(...(ofDocuments[order[at] ?? -1] ?? []));
     }
     return this.#plan(attention, sinks, blocks, final, 'messages');
@@ -134,7 +134,7 @@ export class PromptBuilder {
       if (text === '') throw new BlockstitchError('empty_input', { what: param }, { param });
       const tokenIds = await this.#text.encode(text, { param, signal: input.signal });
       const source = { documentIndex: index, start: 0, end: text.length };
-      if (tokenIds.length > 0) blocks.push({ tokenIds: withEdges(this.#edges, tokenIds), kind: 'document', source });
+      if (tokenIds.length > 0) blocks.push({ tokenIds: withEdges(this.edges, tokenIds), kind: 'document', source });
     }
     const prompt = await this.#readPrompt(input.prompt, input.signal);
     const attention = input.attention ?? 'block';

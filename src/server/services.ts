@@ -2,12 +2,14 @@
  * What the routes use: the model, the engine, text, prompts, segmenters and documents behind small interfaces.
  * open-services.ts makes the real ones, tests make fakes. Knows no HTTP.
  */
+
 import type { BlockCache } from '../cache/block-cache.js';
 import type { Config } from '../config.js';
 import type { Documents } from '../documents/documents.js';
 import type { Engine } from '../engine/engine.js';
 import type { GrammarService } from '../grammar/grammar-service.js';
 import type { ImportedModel } from '../model/imported-model.js';
+import type { BlockEdges } from '../prompt/block-edges.js';
 import type { ChatMessage } from '../prompt/chat-messages.js';
 import type { PromptDocument } from '../prompt/document-blocks.js';
 import type { MessagePassage } from '../prompt/message-passages.js';
@@ -48,6 +50,7 @@ export interface StopMatching {
 
 export interface PromptServices {
   readonly sinkTokenIds: Int32Array;
+  readonly edges: BlockEdges;
   chat(
     input: {
       messages: readonly ChatMessage[];

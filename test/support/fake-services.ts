@@ -2,6 +2,7 @@
 import { type Config, loadConfig, type SettingName } from '../../src/config.js';
 import { Documents } from '../../src/documents/documents.js';
 import type { ImportedModel } from '../../src/model/imported-model.js';
+import { NO_EDGES } from '../../src/prompt/block-edges.js';
 import type { PlanBlock } from '../../src/prompt/prompt-plan.js';
 import type { Segment } from '../../src/segment/segmenter.js';
 import { type AppOptions, buildApp } from '../../src/server/app.js';
@@ -81,6 +82,7 @@ const documentBlocks: PromptServices['documentBlocks'] = async (document) =>
 
 const prompts: PromptServices = {
   sinkTokenIds: Int32Array.of(1),
+  edges: NO_EDGES,
   documentBlocks,
   async chat({ messages, documents, attention }) {
     const blocks = (await Promise.all(documents.map((document) => documentBlocks(document)))).flat();

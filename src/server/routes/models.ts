@@ -65,6 +65,8 @@ function wireModel({ model, config, defaultAttention, prompts }: Services, creat
       repair: defaultAttention.repair?.share ?? 0,
       kv_dtype: config.kvDtype,
       sink_token_ids: [...prompts.sinkTokenIds],
+      block_start_token_ids: [...prompts.edges.start],
+      block_end_token_ids: [...prompts.edges.end],
     },
   };
 }

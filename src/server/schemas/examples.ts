@@ -169,6 +169,8 @@ export const model = {
     repair: 0,
     kv_dtype: 'float16',
     sink_token_ids: [0, 1451, 1452, 1453, 1454],
+    block_start_token_ids: [],
+    block_end_token_ids: [],
   },
 };
 export const modelList = { object: 'list', data: [model] };

@@ -155,6 +155,11 @@ describe('a structure', () => {
     ['a grammar with an unknown rule', { kind: 'grammar', ebnf: 'root ::= "a" b' }, /Rule "b" is not defined/],
     ['a grammar without a root', { kind: 'grammar', ebnf: 'top ::= "a"' }, /root/],
     ['a type that is none', { kind: 'json_schema', schema: '{"type":"frog"}' }, /Unsupported type "frog"/],
+    [
+      'a length that no text has',
+      { kind: 'json_schema', schema: '{"type":"string","minLength":5,"maxLength":3}' },
+      /is wrong or not supported: it is too large, or its limits leave no value\.$/,
+    ],
     ['a grammar without an end', { kind: 'grammar', ebnf: 'root ::= root' }, /no text fits it/],
   ])('is refused with the reason: %s', async (_, structure, words) => {
     await expect(compile(structure)).rejects.toMatchObject({

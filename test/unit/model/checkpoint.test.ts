@@ -51,6 +51,10 @@ describe('a config.json that asks for what is not known is refused by name', () 
     [{ num_local_experts: 8 }, 'num_local_experts 8'],
     [{ final_logit_softcapping: 30 }, 'final_logit_softcapping 30'],
     [{ block_attention: { mode: 'sideways' } }, 'block_attention.mode "sideways"'],
+    [
+      { block_attention: { block_starts: [1] } },
+      'block_attention.block_starts is unknown .known: mode, sink_token_ids',
+    ],
   ])('%j', async (change, reason) => {
     copyGood();
     write('config.json', { ...cases.config, ...change });
