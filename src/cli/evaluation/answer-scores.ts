@@ -15,17 +15,30 @@ export interface Estimate {
   high: number;
 }
 
-/** Lower case, without punctuation (ASCII), articles and doubled white space, as SQuAD's scorer does it. */
+/** Lower case, without articles and doubled white space, as SQuAD's scorer does it; ASCII punctuation becomes a blank. */
 export function normalized(text: string): string {
-  const bare = text.toLowerCase().replace(PUNCTUATION, ' ');
-  const words = bare.replace(/(?<![\p{L}\p{N}_])(?:a|an|the)(?![\p{L}\p{N}_])/gu, ' ');
-  return words.split(/\s+/).filter(Boolean).join(' ');
+  return read(text, ' ', false);
 }
 
-/** 1 if the answer contains an accepted answer, else 0. */
+/**
+ * 1 if the words of an accepted answer stand in the answer one behind another, else 0. Punctuation parts words or, as in
+ * SQuAD's scorer, is nothing: "U.S." is in "the US", and "3,000" in "3000 people". Articles count where an accepted answer
+ * has nothing else.
+ */
 export function contains(answer: string, accepted: readonly string[]): number {
-  const given = normalized(answer);
-  return accepted.some((each) => given.includes(normalized(each))) ? 1 : 0;
+  return accepted.some((each) => [' ', ''].some((punctuation) => hasWords(answer, each, punctuation))) ? 1 : 0;
+}
+
+function hasWords(answer: string, wanted: string, punctuation: string): boolean {
+  const articles = read(wanted, punctuation, false) === '';
+  const words = read(wanted, punctuation, articles);
+  return words !== '' && ` ${read(answer, punctuation, articles)} `.includes(` ${words} `);
+}
+
+function read(text: string, punctuation: string, articles: boolean): string {
+  const bare = text.toLowerCase().replace(PUNCTUATION, punctuation);
+  const words = articles ? bare : bare.replace(/(?<![\p{L}\p{N}_])(?:a|an|the)(?![\p{L}\p{N}_])/gu, ' ');
+  return words.split(/\s+/).filter(Boolean).join(' ');
 }
 
 /** Best harmonic mean of word precision and recall over the accepted answers, 0 to 1. */

@@ -23,6 +23,14 @@ describe('scores', () => {
     ['Étoile – l’an 2000', ['étoile'], 'étoile – l’ 2000', 1, 0.4],
     ['', ['x'], '', 0, 0],
     ['red red blue', ['red blue blue'], 'red red blue', 0, 2 / 3],
+    ['Not in the documents.', ['no'], 'not in documents', 0, 0],
+    ['In 1995.', ['5'], 'in 1995', 0, 0],
+    ['The answer is A.', ['A'], 'answer is', 1, 0],
+    ['B', ['A'], 'b', 0, 0],
+    ['3000 people', ['3,000'], '3000 people', 1, 0],
+    ['the US', ['U.S.'], 'us', 1, 0],
+    ['New York', ['New-York'], 'new york', 1, 1],
+    ['anything', ['', '?!'], 'anything', 0, 0],
   ])('%j against %j', (answer, accepted, bare, found, f1) => {
     expect([normalized(answer), contains(answer, accepted)]).toEqual([bare, found]);
     expect(wordF1(answer, accepted)).toBeCloseTo(f1, 12);

@@ -12,10 +12,12 @@ RESAMPLES = 2000
 CONFIDENCE = 0.95
 
 
-def normalized(text: str) -> str:
-    """Lower case, without punctuation, articles and doubled white space (as SQuAD's scorer does)."""
-    bare = "".join(" " if character in string.punctuation else character for character in text.lower())
-    return " ".join(re.sub(r"\b(a|an|the)\b", " ", bare).split())
+def normalized(text: str, punctuation: str = " ", articles: bool = False) -> str:
+    """Lower case, without articles and doubled white space, as SQuAD's scorer does it.
+
+    @param punctuation what becomes of ASCII punctuation; in SQuAD's scorer nothing @param articles whether they stay"""
+    bare = "".join(punctuation if character in string.punctuation else character for character in text.lower())
+    return " ".join((bare if articles else re.sub(r"\b(a|an|the)\b", " ", bare)).split())
 
 
 def exact(answer: str, accepted: Sequence[str]) -> float:
@@ -23,8 +25,15 @@ def exact(answer: str, accepted: Sequence[str]) -> float:
 
 
 def contains(answer: str, accepted: Sequence[str]) -> float:
-    """Whether the answer contains any accepted answer: the usual score of Natural Questions with free answers."""
-    return float(any(normalized(each) in normalized(answer) for each in accepted))
+    """Whether the words of an accepted answer stand in the answer one behind another. Punctuation parts words or is nothing: "U.S." is
+    in "the US". Articles count where an accepted answer has nothing else."""
+    return float(any(_has_words(answer, each, punctuation) for each in accepted for punctuation in (" ", "")))
+
+
+def _has_words(answer: str, wanted: str, punctuation: str) -> bool:
+    articles = not normalized(wanted, punctuation)
+    words = normalized(wanted, punctuation, articles)
+    return bool(words) and f" {words} " in f" {normalized(answer, punctuation, articles)} "
 
 
 def f1(answer: str, accepted: Sequence[str]) -> float:

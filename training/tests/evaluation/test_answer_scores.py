@@ -13,6 +13,17 @@ def test_answers_are_compared_without_case_articles_and_punctuation():
     assert f1("", [""]) == 1
 
 
+@pytest.mark.parametrize(
+    ("answer", "accepted", "found"),
+    [
+        ("Not in the documents.", ["no"], 0), ("In 1995.", ["5"], 0), ("B", ["A"], 0), ("The answer is A.", ["A"], 1), ("Not in the documents.", ["The"], 1),
+        ("3000 people", ["3,000"], 1), ("the US", ["U.S."], 1), ("New York", ["New-York"], 1), ("anything", [""], 0), ("anything", ["?!"], 0), ("no", ["No."], 1),
+    ],
+)  # fmt: skip
+def test_an_answer_is_contained_by_whole_words(answer, accepted, found):
+    assert contains(answer, accepted) == found
+
+
 def test_recovery_is_the_share_of_the_gap_with_an_interval_around_it():
     teacher, plain, student = [1.0] * 100, [0.0] * 60 + [1.0] * 40, [0.0] * 6 + [1.0] * 94
     made = recovery(student, plain, teacher)
