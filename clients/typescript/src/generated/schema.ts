@@ -1059,7 +1059,12 @@ export interface components {
             /** @description Share of the cached tokens that such requests compute again in context. */
             repair: number;
             kv_dtype: components["schemas"]["KvType"];
+            /** @description Tokens in front of every prompt. */
             sink_token_ids: number[];
+            /** @description Learned tokens in front of every block. */
+            block_start_token_ids: number[];
+            /** @description Learned tokens behind every block. */
+            block_end_token_ids: number[];
         };
         ModelList: {
             /** @constant */
@@ -5721,7 +5726,9 @@ export interface operations {
                      *               1452,
                      *               1453,
                      *               1454
-                     *             ]
+                     *             ],
+                     *             "block_start_token_ids": [],
+                     *             "block_end_token_ids": []
                      *           }
                      *         }
                      *       ]
@@ -5875,7 +5882,9 @@ export interface operations {
                      *           1452,
                      *           1453,
                      *           1454
-                     *         ]
+                     *         ],
+                     *         "block_start_token_ids": [],
+                     *         "block_end_token_ids": []
                      *       }
                      *     }
                      */

@@ -24,6 +24,11 @@ class ModelDetails:
     """ Share of the cached tokens that such requests compute again in context. """
     kv_dtype: KvType
     sink_token_ids: list[int]
+    """ Tokens in front of every prompt. """
+    block_start_token_ids: list[int]
+    """ Learned tokens in front of every block. """
+    block_end_token_ids: list[int]
+    """ Learned tokens behind every block. """
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -41,6 +46,10 @@ class ModelDetails:
 
         sink_token_ids = self.sink_token_ids
 
+        block_start_token_ids = self.block_start_token_ids
+
+        block_end_token_ids = self.block_end_token_ids
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
@@ -52,6 +61,8 @@ class ModelDetails:
                 "repair": repair,
                 "kv_dtype": kv_dtype,
                 "sink_token_ids": sink_token_ids,
+                "block_start_token_ids": block_start_token_ids,
+                "block_end_token_ids": block_end_token_ids,
             }
         )
 
@@ -74,6 +85,10 @@ class ModelDetails:
 
         sink_token_ids = cast(list[int], d.pop("sink_token_ids"))
 
+        block_start_token_ids = cast(list[int], d.pop("block_start_token_ids"))
+
+        block_end_token_ids = cast(list[int], d.pop("block_end_token_ids"))
+
         model_details = cls(
             family=family,
             weights=weights,
@@ -82,6 +97,8 @@ class ModelDetails:
             repair=repair,
             kv_dtype=kv_dtype,
             sink_token_ids=sink_token_ids,
+            block_start_token_ids=block_start_token_ids,
+            block_end_token_ids=block_end_token_ids,
         )
 
         model_details.additional_properties = d
