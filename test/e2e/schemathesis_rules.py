@@ -74,6 +74,7 @@ RULES = {
         ("invalid_request", r"input\[\d+\]\.call_id", "that of one before it"),
         ("invalid_request", r"max_output_tokens", "the server allows so many: `--max-tokens`"),
         ("invalid_request", r"text\.format", "that can be enforced"),
+        ("invalid_request", r"text\.format\.schema", "The type `json_schema` needs it."),
     ],
     "tokenize": [
         *BODY,

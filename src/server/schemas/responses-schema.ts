@@ -79,7 +79,9 @@ const TextFormatSchema = named(
     type: ResponseFormatTypeSchema,
     name: Type.Optional(Type.String()),
     description: Type.Optional(Type.String()),
-    schema: Type.Optional(anyObject({ description: 'A JSON Schema that can be enforced (docs/api.md).' })),
+    schema: Type.Optional(
+      anyObject({ description: 'A JSON Schema that can be enforced (docs/api.md). The type `json_schema` needs it.' }),
+    ),
     strict: Type.Optional(Type.Boolean()),
   }),
 );

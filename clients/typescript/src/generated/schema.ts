@@ -1351,7 +1351,7 @@ export interface components {
             type: components["schemas"]["ResponseFormatType"];
             name?: string | null;
             description?: string | null;
-            /** @description A JSON Schema that can be enforced (docs/api.md). */
+            /** @description A JSON Schema that can be enforced (docs/api.md). The type `json_schema` needs it. */
             schema?: {
                 [key: string]: unknown;
             } | null;

@@ -22,7 +22,7 @@ class ResponseTextFormat:
     name: None | str | Unset = UNSET
     description: None | str | Unset = UNSET
     schema: None | ResponseTextFormatSchemaType0 | Unset = UNSET
-    """ A JSON Schema that can be enforced (docs/api.md). """
+    """ A JSON Schema that can be enforced (docs/api.md). The type `json_schema` needs it. """
     strict: bool | None | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
