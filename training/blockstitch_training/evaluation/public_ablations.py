@@ -33,6 +33,7 @@ from ..distill.sink_tokens import NO_EDGES, base_sinks
 from ..distill.stitched_generation import implementation
 from .ablation_plan import OFF, PLAIN
 from .answer_scores import interval, mean
+from .parts_plot import draw_parts
 from .systems import System
 
 WHOLE = "distillation"
@@ -221,26 +222,48 @@ def public_table(results: Sequence[dict], plan: PublicAblations) -> str:
         f"{plan.steps} steps of at most about {plan.tokens_per_step} tokens (up to {tokens / 1e6:.2f} million), rank {plan.lora_rank or 'full'}, "
         f"{len(plain['kl'])} kept-out questions. `{WHOLE}`: --hide {plan.hide} --act {plan.act} --{'' if plan.weighting else 'no-'}weighting "
         f"--asked {plan.asked} --states {plan.states}. KL to the teacher under full attention, and NLL of the answers, in nats a token under block "
-        f"attention. Effect: the run less `{WHOLE}` at the same seed, with a 95% interval over questions; above 0 the part helps.",
+        f"attention. Effect: the run less `{WHOLE}` at the same seed, with a 95% interval over questions; above 0 the run is farther "
+        "from the teacher.",
         "",
-        "| run | seeds | KL | recovered | NLL | effect on KL | effect on NLL | minutes |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| run | seeds | KL | recovered | NLL | effect on KL | by seed | effect on NLL | minutes |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for name in dict.fromkeys(each["run"] for each in results):
         same = [each for each in results if each["run"] == name]
         kl = statistics.mean(mean(each["kl"]) for each in same)
         nll = statistics.mean(mean(each["nll"]) for each in same)
         recovered = "-" if name == PLAIN or mean(plain["kl"]) == 0 else f"{100 * (1 - kl / mean(plain['kl'])):.0f}%"
-        effects = [_effect(same, whole, field) if name not in (PLAIN, WHOLE) else "-" for field in ("kl", "nll")]
+        on_kl, on_nll = (effect(same, whole, field) if name not in (PLAIN, WHOLE) else None for field in ("kl", "nll"))
+        by_seed = "-" if on_kl is None else ", ".join(f"{each:+.3f}" for each in on_kl[0])
         minutes = statistics.mean(each["seconds"] for each in same) / 60
-        lines.append(f"| {name} | {len(same)} | {kl:.4f} | {recovered} | {nll:.4f} | {effects[0]} | {effects[1]} | {minutes:.1f} |")
+        lines.append(f"| {name} | {len(same)} | {kl:.4f} | {recovered} | {nll:.4f} | {_shown(on_kl)} | {by_seed} | {_shown(on_nll)} | {minutes:.1f} |")
     return "\n".join(lines) + "\n"
 
 
-def _effect(runs: Sequence[dict], whole: dict[int, dict], field: str) -> str:
+def write_parts(results: Sequence[dict], plan: PublicAblations) -> str:
+    """Writes parts.md, parts.png and parts.svg to the plan's folder. @returns the table"""
+    table = public_table(results, plan)
+    (plan.out / "parts.md").write_text(table, encoding="utf-8")
+    whole = {each["seed"]: each for each in results if each["run"] == WHOLE}
+    made = []
+    for name in dict.fromkeys(each["run"] for each in results if each["run"] not in (PLAIN, WHOLE)):
+        found = effect([each for each in results if each["run"] == name], whole, "kl")
+        if found:
+            made.append((name, *found))
+    for form in ("png", "svg"):
+        draw_parts(made, "KL to the teacher: the run less the whole method, nats a token", plan.out / f"parts.{form}")
+    return table
+
+
+def effect(runs: Sequence[dict], whole: dict[int, dict], field: str) -> tuple[list[float], float, float] | None:
+    """@returns the change of each seed that both have, and the interval of their mean over questions; None where there is no such seed"""
     both = [(each[field], whole[each["seed"]][field]) for each in runs if each["seed"] in whole]
     if not both:
-        return "-"
+        return None
+    seeds = [mean(left) - mean(right) for left, right in both]
     changes = [mean([left[at] - right[at] for left, right in both]) for at in range(len(both[0][0]))]
-    low, high = interval(lambda chosen: mean([changes[at] for at in chosen]), len(changes))
-    return f"{mean(changes):+.4f} [{low:+.4f}, {high:+.4f}]"
+    return seeds, *interval(lambda chosen: mean([changes[at] for at in chosen]), len(changes))
+
+
+def _shown(found: tuple[list[float], float, float] | None) -> str:
+    return "-" if found is None else f"{mean(found[0]):+.4f} [{found[1]:+.4f}, {found[2]:+.4f}]"

@@ -97,7 +97,7 @@ def add_parts(command: argparse.ArgumentParser) -> None:
 def _parts(options: argparse.Namespace) -> int | None:
     import torch
 
-    from .public_ablations import PublicAblations, public_table, run_public
+    from .public_ablations import PublicAblations, run_public, write_parts
 
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -107,9 +107,7 @@ def _parts(options: argparse.Namespace) -> int | None:
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1
-    text = public_table(results, plan)
-    (options.out / "parts.md").write_text(text)
-    print(text)
+    print(write_parts(results, plan))
     return None
 
 

@@ -10,7 +10,7 @@ from blockstitch_training.distill.distill_settings import Settings
 from blockstitch_training.distill.distiller import Distiller
 from blockstitch_training.distill.example_sources import Cutting, QuestionSource, chat_examples
 from blockstitch_training.evaluation.ablation_plan import PLAIN
-from blockstitch_training.evaluation.public_ablations import RUNS, PublicAblations, answer_logits, public_table, run_public, scores
+from blockstitch_training.evaluation.public_ablations import RUNS, PublicAblations, answer_logits, public_table, run_public, scores, write_parts
 from blockstitch_training.evaluation.systems import System
 
 
@@ -59,8 +59,11 @@ def test_the_table_gives_effects_with_intervals(plan):
         {"run": "without sinks", "seed": 1, "seconds": 60.0, "kl": [0.3, 0.5], "nll": [1.0, 1.0]},
     ]
     text = public_table(results, plan)
-    assert "| distillation | 1 | 0.3000 | 70% | 1.0000 | - | - | 1.0 |" in text
-    assert "| without sinks | 1 | 0.4000 | 60% | 1.0000 | +0.1000 [+0.1000, +0.1000] | +0.0000 [+0.0000, +0.0000] | 1.0 |" in text
+    assert "| distillation | 1 | 0.3000 | 70% | 1.0000 | - | - | - | 1.0 |" in text
+    assert "| without sinks | 1 | 0.4000 | 60% | 1.0000 | +0.1000 [+0.1000, +0.1000] | +0.100 | +0.0000 [+0.0000, +0.0000] | 1.0 |" in text
+    plan.out.mkdir()
+    assert write_parts([*results, {**results[2], "seed": 2}], plan).count("| without sinks | 2 | ") == 1
+    assert "without sinks" in (plan.out / "parts.svg").read_text() and (plan.out / "parts.png").stat().st_size > 1000
 
 
 def test_a_run_that_does_not_exist_is_named(plan):
