@@ -21,7 +21,7 @@ def draw_parts(effects: Sequence[tuple[str, list[float], float, float]], unit: s
         axes.plot(seeds, [at] * len(seeds), "|", color="black", markersize=12)
     axes.axvline(0, color="black", linewidth=1)
     axes.set_yticks(range(len(effects)), [name for name, *_ in effects])
-    axes.invert_yaxis()
+    axes.set_ylim(len(effects) - 0.4, -0.6)
     axes.set_xlabel(unit)
     figure.tight_layout()
     figure.savefig(file, dpi=120)
