@@ -33,7 +33,7 @@ export class DeadlineThread<Task, Answer> {
 
   /**
    * @param start  starts a thread that posts `{ ready: true }`, and then one answer for each task
-   * @param onLost called when a thread has ended that was ready
+   * @param onLost called when a thread that was ready is given up or has ended
    */
   constructor(start: () => Worker, onLost: () => void = () => {}) {
     this.#start = start;
@@ -65,6 +65,12 @@ export class DeadlineThread<Task, Answer> {
       await worker.terminate();
     }
     return value;
+  }
+
+  /** Starts the thread before there is a task for it. */
+  warm(): void {
+    // Why it cannot start is told to the task that needs it.
+    if (!this.#closed) this.#started().catch(() => undefined);
   }
 
   /** Sends what has no answer, in order with the tasks. @returns false if no thread runs */
@@ -101,6 +107,10 @@ export class DeadlineThread<Task, Answer> {
     // A server that ends does not wait for it.
     worker.unref();
     await this.#answer(worker, START_MS, () => {});
+    if (this.#closed) {
+      await worker.terminate();
+      throw new ThreadLost('it is closed');
+    }
     this.#worker = worker;
     worker.once('exit', () => this.#forget(worker));
     return worker;

@@ -54,6 +54,11 @@ export class FollowerThread {
     return 'ms' in answer ? answer.ms : 0;
   }
 
+  /** Starts the thread where none runs, so that the next grammar does not wait for its vocabulary. */
+  warm(): void {
+    this.#thread.warm();
+  }
+
   drop(id: number): void {
     this.#thread.tell({ type: 'drop', id } satisfies GrammarCommand);
   }

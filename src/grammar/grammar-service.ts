@@ -49,9 +49,10 @@ const TIMES = { structureMs: 10_000, compileMs: 30_000, quickMs: 500, stallMs: 1
 const MAX_EBNF = 1 << 20;
 
 interface Kept {
-  /** A number of its own; `compiled` says which thread follows it. */
   number: number;
   uses: number;
+  /** To the thread that has it; undefined until it is compiled. */
+  line: GrammarLine | undefined;
   compiled: Promise<GrammarLine>;
   /** Left the memory while requests used it. */
   evicted: boolean;
@@ -63,7 +64,6 @@ export class GrammarService {
   readonly #slow: FollowerThread;
   readonly #limits: Readonly<Required<GrammarTimes>>;
   readonly #kept: LRUCache<string, Kept>;
-  readonly #lines = new WeakMap<Kept, GrammarLine>();
   #nextNumber = 1;
   #waiting = 0;
 
@@ -151,14 +151,14 @@ export class GrammarService {
     };
     const compiled = this.#compile(number, structure, param, isWanted)
       .then((line) => {
-        this.#lines.set(kept, line);
+        kept.line = line;
         this.#dropUnused(kept);
         return line;
       })
       .finally(() => {
         this.#waiting--;
       });
-    const kept: Kept = { number, uses: 0, compiled, evicted: false };
+    const kept: Kept = { number, uses: 0, line: undefined, compiled, evicted: false };
     this.#kept.set(key, kept);
     compiled.catch(() => {
       if (this.#kept.peek(key) === kept) this.#kept.delete(key);
@@ -176,6 +176,7 @@ export class GrammarService {
     const ebnf = await this.#ebnfOf(structure, param, isWanted);
     try {
       const { compileMs, quickMs } = this.#limits;
+      this.#common.warm();
       const ms = await this.#slow.compile(number, ebnf, compileMs, isWanted);
       if (ms > quickMs) return 'slow';
       this.#slow.drop(number);
@@ -208,13 +209,12 @@ export class GrammarService {
 
   /** The thread is gone, and every grammar with it. */
   #lost(line: GrammarLine): void {
-    for (const [key, kept] of [...this.#kept.entries()]) if (this.#lines.get(kept) === line) this.#kept.delete(key);
+    for (const [key, kept] of [...this.#kept.entries()]) if (kept.line === line) this.#kept.delete(key);
   }
 
   #dropUnused(kept: Kept): void {
-    const line = this.#lines.get(kept);
-    if (!kept.evicted || kept.uses > 0 || line === undefined) return;
-    (line === 'slow' ? this.#slow : this.#common).drop(kept.number);
+    if (!kept.evicted || kept.uses > 0 || kept.line === undefined) return;
+    (kept.line === 'slow' ? this.#slow : this.#common).drop(kept.number);
   }
 }
 
