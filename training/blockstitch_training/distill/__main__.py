@@ -34,6 +34,7 @@ HELP = {
     "clip": "nats, largest gap that counts",
     "floor": "nats, added to every gap",
     "ramp": "share of the steps over which the weights come in; they go over the others",
+    "privileged": "the teacher sees only the documents that hold the answer (`gold` of --chat rows)",
     "asked": "how much a token of a question counts in the loss, against 1 for a token of an answer, 0 = off",
     "states": "weight of the loss over hidden states, 0 = off",
     "full_share": "share of the examples seen under full attention",

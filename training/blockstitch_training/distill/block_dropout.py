@@ -3,7 +3,8 @@
 The abstract of arXiv 2605.15913 says that dropout leverages the training signals of all blocks. The rest is this project's reading of
 it. For an example with blocks b_1..b_n and final blocks f over them:
 
-    z_i ~ Bernoulli(1 - p)            b_i stays in the example if z_i = 1 (teacher and student alike: both see the same text)
+    z_i ~ Bernoulli(1 - p)            b_i stays in the example if z_i = 1 (teacher and student alike: both see the same text); blocks of
+                                      the chat template always stay
     d_i ~ Bernoulli(q)   (i > 1)      a block that stayed also acts as a final block: it is computed a second time, seeing the
                                       sinks and every earlier block that stayed, and its tokens are trained like an answer's
 
@@ -34,11 +35,15 @@ def draw(example: Example, hide: float, act: float, rng: random.Random) -> Drawn
     kept = list(range(len(example.blocks)))
     finals = example.finals
     if hide > 0:
-        spared = rng.choice(finals).needs if finals else frozenset()
+        spared = example.framing | (rng.choice(finals).needs if finals else frozenset())
         kept = [index for index in kept if rng.random() >= hide or index in spared]
         staying = frozenset(kept)
         finals = tuple(final for final in finals if final.needs <= staying)
     acting = tuple(place for place in range(1, len(kept)) if rng.random() < act)
     places = {index: place for place, index in enumerate(kept)}
-    moved = tuple(Final(final.tokens, final.trained, frozenset(places[index] for index in final.needs)) for final in finals)
-    return Drawn(Example(tuple(example.blocks[index] for index in kept), moved), acting)
+
+    def moved(blocks: frozenset[int]) -> frozenset[int]:
+        return frozenset(places[index] for index in blocks)
+
+    finals = tuple(Final(final.tokens, final.trained, moved(final.needs)) for final in finals)
+    return Drawn(Example(tuple(example.blocks[index] for index in kept), finals, moved(example.framing)), acting)

@@ -25,6 +25,16 @@ class Document:
     title: str = ""
 
 
+@dataclass(frozen=True)
+class PromptPlan:
+    """`blocks` [n][tokens] in their order. `owners` [n]: each block's document, None where it is the template's. `final`: the asked part of
+    the final block, up to where the assistant answers."""
+
+    blocks: list[list[int]]
+    owners: list[int | None]
+    final: list[int]
+
+
 class ChatPrompt:
     """Prompts of one tokenizer. `sink_ids` stand in front of every prompt and are removed from the template's own text."""
 
@@ -40,8 +50,7 @@ class ChatPrompt:
         self.native = native and self._probe("", True) is not None
         self.frames = {bool(title): self._probe(title, self.native) or ("", "") for title in ("", "t")}
 
-    def plan(self, messages: list[dict[str, str]], documents: Sequence[Document]) -> tuple[list[list[int]], list[int]]:
-        """@returns blocks and the asked part of the final block, up to where the assistant answers"""
+    def plan(self, messages: list[dict[str, str]], documents: Sequence[Document]) -> PromptPlan:
         stretches, order = self._split(self._render(messages, [document.title for document in documents], self.native))
         if sorted(order) != list(range(len(documents))):
             raise ValueError("the chat template leaves documents out of these messages")
@@ -51,13 +60,17 @@ class ChatPrompt:
             frames, bare = [("", "")] * len(documents), stretches
         titles = [document.title for document in documents]
         blocks: list[list[int]] = []
+        owners: list[int | None] = []
         for at, stretch in enumerate(bare[:-1]):
             ids = self._encode(self._with_titles(stretch, titles))
             ids = self._without_sinks(ids) if at == 0 else ids
             blocks += [ids] if ids else []
-            blocks += self._document(documents[order[at]], frames[order[at]])
+            owners += [None] if ids else []
+            made = self._document(documents[order[at]], frames[order[at]])
+            blocks += made
+            owners += [order[at]] * len(made)
         final = self._encode(self._with_titles(bare[-1], titles))
-        return blocks, self._without_sinks(final) if not documents else final
+        return PromptPlan(blocks, owners, self._without_sinks(final) if not documents else final)
 
     def _document(self, document: Document, frame: tuple[str, str]) -> list[list[int]]:
         last = len(document.blocks) - 1

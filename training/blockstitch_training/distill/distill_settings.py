@@ -27,6 +27,7 @@ class Settings:
     clip: float = 2.0  # nats, largest gap that counts
     floor: float = 1.0  # nats, added to every gap
     ramp: float = 0.1  # share of the steps over which the weights come in; they go over the others
+    privileged: bool = False  # the teacher sees only the documents that hold the answer, where the data names them
     asked: float = 0.0  # how much a token of a question counts in the loss, against 1 for a token of an answer; 0 = off
     states: float = 0.0  # lambda of the loss over hidden states; 0 = off (hidden_states.py)
     full_share: float = 0.1  # share of the examples that the student sees under full attention
@@ -71,6 +72,7 @@ class Settings:
             (self.states >= 0, "states must not be negative"),
             (self.asked >= 0, "asked must not be negative"),
             (self.loss == "kl" or self.states == 0, "states asks the teacher: with loss ce leave it at 0"),
+            (self.loss == "kl" or not self.privileged, "privileged asks the teacher: with loss ce leave it off"),
             (self.loss == "kl" or not self.weighting, "weighting asks the teacher: with loss ce turn it off"),
         ]
         for holds, message in rules:

@@ -125,7 +125,7 @@ class Distiller:
             weighted = with_teacher and settings.weighting and settings.gap == "teacher"
             batch = assemble(
                 drawn, full, self.student_sinks, self.teacher_sinks, with_teacher, weighted, settings.states > 0, settings.asked,
-                self.student_edges, self.teacher_edges,
+                self.student_edges, self.teacher_edges, settings.privileged,
             )  # fmt: skip
             yield batch.thinned(settings.most_targets, rng), cursor
 

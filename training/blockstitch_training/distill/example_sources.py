@@ -85,6 +85,7 @@ def chat_examples(file: Path, tokenizer: PreTrainedTokenizerBase, sinks: list[in
     """
     Reads JSONL with one conversation per line. `messages` have OpenAI's form. The last one is the assistant's, the answer that is
     trained. `documents` are texts, or objects with `text`, optional `title` and optional `blocks` (the text, already cut).
+    `gold`, where it is there, are indexes of the documents that the answer needs; [] if they do not hold it.
     Conversations one behind another over the same documents become one example, up to `longest`: they share
     the documents' prefill.
 
@@ -100,33 +101,38 @@ def chat_examples(file: Path, tokenizer: PreTrainedTokenizerBase, sinks: list[in
             rows.append(_chat_row(json.loads(line)))
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{file}:{number}: {error}") from error
-    whole = [document["text"] for _, documents in rows for document in documents if "blocks" not in document]
+    whole = [document["text"] for _, documents, _ in rows for document in documents if "blocks" not in document]
     cuts = iter(cutting.cut(whole) if whole else [])
     prompt = ChatPrompt(tokenizer, sinks)
     examples = []
-    for messages, documents in rows:
+    for messages, documents, gold in rows:
         made = [Document(tuple(document["blocks"] if "blocks" in document else next(cuts)), document.get("title", "")) for document in documents]
-        blocks, asked = prompt.plan(messages[:-1], made)
+        planned = prompt.plan(messages[:-1], made)
         answer = tokenizer.encode(messages[-1]["content"], add_special_tokens=False)
-        final = Final.of_answer(asked, [*answer, tokenizer.eos_token_id])
-        context = tuple(map(tuple, blocks))
-        joined = Example(context, (*examples[-1].finals, final)) if context and examples and examples[-1].blocks == context else None
+        needs = frozenset(at for at, owner in enumerate(planned.owners) if owner in gold)
+        final = Final.of_answer(planned.final, [*answer, tokenizer.eos_token_id], needs)
+        context = tuple(map(tuple, planned.blocks))
+        framing = frozenset(at for at, owner in enumerate(planned.owners) if owner is None)
+        joined = Example(context, (*examples[-1].finals, final), framing) if context and examples and examples[-1].blocks == context else None
         if joined and joined.tokens <= longest:
             examples[-1] = joined
         else:
-            examples.append(Example(context, (final,)))
+            examples.append(Example(context, (final,), framing))
     fitting = [example for example in examples if example.tokens <= longest]
     return fitting, len(examples) - len(fitting)
 
 
-def _chat_row(row: dict) -> tuple[list[dict[str, str]], list[dict]]:
+def _chat_row(row: dict) -> tuple[list[dict[str, str]], list[dict], frozenset[int]]:
     messages = row["messages"]
     if not messages or messages[-1]["role"] != "assistant" or not messages[-1]["content"]:
         raise ValueError("the last message must be the assistant's, and not empty")
     documents = [{"text": each} if isinstance(each, str) else each for each in row.get("documents", [])]
     if any(not (document.get("text") or document.get("blocks")) for document in documents):
         raise ValueError("a document has no text")
-    return messages, documents
+    gold = frozenset(row.get("gold", []))
+    if not gold <= set(range(len(documents))):
+        raise ValueError(f"gold names documents {sorted(gold)} of {len(documents)}")
+    return messages, documents, gold
 
 
 def text_examples(paths: list[Path], tokenizer: PreTrainedTokenizerBase, cutting: Cutting, longest: int) -> list[Example]:

@@ -30,6 +30,7 @@ class Example:
 
     blocks: tuple[tuple[int, ...], ...]
     finals: tuple[Final, ...]
+    framing: frozenset[int] = frozenset()  # blocks that are the chat template's and no document's: they are in every prompt
 
     @property
     def tokens(self) -> int:

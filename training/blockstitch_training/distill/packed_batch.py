@@ -1,7 +1,7 @@
 """Lays drawn examples out for student and teacher, and pairs the places where both predict the same token.
 
 The student sees most examples under block attention and a share of them under full attention, so that it keeps both. The teacher sees
-them under full attention. For token weights the same layout also holds them under block attention, so that one forward pass of the
+them under full attention, a privileged one without the documents that a question does not need. For token weights the same layout also holds them under block attention, so that one forward pass of the
 frozen teacher gives both losses. It knows layouts and no models.
 """
 
@@ -81,29 +81,29 @@ class Packer:
         self.segments.append(Segment(tokens, context))
         return len(self.segments) - 1
 
-    def example(self, drawn: Drawn, full: bool, asked: float = 0.0) -> Laid:
+    def example(self, drawn: Drawn, full: bool, asked: float = 0.0, privileged: bool = False) -> Laid:
+        """@param privileged with `full`: final blocks that name what they need see that and the template's blocks alone"""
         example = drawn.example
         laid = Laid()
-        context: tuple[int, ...] = ()
         blocks = [self.edges.around(block) for block in example.blocks]
         starts = [0]
         for block in blocks:
             starts.append(starts[-1] + len(block))
-        if blocks:
-            if full:
-                context = (self.block(tuple(token for block in blocks for token in block)),)
-            else:
-                context = tuple(self.block(block) for block in blocks)
         for index in drawn.acting:
             block = example.blocks[index]
-            segment, start = (context[0], starts[index]) if full else (self.add(blocks[index], context[:index]), 0)
+            if full:
+                segment, start = self._context(blocks, True)[0], starts[index]
+            else:
+                segment, start = self.add(blocks[index], self._context(blocks[:index], False)), 0
             start += len(self.edges.start)
             laid.places.extend((segment, start + offset) for offset in range(len(block) - 1))
             laid.read.extend((segment, start + offset) for offset in range(len(block)))
             laid.labels.extend(block[1:])
             laid.shares.extend([1.0] * (len(block) - 1))
         for final in example.finals:
-            segment = self.add(final.tokens, context)
+            narrowed = privileged and bool(final.needs)
+            seen = [block for at, block in enumerate(blocks) if not narrowed or at in final.needs or at in example.framing]
+            segment = self.add(final.tokens, self._context(seen, full))
             laid.read.extend((segment, offset) for offset in range(len(final.tokens)))
             for offset in range(1, len(final.tokens)):
                 share = 1.0 if final.trained[offset] else asked
@@ -112,6 +112,12 @@ class Packer:
                     laid.labels.append(final.tokens[offset])
                     laid.shares.append(share)
         return laid
+
+    def _context(self, blocks: Sequence[tuple[int, ...]], full: bool) -> tuple[int, ...]:
+        """The segments that hold these blocks: one each, or under full attention one for all."""
+        if full and blocks:
+            return (self.block(tuple(token for block in blocks for token in block)),)
+        return tuple(self.block(block) for block in blocks)
 
     def layout(self) -> Layout:
         return build_layout(self.sink_ids, self.segments)
@@ -128,8 +134,10 @@ def assemble(
     asked: float = 0.0,
     student_edges: Edges = NO_EDGES,
     teacher_edges: Edges = NO_EDGES,
+    privileged: bool = False,
 ) -> Batch:
     """
+    @param privileged  whether the teacher, under full attention, sees the needed blocks alone
     @param full  per example: whether the student sees it under full attention
     @param asked share of the tokens of final blocks that are not of the answer: question and header; 0: they are not trained
     @raise ValueError where no token is trained
@@ -145,7 +153,7 @@ def assemble(
     batch = Batch(layout, _keep(layout, _places(laid)), torch.tensor(labels), share, in_block, None, None, None)
     if with_teacher:
         teacher = Packer(teacher_sinks, teacher_edges)
-        seen = [teacher.example(each, True, asked) for each in drawn]
+        seen = [teacher.example(each, True, asked, privileged) for each in drawn]
         split = [teacher.example(each, False, asked) for each in drawn] if with_weights else None
         batch.teacher = teacher.layout()
         batch.teacher_keep = _keep(batch.teacher, _places(seen))

@@ -66,5 +66,6 @@ def chat_prompts(asked: list[Asked], tokenizer: PreTrainedTokenizerBase, sinks: 
     made = []
     for each in asked:
         documents = [Document(tuple(cuts[text]), title) for text, title in zip(each.documents, each.titles, strict=True)]
-        made.append(Prompt(*prompt.plan([{"role": "user", "content": each.question}], documents)))
+        planned = prompt.plan([{"role": "user", "content": each.question}], documents)
+        made.append(Prompt(planned.blocks, planned.final))
     return made

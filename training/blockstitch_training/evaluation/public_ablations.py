@@ -37,6 +37,8 @@ from .parts_plot import draw_parts
 from .systems import System
 
 WHOLE = "distillation"
+FULL = "the teacher under full attention"
+NOT_TRAINED = (FULL, PLAIN)
 SINKS = ("sinks", "start_sinks", "end_sinks")
 EXTRAS_OFF = {"states": 0.0, "asked": 0.0}
 RUNS: dict[str, dict] = {
@@ -48,6 +50,7 @@ RUNS: dict[str, dict] = {
     "with weights": {"weighting": True},
     "weights by the student's gap": {"weighting": True, "gap": "student"},
     "bare distillation": {**OFF["sinks"], **OFF["dropout"], **OFF["weights"], **EXTRAS_OFF},
+    "1 sink": {"sinks": 1},
     "16 sinks": {"sinks": 16},
     "sinks at starts": {"sinks": 0, "start_sinks": 4},
     "sinks at ends": {"sinks": 0, "end_sinks": 4},
@@ -56,6 +59,7 @@ RUNS: dict[str, dict] = {
     "without acting blocks": {"act": 0.0},
     "with hidden states": {"states": 10.0},
     "without hidden states": {"states": 0.0},
+    "privileged teacher": {"privileged": True},
     "with questions": {"asked": 0.3},
     "without questions": {"asked": 0.0},
 }
@@ -130,7 +134,7 @@ class PublicAblations:
 
 
 def run_public(plan: PublicAblations, progress: Callable[[str], None] = print) -> list[dict]:
-    """@returns per run and seed: `run`, `seed`, `seconds`, and `kl` and `nll` by question. Plain stitching of the teacher comes first"""
+    """@returns per run and seed: `run`, `seed`, `seconds`, and `kl` and `nll` by question. The teacher, full and plainly stitched, comes first"""
     runs = plan.runs()
     plan.claim()
     teacher = System.load(plan.teacher)
@@ -139,7 +143,14 @@ def run_public(plan: PublicAblations, progress: Callable[[str], None] = print) -
     kept = first_questions(kept, plan.questions)
     trained, _ = chat_examples(plan.chat, teacher.tokenizer, teacher.sinks, cutting, plan.longest)
     reference = [answer_logits(teacher, each, full=True) for each in kept]
-    results = [kept_result(plan.out / "plain", lambda: {"run": PLAIN, "seed": 1, "seconds": 0.0, **scores(teacher, kept, reference)})]
+
+    def untrained(name: str, full: bool) -> dict:
+        return {"run": name, "seed": 1, "seconds": 0.0, **scores(teacher, kept, reference, full)}
+
+    results = [
+        kept_result(plan.out / "full", lambda: untrained(FULL, True)),
+        kept_result(plan.out / "plain", lambda: untrained(PLAIN, False)),
+    ]
     for seed in range(1, plan.seeds + 1):
         for name, changed in runs.items():
             directory = plan.out / f"{name.replace(' ', '-')}-{seed}"
@@ -232,8 +243,8 @@ def public_table(results: Sequence[dict], plan: PublicAblations) -> str:
         same = [each for each in results if each["run"] == name]
         kl = statistics.mean(mean(each["kl"]) for each in same)
         nll = statistics.mean(mean(each["nll"]) for each in same)
-        recovered = "-" if name == PLAIN or mean(plain["kl"]) == 0 else f"{100 * (1 - kl / mean(plain['kl'])):.0f}%"
-        on_kl, on_nll = (effect(same, whole, field) if name not in (PLAIN, WHOLE) else None for field in ("kl", "nll"))
+        recovered = "-" if name in NOT_TRAINED or mean(plain["kl"]) == 0 else f"{100 * (1 - kl / mean(plain['kl'])):.0f}%"
+        on_kl, on_nll = (effect(same, whole, field) if name not in (*NOT_TRAINED, WHOLE) else None for field in ("kl", "nll"))
         by_seed = "-" if on_kl is None else ", ".join(f"{each:+.3f}" for each in on_kl[0])
         minutes = statistics.mean(each["seconds"] for each in same) / 60
         lines.append(f"| {name} | {len(same)} | {kl:.4f} | {recovered} | {nll:.4f} | {_shown(on_kl)} | {by_seed} | {_shown(on_nll)} | {minutes:.1f} |")
@@ -246,7 +257,7 @@ def write_parts(results: Sequence[dict], plan: PublicAblations) -> str:
     (plan.out / "parts.md").write_text(table, encoding="utf-8")
     whole = {each["seed"]: each for each in results if each["run"] == WHOLE}
     made = []
-    for name in dict.fromkeys(each["run"] for each in results if each["run"] not in (PLAIN, WHOLE)):
+    for name in dict.fromkeys(each["run"] for each in results if each["run"] not in (*NOT_TRAINED, WHOLE)):
         found = effect([each for each in results if each["run"] == name], whole, "kl")
         if found:
             made.append((name, *found))

@@ -36,6 +36,13 @@ def test_block_dropout_hides_blocks_but_never_what_every_question_needs():
     assert 0.7 < sum(kept) / len(kept) < 0.85  # 0.7, and the blocks that spared questions need
 
 
+def test_block_dropout_never_hides_a_block_of_the_chat_template():
+    framed = Example(EXAMPLE.blocks, EXAMPLE.finals, frozenset({0, 4}))
+    for seed in range(100):
+        kept = draw(framed, hide=0.5, act=0, rng=random.Random(seed)).example
+        assert {kept.blocks[at] for at in kept.framing} == {EXAMPLE.blocks[0], EXAMPLE.blocks[4]}
+
+
 def test_block_dropout_is_off_at_zero_and_repeats_with_its_seed():
     assert draw(EXAMPLE, 0, 0, random.Random(1)) == Drawn(EXAMPLE)
     assert draw(EXAMPLE, 0.3, 0.3, random.Random(5)) == draw(EXAMPLE, 0.3, 0.3, random.Random(5))
@@ -75,6 +82,28 @@ def test_an_example_under_full_attention_is_one_block():
     batch = assemble([Drawn(EXAMPLE, acting=(2,))], [True], [0], [0], True, True)
     assert len(batch.student.segments) == 1 + len(EXAMPLE.finals)
     assert not batch.in_block.any()
+
+
+def test_a_privileged_teacher_sees_what_a_question_needs_and_the_template_alone():
+    unknown = Final.of_answer([9], [11])
+    framed = Example(EXAMPLE.blocks, (*EXAMPLE.finals, unknown), frozenset({0}))
+    batch = assemble([Drawn(framed)], [False], [1], [1], True, True, with_states=True, asked=0.5, privileged=True)
+
+    def seen(layout, final):
+        segment = next(each for each in layout.segments if each.context and each.tokens == final.tokens and len(each.context) == 1)
+        return [*layout.segments[segment.context[0]].tokens]
+
+    blocks = EXAMPLE.blocks
+    assert seen(batch.teacher, framed.finals[0]) == [*blocks[0], *blocks[2]]
+    assert seen(batch.teacher, framed.finals[1]) == [*blocks[0], *blocks[5]]
+    assert seen(batch.teacher, unknown) == [token for block in blocks for token in block]  # nobody says what it needs
+    # Both still predict the same tokens, the student and the teacher's other view behind all blocks.
+    for layout, keep in ((batch.student, batch.student_keep), (batch.teacher, batch.teacher_keep), (batch.teacher, batch.teacher_block_keep)):
+        assert layout.input_ids[0][keep + 1].tolist() == batch.labels.tolist()
+    assert batch.student.input_ids[0][batch.student_read].tolist() == batch.teacher.input_ids[0][batch.teacher_read].tolist()
+    assert all(len(segment.context) in (0, len(blocks)) for segment in batch.student.segments)
+    with pytest.raises(ValueError, match="privileged asks the teacher"):
+        Settings("teacher", loss="ce", weighting=False, privileged=True).check()
 
 
 EDGES = Edges((901, 902), (903,))

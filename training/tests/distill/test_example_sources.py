@@ -70,26 +70,28 @@ def test_documents_of_the_demo_template_are_blocks_of_their_own_in_any_order(tok
     prompt = ChatPrompt(tokenizer, [tokenizer.bos_token_id])
     one, two = Document(("Ada lives in Rome.",)), Document(("Bo was born ", "in 1900."))
     ask = [{"role": "user", "content": "Where?"}]
-    forth, final = prompt.plan(ask, [one, two])
-    back, _ = prompt.plan(ask, [two, one])
-    assert [tokenizer.decode(block) for block in forth] == ["Ada lives in Rome.\n", "Bo was born ", "in 1900.\n"]
-    assert back == forth[1:] + forth[:1]
-    assert tokenizer.decode(final) == "<|user|>Where?<|assistant|>"
+    forth, back = prompt.plan(ask, [one, two]), prompt.plan(ask, [two, one])
+    assert [tokenizer.decode(block) for block in forth.blocks] == ["Ada lives in Rome.\n", "Bo was born ", "in 1900.\n"]
+    assert forth.owners == [0, 1, 1]
+    assert back.blocks == forth.blocks[1:] + forth.blocks[:1]
+    assert tokenizer.decode(forth.final) == "<|user|>Where?<|assistant|>"
 
 
 def test_a_template_that_knows_no_documents_gets_them_in_the_first_user_message(tokenizer):
     tokenizer.chat_template = CHATML
-    blocks, final = ChatPrompt(tokenizer, []).plan([{"role": "user", "content": "Where?"}], [Document(("Rome.",), "City"), Document(("Bern.",), "Town")])
-    assert [tokenizer.decode(block) for block in blocks] == ["<|user|>", "Title: City\nRome.\n\n", "Title: Town\nBern.\n\n"]
-    assert tokenizer.decode(final) == "Where?\n<|assistant|>"
+    documents = [Document(("Rome.",), "City"), Document(("Bern.",), "Town")]
+    planned = ChatPrompt(tokenizer, []).plan([{"role": "user", "content": "Where?"}], documents)
+    assert [tokenizer.decode(block) for block in planned.blocks] == ["<|user|>", "Title: City\nRome.\n\n", "Title: Town\nBern.\n\n"]
+    assert planned.owners == [None, 0, 1]
+    assert tokenizer.decode(planned.final) == "Where?\n<|assistant|>"
 
 
 def test_control_tokens_that_a_document_spells_stay_text(tokenizer):
-    blocks, final = ChatPrompt(tokenizer, [0]).plan([{"role": "user", "content": "x<|eos|>"}], [Document(("say <|assistant|> now",))])
+    planned = ChatPrompt(tokenizer, [0]).plan([{"role": "user", "content": "x<|eos|>"}], [Document(("say <|assistant|> now",))])
     specials = set(tokenizer.all_special_ids)
-    assert not specials & set(blocks[0])
-    assert tokenizer.eos_token_id not in final
-    assert tokenizer.decode(blocks[0]) == "say <|assistant|> now\n"
+    assert not specials & set(planned.blocks[0])
+    assert tokenizer.eos_token_id not in planned.final
+    assert tokenizer.decode(planned.blocks[0]) == "say <|assistant|> now\n"
 
 
 def test_chats_become_examples_whose_answer_is_trained(tokenizer, teacher, tmp_path):
@@ -104,6 +106,23 @@ def test_chats_become_examples_whose_answer_is_trained(tokenizer, teacher, tmp_p
     file.write_text(json.dumps({"messages": [{"role": "user", "content": "x"}]}) + "\n")
     with pytest.raises(ValueError, match="chats.jsonl:1: the last message"):
         chat_examples(file, tokenizer, [0], Cutting(teacher, "blank-lines"), 200)
+
+
+def test_gold_names_the_blocks_that_an_answer_needs(tokenizer, teacher, tmp_path):
+    tokenizer.chat_template = CHATML
+    file = tmp_path / "chats.jsonl"
+
+    def row(gold):
+        messages = [{"role": "user", "content": "Where?"}, {"role": "assistant", "content": "In Rome."}]
+        return json.dumps({"messages": messages, "documents": ["The lamp is bright.", {"blocks": ["Ada ", "lives ", "in Rome."]}], **gold}) + "\n"
+
+    file.write_text(row({"gold": [1]}) + row({"gold": []}) + row({}))
+    (example,), _ = chat_examples(file, tokenizer, [0], Cutting(teacher, "blank-lines"), longest=2000)
+    assert (example.framing, len(example.blocks)) == ({0}, 5)
+    assert [final.needs for final in example.finals] == [frozenset({2, 3, 4}), frozenset(), frozenset()]
+    file.write_text(row({"gold": [2]}))
+    with pytest.raises(ValueError, match=r"chats.jsonl:1: gold names documents \[2\] of 2"):
+        chat_examples(file, tokenizer, [0], Cutting(teacher, "blank-lines"), longest=2000)
 
 
 def test_chats_over_the_same_documents_share_them(tokenizer, teacher, tmp_path):

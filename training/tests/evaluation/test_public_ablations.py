@@ -10,7 +10,7 @@ from blockstitch_training.distill.distill_settings import Settings
 from blockstitch_training.distill.distiller import Distiller
 from blockstitch_training.distill.example_sources import Cutting, QuestionSource, chat_examples
 from blockstitch_training.evaluation.ablation_plan import PLAIN
-from blockstitch_training.evaluation.public_ablations import RUNS, PublicAblations, answer_logits, public_table, run_public, scores, write_parts
+from blockstitch_training.evaluation.public_ablations import FULL, RUNS, PublicAblations, answer_logits, public_table, run_public, scores, write_parts
 from blockstitch_training.evaluation.systems import System
 
 
@@ -36,9 +36,9 @@ def plan(teacher, tmp_path) -> PublicAblations:
 def test_every_run_is_scored_on_the_same_questions_and_runs_once(plan):
     said: list[str] = []
     results = run_public(plan, said.append)
-    assert [each["run"] for each in results] == [PLAIN, "distillation", "without sinks"]
+    assert [each["run"] for each in results] == [FULL, PLAIN, "distillation", "without sinks"]
     assert all(len(each["kl"]) == len(each["nll"]) == 4 for each in results) and len(said) == 2
-    assert all(value > 0 for each in results for value in each["kl"])
+    assert max(results[0]["kl"]) < 1e-6 and all(value > 0 for each in results[1:] for value in each["kl"])
     assert not list(plan.out.rglob("*.safetensors"))
     before = {file: file.stat().st_mtime_ns for file in plan.out.rglob("results.json")}
     assert run_public(plan, said.append) == results
@@ -54,15 +54,17 @@ def test_the_teacher_under_full_attention_is_no_way_from_itself(plan):
 
 def test_the_table_gives_effects_with_intervals(plan):
     results = [
+        {"run": FULL, "seed": 1, "seconds": 0.0, "kl": [0.0, 0.0], "nll": [0.5, 0.7]},
         {"run": PLAIN, "seed": 1, "seconds": 0.0, "kl": [1.0, 1.0], "nll": [2.0, 2.0]},
         {"run": "distillation", "seed": 1, "seconds": 60.0, "kl": [0.2, 0.4], "nll": [1.0, 1.0]},
         {"run": "without sinks", "seed": 1, "seconds": 60.0, "kl": [0.3, 0.5], "nll": [1.0, 1.0]},
     ]
     text = public_table(results, plan)
+    assert "| the teacher under full attention | 1 | 0.0000 | - | 0.6000 | - | - | - | 0.0 |" in text
     assert "| distillation | 1 | 0.3000 | 70% | 1.0000 | - | - | - | 1.0 |" in text
     assert "| without sinks | 1 | 0.4000 | 60% | 1.0000 | +0.1000 [+0.1000, +0.1000] | +0.100 | +0.0000 [+0.0000, +0.0000] | 1.0 |" in text
     plan.out.mkdir()
-    assert write_parts([*results, {**results[2], "seed": 2}], plan).count("| without sinks | 2 | ") == 1
+    assert write_parts([*results, {**results[3], "seed": 2}], plan).count("| without sinks | 2 | ") == 1
     assert "without sinks" in (plan.out / "parts.svg").read_text() and (plan.out / "parts.png").stat().st_size > 1000
 
 
@@ -76,7 +78,7 @@ def test_results_of_other_settings_are_not_taken_for_ones_own(plan):
     with pytest.raises(ValueError, match=r"holds runs of other settings \(learning_rate, steps\)"):
         run_public(replace(plan, steps=3, learning_rate=1e-2))
     more = run_public(replace(plan, only=["without dropout"]), lambda _: None)
-    assert [each["run"] for each in more] == [PLAIN, "without dropout"]
+    assert [each["run"] for each in more] == [FULL, PLAIN, "without dropout"]
 
 
 def test_a_start_with_sinks_of_its_own_has_no_runs_about_sinks(teacher, plan, tmp_path):

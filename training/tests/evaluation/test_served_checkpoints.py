@@ -34,10 +34,10 @@ def test_a_distilled_checkpoint_gives_the_same_logits_in_the_server(family, edge
     student = System.load(tmp_path / "student")
     assert student.sinks == distiller.student_sinks and len(student.sinks) == 4
     assert (len(student.edges.start), len(student.edges.end)) == edges
-    blocks, final = ChatPrompt(student.tokenizer, student.sinks).plan(
+    planned = ChatPrompt(student.tokenizer, student.sinks).plan(
         [{"role": "user", "content": ASKED.question}], [Document((text,)) for text in ASKED.documents]
     )
-    prompt = Prompt([student.edges.around(block) for block in blocks], final)
+    prompt = Prompt([student.edges.around(block) for block in planned.blocks], planned.final)
     with Served(tmp_path / "student") as server:
         for attention, logits in (
             ("block", prefill(student.model, student.sinks, [prompt], False)[0][0]),
