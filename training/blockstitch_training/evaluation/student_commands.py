@@ -1,4 +1,4 @@
-"""The commands about students of public models: `students`, `served`, `parts`, `curve` and `conversations`."""
+"""The commands about students of public models: `students`, `served`, `parts`, `curve`, `conversations` and `counts`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from ..distill.distill_settings import Settings
+from .document_counts import COUNTS, PLACES, CountsPlan, write_counts
 from .given_options import given
 
 
@@ -147,4 +148,28 @@ def _conversations(options: argparse.Namespace) -> int | None:
         return 1
     options.out.write_text("".join(json.dumps(conversation(each), ensure_ascii=False) + "\n" for each in asked), encoding="utf-8")
     print(f"{len(asked)} questions in {options.out}")
+    return None
+
+
+def add_counts(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(run=_counts)
+    add = command.add_argument
+    add("--data", type=Path, nargs="+", required=True, help="JSONL rows with question, answers, documents and gold")
+    add("--rows", type=int, default=100, help="of each file (%(default)s)")
+    add("--counts", type=int, nargs="+", default=COUNTS, help="documents of a question (1 2 4 8 16 32)")
+    add("--places", nargs="+", choices=PLACES, default=PLACES[:1], help="of the document that answers (drawn)")
+    add("--seed", type=int, default=1)
+    add("--out", type=Path, required=True, help="folder for NAME-COUNT-PLACE.jsonl, for `blockstitch eval --data`")
+
+
+def _counts(options: argparse.Namespace) -> int | None:
+    if min(options.counts) < 1:
+        print("--counts must be at least 1", file=sys.stderr)
+        return 2
+    try:
+        files = write_counts(given(options, CountsPlan))
+    except (OSError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print("\n".join(map(str, files)))
     return None
