@@ -60,6 +60,7 @@ RUNS: dict[str, dict] = {
     "with hidden states": {"states": 10.0},
     "without hidden states": {"states": 0.0},
     "privileged teacher": {"privileged": True},
+    "all weights": {"lora_rank": 0, "base": "", "start": "", "learning_rate": 1e-4},  # begins with the teacher itself
     "with questions": {"asked": 0.3},
     "without questions": {"asked": 0.0},
 }
@@ -93,19 +94,19 @@ class PublicAblations:
     states: float = Settings.states
 
     def settings(self, changed: dict, seed: int) -> Settings:
-        method = {name: getattr(self, name) for name in ("hide", "act", "weighting", "asked", "states")}
-        return Settings(
-            teacher=str(self.teacher), base=str(self.base or ""), start=str(self.start or ""), lora_rank=self.lora_rank, steps=self.steps,
-            tokens_per_step=self.tokens_per_step, learning_rate=self.learning_rate, precision=self.precision, seed=seed, save_every=20,
-            log_every=5, **(method | changed),
-        )  # fmt: skip
+        own = ("lora_rank", "steps", "tokens_per_step", "learning_rate", "precision", "hide", "act", "weighting", "asked", "states")
+        whole = {name: getattr(self, name) for name in own} | {"base": str(self.base or ""), "start": str(self.start or "")}
+        return Settings(teacher=str(self.teacher), seed=seed, save_every=20, log_every=5, **(whole | changed))
 
     def runs(self) -> dict[str, dict]:
-        """The runs that are another method than the whole one, and that one. A start that brings learned sinks keeps them in all runs.
+        """The runs that are another method than the whole one, and that one. A start that brings learned sinks keeps them in all runs. All
+        weights are a run of their own only beside a low-rank method whose start has no sinks.
 
         @raise ValueError for a name in `only` that is none of them"""
         kept = SINKS if self._start_has_sinks() else ()
         made = {name: {field: value for field, value in changed.items() if field not in kept} for name, changed in RUNS.items()}
+        if kept or not self.lora_rank:
+            del made["all weights"]
         whole = self.settings({}, 1)
         there = {name: changed for name, changed in made.items() if name == WHOLE or self.settings(changed, 1) != whole}
         unknown = set(self.only or []) - there.keys()

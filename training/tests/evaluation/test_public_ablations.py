@@ -98,8 +98,11 @@ def test_a_start_with_sinks_of_its_own_has_no_runs_about_sinks(teacher, plan, tm
 
 def test_only_runs_that_differ_from_the_whole_method_are_there(plan):
     every = replace(plan, only=None)
-    assert set(RUNS) - every.runs().keys() == {"with weights", "without hidden states", "without questions"}
+    assert set(RUNS) - every.runs().keys() == {"with weights", "without hidden states", "without questions", "all weights"}
     own = replace(every, weighting=False, states=10.0, asked=0.3, act=0.02)
-    assert set(RUNS) - own.runs().keys() == {"without weights", "with hidden states", "with questions"}
+    assert set(RUNS) - own.runs().keys() == {"without weights", "with hidden states", "with questions", "all weights"}
+    low = replace(own, lora_rank=8, base=plan.teacher)
+    all_weights = low.settings(low.runs()["all weights"], 1)
+    assert (all_weights.lora_rank, all_weights.student_base, low.settings({}, 1).lora_rank) == (0, str(plan.teacher), 8)
     assert all(own.settings(changed, 1).check() is None for changed in own.runs().values())
     assert (own.settings(own.runs()["with weights"], 2).weighting, own.settings({}, 2).act, own.settings({}, 2).seed) == (True, 0.02, 2)
