@@ -59,6 +59,13 @@ export const ERRORS = {
       "This model's maximum context length is {contextTokens} tokens. However, the prompt has {promptTokens} tokens{asked}.",
     remedy: 'Send fewer documents, or lower max_tokens.',
   },
+  pool_too_small: {
+    status: 400,
+    type: 'invalid_request_error',
+    retryable: false,
+    message: 'The request needs {needed} KV pages, the pool has {pages}.',
+    remedy: 'Send less, or ask the operator for a larger --kv-memory.',
+  },
   authentication_failed: {
     status: 401,
     type: 'authentication_error',
@@ -213,13 +220,6 @@ export const ERRORS = {
     retryable: true,
     message: 'The server is not ready: {reason}',
     remedy: 'Wait until /ready answers 200.',
-  },
-  pool_too_small: {
-    status: 503,
-    type: 'server_error',
-    retryable: false,
-    message: 'The request needs {needed} KV pages, the pool has {pages}.',
-    remedy: 'Raise --kv-memory, or send less.',
   },
   store_failed: {
     status: 503,

@@ -10,6 +10,7 @@ import fp from 'fastify-plugin';
 const EXPOSED = [
   'x-request-id',
   'retry-after',
+  'x-should-retry',
   'x-blockstitch-cached-tokens',
   'x-blockstitch-blocks-hit',
   'x-blockstitch-ttft-ms',

@@ -122,6 +122,8 @@ function sendError(reply: FastifyReply, error: BlockstitchError): FastifyReply {
   if (error.code in RETRY_AFTER_SECONDS && !reply.hasHeader('retry-after')) {
     reply.header('retry-after', RETRY_AFTER_SECONDS[error.code as keyof typeof RETRY_AFTER_SECONDS]);
   }
+  // OpenAI's clients obey this before they look at the status.
+  reply.header('x-should-retry', String(error.retryable));
   return reply.code(error.status).type('application/json; charset=utf-8').send(errorBody(error));
 }
 
@@ -151,16 +153,10 @@ function rememberRoute(routes: Map<string, RoutePattern>, { url, method }: Route
 }
 
 /**
- * Errors of a server that is well: a client has left, polls while the model loads, or asks for more pages than there are.
- * A damaged document has its own line in the log, once.
+ * Errors of a server that is well: a client has left, or polls while the model loads. A damaged document has its own line
+ * in the log, once.
  */
-const USUAL: readonly ErrorCode[] = [
-  'client_closed',
-  'not_ready',
-  'shutting_down',
-  'document_damaged',
-  'pool_too_small',
-];
+const USUAL: readonly ErrorCode[] = ['client_closed', 'not_ready', 'shutting_down', 'document_damaged'];
 
 /** Too much was asked of a server that is well. A stack would say nothing. */
 const TOO_MUCH: readonly ErrorCode[] = ['overloaded', 'deadline_exceeded'];

@@ -49,6 +49,12 @@ const RETRIED = new Set([429, 503]);
 const retryAfter = {
   'Retry-After': { type: 'integer', minimum: 0, description: 'Seconds after which to try again.' },
 };
+const shouldRetry = {
+  'X-Should-Retry': {
+    type: 'boolean',
+    description: "Whether the same request may succeed later. OpenAI's clients obey it.",
+  },
+};
 
 type ErrorGroup = 'body' | 'engine';
 
@@ -94,7 +100,7 @@ export function responsesFor(codes: readonly ErrorCode[]): Record<number, TSchem
     responses[status] = Type.Unsafe({
       description: sharing.map((code) => `\`${code}\``).join(', '),
       content: { 'application/json': { schema: ErrorSchema, example: errorExample(sharing[0]) } },
-      ...(RETRIED.has(status) ? { headers: retryAfter } : {}),
+      headers: { ...shouldRetry, ...(RETRIED.has(status) ? retryAfter : {}) },
     });
   }
   return responses;

@@ -120,7 +120,7 @@ describe('an evaluation', () => {
   test.each([
     [413, 'payload_too_large'],
     [422, 'text_not_encodable'],
-    [503, 'pool_too_small'],
+    [400, 'pool_too_small'],
   ])('leaves out a row that the server cannot take: %d %s', async (status, code) => {
     answer = refuse(status, { code, message: 'It is too much.', remedy: '' });
     expect(await evaluate()).toMatchObject([

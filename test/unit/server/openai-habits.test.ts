@@ -1,6 +1,8 @@
 /** What clients of other servers do without thinking of it. */
 import { gzipSync } from 'node:zlib';
+import OpenAI from 'openai';
 import { describe, expect, it } from 'vitest';
+import { BlockstitchError } from '../../../src/errors.js';
 import { fakeApp } from '../../support/fake-services.js';
 
 const question = { messages: [{ role: 'user', content: 'What is the answer?' }] };
@@ -92,5 +94,27 @@ describe('GET /v1/models', () => {
     }
     const { statusCode, body } = await app.inject({ url: '/v1/models/acme/large' });
     expect([statusCode, JSON.parse(body).error.code]).toEqual([404, 'model_not_found']);
+  });
+});
+
+describe("OpenAI's client asks again after an error", () => {
+  it.each([
+    ['document_damaged', 1],
+    ['pool_too_small', 1],
+    ['engine_failed', 2],
+  ] as const)('only where that may help: %s is asked %d times', async (code, times) => {
+    const { app, engine } = await fakeApp();
+    engine.failWith = new BlockstitchError(code, { reason: 'it broke', needed: 9, pages: 8, document: 'a' });
+    let asked = 0;
+    const counted: typeof fetch = (input, init) => {
+      asked += 1;
+      return fetch(input, init);
+    };
+    const baseURL = `${await app.listen({ port: 0, host: '127.0.0.1' })}/v1`;
+    const client = new OpenAI({ baseURL, apiKey: 'none', maxRetries: 1, fetch: counted });
+    const messages = [{ role: 'user' as const, content: 'Why?' }];
+    await expect(client.chat.completions.create({ model: 'tiny', messages })).rejects.toMatchObject({ code });
+    expect(asked).toBe(times);
+    await app.close();
   });
 });

@@ -1773,6 +1773,8 @@ export interface operations {
             /** @description `invalid_request` */
             400: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1818,6 +1820,8 @@ export interface operations {
             /** @description `invalid_request` */
             400: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1885,6 +1889,8 @@ export interface operations {
             /** @description `invalid_request` */
             400: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1905,6 +1911,8 @@ export interface operations {
             /** @description `not_ready`, `shutting_down` */
             503: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
@@ -1954,6 +1962,8 @@ export interface operations {
             /** @description `invalid_request` */
             400: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1974,6 +1984,8 @@ export interface operations {
             /** @description `engine_failed`, `internal_error` */
             500: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2098,9 +2110,11 @@ export interface operations {
                     "text/event-stream": components["schemas"]["ChatCompletionEvent"];
                 };
             };
-            /** @description `invalid_request`, `empty_input`, `segmentation_invalid`, `context_length_exceeded`, `invalid_json`, `invalid_utf8` */
+            /** @description `invalid_request`, `empty_input`, `segmentation_invalid`, `context_length_exceeded`, `invalid_json`, `invalid_utf8`, `pool_too_small` */
             400: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2121,6 +2135,8 @@ export interface operations {
             /** @description `authentication_failed` */
             401: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2141,6 +2157,8 @@ export interface operations {
             /** @description `model_not_found`, `document_not_found` */
             404: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2161,6 +2179,8 @@ export interface operations {
             /** @description `payload_too_large` */
             413: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2181,6 +2201,8 @@ export interface operations {
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2201,6 +2223,8 @@ export interface operations {
             /** @description `text_not_encodable` */
             422: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2221,6 +2245,8 @@ export interface operations {
             /** @description `rate_limit_exceeded`, `queue_full` */
             429: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
@@ -2243,6 +2269,8 @@ export interface operations {
             /** @description `internal_error`, `document_damaged`, `engine_failed` */
             500: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2260,9 +2288,11 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
-            /** @description `not_ready`, `overloaded`, `shutting_down`, `store_failed`, `pool_too_small` */
+            /** @description `not_ready`, `overloaded`, `shutting_down`, `store_failed` */
             503: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
@@ -2285,6 +2315,8 @@ export interface operations {
             /** @description `deadline_exceeded` */
             504: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2397,9 +2429,11 @@ export interface operations {
                     "text/event-stream": components["schemas"]["CompletionEvent"];
                 };
             };
-            /** @description `invalid_request`, `empty_input`, `context_length_exceeded`, `invalid_json`, `invalid_utf8` */
+            /** @description `invalid_request`, `empty_input`, `context_length_exceeded`, `invalid_json`, `invalid_utf8`, `pool_too_small` */
             400: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2420,6 +2454,8 @@ export interface operations {
             /** @description `authentication_failed` */
             401: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2440,6 +2476,8 @@ export interface operations {
             /** @description `model_not_found` */
             404: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2460,6 +2498,8 @@ export interface operations {
             /** @description `payload_too_large` */
             413: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2480,6 +2520,8 @@ export interface operations {
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2500,6 +2542,8 @@ export interface operations {
             /** @description `text_not_encodable` */
             422: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2520,6 +2564,8 @@ export interface operations {
             /** @description `rate_limit_exceeded`, `queue_full` */
             429: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
@@ -2542,6 +2588,8 @@ export interface operations {
             /** @description `internal_error`, `engine_failed` */
             500: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2559,9 +2607,11 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
-            /** @description `not_ready`, `overloaded`, `shutting_down`, `pool_too_small` */
+            /** @description `not_ready`, `overloaded`, `shutting_down` */
             503: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
@@ -2584,6 +2634,8 @@ export interface operations {
             /** @description `deadline_exceeded` */
             504: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2662,6 +2714,8 @@ export interface operations {
             /** @description `invalid_request` */
             400: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2682,6 +2736,8 @@ export interface operations {
             /** @description `authentication_failed` */
             401: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2702,6 +2758,8 @@ export interface operations {
             /** @description `rate_limit_exceeded` */
             429: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
@@ -2724,6 +2782,8 @@ export interface operations {
             /** @description `internal_error` */
             500: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2744,6 +2804,8 @@ export interface operations {
             /** @description `not_ready`, `overloaded`, `shutting_down`, `store_failed` */
             503: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
@@ -2852,9 +2914,11 @@ export interface operations {
                     "application/json": components["schemas"]["Job"];
                 };
             };
-            /** @description `invalid_request`, `empty_input`, `segmentation_invalid`, `invalid_json`, `invalid_utf8` */
+            /** @description `invalid_request`, `empty_input`, `segmentation_invalid`, `invalid_json`, `invalid_utf8`, `pool_too_small` */
             400: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2875,6 +2939,8 @@ export interface operations {
             /** @description `authentication_failed` */
             401: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2895,6 +2961,8 @@ export interface operations {
             /** @description `stored_bytes_exceeded` */
             403: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2915,6 +2983,8 @@ export interface operations {
             /** @description `deleted_meanwhile` */
             409: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2935,6 +3005,8 @@ export interface operations {
             /** @description `payload_too_large` */
             413: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2955,6 +3027,8 @@ export interface operations {
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2975,6 +3049,8 @@ export interface operations {
             /** @description `text_not_encodable` */
             422: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2995,6 +3071,8 @@ export interface operations {
             /** @description `rate_limit_exceeded`, `queue_full` */
             429: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
@@ -3017,6 +3095,8 @@ export interface operations {
             /** @description `internal_error`, `engine_failed` */
             500: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3034,9 +3114,11 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
-            /** @description `not_ready`, `overloaded`, `shutting_down`, `store_failed`, `pool_too_small` */
+            /** @description `not_ready`, `overloaded`, `shutting_down`, `store_failed` */
             503: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
@@ -3059,6 +3141,8 @@ export interface operations {
             /** @description `deadline_exceeded` */
             504: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3138,6 +3222,8 @@ export interface operations {
             /** @description `invalid_request` */
             400: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3158,6 +3244,8 @@ export interface operations {
             /** @description `authentication_failed` */
             401: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3178,6 +3266,8 @@ export interface operations {
             /** @description `document_not_found` */
             404: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3198,6 +3288,8 @@ export interface operations {
             /** @description `rate_limit_exceeded` */
             429: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
@@ -3220,6 +3312,8 @@ export interface operations {
             /** @description `internal_error`, `document_damaged` */
             500: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3240,6 +3334,8 @@ export interface operations {
             /** @description `not_ready`, `overloaded`, `shutting_down`, `store_failed` */
             503: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
@@ -3297,6 +3393,8 @@ export interface operations {
             /** @description `invalid_request` */
             400: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3317,6 +3415,8 @@ export interface operations {
             /** @description `authentication_failed` */
             401: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3337,6 +3437,8 @@ export interface operations {
             /** @description `document_not_found` */
             404: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3357,6 +3459,8 @@ export interface operations {
             /** @description `rate_limit_exceeded` */
             429: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
@@ -3379,6 +3483,8 @@ export interface operations {
             /** @description `internal_error` */
             500: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3399,6 +3505,8 @@ export interface operations {
             /** @description `not_ready`, `overloaded`, `shutting_down`, `store_failed` */
             503: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
@@ -3462,6 +3570,8 @@ export interface operations {
             /** @description `invalid_request`, `invalid_json` */
             400: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3482,6 +3592,8 @@ export interface operations {
             /** @description `authentication_failed` */
             401: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3502,6 +3614,8 @@ export interface operations {
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3522,6 +3636,8 @@ export interface operations {
             /** @description `rate_limit_exceeded` */
             429: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
@@ -3544,6 +3660,8 @@ export interface operations {
             /** @description `internal_error` */
             500: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3564,6 +3682,8 @@ export interface operations {
             /** @description `not_ready`, `overloaded`, `shutting_down` */
             503: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
@@ -3623,6 +3743,8 @@ export interface operations {
             /** @description `invalid_request` */
             400: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3643,6 +3765,8 @@ export interface operations {
             /** @description `authentication_failed` */
             401: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3663,6 +3787,8 @@ export interface operations {
             /** @description `job_not_found` */
             404: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3683,6 +3809,8 @@ export interface operations {
             /** @description `rate_limit_exceeded` */
             429: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
@@ -3705,6 +3833,8 @@ export interface operations {
             /** @description `internal_error` */
             500: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3725,6 +3855,8 @@ export interface operations {
             /** @description `not_ready`, `overloaded`, `shutting_down`, `store_failed` */
             503: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
@@ -3784,6 +3916,8 @@ export interface operations {
             /** @description `invalid_request` */
             400: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3804,6 +3938,8 @@ export interface operations {
             /** @description `authentication_failed` */
             401: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3824,6 +3960,8 @@ export interface operations {
             /** @description `job_not_found` */
             404: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3844,6 +3982,8 @@ export interface operations {
             /** @description `rate_limit_exceeded` */
             429: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
@@ -3866,6 +4006,8 @@ export interface operations {
             /** @description `internal_error` */
             500: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3886,6 +4028,8 @@ export interface operations {
             /** @description `not_ready`, `overloaded`, `shutting_down`, `store_failed` */
             503: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
@@ -3939,6 +4083,8 @@ export interface operations {
             /** @description `invalid_request` */
             400: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3959,6 +4105,8 @@ export interface operations {
             /** @description `authentication_failed` */
             401: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3979,6 +4127,8 @@ export interface operations {
             /** @description `job_not_found` */
             404: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3999,6 +4149,8 @@ export interface operations {
             /** @description `rate_limit_exceeded` */
             429: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
@@ -4021,6 +4173,8 @@ export interface operations {
             /** @description `internal_error` */
             500: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4041,6 +4195,8 @@ export interface operations {
             /** @description `not_ready`, `overloaded`, `shutting_down`, `store_failed` */
             503: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
@@ -4182,9 +4338,11 @@ export interface operations {
                     "text/event-stream": components["schemas"]["ResponseEvent"];
                 };
             };
-            /** @description `invalid_request`, `empty_input`, `segmentation_invalid`, `context_length_exceeded`, `invalid_json`, `invalid_utf8` */
+            /** @description `invalid_request`, `empty_input`, `segmentation_invalid`, `context_length_exceeded`, `invalid_json`, `invalid_utf8`, `pool_too_small` */
             400: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4205,6 +4363,8 @@ export interface operations {
             /** @description `authentication_failed` */
             401: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4225,6 +4385,8 @@ export interface operations {
             /** @description `model_not_found`, `document_not_found` */
             404: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4245,6 +4407,8 @@ export interface operations {
             /** @description `payload_too_large` */
             413: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4265,6 +4429,8 @@ export interface operations {
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4285,6 +4451,8 @@ export interface operations {
             /** @description `text_not_encodable` */
             422: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4305,6 +4473,8 @@ export interface operations {
             /** @description `rate_limit_exceeded`, `queue_full` */
             429: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
@@ -4327,6 +4497,8 @@ export interface operations {
             /** @description `internal_error`, `document_damaged`, `engine_failed` */
             500: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4344,9 +4516,11 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
-            /** @description `not_ready`, `overloaded`, `shutting_down`, `store_failed`, `pool_too_small` */
+            /** @description `not_ready`, `overloaded`, `shutting_down`, `store_failed` */
             503: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
@@ -4369,6 +4543,8 @@ export interface operations {
             /** @description `deadline_exceeded` */
             504: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4450,6 +4626,8 @@ export interface operations {
             /** @description `invalid_request`, `empty_input`, `segmentation_invalid`, `context_length_exceeded`, `invalid_json`, `invalid_utf8` */
             400: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4470,6 +4648,8 @@ export interface operations {
             /** @description `authentication_failed` */
             401: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4490,6 +4670,8 @@ export interface operations {
             /** @description `model_not_found`, `document_not_found` */
             404: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4510,6 +4692,8 @@ export interface operations {
             /** @description `payload_too_large` */
             413: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4530,6 +4714,8 @@ export interface operations {
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4550,6 +4736,8 @@ export interface operations {
             /** @description `text_not_encodable` */
             422: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4570,6 +4758,8 @@ export interface operations {
             /** @description `rate_limit_exceeded`, `queue_full` */
             429: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
@@ -4592,6 +4782,8 @@ export interface operations {
             /** @description `internal_error`, `document_damaged` */
             500: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4612,6 +4804,8 @@ export interface operations {
             /** @description `not_ready`, `overloaded`, `shutting_down`, `store_failed` */
             503: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
@@ -4676,6 +4870,8 @@ export interface operations {
             /** @description `invalid_request`, `invalid_json`, `invalid_utf8` */
             400: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4696,6 +4892,8 @@ export interface operations {
             /** @description `authentication_failed` */
             401: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4716,6 +4914,8 @@ export interface operations {
             /** @description `model_not_found` */
             404: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4736,6 +4936,8 @@ export interface operations {
             /** @description `payload_too_large` */
             413: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4756,6 +4958,8 @@ export interface operations {
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4776,6 +4980,8 @@ export interface operations {
             /** @description `text_not_encodable` */
             422: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4796,6 +5002,8 @@ export interface operations {
             /** @description `rate_limit_exceeded` */
             429: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
@@ -4818,6 +5026,8 @@ export interface operations {
             /** @description `internal_error` */
             500: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4838,6 +5048,8 @@ export interface operations {
             /** @description `not_ready`, `overloaded`, `shutting_down` */
             503: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
@@ -4909,6 +5121,8 @@ export interface operations {
             /** @description `invalid_request`, `empty_input`, `segmentation_invalid`, `invalid_json`, `invalid_utf8` */
             400: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4929,6 +5143,8 @@ export interface operations {
             /** @description `authentication_failed` */
             401: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4949,6 +5165,8 @@ export interface operations {
             /** @description `payload_too_large` */
             413: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4969,6 +5187,8 @@ export interface operations {
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4989,6 +5209,8 @@ export interface operations {
             /** @description `text_not_encodable` */
             422: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5009,6 +5231,8 @@ export interface operations {
             /** @description `rate_limit_exceeded`, `queue_full` */
             429: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
@@ -5031,6 +5255,8 @@ export interface operations {
             /** @description `internal_error` */
             500: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5051,6 +5277,8 @@ export interface operations {
             /** @description `not_ready`, `overloaded`, `shutting_down` */
             503: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
@@ -5109,6 +5337,8 @@ export interface operations {
             /** @description `invalid_request` */
             400: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5129,6 +5359,8 @@ export interface operations {
             /** @description `authentication_failed` */
             401: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5149,6 +5381,8 @@ export interface operations {
             /** @description `block_not_found` */
             404: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5169,6 +5403,8 @@ export interface operations {
             /** @description `rate_limit_exceeded` */
             429: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
@@ -5191,6 +5427,8 @@ export interface operations {
             /** @description `internal_error` */
             500: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5211,6 +5449,8 @@ export interface operations {
             /** @description `not_ready`, `overloaded`, `shutting_down`, `store_failed` */
             503: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
@@ -5263,6 +5503,8 @@ export interface operations {
             /** @description `invalid_request` */
             400: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5283,6 +5525,8 @@ export interface operations {
             /** @description `authentication_failed` */
             401: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5303,6 +5547,8 @@ export interface operations {
             /** @description `block_not_found` */
             404: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5323,6 +5569,8 @@ export interface operations {
             /** @description `rate_limit_exceeded` */
             429: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
@@ -5345,6 +5593,8 @@ export interface operations {
             /** @description `internal_error` */
             500: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5365,6 +5615,8 @@ export interface operations {
             /** @description `not_ready`, `overloaded`, `shutting_down`, `store_failed` */
             503: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
@@ -5450,6 +5702,8 @@ export interface operations {
             /** @description `invalid_request` */
             400: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5470,6 +5724,8 @@ export interface operations {
             /** @description `authentication_failed` */
             401: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5490,6 +5746,8 @@ export interface operations {
             /** @description `rate_limit_exceeded` */
             429: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
@@ -5512,6 +5770,8 @@ export interface operations {
             /** @description `internal_error`, `engine_failed` */
             500: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5532,6 +5792,8 @@ export interface operations {
             /** @description `not_ready`, `overloaded`, `shutting_down` */
             503: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
@@ -5583,6 +5845,8 @@ export interface operations {
             /** @description `invalid_request` */
             400: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5603,6 +5867,8 @@ export interface operations {
             /** @description `authentication_failed` */
             401: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5623,6 +5889,8 @@ export interface operations {
             /** @description `rate_limit_exceeded` */
             429: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
@@ -5645,6 +5913,8 @@ export interface operations {
             /** @description `internal_error` */
             500: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5665,6 +5935,8 @@ export interface operations {
             /** @description `not_ready`, `overloaded`, `shutting_down`, `store_failed` */
             503: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
@@ -5740,6 +6012,8 @@ export interface operations {
             /** @description `invalid_request` */
             400: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5760,6 +6034,8 @@ export interface operations {
             /** @description `authentication_failed` */
             401: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5780,6 +6056,8 @@ export interface operations {
             /** @description `rate_limit_exceeded` */
             429: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
@@ -5802,6 +6080,8 @@ export interface operations {
             /** @description `internal_error` */
             500: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5822,6 +6102,8 @@ export interface operations {
             /** @description `not_ready`, `overloaded`, `shutting_down` */
             503: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
@@ -5894,6 +6176,8 @@ export interface operations {
             /** @description `invalid_request` */
             400: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5914,6 +6198,8 @@ export interface operations {
             /** @description `authentication_failed` */
             401: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5934,6 +6220,8 @@ export interface operations {
             /** @description `model_not_found` */
             404: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5954,6 +6242,8 @@ export interface operations {
             /** @description `rate_limit_exceeded` */
             429: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
@@ -5976,6 +6266,8 @@ export interface operations {
             /** @description `internal_error` */
             500: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5996,6 +6288,8 @@ export interface operations {
             /** @description `not_ready`, `overloaded`, `shutting_down` */
             503: {
                 headers: {
+                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+                    "X-Should-Retry"?: boolean;
                     /** @description Seconds after which to try again. */
                     "Retry-After"?: number;
                     [name: string]: unknown;
