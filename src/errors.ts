@@ -4,13 +4,15 @@
  * Callers match on `error.code`, never on class. "No room", "no hit" and "store down" are return values, not errors.
  */
 
-interface ErrorEntry {
+export interface ErrorEntry {
   status: number;
   /** The `type` field on the wire, as OpenAI's API names it. */
   type: 'invalid_request_error' | 'authentication_error' | 'not_found_error' | 'rate_limit_error' | 'server_error';
   retryable: boolean;
   /** `{name}` placeholders are filled from the details given. */
   message: string;
+  /** What clients read in its place, where the details name hosts, paths or other parts of the server. The log has both. */
+  outside?: string;
   remedy: string;
 }
 
@@ -191,6 +193,7 @@ export const ERRORS = {
     type: 'server_error',
     retryable: true,
     message: 'The engine failed: {reason}',
+    outside: "The engine failed; the server's log says why.",
     remedy: 'Retry; if it stays, see the log.',
   },
   internal_error: {
@@ -226,6 +229,7 @@ export const ERRORS = {
     type: 'server_error',
     retryable: true,
     message: 'The store failed: {reason}',
+    outside: "The store failed; the server's log says why.",
     remedy: 'Retry; nothing was acknowledged.',
   },
   store_damaged: {
@@ -309,6 +313,12 @@ export class BlockstitchError extends Error {
     return ERRORS[this.code].message.replace(/\{(\w+)\}/g, (_, name: string) => {
       return String(numbers.find(([each]) => each === name)?.[1] ?? '...');
     });
+  }
+
+  /** The message for clients. */
+  get outside(): string {
+    const { outside }: ErrorEntry = ERRORS[this.code];
+    return outside ?? this.message;
   }
 
   constructor(

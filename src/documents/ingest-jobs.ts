@@ -326,6 +326,9 @@ export class IngestJobs implements JobRunner {
     if (reason instanceof BlockstitchError && reason.code === 'client_closed') return { is: 'ended' };
     const error = jobError(reason);
     if (ERRORS[error.code].retryable && !attempt.last) return { is: 'again', code: error.code };
+    if (ERRORS[error.code].status >= 500) {
+      this.#parts.logger.warn({ job: job.id, code: error.code, err: reason }, 'a background ingestion failed');
+    }
     const isFirst = attempt.number === 1 && !job.wasTaken;
     return this.#end(job, record, { status: 'failed', error }, isFirst && !job.sealed ? 'sealed' : undefined);
   }

@@ -48,7 +48,7 @@ export function newJobState(documentId: string): JobState {
 /** What a job says of its failure. */
 export function jobError(thrown: unknown): NonNullable<JobState['error']> {
   const error = thrown instanceof BlockstitchError ? thrown : new BlockstitchError('internal_error');
-  return { code: error.code, message: error.message };
+  return { code: error.code, message: error.outside };
 }
 
 /** What is left of a job that has ended. */

@@ -4,7 +4,7 @@
  */
 import { homedir } from 'node:os';
 import { PACKAGE_DIR, SETTINGS, shownDefault } from '../config.js';
-import { ERRORS } from '../errors.js';
+import { ERRORS, type ErrorEntry } from '../errors.js';
 import type { Setting } from '../setting-kinds.js';
 import { ServerMetrics } from './metrics/server-metrics.js';
 import { withoutReferences } from './openapi-components.js';
@@ -54,14 +54,16 @@ export function withReference(page: string, parts: Readonly<Record<string, strin
 }
 
 function errors(): string {
-  const rows = Object.entries(ERRORS).map(([code, { status, type, retryable, message, remedy }]) => [
-    `\`${code}\``,
-    String(status),
-    `\`${type}\``,
-    retryable ? 'yes' : 'no',
-    message,
-    remedy,
-  ]);
+  const rows = Object.entries<ErrorEntry>(ERRORS).map(
+    ([code, { status, type, retryable, message, outside, remedy }]) => [
+      `\`${code}\``,
+      String(status),
+      `\`${type}\``,
+      retryable ? 'yes' : 'no',
+      outside ?? message,
+      remedy,
+    ],
+  );
   return table(['code', 'status', 'type', 'retry', 'message', 'what to do'], rows);
 }
 

@@ -51,8 +51,8 @@ export const errorHandler = fp<ErrorHandlerOptions>(
 
 /** The body of an error response; also the payload of an error inside an event stream. */
 export function errorBody(error: BlockstitchError) {
-  const { message, param, code, remedy } = error;
-  return { error: { message, type: ERRORS[code].type, param: param ?? null, code, remedy } };
+  const { outside, param, code, remedy } = error;
+  return { error: { message: outside, type: ERRORS[code].type, param: param ?? null, code, remedy } };
 }
 
 /** Turns whatever was thrown into an error of the table. Only the log gets the text of an unknown error. */

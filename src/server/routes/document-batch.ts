@@ -13,7 +13,7 @@ import { BlockstitchError } from '../../errors.js';
 import { formatBytes } from '../../units.js';
 import type { Lifecycle } from '../lifecycle.js';
 import { type NdjsonLine, ndjsonLines } from '../ndjson-lines.js';
-import { errorBody, translate } from '../plugins/error-handler.js';
+import { errorBody, logError, translate } from '../plugins/error-handler.js';
 import { readJson, refuseEncoded } from '../plugins/json-body.js';
 import { scopeOf } from '../plugins/tenants.js';
 import { DocumentLinesSchema, type DocumentResult, DocumentResultSchema } from '../schemas/batch-schema.js';
@@ -147,7 +147,9 @@ async function resultOf(lifecycle: Lifecycle, request: FastifyRequest, given: Nd
     const counts = { tokens: tokens(blocks), computed_tokens: computed, block_count: blocks.length };
     return { line, status: 'done', id: record.id, ...counts };
   } catch (thrown) {
-    return failed(line, id, translate(thrown, request, config));
+    const error = translate(thrown, request, config);
+    if (error.status >= 500) logError(error, thrown, request);
+    return failed(line, id, error);
   }
 }
 

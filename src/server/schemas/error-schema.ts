@@ -1,6 +1,6 @@
 /** The error body on the wire and, for OpenAPI, the error responses of a route, both derived from src/errors.ts. */
 import { type TSchema, Type } from '@fastify/type-provider-typebox';
-import { ERRORS, type ErrorCode } from '../../errors.js';
+import { ERRORS, type ErrorCode, type ErrorEntry } from '../../errors.js';
 import { named, oneOf } from './named.js';
 
 const TYPES = [...new Set(Object.values(ERRORS).map(({ type }) => type))];
@@ -108,7 +108,7 @@ export function responsesFor(codes: readonly ErrorCode[]): Record<number, TSchem
 
 /** What an error looks like; what fills its message is left out. */
 export function errorExample(code: ErrorCode) {
-  const { type, message, remedy } = ERRORS[code];
+  const { type, message, outside, remedy }: ErrorEntry = ERRORS[code];
   const filled = (template: string) => template.replace(/\{\w+\}/g, '...');
-  return { error: { message: filled(message), type, param: null, code, remedy: filled(remedy) } };
+  return { error: { message: filled(outside ?? message), type, param: null, code, remedy: filled(remedy) } };
 }

@@ -54,12 +54,21 @@ describe('a job', () => {
     expect([bench.documents.jobs.open, bench.begun]).toEqual([0, []]);
   });
 
-  test('that fails says why, and so does its record', async () => {
-    bench.failAt = { index: 0, error: new BlockstitchError('store_failed', { reason: 'no room' }) };
+  test.each([
+    [
+      new BlockstitchError('store_failed', { reason: 'ECONNREFUSED 10.0.0.7' }),
+      'store_failed',
+      "The store failed; the server's log says why.",
+    ],
+    [new TypeError('x is no function'), 'internal_error', 'Internal error.'],
+  ])('that fails by our fault (%s) says so, and so does its record; the log says why', async (cause, code, message) => {
+    bench.failAt = { index: 0, error: cause };
     const job = await start('d');
-    const error = { code: 'store_failed', message: expect.stringContaining('no room') };
+    const error = { code, message };
     expect(await ended(job)).toMatchObject({ status: 'failed', error });
     expect(await otherServer().documents.jobs.get('', job.id)).toMatchObject({ status: 'failed', error });
+    const told = `a background ingestion failed ${JSON.stringify({ job: job.id, code, err: cause })}`;
+    expect(bench.logged).toContain(told);
   });
 
   test('is not failed by a queue that is full, or by an engine that is starting again', async () => {

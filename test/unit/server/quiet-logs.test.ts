@@ -121,3 +121,29 @@ test('requests that ask for too much: more pages than the pool has, or more time
   expect(lines.filter(({ err }) => err !== undefined)).toEqual([]);
   await app.close();
 });
+
+test('where the store or the engine fails, clients read that it did, and the log says why', async () => {
+  const { lines, logger } = kept();
+  const { app, engine, services } = await fakeApp({}, { logger });
+  const inside = 'connect ECONNREFUSED 10.0.0.7:6379';
+  const ask = async (url: string, payload: object | string, type = 'application/json') => {
+    const { statusCode, body } = await app.inject({ method: 'POST', url, payload, headers: { 'content-type': type } });
+    expect(body).not.toContain('10.0.0.7');
+    return [statusCode, /"message":"([^"]*)"/.exec(body)?.[1]];
+  };
+  const chat = { messages: [{ role: 'user', content: 'Why?' }] };
+  services.documents.ingest = async () => {
+    throw new BlockstitchError('store_failed', { reason: inside });
+  };
+  engine.failWith = new BlockstitchError('engine_failed', { reason: inside });
+  const said = (what: string) => `The ${what} failed; the server's log says why.`;
+  expect(await ask('/v1/documents', { text: 'One.' })).toEqual([503, said('store')]);
+  expect(await ask('/v1/document-batch', '{"text": "One."}\n', 'application/x-ndjson')).toEqual([200, said('store')]);
+  expect(await ask('/v1/chat/completions', chat)).toEqual([500, said('engine')]);
+  expect(await ask('/v1/chat/completions', { ...chat, stream: true })).toEqual([500, said('engine')]);
+  const told = lines.filter(({ level, msg }) => level >= WARN && msg.includes(inside));
+  expect(told.map(({ msg }) => msg.split(':', 1)[0])).toEqual([
+    ...['The store failed', 'The store failed', 'The engine failed', 'The engine failed'],
+  ]);
+  await app.close();
+});

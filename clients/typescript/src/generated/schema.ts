@@ -1848,7 +1848,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "error": {
-                     *         "message": "The engine failed: ...",
+                     *         "message": "The engine failed; the server's log says why.",
                      *         "type": "server_error",
                      *         "param": null,
                      *         "code": "engine_failed",
@@ -1992,7 +1992,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "error": {
-                     *         "message": "The engine failed: ...",
+                     *         "message": "The engine failed; the server's log says why.",
                      *         "type": "server_error",
                      *         "param": null,
                      *         "code": "engine_failed",
