@@ -59,7 +59,7 @@ class Distiller:
         self.teacher = self._load_teacher() if settings.loss == "kl" else None
         if self.accelerator.distributed_type == DistributedType.FSDP and (settings.muon_rate > 0 or settings.lora_rank > 0):
             raise ValueError("FSDP shards the matrices: leave muon_rate and lora_rank at 0")
-        optimizers = make_optimizers(student, settings.learning_rate, settings.muon_rate, settings.weight_decay)
+        optimizers = make_optimizers(student, settings.learning_rate, settings.muon_rate, settings.weight_decay, settings.sink_rate)
         self.student, *prepared = self.accelerator.prepare(student, *optimizers)
         self.optimizer = Schedule(prepared)
         if settings.compile:

@@ -50,6 +50,8 @@ RUNS: dict[str, dict] = {
     "with weights": {"weighting": True},
     "weights by the student's gap": {"weighting": True, "gap": "student"},
     "bare distillation": {**OFF["sinks"], **OFF["dropout"], **OFF["weights"], **EXTRAS_OFF},
+    "faster sinks": {"sink_rate": 1e-2},
+    "much faster sinks": {"sink_rate": 5e-2},
     "1 sink": {"sinks": 1},
     "16 sinks": {"sinks": 16},
     "sinks at starts": {"sinks": 0, "start_sinks": 4},
@@ -60,7 +62,7 @@ RUNS: dict[str, dict] = {
     "with hidden states": {"states": 10.0},
     "without hidden states": {"states": 0.0},
     "privileged teacher": {"privileged": True},
-    "all weights": {"lora_rank": 0, "base": "", "start": "", "learning_rate": 1e-4},  # begins with the teacher itself
+    "all weights": {"lora_rank": 0, "base": "", "start": "", "learning_rate": 1e-4, "sink_rate": 0.0},  # begins with the teacher itself
     "with questions": {"asked": 0.3},
     "without questions": {"asked": 0.0},
 }
@@ -92,9 +94,10 @@ class PublicAblations:
     weighting: bool = Settings.weighting
     asked: float = Settings.asked
     states: float = Settings.states
+    sink_rate: float = Settings.sink_rate
 
     def settings(self, changed: dict, seed: int) -> Settings:
-        own = ("lora_rank", "steps", "tokens_per_step", "learning_rate", "precision", "hide", "act", "weighting", "asked", "states")
+        own = ("lora_rank", "steps", "tokens_per_step", "learning_rate", "precision", "hide", "act", "weighting", "asked", "states", "sink_rate")
         whole = {name: getattr(self, name) for name in own} | {"base": str(self.base or ""), "start": str(self.start or "")}
         return Settings(teacher=str(self.teacher), seed=seed, save_every=20, log_every=5, **(whole | changed))
 
@@ -107,6 +110,8 @@ class PublicAblations:
         made = {name: {field: value for field, value in changed.items() if field not in kept} for name, changed in RUNS.items()}
         if kept or not self.lora_rank:
             del made["all weights"]
+        if not self.lora_rank:
+            del made["faster sinks"], made["much faster sinks"]
         whole = self.settings({}, 1)
         there = {name: changed for name, changed in made.items() if name == WHOLE or self.settings(changed, 1) != whole}
         unknown = set(self.only or []) - there.keys()
@@ -233,7 +238,7 @@ def public_table(results: Sequence[dict], plan: PublicAblations) -> str:
     lines = [
         f"{plan.steps} steps of at most about {plan.tokens_per_step} tokens (up to {tokens / 1e6:.2f} million), rank {plan.lora_rank or 'full'}, "
         f"{len(plain['kl'])} kept-out questions. `{WHOLE}`: --hide {plan.hide} --act {plan.act} --{'' if plan.weighting else 'no-'}weighting "
-        f"--asked {plan.asked} --states {plan.states}. KL to the teacher under full attention, and NLL of the answers, in nats a token under block "
+        f"--asked {plan.asked} --states {plan.states} --sink-rate {plan.sink_rate}. KL to the teacher under full attention, and NLL of the answers, in nats a token under block "
         f"attention. Effect: the run less `{WHOLE}` at the same seed, with a 95% interval over questions; above 0 the run is farther "
         "from the teacher.",
         "",

@@ -86,8 +86,8 @@ def add_parts(command: argparse.ArgumentParser) -> None:
     add("--longest", type=int, default=6000, help="tokens of one example; longer ones are left out")
     add("--precision", choices=("bf16", "no"), default="bf16", help="of training")
     add("--segmenter", default="auto", help="a segmenter of the server, or blank-lines")
-    for name in ("hide", "act", "asked", "states"):
-        add(f"--{name}", type=float, default=getattr(Settings, name), help="of the whole method, as of `distill train` (%(default)s)")
+    for name in ("hide", "act", "asked", "states", "sink_rate"):
+        add(f"--{name.replace('_', '-')}", type=float, default=getattr(Settings, name), help="of the whole method, as of `distill train` (%(default)s)")
     add("--weighting", action=argparse.BooleanOptionalAction, default=Settings.weighting, help="of the whole method, as of `distill train`")
     add("--seeds", type=int, default=1)
     add("--only", nargs="*", help="names of the runs to do; all unless given")

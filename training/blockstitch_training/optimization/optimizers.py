@@ -9,18 +9,24 @@ from __future__ import annotations
 import torch
 
 
-def make_optimizers(model: torch.nn.Module, rate: float, muon_rate: float = 0.0, weight_decay: float = 0.0) -> list[torch.optim.Optimizer]:
+def make_optimizers(
+    model: torch.nn.Module, rate: float, muon_rate: float = 0.0, weight_decay: float = 0.0, token_rate: float = 0.0
+) -> list[torch.optim.Optimizer]:
     """
     Frozen weights are left out.
 
-    @param rate      learning rate of AdamW
-    @param muon_rate learning rate of Muon for the matrices between embeddings and head; 0 leaves them to AdamW
+    @param rate       learning rate of AdamW
+    @param token_rate AdamW's for single rows of the embedding that a low-rank model trains, PEFT's trainable tokens; 0: `rate`
+    @param muon_rate  learning rate of Muon for the matrices between embeddings and head; 0 leaves them to AdamW
     """
     trained = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
     matrices = [weight for name, weight in trained if muon_rate > 0 and weight.ndim == 2 and not _is_table(name)]
     chosen = {id(weight) for weight in matrices}
-    rest = [weight for _, weight in trained if id(weight) not in chosen]
-    made: list[torch.optim.Optimizer] = [torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.95), weight_decay=weight_decay)]
+    rows = [weight for name, weight in trained if token_rate > 0 and "trainable_tokens" in name]
+    chosen |= {id(weight) for weight in rows}
+    groups = [{"params": [weight for _, weight in trained if id(weight) not in chosen]}]
+    groups += [{"params": rows, "lr": token_rate, "weight_decay": 0.0}] if rows else []
+    made: list[torch.optim.Optimizer] = [torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.95), weight_decay=weight_decay)]
     return [torch.optim.Muon(matrices, lr=muon_rate, weight_decay=0.01), *made] if matrices else made
 
 

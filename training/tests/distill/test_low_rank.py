@@ -98,6 +98,24 @@ def test_sinks_at_the_edges_of_blocks_are_learned_exported_and_taken_over(teache
     assert torch.equal(student.begin(Prompt(blocks, final), "block", 0)[0], by_hand)
 
 
+def test_sinks_learn_at_a_rate_of_their_own(teacher, tmp_path):
+    def moved(**changed) -> tuple[float, float]:
+        """How far one step moves a number of the sinks and of LoRA's B, which begins at 0: about the learning rate, as Adam does."""
+        distiller = run(teacher, tmp_path / str(changed), lora_rank=4, steps=1, warmup=0, learning_rate=1e-4, start_sinks=1, **changed)
+        weights = dict(distiller.student.named_parameters())
+        sinks = next(weight for name, weight in weights.items() if "trainable_tokens" in name)
+        assert sinks.shape[0] == len(distiller.learned_sinks)
+        low = next(weight for name, weight in weights.items() if "lora_B" in name)
+        before = sinks.clone()
+        distiller.train(progress=False)
+        return float((sinks - before).detach().abs().median()), float(low.detach().abs().median())
+
+    assert moved() == pytest.approx((1e-4, 1e-4), rel=0.1)
+    assert moved(sink_rate=3e-2) == pytest.approx((3e-2, 1e-4), rel=0.1)
+    with pytest.raises(ValueError, match="sink_rate is for the sinks of a low-rank student"):
+        Settings("teacher", sink_rate=1e-2).check()
+
+
 def test_a_teacher_tuned_under_full_attention_gives_fresh_sinks_to_its_student(teacher, tmp_path):
     tuned = run(teacher, tmp_path / "tuned", lora_rank=4, steps=2, loss="ce", weighting=False, sinks=0, hide=0, act=0, full_share=1.0)
     tuned.train(progress=False)
