@@ -42,7 +42,7 @@ HELP = {
     "tokens_per_step": "about, per process and micro-batch",
     "accumulate": "micro-batches per step; all tokens of a step count alike",
     "most_targets": "trained tokens of one micro-batch; more are thinned out at random",
-    "sink_rate": "learning rate of the learned sinks of a low-rank student; 0: that of the rest",
+    "sink_rate": "learning rate of the learned sinks of a low-rank student, 0: that of the rest",
     "muon_rate": "learning rate of Muon for the layers' matrices; 0 leaves them to AdamW",
     "warmup": "share of the steps",
     "final_rate": "share of the learning rate that is left at the end",

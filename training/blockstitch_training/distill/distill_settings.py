@@ -37,7 +37,7 @@ class Settings:
     accumulate: int = 1  # micro-batches per step; all tokens of a step count alike (step_loss.py)
     most_targets: int = 4096  # trained tokens of one micro-batch; more are thinned out at random
     learning_rate: float = 3e-4
-    sink_rate: float = 0.0  # AdamW's learning rate for the learned sinks of a low-rank student; 0: that of the rest
+    sink_rate: float = 0.01  # AdamW's learning rate for the learned sinks of a low-rank student; 0: that of the rest
     muon_rate: float = 0.0  # Muon's learning rate for the layers' matrices, AdamW's for the rest; 0: AdamW for everything
     warmup: float = 0.05  # share of the steps
     final_rate: float = 0.05  # share of the learning rate left at the end of the cosine
@@ -65,7 +65,6 @@ class Settings:
             (min(self.sinks, self.start_sinks, self.end_sinks) >= 0, "sinks, start_sinks and end_sinks must not be negative"),
             (self.gap in ("teacher", "student"), "gap must be teacher or student"),
             (self.sink_rate >= 0, "sink_rate must not be negative"),
-            (self.sink_rate == 0 or self.lora_rank > 0, "sink_rate is for the sinks of a low-rank student: give lora_rank too"),
             (self.lora_rank >= 0, "lora_rank must not be negative"),
             (self.lora_rank == 0 or self.muon_rate == 0, "muon_rate is for whole matrices: leave it at 0 with lora_rank"),
             (self.hide < 1, "hide must be below 1: something has to stay"),

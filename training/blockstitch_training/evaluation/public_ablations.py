@@ -50,8 +50,9 @@ RUNS: dict[str, dict] = {
     "with weights": {"weighting": True},
     "weights by the student's gap": {"weighting": True, "gap": "student"},
     "bare distillation": {**OFF["sinks"], **OFF["dropout"], **OFF["weights"], **EXTRAS_OFF},
-    "faster sinks": {"sink_rate": 1e-2},
-    "much faster sinks": {"sink_rate": 5e-2},
+    "sinks at the common rate": {"sink_rate": 0.0},
+    "sinks at 0.01": {"sink_rate": 0.01},
+    "sinks at 0.05": {"sink_rate": 0.05},
     "1 sink": {"sinks": 1},
     "16 sinks": {"sinks": 16},
     "sinks at starts": {"sinks": 0, "start_sinks": 4},
@@ -62,7 +63,7 @@ RUNS: dict[str, dict] = {
     "with hidden states": {"states": 10.0},
     "without hidden states": {"states": 0.0},
     "privileged teacher": {"privileged": True},
-    "all weights": {"lora_rank": 0, "base": "", "start": "", "learning_rate": 1e-4, "sink_rate": 0.0},  # begins with the teacher itself
+    "all weights": {"lora_rank": 0, "base": "", "start": "", "learning_rate": 1e-4},  # begins with the teacher itself
     "with questions": {"asked": 0.3},
     "without questions": {"asked": 0.0},
 }
@@ -111,7 +112,7 @@ class PublicAblations:
         if kept or not self.lora_rank:
             del made["all weights"]
         if not self.lora_rank:
-            del made["faster sinks"], made["much faster sinks"]
+            made = {name: changed for name, changed in made.items() if "sink_rate" not in changed}
         whole = self.settings({}, 1)
         there = {name: changed for name, changed in made.items() if name == WHOLE or self.settings(changed, 1) != whole}
         unknown = set(self.only or []) - there.keys()

@@ -110,10 +110,8 @@ def test_sinks_learn_at_a_rate_of_their_own(teacher, tmp_path):
         distiller.train(progress=False)
         return float((sinks - before).detach().abs().median()), float(low.detach().abs().median())
 
-    assert moved() == pytest.approx((1e-4, 1e-4), rel=0.1)
+    assert moved(sink_rate=0.0) == pytest.approx((1e-4, 1e-4), rel=0.1)
     assert moved(sink_rate=3e-2) == pytest.approx((3e-2, 1e-4), rel=0.1)
-    with pytest.raises(ValueError, match="sink_rate is for the sinks of a low-rank student"):
-        Settings("teacher", sink_rate=1e-2).check()
 
 
 def test_a_teacher_tuned_under_full_attention_gives_fresh_sinks_to_its_student(teacher, tmp_path):

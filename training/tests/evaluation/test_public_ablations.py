@@ -14,7 +14,7 @@ from blockstitch_training.evaluation.public_ablations import FULL, RUNS, PublicA
 from blockstitch_training.evaluation.systems import System
 
 
-LOW_RANK = ("all weights", "faster sinks", "much faster sinks")  # runs beside a low-rank method only
+LOW_RANK = {"all weights", "sinks at the common rate", "sinks at 0.01", "sinks at 0.05"}  # runs beside a low-rank method only
 
 
 def conversations(file: Path, contexts: range) -> Path:
@@ -92,7 +92,7 @@ def test_a_start_with_sinks_of_its_own_has_no_runs_about_sinks(teacher, plan, tm
     exported("student")
     later = replace(plan, base=teacher, start=tmp_path / "student" / "adapter", lora_rank=4, only=None)
     names = later.runs().keys()
-    assert [name for name in names if "sinks" in name] == ["faster sinks", "much faster sinks"] and {"without dropout", "block fine-tuning"} <= names
+    assert {name for name in names if "sinks" in name} == LOW_RANK - {"all weights", "sinks at 0.01"} and {"without dropout", "block fine-tuning"} <= names
     with pytest.raises(ValueError, match="no such run: without sinks; .* brings sinks of its own"):
         replace(later, only=["without sinks"]).runs()
     exported("teacher", sinks=0, full_share=1.0)
@@ -106,7 +106,7 @@ def test_only_runs_that_differ_from_the_whole_method_are_there(plan):
     assert set(RUNS) - own.runs().keys() == {"without weights", "with hidden states", "with questions", *LOW_RANK}
     low = replace(own, lora_rank=8, base=plan.teacher)
     all_weights = low.settings(low.runs()["all weights"], 1)
-    assert all(low.settings(changed, 1).check() is None for changed in low.runs().values()) and low.runs().keys() >= set(LOW_RANK)
+    assert all(low.settings(changed, 1).check() is None for changed in low.runs().values()) and low.runs().keys() >= LOW_RANK - {"sinks at 0.01"}
     assert (all_weights.lora_rank, all_weights.student_base, low.settings({}, 1).lora_rank) == (0, str(plan.teacher), 8)
     assert all(own.settings(changed, 1).check() is None for changed in own.runs().values())
     assert (own.settings(own.runs()["with weights"], 2).weighting, own.settings({}, 2).act, own.settings({}, 2).seed) == (True, 0.02, 2)
