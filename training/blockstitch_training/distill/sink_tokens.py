@@ -8,17 +8,18 @@ its KV: `around`. The same ones stand around every block, under both attentions.
 
     block i = [t_1 .. t_m] text [u_1 .. u_n]
 
-With E the embedding matrix of the checkpoint, sink j starts as
+Sink j starts as the embedding of a token drawn from the vocabulary, control tokens left out ("sampled vocabulary" of arXiv 2104.08691, section
+3.2). It is a word like others at first. A copy of BOS is not: every token rests attention on it from the first step on, and the student
+loses by it. Sinks are learned with all other weights; in a low-rank student at a rate of their own (`sink_rate`).
 
-    e_j = E[BOS] + 0.1 std(E) n_j,   n_j ~ N(0, I)          (the mean of E in place of E[BOS] where there is no BOS)
-
-and is learned with all other weights. The first tokens of a block can rest their attention on the sinks, as they rested it on earlier
-text before (information lost at block boundaries, arXiv 2605.15913). The base sinks are those that the server would use for the
-undistilled checkpoint: its `block_attention.sink_token_ids`, else BOS, else none. Off: with k = 0 only the base sinks are there.
+The first tokens of a block can rest their attention on the sinks, as they rested it on earlier text before (information lost at block
+boundaries, arXiv 2605.15913). The base sinks are those that the server would use for the undistilled checkpoint: its
+`block_attention.sink_token_ids`, else BOS, else none. Off: with k = 0 only the base sinks are there.
 """
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count as counter
@@ -26,8 +27,6 @@ from itertools import islice
 
 import torch
 from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
-
-INITIAL_NOISE = 0.1
 
 
 @dataclass(frozen=True)
@@ -83,6 +82,7 @@ def add_sink_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, 
     distillation left in the tokenizer stay as they are. The new ones take the next free names.
 
     @returns all sink ids: the checkpoint's own, then the new ones
+    @raise ValueError for more sinks than the vocabulary has words to begin with
     """
     base = base_sinks(model.config)
     if count == 0:
@@ -91,17 +91,15 @@ def add_sink_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, 
     names = list(islice((name for name in map(sink_name, counter()) if name not in known_tokens), count))
     tokenizer.add_special_tokens({"extra_special_tokens": names}, replace_extra_special_tokens=False)
     added = [int(token) for token in tokenizer.convert_tokens_to_ids(names)]
+    special = set(tokenizer.all_special_ids)
+    words = [token for token in range(min(added)) if token not in special]
+    drawn = random.Random(seed).sample(words, count)
     rows = model.get_input_embeddings().weight.shape[0]
     if max(added) >= rows:
         model.resize_token_embeddings(max(added) + 1, mean_resizing=False)
-    generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         matrix = model.get_input_embeddings().weight
-        known = matrix[: min(added)].float()
-        bos = model.config.bos_token_id
-        start = known.mean(0) if bos is None else known[bos]
-        noise = torch.randn(count, matrix.shape[1], generator=generator).to(matrix.device)
-        matrix[added] = (start + INITIAL_NOISE * known.std() * noise).to(matrix.dtype)
+        matrix[added] = matrix[drawn]
         head = model.get_output_embeddings().weight
         if head.data_ptr() != matrix.data_ptr():
             # No text contains a sink token: its output row starts as the mean, and the loss pushes it down.

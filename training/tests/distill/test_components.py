@@ -179,9 +179,13 @@ def test_sink_tokens_stand_behind_bos_and_only_add_rows(teacher, count):
     assert torch.equal(after[: len(before)], before)
     assert len(after) == len(before) + count
     assert [tokenizer.convert_ids_to_tokens(token) for token in ids[1:]] == [f"<|sink_{at}|>" for at in range(count)]
-    if count:
-        distance = (after[ids[1:]] - before[0]).std()
-        assert 0 < distance < 0.2 * before.std()
+    # Each begins as another word of the vocabulary, and as the same one again with the same seed.
+    words = [token for token in range(len(before)) if token not in tokenizer.all_special_ids]
+    begun = [next(token for token in words if torch.equal(before[token], row)) for row in after[ids[1:]]]
+    assert len(set(begun)) == count
+    again = load_model(teacher)
+    add_sink_tokens(again, load_tokenizer(teacher), count, seed=1)
+    assert torch.equal(again.get_input_embeddings().weight, after)
 
 
 def test_a_student_as_teacher_keeps_its_sinks_and_gets_more(teacher):
