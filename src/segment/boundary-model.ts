@@ -11,8 +11,10 @@ import { BlockstitchError } from '../errors.js';
 import { loadRuntime } from '../onnx-runtime.js';
 import { type Pace, unhurried } from '../text/pace.js';
 import { canonicalText } from './canonical-text.js';
-import { slidingCohesion, type UnitBags } from './lexical-cohesion.js';
+import { slidingCohesion, smoothed } from './lexical-cohesion.js';
 import { promptSeams } from './prompt-seams.js';
+import type { TalkParts } from './talk-features.js';
+import { isMeeting, TALK_FILE, TalkTrees } from './talk-trees.js';
 import { splitUnits, type TextUnit } from './text-units.js';
 import { FEATURE_VERSION, FEATURES, type UnitFeatures, unitFeatures } from './unit-features.js';
 import { WordVocabulary } from './word-vocabulary.js';
@@ -29,7 +31,7 @@ interface ModelCard {
 }
 
 /** A part of a text between two seams, or the whole text. The network saw nothing outside it. */
-export interface BoundaryStrengths {
+export interface BoundaryStrengths extends TalkParts {
   /** Canonical form of the part (canonical-text.ts). */
   text: string;
   /** Place in the whole original text, for a place in `text`. */
@@ -38,7 +40,6 @@ export interface BoundaryStrengths {
   units: TextUnit[];
   /** Log-odds that a boundary of at least this level stands behind the unit; the seam is the last. [units, levels + 1] */
   levels: Float32Array;
-  bags: UnitBags;
   /** Log-odds of the seam at its end, if there is one. */
   endStrength?: number;
 }
@@ -54,6 +55,16 @@ const LEAST_COHESION_UNITS = 5;
 const SAMPLE_UNITS = 512;
 /** A heading belongs to what it heads, whatever the network says: log-odds of a boundary behind it. */
 const AFTER_HEADING = -40;
+/**
+ * Blocks of a meeting from which its course counts (talk-features.ts), and from which it counts wholly, in UTF-16
+ * units. The topics of meetings that people marked are some 10,000 long.
+ */
+const TALK_CHARACTERS = [3200, 6400] as const;
+/** What the network adds to the log-odds of a meeting's course. */
+const NETWORK_SHARE = 0.2;
+/** Brings these to where strengths are believed in; the network by itself is then worth one less. */
+const TALK_SHIFT = 3;
+const NETWORK_SHIFT = -1;
 /** A boundary of this strength is believed in. Chosen on SemanticSeg's development split. */
 export const BELIEVED_STRENGTH = -1;
 
@@ -62,9 +73,19 @@ export class BoundaryModel {
   readonly #vocabulary: WordVocabulary;
   readonly #session: InferenceSession;
   readonly #tensor: typeof Tensor;
+  readonly #talk: TalkTrees | undefined;
+  /** Log-odds that a meeting goes on to another topic, of the parts that were cut in long blocks. */
+  readonly #courses = new WeakMap<BoundaryStrengths, Float64Array>();
 
-  private constructor(card: ModelCard, vocabulary: WordVocabulary, session: InferenceSession, tensor: typeof Tensor) {
+  private constructor(
+    card: ModelCard,
+    vocabulary: WordVocabulary,
+    session: InferenceSession,
+    tensor: typeof Tensor,
+    talk: TalkTrees | undefined,
+  ) {
     this.#card = card;
+    this.#talk = talk;
     this.#vocabulary = vocabulary;
     this.#session = session;
     this.#tensor = tensor;
@@ -87,7 +108,9 @@ export class BoundaryModel {
         graphOptimizationLevel: 'all',
         logSeverityLevel: 3,
       });
-      return new BoundaryModel(card, WordVocabulary.read(join(directory, 'words.bin')), session, runtime.Tensor);
+      const talk = join(directory, TALK_FILE);
+      const trees = existsSync(talk) ? new TalkTrees(talk) : undefined;
+      return new BoundaryModel(card, WordVocabulary.read(join(directory, 'words.bin')), session, runtime.Tensor, trees);
     } catch (cause) {
       throw unusable(directory, cause instanceof Error ? cause.message : String(cause));
     }
@@ -142,17 +165,46 @@ export class BoundaryModel {
       const part = await this.#run(features, from, to);
       levels.set(part.subarray((start - from) * levelCount, (stop - from) * levelCount), start * levelCount);
     }
-    return { text, originalOf, units, levels, bags: features.bags };
+    const { bags, labels, wordCounts } = features;
+    return { text, originalOf, units, levels, bags, labels, wordCounts };
   }
 
   /**
    * One strength per unit for blocks of so many UTF-16 units. A level weighs more the nearer its length is to that. In
    * blocks of many units, the words that both sides share over a third of a block count too: the network sees only a
-   * part of those.
+   * part of those. In long blocks of a meeting its course counts.
    *
    * @returns log-odds [units]
    */
-  forTarget({ units, levels, bags }: BoundaryStrengths, characters: number): Float64Array {
+  forTarget(part: BoundaryStrengths, characters: number): Float64Array {
+    const strengths = this.#ofNetwork(part, characters);
+    const share = this.talkShare(part, characters);
+    if (share === 0) return strengths;
+    const course = this.#course(part);
+    return strengths.map((strength, unit) => {
+      if (strength === AFTER_HEADING) return strength;
+      // A topic that either of the two is sure of (log of the sum of their odds).
+      const talk = (course[unit] as number) + NETWORK_SHARE * strength + TALK_SHIFT;
+      const sure = strength + NETWORK_SHIFT;
+      const either = Math.max(talk, sure) + Math.log1p(Math.exp(-Math.abs(talk - sure)));
+      return (1 - share) * strength + share * either;
+    });
+  }
+
+  /** How much the course of a meeting counts in blocks of so many UTF-16 units, 0 to 1; 0 where the part is no meeting. */
+  talkShare(part: BoundaryStrengths, characters: number): number {
+    const [from, whole] = TALK_CHARACTERS;
+    if (!this.#talk || characters <= from || !isMeeting(part)) return 0;
+    return Math.min(1, Math.log(characters / from) / Math.log(whole / from));
+  }
+
+  #course(part: BoundaryStrengths): Float64Array {
+    const known = this.#courses.get(part) ?? (this.#talk as TalkTrees).logOdds(part);
+    this.#courses.set(part, known);
+    return known;
+  }
+
+  #ofNetwork({ units, levels, bags }: BoundaryStrengths, characters: number): Float64Array {
     const weights = levelWeights(this.#card.level_characters, characters);
     const width = blockUnits(units, characters) * COHESION_SHARE;
     const share = COHESION_WEIGHT * Math.max(0, Math.min(1, Math.log2(width / LEAST_COHESION_UNITS) / 3));
@@ -189,11 +241,6 @@ function blockUnits(units: readonly TextUnit[], characters: number): number {
   if (!sample) return 1;
   const each = sample.end / Math.min(units.length, SAMPLE_UNITS);
   return 2 ** (Math.round(2 * Math.log2(Math.max(1, characters / each))) / 2);
-}
-
-/** Mean of three neighbours. */
-function smoothed(values: Float64Array): Float64Array {
-  return values.map((value, at) => (value + (values[at - 1] ?? value) + (values[at + 1] ?? value)) / 3);
 }
 
 /** Linear in the logarithm of the length between neighbouring levels; sums to 1. */

@@ -18,6 +18,8 @@ export interface CutPart {
   units: readonly TextSpan[];
   /** Of the boundary behind each unit, as log-odds, for blocks of about so many tokens. [units] */
   strengthsOf(targetTokens: number): ArrayLike<number>;
+  /** How much lengths matter for blocks of about so many tokens, 0 to 1; 1 if it is not given. */
+  lengthCareOf?: (targetTokens: number) => number;
   /** What a unit counts for where lengths are weighed, in tokens; undefined: its tokens. */
   lengthOf?: (unit: number) => number | undefined;
   /** Strength of the boundary at its end, as log-odds, if another part follows. */
@@ -40,7 +42,7 @@ export function cutByStrengths(
 
 function spansOf(
   spanTokens: SpanTokens,
-  { units, strengthsOf, lengthOf, endStrength }: CutPart,
+  { units, strengthsOf, lengthCareOf, lengthOf, endStrength }: CutPart,
   limits: SegmentLimits,
   believed: number | undefined,
 ): ScoredSpan[] {
@@ -55,6 +57,7 @@ function spansOf(
     strengthsAt,
     pace: spanTokens.pace,
     ...(lengthOf ? { lengths } : {}),
+    ...(lengthCareOf ? { lengthCareAt: lengthCareOf } : {}),
     ...(believed === undefined ? {} : { believed }),
   };
   const chosen =

@@ -2,24 +2,26 @@
  * A part of a text as the choice of boundaries takes it: units in the original text, lengths in tokens of what is said,
  * strengths for a target in tokens. It stands between the network, which reads canonical text, and the choice.
  */
-import type { BoundaryStrengths } from './boundary-model.js';
+import type { BoundaryModel, BoundaryStrengths } from './boundary-model.js';
 import type { CutPart } from './cut-by-strengths.js';
 import type { SpanTokens } from './span-tokens.js';
 
 /** So much of a part is read to learn how long its tokens are. */
 const SAMPLE_CHARACTERS = 4096;
 
-/** @param forTarget strengths of a part for blocks of so many UTF-16 units of canonical text */
+/** Strengths are asked for by the length of blocks in UTF-16 units of canonical text. */
 export function cutPart(
   part: BoundaryStrengths,
   tokens: SpanTokens,
-  forTarget: (part: BoundaryStrengths, characters: number) => ArrayLike<number>,
+  model: Pick<BoundaryModel, 'forTarget' | 'talkShare'>,
 ): CutPart {
   const characters = charactersPerToken(part.text, tokens);
   const originals = part.units.map(({ start, end }) => ({ start: part.originalOf(start), end: part.originalOf(end) }));
   return {
     units: originals,
-    strengthsOf: (targetTokens) => forTarget(part, targetTokens * characters),
+    strengthsOf: (targetTokens) => model.forTarget(part, targetTokens * characters),
+    // Topics of a meeting have any length.
+    lengthCareOf: (targetTokens) => 1 - model.talkShare(part, targetTokens * characters),
     lengthOf(unit) {
       const { start, end, kind } = part.units[unit] as BoundaryStrengths['units'][number];
       const original = originals[unit] as { start: number; end: number };

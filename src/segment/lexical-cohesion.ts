@@ -91,3 +91,8 @@ export function carriedWords(bags: UnitBags, near: number, far: number, ahead: b
   }
   return shares;
 }
+
+/** Mean of three neighbours. */
+export function smoothed(values: Float64Array): Float64Array {
+  return values.map((value, at) => (value + (values[at - 1] ?? value) + (values[at + 1] ?? value)) / 3);
+}

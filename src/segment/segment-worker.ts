@@ -66,7 +66,7 @@ export async function segmentSemantic(task: SemanticTask): Promise<PackedSegment
   semantic = await keptOf(task, kept, semantic, () => model.strengths(text, tokens.pace, limits.joined));
   const { strengths } = semantic;
   if (text.length > MOST_KEPT_CHARACTERS) semantic = undefined;
-  const parts = strengths.map((part) => cutPart(part, tokens, (each, length) => model.forTarget(each, length)));
+  const parts = strengths.map((part) => cutPart(part, tokens, model));
   return moved(packed(cutByStrengths(tokens, parts, limits, BELIEVED_STRENGTH)));
 }
 

@@ -17,6 +17,8 @@ export interface ScoredUnits {
   lengths?: ArrayLike<number>;
   /** Strength of the boundary behind each unit, as log-odds, for blocks of about this many tokens. [units] */
   strengthsAt(targetTokens: number): ArrayLike<number>;
+  /** How much lengths matter for blocks of about this many tokens, 0 to 1; if it is not given, 1. */
+  lengthCareAt?(targetTokens: number): number;
   /**
    * Strength from which a boundary is believed in. If it is given, a text with more such boundaries gets more blocks
    * than the target asks for, and one with fewer gets fewer, within FREEDOM.
@@ -84,7 +86,7 @@ export function selectNested(
 /** @param candidates units that may end a block, ascending, the last unit among them */
 function selectAmong(
   candidates: ArrayLike<number>,
-  { tokens, lengths = tokens, strengthsAt, believed, pace = unhurried }: ScoredUnits,
+  { tokens, lengths = tokens, strengthsAt, lengthCareAt, believed, pace = unhurried }: ScoredUnits,
   limits: SegmentLimits,
   target: number,
 ): number[] {
@@ -110,7 +112,8 @@ function selectAmong(
     scores[at] = Math.max(-HIGHEST_STRENGTH, Math.min(HIGHEST_STRENGTH, strength));
   }
   pace(unit);
-  const search = new StretchSearch(sums, tokenSums, scores, limits, target, believed, pace);
+  const care = lengthCareAt?.(target) ?? 1;
+  const search = new StretchSearch(sums, tokenSums, scores, limits, target, care, believed, pace);
   const chosen: number[] = [];
   let first = 0;
   while (first < count) {
@@ -153,6 +156,7 @@ class StretchSearch {
     scores: Float64Array,
     { minTokens, maxTokens }: SegmentLimits,
     target: number,
+    lengthCare: number,
     believed: number | undefined,
     pace: Pace,
   ) {
@@ -166,7 +170,7 @@ class StretchSearch {
     // No block is longer than the text.
     this.#reach = Math.min(maxTokens, Math.ceil(target * REACH), sums.at(-1) as number);
     this.#costs = Float64Array.from({ length: this.#reach + 1 }, (_, length) => {
-      const cost = LENGTH_WEIGHT * Math.log(Math.max(length, 1) / target) ** 2;
+      const cost = lengthCare * LENGTH_WEIGHT * Math.log(Math.max(length, 1) / target) ** 2;
       return length < minTokens ? cost + CRUMB_COST : cost;
     });
     pace(this.#reach);

@@ -35,6 +35,10 @@ export interface UnitFeatures {
   values: Float32Array;
   /** Words that say something of the topic, for cohesion at any width. */
   bags: UnitBags;
+  /** Who speaks. [units] */
+  labels: SpeakerLabel[];
+  /** Words read of each unit. [units] */
+  wordCounts: Int32Array;
 }
 
 export function unitFeatures(text: string, units: readonly TextUnit[], vocabulary: WordVocabulary): UnitFeatures {
@@ -73,7 +77,7 @@ export function unitFeatures(text: string, units: readonly TextUnit[], vocabular
       values[index * FEATURES + PLAIN_FEATURES + WINDOW_FEATURES + column] = shares[index] as number;
     }
   }
-  return { rows, offsets, values, bags };
+  return { rows, offsets, values, bags, labels, wordCounts };
 }
 
 function readWords(

@@ -3,6 +3,7 @@
  * sees of them to stdout, so that training and serving cannot differ. Also counts words for the vocabulary.
  *
  *   node dist/src/segment/write-features.js features VOCABULARY < rows.jsonl > features.bin
+ *   node dist/src/segment/write-features.js talk VOCABULARY < rows.jsonl > features.bin       # those of talk-features.ts
  *   node dist/src/segment/write-features.js words < rows.jsonl > words.tsv
  *
  * A record (int32 little-endian): units U | words W | features F | boundaries that fall inside a unit |
@@ -11,6 +12,7 @@
 import { once } from 'node:events';
 import { linesOf } from '../text/lines.js';
 import { canonicalText } from './canonical-text.js';
+import { TALK_FEATURES, talkFeatures } from './talk-features.js';
 import { splitUnits } from './text-units.js';
 import { hashOf, visitWords } from './text-words.js';
 import { FEATURES, unitFeatures } from './unit-features.js';
@@ -22,10 +24,13 @@ interface Row {
   levels?: number[];
 }
 
-function record(row: Row, vocabulary: WordVocabulary): Buffer {
+function record(row: Row, vocabulary: WordVocabulary, ofTalk: boolean): Buffer {
   const canonical = canonicalText(row.text);
-  const units = splitUnits(canonical.text);
-  const { rows, offsets, values } = unitFeatures(canonical.text, units, vocabulary);
+  const { text } = canonical;
+  const units = splitUnits(text);
+  const features = unitFeatures(text, units, vocabulary);
+  const { rows, offsets } = features;
+  const values = ofTalk ? talkFeatures({ ...features, text, units }) : features.values;
   const labels = new Int32Array(units.length);
   const atEnd = new Map(units.map((unit, index) => [canonical.originalOf(unit.end), index]));
   let inside = 0;
@@ -34,7 +39,7 @@ function record(row: Row, vocabulary: WordVocabulary): Buffer {
     if (unit === undefined) inside += 1;
     else labels[unit] = row.levels?.[index] ?? 1;
   }
-  const header = Int32Array.of(units.length, rows.length, FEATURES, inside);
+  const header = Int32Array.of(units.length, rows.length, ofTalk ? TALK_FEATURES : FEATURES, inside);
   const starts = Int32Array.from(units, (unit) => canonical.originalOf(unit.start));
   return Buffer.concat(
     [header, offsets, rows, labels, starts, values].map((part) =>
@@ -43,10 +48,10 @@ function record(row: Row, vocabulary: WordVocabulary): Buffer {
   );
 }
 
-async function writeFeatures(path: string): Promise<void> {
+async function writeFeatures(path: string, ofTalk: boolean): Promise<void> {
   const vocabulary = WordVocabulary.read(path);
   for await (const line of linesOf(process.stdin)) {
-    if (!process.stdout.write(record(JSON.parse(line) as Row, vocabulary))) await once(process.stdout, 'drain');
+    if (!process.stdout.write(record(JSON.parse(line) as Row, vocabulary, ofTalk))) await once(process.stdout, 'drain');
   }
 }
 
@@ -85,10 +90,10 @@ async function hashWords(): Promise<void> {
 }
 
 const [what, path = ''] = process.argv.slice(2);
-if (what === 'features') await writeFeatures(path);
+if (what === 'features' || what === 'talk') await writeFeatures(path, what === 'talk');
 else if (what === 'words') await countWords();
 else if (what === 'hash') await hashWords();
 else {
-  console.error('usage: write-features features VOCABULARY | words | hash');
+  console.error('usage: write-features features VOCABULARY | talk VOCABULARY | words | hash');
   process.exitCode = 2;
 }

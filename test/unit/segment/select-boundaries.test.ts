@@ -90,6 +90,19 @@ describe('boundaries that are chosen', () => {
     }
   });
 
+  it('are the strongest ones, as many as asked for, where lengths do not matter', () => {
+    const some = text(600, 7);
+    const strengths = some.strengthsAt(200);
+    const limits = readLimits({ targetTokens: 200, minTokens: 1, maxTokens: 1 << 15 });
+    const ends = selectBoundaries({ ...some, lengthCareAt: () => 0 }, limits).slice(0, -1);
+    const chosen = Math.min(...ends.map((end) => strengths[end] as number));
+    const stronger = Array.from(strengths).filter((strength, at) => strength > chosen && at < 599);
+    // One stretch keeps half of its boundaries, and the next goes on from there.
+    expect(stronger.length).toBeLessThan(1.3 * ends.length);
+    expect(ends.length).toBeGreaterThan(0.75 * selectBoundaries(some, limits).length);
+    expect(selectBoundaries({ ...some, lengthCareAt: () => 1 }, limits)).toEqual(selectBoundaries(some, limits));
+  });
+
   it.each([40, 100, 200, 500])('give blocks of %i tokens on the mean, within a quarter', (targetTokens) => {
     for (const seed of [1, 2, 3, 4, 5]) {
       const some = text(3000, seed);

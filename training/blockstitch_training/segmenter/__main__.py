@@ -6,6 +6,7 @@
     python -m blockstitch_training.segmenter recover    --model models/segmenter --out FILE
     python -m blockstitch_training.segmenter average    A.pt B.pt --out FILE
     python -m blockstitch_training.segmenter export     --checkpoint FILE --work DIR --out models/segmenter
+    python -m blockstitch_training.segmenter talk-trees --meetings qmsum.dev.jsonl --model models/segmenter
 """
 
 from __future__ import annotations
@@ -66,6 +67,11 @@ def parser() -> argparse.ArgumentParser:
     export.add_argument("--checkpoint", type=Path, required=True)
     export.add_argument("--work", type=Path, required=True, help="directory with words.bin and the held-out documents, which calibrate the log-odds")
     export.add_argument("--out", type=Path, required=True)
+    trees = commands.add_parser("talk-trees", help="learn from labelled meetings where another topic begins; writes talk.json into the model")
+    trees.set_defaults(run=_talk_trees)
+    trees.add_argument("--meetings", type=Path, required=True, help="JSONL of {segments}; the rows with an even number are read")
+    trees.add_argument("--model", type=Path, required=True, help="directory that `export` wrote")
+    trees.add_argument("--seeds", type=int, default=3)
     return made
 
 
@@ -107,6 +113,13 @@ def _export(options: argparse.Namespace) -> None:
     export(options.checkpoint, options.work, options.out)
     size = sum((options.out / name).stat().st_size for name in ("segmenter.onnx", "words.bin"))
     print(f"{options.out}: {size / 1e6:.1f} MB")
+
+
+def _talk_trees(options: argparse.Namespace) -> None:
+    from .talk_trees import write_trees
+
+    path = write_trees(options.meetings, options.model, options.seeds)
+    print(f"{path}: {path.stat().st_size / 1e3:.0f} kB")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

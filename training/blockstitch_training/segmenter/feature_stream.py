@@ -49,14 +49,14 @@ def utf16_length(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
-def read_documents(rows: Iterable[dict], vocabulary: Path) -> Iterator[UnitDocument]:
-    """Documents in the order of rows {text, boundaries, levels}.
+def read_documents(rows: Iterable[dict], vocabulary: Path, what: str = "features") -> Iterator[UnitDocument]:
+    """Documents in the order of rows {text, boundaries, levels}. what: `features` of units, or `talk`, those of a meeting's course.
 
     Raises RuntimeError when the writer fails or was not built (`make build`).
     """
     if not WRITER.exists():
         raise RuntimeError(f"{WRITER} is missing: run make build")
-    process = subprocess.Popen(["node", str(WRITER), "features", str(vocabulary)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    process = subprocess.Popen(["node", str(WRITER), what, str(vocabulary)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdin and process.stdout
 
     def feed() -> None:
