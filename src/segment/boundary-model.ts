@@ -174,13 +174,14 @@ export class BoundaryModel {
    * blocks of many units, the words that both sides share over a third of a block count too: the network sees only a
    * part of those. In long blocks of a meeting its course counts.
    *
+   * @param pace told of the units whose course is followed
    * @returns log-odds [units]
    */
-  forTarget(part: BoundaryStrengths, characters: number): Float64Array {
+  forTarget(part: BoundaryStrengths, characters: number, pace: Pace = unhurried): Float64Array {
     const strengths = this.#ofNetwork(part, characters);
     const share = this.talkShare(part, characters);
     if (share === 0) return strengths;
-    const course = this.#course(part);
+    const course = this.#course(part, pace);
     return strengths.map((strength, unit) => {
       if (strength === AFTER_HEADING) return strength;
       // A topic that either of the two is sure of (log of the sum of their odds).
@@ -198,8 +199,8 @@ export class BoundaryModel {
     return Math.min(1, Math.log(characters / from) / Math.log(whole / from));
   }
 
-  #course(part: BoundaryStrengths): Float64Array {
-    const known = this.#courses.get(part) ?? (this.#talk as TalkTrees).logOdds(part);
+  #course(part: BoundaryStrengths, pace: Pace): Float64Array {
+    const known = this.#courses.get(part) ?? (this.#talk as TalkTrees).logOdds(part, pace);
     this.#courses.set(part, known);
     return known;
   }

@@ -19,7 +19,7 @@ export function cutPart(
   const originals = part.units.map(({ start, end }) => ({ start: part.originalOf(start), end: part.originalOf(end) }));
   return {
     units: originals,
-    strengthsOf: (targetTokens) => model.forTarget(part, targetTokens * characters),
+    strengthsOf: (targetTokens) => model.forTarget(part, targetTokens * characters, tokens.pace),
     // Topics of a meeting have any length.
     lengthCareOf: (targetTokens) => 1 - model.talkShare(part, targetTokens * characters),
     lengthOf(unit) {

@@ -5,6 +5,7 @@
  * learns their words by heart; these numbers hold no word of any meeting. Training reads the same numbers through
  * write-features.ts. Any change here needs new trees (talk-trees.ts).
  */
+import { type Pace, unhurried } from '../text/pace.js';
 import { slidingCohesion, smoothed, type UnitBags } from './lexical-cohesion.js';
 import { type SpeakerLabel, speakerBags } from './speaker-labels.js';
 import type { TextUnit } from './text-units.js';
@@ -45,17 +46,23 @@ export interface TalkParts {
   bags: UnitBags;
 }
 
-/** @returns numbers about the boundary behind each unit, the last one too. [units, TALK_FEATURES] */
-export function talkFeatures({ text, units, labels, wordCounts, bags }: TalkParts): Float32Array {
+/**
+ * @param pace told of the units, for each few columns
+ * @returns numbers about the boundary behind each unit, the last one too. [units, TALK_FEATURES]
+ */
+export function talkFeatures(parts: TalkParts, pace: Pace = unhurried): Float32Array {
+  const { text, units, labels, wordCounts, bags } = parts;
   const columns: ArrayLike<number>[] = [];
   const speakerWords = speakerBags(labels, wordCounts);
   for (const width of COHESION_WIDTHS) {
     const cosines = smoothed(slidingCohesion(bags, width));
     columns.push(cosines, depths(cosines, 2 * width), slidingCohesion(speakerWords, width));
+    pace(units.length);
   }
   const speakers = carriedSpeakers(labels);
   columns.push(...floorChanges(speakers));
   for (const width of SHARE_WIDTHS) columns.push(...speechShares(speakers, wordCounts, width));
+  pace(units.length);
   for (const width of LENGTH_WIDTHS) columns.push(...windowSums(wordCounts, width).map((sums) => sums.map(Math.log1p)));
   const said = units.map((unit, index) => plainSpeech(text, unit, labels[index] as SpeakerLabel));
   for (const cue of CUES) {

@@ -3,6 +3,7 @@
  * talk.json holds them; training/blockstitch_training/segmenter/talk_trees.py writes it.
  */
 import { readFileSync } from 'node:fs';
+import { type Pace, unhurried } from '../text/pace.js';
 import { TALK_FEATURES, type TalkParts, talkFeatures } from './talk-features.js';
 
 /** The file of the trees in the directory of a trained segmenter. A segmenter may lack it. */
@@ -47,11 +48,12 @@ export class TalkTrees {
   }
 
   /** @returns log-odds of another topic behind each unit [units] */
-  logOdds(parts: TalkParts): Float64Array {
-    const values = talkFeatures(parts);
+  logOdds(parts: TalkParts, pace: Pace = unhurried): Float64Array {
+    const values = talkFeatures(parts, pace);
     const odds = new Float64Array(parts.units.length).fill(this.#file.start);
     for (const tree of this.#file.trees) {
       for (let at = 0; at < odds.length; at += 1) odds[at] = (odds[at] as number) + leafValue(tree, values, at);
+      pace(odds.length);
     }
     return odds;
   }

@@ -128,6 +128,18 @@ describe('trees of talk', () => {
     expect([...odds]).toEqual([-4.5, -1.5, -1.5, -1.5, -4.5]);
   });
 
+  it('stop where they stand when nobody waits', () => {
+    const trees = new TalkTrees(`${PACKAGE_DIR}models/segmenter/${TALK_FILE}`);
+    const parts = partsOf(meeting(40));
+    let steps = 0;
+    const enough = (more: number) => {
+      steps += more;
+      if (steps > 10 * parts.units.length) throw new Error('enough');
+    };
+    expect(() => trees.logOdds(parts, enough)).toThrow('enough');
+    expect(steps).toBe(11 * parts.units.length);
+  });
+
   it('are refused where they were trained for other features', () => {
     expect(() => treesOf({ features: TALK_FEATURES + 1, start: 0, trees: [] })).toThrow(/features of talk/);
   });
