@@ -72,6 +72,7 @@ def parser() -> argparse.ArgumentParser:
     trees.add_argument("--meetings", type=Path, required=True, help="JSONL of {segments}; the rows with an even number are read")
     trees.add_argument("--model", type=Path, required=True, help="directory that `export` wrote")
     trees.add_argument("--seeds", type=int, default=3)
+    trees.add_argument("--folds", type=int, help="cross-validate over so many parts of the meetings in place of writing")
     return made
 
 
@@ -116,8 +117,12 @@ def _export(options: argparse.Namespace) -> None:
 
 
 def _talk_trees(options: argparse.Namespace) -> None:
-    from .talk_trees import write_trees
+    from .talk_trees import held_out_rank, read_meetings, write_trees
 
+    if options.folds:
+        rank = held_out_rank(read_meetings(options.meetings, options.model), range(options.seeds), options.folds)
+        print(f"a topic's end ranks above {rank:.1%} of its meeting's boundaries, by trees that did not see the meeting")
+        return
     path = write_trees(options.meetings, options.model, options.seeds)
     print(f"{path}: {path.stat().st_size / 1e3:.0f} kB")
 

@@ -57,6 +57,23 @@ def test_labels_that_are_all_alike_are_refused() -> None:
         boost(np.zeros((3, 1)), np.zeros(3), np.ones(3), BoostingSettings(), 0)
 
 
+def test_a_meeting_is_ranked_by_trees_that_did_not_see_it() -> None:
+    from blockstitch_training.segmenter.feature_stream import UnitDocument
+    from blockstitch_training.segmenter.talk_trees import held_out_rank
+
+    def meeting(seed: int, told: bool) -> UnitDocument:
+        draw = np.random.default_rng(seed)
+        labels = np.zeros(400, np.int32)
+        labels[draw.choice(399, 12, replace=False)] = 1
+        values = draw.normal(size=(400, 4)).astype(np.float32)
+        values[:, 0] += 4 * labels if told else 0
+        return UnitDocument(np.zeros(0, np.int32), np.zeros(401, np.int32), labels, np.arange(400), values)
+
+    told, untold = (held_out_rank([meeting(seed, each) for seed in range(12)], range(1), 4) for each in (True, False))
+    assert told > 0.95
+    assert abs(untold - 0.5) < 0.12
+
+
 @needs_writer
 def test_trees_of_meetings_read_the_even_rows_and_fit_the_features_of_the_server(tmp_path: Path) -> None:
     from blockstitch_training.segmenter.talk_trees import write_trees
