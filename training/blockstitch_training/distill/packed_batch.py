@@ -1,8 +1,8 @@
 """Lays drawn examples out for student and teacher, and pairs the places where both predict the same token.
 
 The student sees most examples under block attention and a share of them under full attention, so that it keeps both. The teacher sees
-them under full attention, a privileged one without the documents that a question does not need. For token weights the same layout also holds them under block attention, so that one forward pass of the
-frozen teacher gives both losses. It knows layouts and no models.
+them under full attention, a privileged one without the documents that a question does not need. For token weights the same layout also
+holds them under block attention, so that one forward pass of the frozen teacher gives both losses. It knows layouts and no models.
 """
 
 from __future__ import annotations
