@@ -132,7 +132,7 @@ describe('a job that fails', () => {
     const job = await start(one, 'd');
     expect(await ended(one, job)).toBe('failed');
     expect(one.begun).toHaveLength(4);
-    const error = { code: 'store_failed', message: expect.stringContaining('for a moment') };
+    const error = { code: 'store_failed', message: "The store failed; the server's log says why." };
     for (const each of [one, two])
       expect(await each.documents.jobs.get('', job.id)).toMatchObject({ status: 'failed', error });
   });
