@@ -17,16 +17,13 @@ from ..demo.question_sets import Asked
 from .answer_scores import contains
 from .asked_prompts import read_rag
 
-PLACES = ("drawn", "first", "middle", "last")
-COUNTS = (1, 2, 4, 8, 16, 32)
-
 
 @dataclass(frozen=True)
 class CountsPlan:
     data: list[Path]  # rows with question, answers, documents and gold
     rows: int  # of each file
     counts: list[int]  # documents of a question, >= 1
-    places: list[str]  # of the document that answers, of PLACES
+    places: list[str]  # of the document that answers: "drawn", "first", "middle", "last"
     seed: int
     out: Path
 

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 from ..distill.distill_settings import Settings
-from .document_counts import COUNTS, PLACES, CountsPlan, write_counts
 from .given_options import given
 
 
@@ -156,13 +155,15 @@ def add_counts(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("--data", type=Path, nargs="+", required=True, help="JSONL rows with question, answers, documents and gold")
     add("--rows", type=int, default=100, help="of each file (%(default)s)")
-    add("--counts", type=int, nargs="+", default=COUNTS, help="documents of a question (1 2 4 8 16 32)")
-    add("--places", nargs="+", choices=PLACES, default=PLACES[:1], help="of the document that answers (drawn)")
+    add("--counts", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32], help="documents of a question (1 2 4 8 16 32)")
+    add("--places", nargs="+", choices=("drawn", "first", "middle", "last"), default=["drawn"], help="of the document that answers (drawn)")
     add("--seed", type=int, default=1)
     add("--out", type=Path, required=True, help="folder for NAME-COUNT-PLACE.jsonl, for `blockstitch eval --data`")
 
 
 def _counts(options: argparse.Namespace) -> int | None:
+    from .document_counts import CountsPlan, write_counts
+
     if min(options.counts) < 1:
         print("--counts must be at least 1", file=sys.stderr)
         return 2
