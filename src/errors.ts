@@ -284,6 +284,15 @@ export const ERRORS = {
     message: 'The download of {repository} failed: {reason}',
     remedy: 'Run the same command again: it goes on where it stopped.',
   },
+  segmenter_unusable: {
+    status: 500,
+    type: 'server_error',
+    retryable: false,
+    message: 'The {what} in {path} cannot be used: {reason}',
+    outside: "This segmenter cannot be used here; the server's log says why.",
+    remedy:
+      'Name another segmenter, or point --segmenter-dir at a trained segmenter, --sentence-encoder at an ONNX sentence encoder.',
+  },
   native_unavailable: {
     status: 500,
     type: 'server_error',

@@ -14,6 +14,7 @@ const REMEDIES: Partial<Record<ErrorCode, string>> = {
   invalid_utf8: CHECK_URL,
   invalid_request: 'Check the files and the options that were given.',
   segmentation_invalid: 'Keep --min-tokens <= --target-tokens <= --max-block-tokens, or give --granularity alone.',
+  segmenter_unusable: 'Give another --segmenter, or the right --segmenter-dir or --sentence-encoder.',
   context_length_exceeded: 'Give fewer documents, or let it generate less.',
   authentication_failed: 'Give a key of the server with --api-key, or in BLOCKSTITCH_API_KEYS.',
   stored_bytes_exceeded: 'Delete documents that are not needed any more, or ask the operator for a larger limit.',

@@ -91,10 +91,9 @@ export class BoundaryModel {
     this.#tensor = tensor;
   }
 
-  /** @throws BlockstitchError `segmentation_invalid` naming the file that is missing or does not fit */
+  /** @throws BlockstitchError `segmenter_unusable` naming the file that is missing or does not fit */
   static async open(directory: string): Promise<BoundaryModel> {
-    const missing = MODEL_FILES.find((name) => !existsSync(join(directory, name)));
-    if (missing) throw unusable(directory, `${missing} is missing`);
+    assertModel(directory);
     try {
       const card = JSON.parse(readFileSync(join(directory, 'segmenter.json'), 'utf8')) as ModelCard;
       if (card.feature_version !== FEATURE_VERSION) {
@@ -261,9 +260,19 @@ export function levelWeights(levels: readonly number[], characters: number): num
 
 /** Whether all files of a trained segmenter are there. */
 export function hasModel(directory: string): boolean {
-  return MODEL_FILES.every((name) => existsSync(join(directory, name)));
+  return missingFile(directory) === undefined;
+}
+
+/** @throws BlockstitchError `segmenter_unusable` naming a file that is missing */
+export function assertModel(directory: string): void {
+  const missing = missingFile(directory);
+  if (missing) throw unusable(directory, `${missing} is missing`);
+}
+
+function missingFile(directory: string): string | undefined {
+  return MODEL_FILES.find((name) => !existsSync(join(directory, name)));
 }
 
 function unusable(directory: string, reason: string): BlockstitchError {
-  return new BlockstitchError('segmentation_invalid', { reason: `trained segmenter ${directory}: ${reason}` });
+  return new BlockstitchError('segmenter_unusable', { what: 'trained segmenter', path: directory, reason });
 }

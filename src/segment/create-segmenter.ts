@@ -6,7 +6,7 @@
 import { BlockstitchError } from '../errors.js';
 import { assertWellFormed, type TextService } from '../text/text-service.js';
 import { workerFile } from '../text/worker-file.js';
-import { hasModel } from './boundary-model.js';
+import { assertModel, hasModel } from './boundary-model.js';
 import { CUTS, type CutName } from './cuts.js';
 import { type PackedSegments, unpacked } from './packed-segments.js';
 import { readLimits } from './segment-limits.js';
@@ -32,7 +32,7 @@ export function automaticName(modelDir = ''): 'semantic' | 'structural' {
   return modelDir !== '' && hasModel(modelDir) ? 'semantic' : 'structural';
 }
 
-/** @throws BlockstitchError `segmentation_invalid` for a name that is not known, or a trained segmenter not there */
+/** @throws BlockstitchError `segmentation_invalid` for a name that is not known, `segmenter_unusable` for files not there */
 export async function createSegmenter(name: SegmenterName, dependencies: SegmenterDependencies): Promise<Segmenter> {
   const { textService, modelDir = '', encoderDir = '' } = dependencies;
   const wanted = name === 'auto' ? automaticName(modelDir) : name;
@@ -44,7 +44,7 @@ export async function createSegmenter(name: SegmenterName, dependencies: Segment
     return new TextSegmenter(wanted, textService, { run: 'segmentEmbedding', fields: { encoderDir } });
   }
   if (wanted === 'semantic') {
-    if (!hasModel(modelDir)) throw invalid(`there is no trained segmenter in "${modelDir}".`);
+    assertModel(modelDir);
     return new TextSegmenter(wanted, textService, { run: 'segmentSemantic', fields: { modelDir } });
   }
   const known = ['auto', ...Object.keys(CUTS), 'embedding', 'semantic'].join(', ');

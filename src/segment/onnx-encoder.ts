@@ -17,7 +17,7 @@ const BATCH = 32;
 
 /**
  * @param directory with model.onnx (or onnx/model.onnx), tokenizer.json and tokenizer_config.json
- * @throws BlockstitchError `segmentation_invalid` when a file is missing or not such an export
+ * @throws BlockstitchError `segmenter_unusable` when a file is missing or not such an export
  */
 export async function openOnnxEncoder(directory: string): Promise<SentenceEncoder> {
   const model = ['model.onnx', 'onnx/model.onnx'].map((name) => join(directory, name)).find(existsSync);
@@ -100,5 +100,5 @@ function readJson(path: string): object {
 }
 
 function unusable(directory: string, reason: string): BlockstitchError {
-  return new BlockstitchError('segmentation_invalid', { reason: `sentence encoder ${directory}: ${reason}` });
+  return new BlockstitchError('segmenter_unusable', { what: 'sentence encoder', path: directory, reason });
 }

@@ -1,6 +1,7 @@
 /**
- * Named schemas of an OpenAPI document as its components. The routes' schemas hold each other whole; here every schema
- * with a name goes to `components.schemas` once, and its uses refer to it. Optional fields of request bodies take `null`
+ * Named schemas and shared headers of an OpenAPI document as its components. The routes' schemas hold each other whole;
+ * here every schema with a name goes to `components.schemas` once, and its uses refer to it; so does a response's header,
+ * by its own name, to `components.headers`. Optional fields of request bodies take `null`
  * (validator.ts drops it), so the document says that too. Knows OpenAPI documents; schemas/named.ts has the marks.
  */
 import { isDeepStrictEqual } from 'node:util';
@@ -14,26 +15,51 @@ interface JsonObject {
 /** Keys whose values are data, not schemas. */
 const DATA = new Set(['example', 'examples', 'enum', 'const', 'default', 'security', 'required']);
 const PREFIX = '#/components/schemas/';
+const HEADER_PREFIX = '#/components/headers/';
 
 /**
  * @param document with every schema written out; it is not changed
- * @throws Error if two schemas have one name. A schema with optional fields cannot serve requests and answers both:
+ * @throws Error if two schemas or two headers have one name. A schema with optional fields cannot serve requests and answers both:
  *   in requests these fields may be null
  */
 export function withComponents(document: object): object {
   const { components = {}, paths = {}, ...rest } = document as JsonObject;
   const { schemas = {}, ...others } = components as JsonObject;
   const found = new Map<string, Json>();
-  const pathsWithRefs = hoist(paths, found, false);
+  const headers: JsonObject = {};
+  const pathsWithRefs = hoistHeaders(hoist(paths, found, false), headers);
   for (const [name, schema] of Object.entries(schemas as JsonObject)) found.set(name, hoist(schema, found, false));
   const sorted = Object.fromEntries([...found].sort(([a], [b]) => (a < b ? -1 : 1)));
-  return { ...rest, components: { ...others, schemas: sorted }, paths: pathsWithRefs };
+  return { ...rest, components: { ...others, headers, schemas: sorted }, paths: pathsWithRefs };
 }
 
 /** The document with every reference replaced by what it refers to: for whoever reads fields. */
 export function withoutReferences<Document extends object>(document: Document): Document {
-  const { components } = document as { components?: { schemas?: JsonObject } };
-  return inlined(document as unknown as JsonObject, components?.schemas ?? {}) as unknown as Document;
+  const { components } = document as { components?: { schemas?: JsonObject; headers?: JsonObject } };
+  const targets = new Map<string, Json>();
+  for (const [name, schema] of Object.entries(components?.schemas ?? {})) targets.set(`${PREFIX}${name}`, schema);
+  for (const [name, header] of Object.entries(components?.headers ?? {}))
+    targets.set(`${HEADER_PREFIX}${name}`, header);
+  return inlined(document as unknown as JsonObject, targets) as unknown as Document;
+}
+
+/** @param headers to which each header of a response goes, under its name */
+function hoistHeaders(node: Json, headers: JsonObject): Json {
+  if (Array.isArray(node)) return node.map((element) => hoistHeaders(element, headers));
+  if (!isObject(node)) return node;
+  const refer = (name: string, header: Json): JsonObject => {
+    const known = headers[name];
+    if (known !== undefined && !isDeepStrictEqual(known, header)) throw new Error(`two headers have the name ${name}`);
+    headers[name] = header;
+    return { $ref: `${HEADER_PREFIX}${name}` };
+  };
+  return Object.fromEntries(
+    Object.entries(node).map(([key, part]): [string, Json] => {
+      if (DATA.has(key)) return [key, part];
+      if (key !== 'headers' || !isObject(part)) return [key, hoistHeaders(part, headers)];
+      return [key, Object.fromEntries(Object.entries(part).map(([name, header]) => [name, refer(name, header)]))];
+    }),
+  );
 }
 
 function hoist(node: Json, found: Map<string, Json>, inRequest: boolean): Json {
@@ -90,15 +116,17 @@ function meaningOf(reference: Json | undefined, found: Map<string, Json>): Json 
   return component !== undefined && isObject(component) ? component['description'] : undefined;
 }
 
-function inlined(node: Json, schemas: JsonObject): Json {
-  if (Array.isArray(node)) return node.map((element) => inlined(element, schemas));
+/** @param targets what references may name, by the whole reference */
+function inlined(node: Json, targets: ReadonlyMap<string, Json>): Json {
+  if (Array.isArray(node)) return node.map((element) => inlined(element, targets));
   if (!isObject(node)) return node;
   const { $ref: reference, ...rest } = node;
-  const others = Object.fromEntries(Object.entries(rest).map(([key, part]) => [key, inlined(part, schemas)]));
-  if (typeof reference !== 'string' || !reference.startsWith(PREFIX)) return node['$ref'] ? node : others;
-  const target = schemas[reference.slice(PREFIX.length)];
+  const others = Object.fromEntries(Object.entries(rest).map(([key, part]) => [key, inlined(part, targets)]));
+  if (typeof reference !== 'string' || !/^#\/components\/(?:schemas|headers)\//.test(reference))
+    return node['$ref'] ? node : others;
+  const target = targets.get(reference);
   if (target === undefined) throw new Error(`${reference} refers to nothing`);
-  return { ...(inlined(target, schemas) as JsonObject), ...others };
+  return { ...(inlined(target, targets) as JsonObject), ...others };
 }
 
 function isObject(value: Json): value is JsonObject {

@@ -65,6 +65,7 @@ const ingestSchema = {
       [
         'empty_input',
         'segmentation_invalid',
+        'segmenter_unusable',
         'stored_bytes_exceeded',
         'deleted_meanwhile',
         'store_failed',

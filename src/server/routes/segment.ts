@@ -22,7 +22,10 @@ const schema = {
   body: body(SegmentBodySchema, examples.segmentRequest),
   response: {
     200: json(SegmentAnswerSchema, 'Blocks with offsets, token counts and boundary scores.', examples.segmentList),
-    ...errorResponses(['body'], ['empty_input', 'segmentation_invalid', 'queue_full', 'client_closed']),
+    ...errorResponses(
+      ['body'],
+      ['empty_input', 'segmentation_invalid', 'segmenter_unusable', 'queue_full', 'client_closed'],
+    ),
   },
 };
 

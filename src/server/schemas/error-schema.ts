@@ -62,6 +62,7 @@ type ErrorGroup = 'body' | 'engine';
 export const CHAT_ERRORS = [
   'empty_input',
   'segmentation_invalid',
+  'segmenter_unusable',
   'context_length_exceeded',
   'model_not_found',
   'document_not_found',

@@ -302,6 +302,9 @@ describe('the default segmenter', () => {
     const { text } = twoThings(12);
     expect(await segment(text, {})).toEqual(await segment(text, { segmenter: 'structural' }));
     expect(notices).toEqual([expect.stringContaining('/nowhere')]);
-    await expect(segment(text, { segmenter: 'semantic' })).rejects.toMatchObject({ code: 'segmentation_invalid' });
+    await expect(segment(text, { segmenter: 'semantic' })).rejects.toMatchObject({
+      code: 'segmenter_unusable',
+      outside: expect.not.stringContaining('/nowhere'),
+    });
   });
 });

@@ -68,7 +68,9 @@ describe('an ONNX sentence encoder', () => {
   });
 
   test('is refused with its directory where a file is missing or no export', async () => {
-    await expect(openOnnxEncoder(join(directory, 'nowhere'))).rejects.toThrow(/nowhere: model.onnx or tokenizer.json/);
+    await expect(openOnnxEncoder(join(directory, 'nowhere'))).rejects.toThrow(
+      /nowhere cannot be used: model.onnx or tokenizer.json/,
+    );
     const broken = makeEncoder('broken', false);
     writeFileSync(join(broken, 'model.onnx'), 'no graph');
     await expect(openOnnxEncoder(broken)).rejects.toThrow(/sentence encoder .*broken/);

@@ -15,7 +15,7 @@ interface Schema {
 
 const document = JSON.parse(readFileSync(join(PACKAGE_DIR, 'openapi', 'openapi.json'), 'utf8')) as {
   paths: Record<string, Record<string, { operationId: string; tags: string[] }>>;
-  components: { schemas: Record<string, Schema> };
+  components: { schemas: Record<string, Schema>; headers: Record<string, Schema> };
 };
 const { paths, components } = document;
 
@@ -51,6 +51,13 @@ describe('the OpenAPI document', () => {
       expect(name).toMatch(/^[A-Z][A-Za-z]{2,48}$/);
       expect(text.includes(`"#/components/schemas/${name}"`), name).toBe(true);
     }
+  });
+
+  it('has every header of a response once', () => {
+    const text = JSON.stringify(paths);
+    for (const name of Object.keys(components.headers)) expect(text).toContain(`"#/components/headers/${name}"`);
+    expect(text.match(/"headers":\{"[^"]+":\{"(?!\$ref)/g)).toBeNull();
+    expect(components.headers['X-Should-Retry']).toMatchObject({ schema: { type: 'boolean' } });
   });
 
   it('says that an optional field of a request may be null', () => {

@@ -1593,7 +1593,20 @@ export interface components {
     responses: never;
     parameters: never;
     requestBodies: never;
-    headers: never;
+    headers: {
+        /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
+        "X-Should-Retry": boolean;
+        /** @description Seconds after which to try again. */
+        "Retry-After": number;
+        /** @description Prompt tokens that were not prefilled. */
+        "x-blockstitch-cached-tokens": number;
+        /** @description Blocks that were found in a tier. */
+        "x-blockstitch-blocks-hit": number;
+        /** @description From the parsed request to the first token. */
+        "x-blockstitch-ttft-ms": number;
+        /** @description Path of the job. */
+        Location: string;
+    };
     pathItems: never;
 }
 export type AllowedTools = components['schemas']['AllowedTools'];
@@ -1743,6 +1756,12 @@ export type ToolType = components['schemas']['ToolType'];
 export type TopLogprob = components['schemas']['TopLogprob'];
 export type Usage = components['schemas']['Usage'];
 export type WeightFormat = components['schemas']['WeightFormat'];
+export type HeaderXShouldRetry = components['headers']['X-Should-Retry'];
+export type HeaderRetryAfter = components['headers']['Retry-After'];
+export type HeaderXBlockstitchCachedTokens = components['headers']['x-blockstitch-cached-tokens'];
+export type HeaderXBlockstitchBlocksHit = components['headers']['x-blockstitch-blocks-hit'];
+export type HeaderXBlockstitchTtftMs = components['headers']['x-blockstitch-ttft-ms'];
+export type HeaderLocation = components['headers']['Location'];
 export type $defs = Record<string, never>;
 export interface operations {
     getOpenApi: {
@@ -1773,8 +1792,7 @@ export interface operations {
             /** @description `invalid_request` */
             400: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1820,8 +1838,7 @@ export interface operations {
             /** @description `invalid_request` */
             400: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1889,8 +1906,7 @@ export interface operations {
             /** @description `invalid_request` */
             400: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1911,10 +1927,8 @@ export interface operations {
             /** @description `not_ready`, `shutting_down` */
             503: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: number;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1962,8 +1976,7 @@ export interface operations {
             /** @description `invalid_request` */
             400: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1984,8 +1997,7 @@ export interface operations {
             /** @description `engine_failed`, `internal_error` */
             500: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2042,12 +2054,9 @@ export interface operations {
             /** @description The answer, or with `stream: true` its chunks. */
             200: {
                 headers: {
-                    /** @description Prompt tokens that were not prefilled. */
-                    "x-blockstitch-cached-tokens"?: number;
-                    /** @description Blocks that were found in a tier. */
-                    "x-blockstitch-blocks-hit"?: number;
-                    /** @description From the parsed request to the first token. */
-                    "x-blockstitch-ttft-ms"?: number;
+                    "x-blockstitch-cached-tokens": components["headers"]["x-blockstitch-cached-tokens"];
+                    "x-blockstitch-blocks-hit": components["headers"]["x-blockstitch-blocks-hit"];
+                    "x-blockstitch-ttft-ms": components["headers"]["x-blockstitch-ttft-ms"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2113,8 +2122,7 @@ export interface operations {
             /** @description `invalid_request`, `empty_input`, `segmentation_invalid`, `context_length_exceeded`, `invalid_json`, `invalid_utf8`, `pool_too_small` */
             400: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2135,8 +2143,7 @@ export interface operations {
             /** @description `authentication_failed` */
             401: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2157,8 +2164,7 @@ export interface operations {
             /** @description `model_not_found`, `document_not_found` */
             404: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2179,8 +2185,7 @@ export interface operations {
             /** @description `payload_too_large` */
             413: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2201,8 +2206,7 @@ export interface operations {
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2223,8 +2227,7 @@ export interface operations {
             /** @description `text_not_encodable` */
             422: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2245,10 +2248,8 @@ export interface operations {
             /** @description `rate_limit_exceeded`, `queue_full` */
             429: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: number;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2266,11 +2267,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
-            /** @description `internal_error`, `document_damaged`, `engine_failed` */
+            /** @description `internal_error`, `segmenter_unusable`, `document_damaged`, `engine_failed` */
             500: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2291,10 +2291,8 @@ export interface operations {
             /** @description `not_ready`, `overloaded`, `shutting_down`, `store_failed` */
             503: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: number;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2315,8 +2313,7 @@ export interface operations {
             /** @description `deadline_exceeded` */
             504: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2365,12 +2362,9 @@ export interface operations {
             /** @description The text, or with `stream: true` its chunks. */
             200: {
                 headers: {
-                    /** @description Prompt tokens that were not prefilled. */
-                    "x-blockstitch-cached-tokens"?: number;
-                    /** @description Blocks that were found in a tier. */
-                    "x-blockstitch-blocks-hit"?: number;
-                    /** @description From the parsed request to the first token. */
-                    "x-blockstitch-ttft-ms"?: number;
+                    "x-blockstitch-cached-tokens": components["headers"]["x-blockstitch-cached-tokens"];
+                    "x-blockstitch-blocks-hit": components["headers"]["x-blockstitch-blocks-hit"];
+                    "x-blockstitch-ttft-ms": components["headers"]["x-blockstitch-ttft-ms"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2432,8 +2426,7 @@ export interface operations {
             /** @description `invalid_request`, `empty_input`, `context_length_exceeded`, `invalid_json`, `invalid_utf8`, `pool_too_small` */
             400: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2454,8 +2447,7 @@ export interface operations {
             /** @description `authentication_failed` */
             401: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2476,8 +2468,7 @@ export interface operations {
             /** @description `model_not_found` */
             404: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2498,8 +2489,7 @@ export interface operations {
             /** @description `payload_too_large` */
             413: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2520,8 +2510,7 @@ export interface operations {
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2542,8 +2531,7 @@ export interface operations {
             /** @description `text_not_encodable` */
             422: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2564,10 +2552,8 @@ export interface operations {
             /** @description `rate_limit_exceeded`, `queue_full` */
             429: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: number;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2588,8 +2574,7 @@ export interface operations {
             /** @description `internal_error`, `engine_failed` */
             500: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2610,10 +2595,8 @@ export interface operations {
             /** @description `not_ready`, `overloaded`, `shutting_down` */
             503: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: number;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2634,8 +2617,7 @@ export interface operations {
             /** @description `deadline_exceeded` */
             504: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2714,8 +2696,7 @@ export interface operations {
             /** @description `invalid_request` */
             400: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2736,8 +2717,7 @@ export interface operations {
             /** @description `authentication_failed` */
             401: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2758,10 +2738,8 @@ export interface operations {
             /** @description `rate_limit_exceeded` */
             429: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: number;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2782,8 +2760,7 @@ export interface operations {
             /** @description `internal_error` */
             500: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2804,10 +2781,8 @@ export interface operations {
             /** @description `not_ready`, `overloaded`, `shutting_down`, `store_failed` */
             503: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: number;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2894,8 +2869,7 @@ export interface operations {
             /** @description With `background: true`: the job that does it. It goes on after a restart of the server. */
             202: {
                 headers: {
-                    /** @description Path of the job. */
-                    Location?: string;
+                    Location: components["headers"]["Location"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2917,8 +2891,7 @@ export interface operations {
             /** @description `invalid_request`, `empty_input`, `segmentation_invalid`, `invalid_json`, `invalid_utf8`, `pool_too_small` */
             400: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2939,8 +2912,7 @@ export interface operations {
             /** @description `authentication_failed` */
             401: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2961,8 +2933,7 @@ export interface operations {
             /** @description `stored_bytes_exceeded` */
             403: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2983,8 +2954,7 @@ export interface operations {
             /** @description `deleted_meanwhile` */
             409: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3005,8 +2975,7 @@ export interface operations {
             /** @description `payload_too_large` */
             413: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3027,8 +2996,7 @@ export interface operations {
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3049,8 +3017,7 @@ export interface operations {
             /** @description `text_not_encodable` */
             422: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3071,10 +3038,8 @@ export interface operations {
             /** @description `rate_limit_exceeded`, `queue_full` */
             429: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: number;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3092,11 +3057,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
-            /** @description `internal_error`, `engine_failed` */
+            /** @description `internal_error`, `segmenter_unusable`, `engine_failed` */
             500: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3117,10 +3081,8 @@ export interface operations {
             /** @description `not_ready`, `overloaded`, `shutting_down`, `store_failed` */
             503: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: number;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3141,8 +3103,7 @@ export interface operations {
             /** @description `deadline_exceeded` */
             504: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3222,8 +3183,7 @@ export interface operations {
             /** @description `invalid_request` */
             400: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3244,8 +3204,7 @@ export interface operations {
             /** @description `authentication_failed` */
             401: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3266,8 +3225,7 @@ export interface operations {
             /** @description `document_not_found` */
             404: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3288,10 +3246,8 @@ export interface operations {
             /** @description `rate_limit_exceeded` */
             429: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: number;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3312,8 +3268,7 @@ export interface operations {
             /** @description `internal_error`, `document_damaged` */
             500: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3334,10 +3289,8 @@ export interface operations {
             /** @description `not_ready`, `overloaded`, `shutting_down`, `store_failed` */
             503: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: number;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3393,8 +3346,7 @@ export interface operations {
             /** @description `invalid_request` */
             400: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3415,8 +3367,7 @@ export interface operations {
             /** @description `authentication_failed` */
             401: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3437,8 +3388,7 @@ export interface operations {
             /** @description `document_not_found` */
             404: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3459,10 +3409,8 @@ export interface operations {
             /** @description `rate_limit_exceeded` */
             429: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: number;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3483,8 +3431,7 @@ export interface operations {
             /** @description `internal_error` */
             500: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3505,10 +3452,8 @@ export interface operations {
             /** @description `not_ready`, `overloaded`, `shutting_down`, `store_failed` */
             503: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: number;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3570,8 +3515,7 @@ export interface operations {
             /** @description `invalid_request`, `invalid_json` */
             400: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3592,8 +3536,7 @@ export interface operations {
             /** @description `authentication_failed` */
             401: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3614,8 +3557,7 @@ export interface operations {
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3636,10 +3578,8 @@ export interface operations {
             /** @description `rate_limit_exceeded` */
             429: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: number;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3660,8 +3600,7 @@ export interface operations {
             /** @description `internal_error` */
             500: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3682,10 +3621,8 @@ export interface operations {
             /** @description `not_ready`, `overloaded`, `shutting_down` */
             503: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: number;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3743,8 +3680,7 @@ export interface operations {
             /** @description `invalid_request` */
             400: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3765,8 +3701,7 @@ export interface operations {
             /** @description `authentication_failed` */
             401: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3787,8 +3722,7 @@ export interface operations {
             /** @description `job_not_found` */
             404: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3809,10 +3743,8 @@ export interface operations {
             /** @description `rate_limit_exceeded` */
             429: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: number;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3833,8 +3765,7 @@ export interface operations {
             /** @description `internal_error` */
             500: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3855,10 +3786,8 @@ export interface operations {
             /** @description `not_ready`, `overloaded`, `shutting_down`, `store_failed` */
             503: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: number;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3916,8 +3845,7 @@ export interface operations {
             /** @description `invalid_request` */
             400: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3938,8 +3866,7 @@ export interface operations {
             /** @description `authentication_failed` */
             401: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3960,8 +3887,7 @@ export interface operations {
             /** @description `job_not_found` */
             404: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -3982,10 +3908,8 @@ export interface operations {
             /** @description `rate_limit_exceeded` */
             429: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: number;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4006,8 +3930,7 @@ export interface operations {
             /** @description `internal_error` */
             500: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4028,10 +3951,8 @@ export interface operations {
             /** @description `not_ready`, `overloaded`, `shutting_down`, `store_failed` */
             503: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: number;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4083,8 +4004,7 @@ export interface operations {
             /** @description `invalid_request` */
             400: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4105,8 +4025,7 @@ export interface operations {
             /** @description `authentication_failed` */
             401: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4127,8 +4046,7 @@ export interface operations {
             /** @description `job_not_found` */
             404: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4149,10 +4067,8 @@ export interface operations {
             /** @description `rate_limit_exceeded` */
             429: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: number;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4173,8 +4089,7 @@ export interface operations {
             /** @description `internal_error` */
             500: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4195,10 +4110,8 @@ export interface operations {
             /** @description `not_ready`, `overloaded`, `shutting_down`, `store_failed` */
             503: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: number;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4248,12 +4161,9 @@ export interface operations {
             /** @description The response, or with `stream: true` its events. */
             200: {
                 headers: {
-                    /** @description Prompt tokens that were not prefilled. */
-                    "x-blockstitch-cached-tokens"?: number;
-                    /** @description Blocks that were found in a tier. */
-                    "x-blockstitch-blocks-hit"?: number;
-                    /** @description From the parsed request to the first token. */
-                    "x-blockstitch-ttft-ms"?: number;
+                    "x-blockstitch-cached-tokens": components["headers"]["x-blockstitch-cached-tokens"];
+                    "x-blockstitch-blocks-hit": components["headers"]["x-blockstitch-blocks-hit"];
+                    "x-blockstitch-ttft-ms": components["headers"]["x-blockstitch-ttft-ms"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4341,8 +4251,7 @@ export interface operations {
             /** @description `invalid_request`, `empty_input`, `segmentation_invalid`, `context_length_exceeded`, `invalid_json`, `invalid_utf8`, `pool_too_small` */
             400: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4363,8 +4272,7 @@ export interface operations {
             /** @description `authentication_failed` */
             401: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4385,8 +4293,7 @@ export interface operations {
             /** @description `model_not_found`, `document_not_found` */
             404: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4407,8 +4314,7 @@ export interface operations {
             /** @description `payload_too_large` */
             413: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4429,8 +4335,7 @@ export interface operations {
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4451,8 +4356,7 @@ export interface operations {
             /** @description `text_not_encodable` */
             422: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4473,10 +4377,8 @@ export interface operations {
             /** @description `rate_limit_exceeded`, `queue_full` */
             429: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: number;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4494,11 +4396,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
-            /** @description `internal_error`, `document_damaged`, `engine_failed` */
+            /** @description `internal_error`, `segmenter_unusable`, `document_damaged`, `engine_failed` */
             500: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4519,10 +4420,8 @@ export interface operations {
             /** @description `not_ready`, `overloaded`, `shutting_down`, `store_failed` */
             503: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: number;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4543,8 +4442,7 @@ export interface operations {
             /** @description `deadline_exceeded` */
             504: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4626,8 +4524,7 @@ export interface operations {
             /** @description `invalid_request`, `empty_input`, `segmentation_invalid`, `context_length_exceeded`, `invalid_json`, `invalid_utf8` */
             400: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4648,8 +4545,7 @@ export interface operations {
             /** @description `authentication_failed` */
             401: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4670,8 +4566,7 @@ export interface operations {
             /** @description `model_not_found`, `document_not_found` */
             404: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4692,8 +4587,7 @@ export interface operations {
             /** @description `payload_too_large` */
             413: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4714,8 +4608,7 @@ export interface operations {
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4736,8 +4629,7 @@ export interface operations {
             /** @description `text_not_encodable` */
             422: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4758,10 +4650,8 @@ export interface operations {
             /** @description `rate_limit_exceeded`, `queue_full` */
             429: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: number;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4779,11 +4669,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
-            /** @description `internal_error`, `document_damaged` */
+            /** @description `internal_error`, `segmenter_unusable`, `document_damaged` */
             500: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4804,10 +4693,8 @@ export interface operations {
             /** @description `not_ready`, `overloaded`, `shutting_down`, `store_failed` */
             503: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: number;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4870,8 +4757,7 @@ export interface operations {
             /** @description `invalid_request`, `invalid_json`, `invalid_utf8` */
             400: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4892,8 +4778,7 @@ export interface operations {
             /** @description `authentication_failed` */
             401: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4914,8 +4799,7 @@ export interface operations {
             /** @description `model_not_found` */
             404: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4936,8 +4820,7 @@ export interface operations {
             /** @description `payload_too_large` */
             413: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4958,8 +4841,7 @@ export interface operations {
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4980,8 +4862,7 @@ export interface operations {
             /** @description `text_not_encodable` */
             422: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5002,10 +4883,8 @@ export interface operations {
             /** @description `rate_limit_exceeded` */
             429: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: number;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5026,8 +4905,7 @@ export interface operations {
             /** @description `internal_error` */
             500: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5048,10 +4926,8 @@ export interface operations {
             /** @description `not_ready`, `overloaded`, `shutting_down` */
             503: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: number;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5121,8 +4997,7 @@ export interface operations {
             /** @description `invalid_request`, `empty_input`, `segmentation_invalid`, `invalid_json`, `invalid_utf8` */
             400: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5143,8 +5018,7 @@ export interface operations {
             /** @description `authentication_failed` */
             401: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5165,8 +5039,7 @@ export interface operations {
             /** @description `payload_too_large` */
             413: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5187,8 +5060,7 @@ export interface operations {
             /** @description `unsupported_media_type` */
             415: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5209,8 +5081,7 @@ export interface operations {
             /** @description `text_not_encodable` */
             422: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5231,10 +5102,8 @@ export interface operations {
             /** @description `rate_limit_exceeded`, `queue_full` */
             429: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: number;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5252,11 +5121,10 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
-            /** @description `internal_error` */
+            /** @description `internal_error`, `segmenter_unusable` */
             500: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5277,10 +5145,8 @@ export interface operations {
             /** @description `not_ready`, `overloaded`, `shutting_down` */
             503: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: number;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5337,8 +5203,7 @@ export interface operations {
             /** @description `invalid_request` */
             400: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5359,8 +5224,7 @@ export interface operations {
             /** @description `authentication_failed` */
             401: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5381,8 +5245,7 @@ export interface operations {
             /** @description `block_not_found` */
             404: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5403,10 +5266,8 @@ export interface operations {
             /** @description `rate_limit_exceeded` */
             429: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: number;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5427,8 +5288,7 @@ export interface operations {
             /** @description `internal_error` */
             500: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5449,10 +5309,8 @@ export interface operations {
             /** @description `not_ready`, `overloaded`, `shutting_down`, `store_failed` */
             503: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: number;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5503,8 +5361,7 @@ export interface operations {
             /** @description `invalid_request` */
             400: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5525,8 +5382,7 @@ export interface operations {
             /** @description `authentication_failed` */
             401: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5547,8 +5403,7 @@ export interface operations {
             /** @description `block_not_found` */
             404: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5569,10 +5424,8 @@ export interface operations {
             /** @description `rate_limit_exceeded` */
             429: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: number;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5593,8 +5446,7 @@ export interface operations {
             /** @description `internal_error` */
             500: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5615,10 +5467,8 @@ export interface operations {
             /** @description `not_ready`, `overloaded`, `shutting_down`, `store_failed` */
             503: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: number;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5702,8 +5552,7 @@ export interface operations {
             /** @description `invalid_request` */
             400: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5724,8 +5573,7 @@ export interface operations {
             /** @description `authentication_failed` */
             401: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5746,10 +5594,8 @@ export interface operations {
             /** @description `rate_limit_exceeded` */
             429: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: number;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5770,8 +5616,7 @@ export interface operations {
             /** @description `internal_error`, `engine_failed` */
             500: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5792,10 +5637,8 @@ export interface operations {
             /** @description `not_ready`, `overloaded`, `shutting_down` */
             503: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: number;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5845,8 +5688,7 @@ export interface operations {
             /** @description `invalid_request` */
             400: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5867,8 +5709,7 @@ export interface operations {
             /** @description `authentication_failed` */
             401: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5889,10 +5730,8 @@ export interface operations {
             /** @description `rate_limit_exceeded` */
             429: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: number;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5913,8 +5752,7 @@ export interface operations {
             /** @description `internal_error` */
             500: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5935,10 +5773,8 @@ export interface operations {
             /** @description `not_ready`, `overloaded`, `shutting_down`, `store_failed` */
             503: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: number;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6012,8 +5848,7 @@ export interface operations {
             /** @description `invalid_request` */
             400: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6034,8 +5869,7 @@ export interface operations {
             /** @description `authentication_failed` */
             401: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6056,10 +5890,8 @@ export interface operations {
             /** @description `rate_limit_exceeded` */
             429: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: number;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6080,8 +5912,7 @@ export interface operations {
             /** @description `internal_error` */
             500: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6102,10 +5933,8 @@ export interface operations {
             /** @description `not_ready`, `overloaded`, `shutting_down` */
             503: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: number;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6176,8 +6005,7 @@ export interface operations {
             /** @description `invalid_request` */
             400: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6198,8 +6026,7 @@ export interface operations {
             /** @description `authentication_failed` */
             401: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6220,8 +6047,7 @@ export interface operations {
             /** @description `model_not_found` */
             404: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6242,10 +6068,8 @@ export interface operations {
             /** @description `rate_limit_exceeded` */
             429: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: number;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6266,8 +6090,7 @@ export interface operations {
             /** @description `internal_error` */
             500: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6288,10 +6111,8 @@ export interface operations {
             /** @description `not_ready`, `overloaded`, `shutting_down` */
             503: {
                 headers: {
-                    /** @description Whether the same request may succeed later. OpenAI's clients obey it. */
-                    "X-Should-Retry"?: boolean;
-                    /** @description Seconds after which to try again. */
-                    "Retry-After"?: number;
+                    "X-Should-Retry": components["headers"]["X-Should-Retry"];
+                    "Retry-After": components["headers"]["Retry-After"];
                     [name: string]: unknown;
                 };
                 content: {
