@@ -8,6 +8,7 @@
     python -m blockstitch_training.evaluation curve        --teacher DIR --trained DIR --held-out HELD.jsonl --out DIR
     python -m blockstitch_training.evaluation conversations --data ROWS.jsonl ... --out HELD.jsonl
     python -m blockstitch_training.evaluation counts       --data ROWS.jsonl ... --out FOLDER
+    python -m blockstitch_training.evaluation counted      --data FOLDER --answers NAME=FILE ... --out FOLDER
     python -m blockstitch_training.evaluation repair-curve --model CHECKPOINT --out ../docs/results/repair
     python -m blockstitch_training.evaluation segmenters   --set NAME=FILE --out FOLDER
     python -m blockstitch_training.evaluation passages     --set FILE --out FOLDER
@@ -36,7 +37,7 @@ from .segmented_answers import SEGMENTERS as ASKED_SEGMENTERS
 from .segmented_answers import table_lines
 from .segmenter_comparison import REPOSITORY, SEGMENTERS, TARGETS, SegmenterComparison, compare, write_comparison
 from .setting_choice import OBJECTIVES
-from .student_commands import add_conversations, add_counts, add_curve, add_parts, add_served, add_students
+from .student_commands import add_conversations, add_counted, add_counts, add_curve, add_parts, add_served, add_students
 
 SHARES = (0.05, 0.15, 0.3, 0.5, 0.8)
 
@@ -52,6 +53,7 @@ def parser() -> argparse.ArgumentParser:
     add_curve(commands.add_parser("curve", help="how near the students that a run kept on its way come to their teacher"))
     add_conversations(commands.add_parser("conversations", help="write rows of questions over documents as conversations, to be scored"))
     add_counts(commands.add_parser("counts", help="write rows of questions over 1 to 32 documents, the one that answers at a place of choice"))
+    add_counted(commands.add_parser("counted", help="tell and plot what `blockstitch eval` answered over the rows of `counts`"))
     _add_repair_curve(commands.add_parser("repair-curve", help="plot quality and time against the share that is repaired"))
     _add_segmenters(commands.add_parser("segmenters", help="compare segmenters on labelled documents"))
     _add_passages(commands.add_parser("passages", help="tell whether passages of prompts are cut alike wherever they stand"))

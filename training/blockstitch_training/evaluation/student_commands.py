@@ -1,4 +1,4 @@
-"""The commands about students of public models: `students`, `served`, `parts`, `curve`, `conversations` and `counts`."""
+"""The commands about students of public models: `students`, `served`, `parts`, `curve`, `conversations`, `counts` and `counted`."""
 
 from __future__ import annotations
 
@@ -173,4 +173,33 @@ def _counts(options: argparse.Namespace) -> int | None:
         print(error, file=sys.stderr)
         return 1
     print("\n".join(map(str, files)))
+    return None
+
+
+def add_counted(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(run=_counted)
+    add = command.add_argument
+    add("--data", type=Path, required=True, help="the folder that `counts` wrote")
+    add("--answers", nargs="+", required=True, metavar="NAME=FILE", help="a model's name, and what `blockstitch eval --answers FILE` kept of those rows")
+    add("--out", type=Path, required=True, help="folder for counted.md, counted.png and counted.svg")
+
+
+def _counted(options: argparse.Namespace) -> int | None:
+    from .counted_answers import counted_table, draw_counted, read_series
+
+    named = [each.partition("=") for each in options.answers]
+    if not all(name and file for name, _, file in named):
+        print("--answers must be NAME=FILE", file=sys.stderr)
+        return 2
+    try:
+        series = read_series(options.data, [(name, Path(file)) for name, _, file in named])
+    except (OSError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    options.out.mkdir(parents=True, exist_ok=True)
+    table = counted_table(series)
+    (options.out / "counted.md").write_text(table, encoding="utf-8")
+    for form in ("png", "svg"):
+        draw_counted(series, options.out / f"counted.{form}")
+    print(table)
     return None

@@ -47,3 +47,51 @@ def test_too_few_documents_are_said(data, tmp_path, capsys):
     assert main(["counts", "--data", str(data), "--counts", "64", "--out", str(tmp_path / "out")]) == 1
     assert "documents of other rows fit question 0, and 60 are wanted" in capsys.readouterr().err
     assert main(["counts", "--data", str(data), "--counts", "0", "--out", str(tmp_path / "out")]) == 2
+
+
+def kept(folder, file, modes, wrong=()):
+    """Answers as `blockstitch eval --answers` keeps them: right ones, but for the rows of `wrong`."""
+    lines = [{"blockstitch": "eval", "model": "m"}]
+    for data in sorted(folder.glob("*.jsonl")):
+        for asked in map(json.loads, data.read_text().splitlines()):
+            for mode in modes:
+                text = "nobody" if (asked["id"], mode) in wrong else f"It is {asked['answers'][0]}."
+                lines.append({"data": data.stem, "row": asked["id"], "mode": mode, "text": text})
+                lines.append({"data": data.stem, "row": asked["id"], "mode": mode, "order": 1, "text": "another order"})
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def test_answers_are_counted_by_number_of_documents_and_place(data, tmp_path, capsys):
+    rows = tmp_path / "rows"
+    main(["counts", "--data", str(data), "--counts", "1", "4", "--places", "drawn", "last", "--out", str(rows)])
+    kept(rows, tmp_path / "teacher.jsonl", ["full", "block"])
+    kept(rows, tmp_path / "student.jsonl", ["block"], {("towns.dev-0", "block")})
+    capsys.readouterr()
+    arguments = ["counted", "--data", str(rows), "--answers", f"teacher={tmp_path / 'teacher.jsonl'}", f"student={tmp_path / 'student.jsonl'}"]
+    assert not main([*arguments, "--out", str(tmp_path / "out")])
+    table = (tmp_path / "out" / "counted.md").read_text()
+    assert table.strip() in capsys.readouterr().out
+    assert "towns.dev, 7 questions, the document that answers at a drawn place" in table and "the document that answers last" in table
+    assert table.count("| | 1 document | 4 documents |") == 2
+    assert table.count("| teacher, full attention | 100.0 [100, 100] | 100.0 [100, 100] |") == 2
+    assert table.count("| teacher, stitched | 100.0, +0.0 [+0, +0] |") == 2
+    assert table.count("| student, stitched | 85.7, -14.3 [-43, +0] |") == 2
+    assert (tmp_path / "out" / "counted.png").read_bytes().startswith(b"\x89PNG") and (tmp_path / "out" / "counted.svg").exists()
+
+
+def test_answers_that_are_not_there_yet_are_said(data, tmp_path, capsys):
+    rows = tmp_path / "rows"
+    main(["counts", "--data", str(data), "--counts", "1", "4", "--out", str(rows)])
+    kept(rows, tmp_path / "some.jsonl", ["block"])
+    lines = [line for line in (tmp_path / "some.jsonl").read_text().splitlines() if "towns.dev-4-drawn" not in line]
+    (tmp_path / "some.jsonl").write_text("\n".join(lines) + "\n")
+    out = ["--out", str(tmp_path / "out")]
+    assert not main(["counted", "--data", str(rows), "--answers", f"m={tmp_path / 'some.jsonl'}", *out])
+    assert "| | 1 document |" in (tmp_path / "out" / "counted.md").read_text()
+    (tmp_path / "none.jsonl").write_text(lines[0] + "\n")
+    capsys.readouterr()
+    assert main(["counted", "--data", str(rows), "--answers", f"m={tmp_path / 'none.jsonl'}", *out]) == 1
+    assert "none.jsonl has no answers over all rows of a file" in capsys.readouterr().err
+    assert main(["counted", "--data", str(tmp_path / "out"), "--answers", f"m={tmp_path / 'none.jsonl'}", *out]) == 1
+    assert "write them with `counts`" in capsys.readouterr().err
+    assert main(["counted", "--data", str(rows), "--answers", "none.jsonl", *out]) == 2
