@@ -67,10 +67,13 @@ export class DeadlineThread<Task, Answer> {
     return value;
   }
 
-  /** Starts the thread before there is a task for it. */
-  warm(): void {
-    // Why it cannot start is told to the task that needs it.
-    if (!this.#closed) this.#started().catch(() => undefined);
+  /** Starts the thread before there is a task for it. @returns whether it runs; why not is told to the task that needs it */
+  async warm(): Promise<boolean> {
+    if (this.#closed) return false;
+    return this.#started().then(
+      () => true,
+      () => false,
+    );
   }
 
   /** Sends what has no answer, in order with the tasks. @returns false if no thread runs */

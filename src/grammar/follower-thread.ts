@@ -1,41 +1,57 @@
 /**
  * A grammar thread with its lines to the engines: it compiles grammars and follows them for requests.
- * It is given up where a mask takes for ever, and begun again with the next grammar. Knows threads, not structures.
+ * It is given up where a mask takes for ever, and begun again: whoever owns the grammars compiles them again and says
+ * `revived`. Knows threads, not structures.
  */
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { workerFile } from '../text/worker-file.js';
 import { DeadlineThread, ThreadLost } from './deadline-thread.js';
+import { EngineTurns } from './engine-turns.js';
 import type { GrammarAnswer, GrammarCommand, GrammarWorkerData, GrammarWorkerSetup } from './grammar-worker.js';
 
 export type Setup = GrammarWorkerSetup | (() => GrammarWorkerSetup);
+
+/** A thread that is gone. `culprit`: the grammar that it was following for a request at that moment. */
+export interface LostThread {
+  loss: number;
+  culprit: number | undefined;
+}
 
 export class FollowerThread {
   readonly #thread: DeadlineThread<GrammarCommand, GrammarAnswer>;
   /** How engines take a new line. */
   readonly #engines = new Set<(port: MessagePort) => void>();
   readonly #watch: NodeJS.Timeout;
+  #turns = new EngineTurns();
   #connected = false;
+  /** Threads that were lost. */
+  #losses = 0;
+  /** What the lost thread had is being compiled again: engines wait. */
+  #reviving = false;
 
   /**
    * @param setup   or what gives it when the first grammar comes
    * @param stallMs a command of an engine that takes longer than this, and twice this at most, ends the thread
-   * @param onLost  called when the thread is gone, and every grammar with it
+   * @param onLost  called when the thread is gone, and every grammar with it; engines wait until `revived(loss)`
    */
-  constructor(setup: Setup, stallMs: number, onLost: () => void) {
-    const turns = new Int32Array(new SharedArrayBuffer(4));
-    const data = (): GrammarWorkerData => ({ ...(typeof setup === 'function' ? setup() : setup), turns });
+  constructor(setup: Setup, stallMs: number, onLost: (lost: LostThread) => void) {
+    const data = (): GrammarWorkerData => {
+      this.#turns = new EngineTurns();
+      return { ...(typeof setup === 'function' ? setup() : setup), turns: this.#turns.words };
+    };
     this.#thread = new DeadlineThread(
       () => new Worker(new URL(workerFile('./grammar-worker.js', import.meta.url)), { workerData: data() }),
       () => {
-        Atomics.store(turns, 0, 0);
         this.#connected = false;
-        onLost();
+        this.#reviving = true;
+        onLost({ loss: ++this.#losses, culprit: this.#turns.running });
       },
     );
-    let before = 0;
+    let before: string | undefined;
     this.#watch = setInterval(() => {
-      const now = Atomics.load(turns, 0);
-      if (now % 2 !== 0 && now === before) void this.#thread.discard();
+      const { running, count } = this.#turns;
+      const now = running === undefined ? undefined : `${this.#losses}/${count}`;
+      if (now !== undefined && now === before) void this.#thread.discard();
       before = now;
     }, stallMs).unref();
   }
@@ -46,17 +62,24 @@ export class FollowerThread {
    */
   async compile(id: number, ebnf: string, timeoutMs: number, isWanted: () => boolean): Promise<number> {
     const answer = await this.#thread.run({ type: 'compile', id, ebnf }, timeoutMs, { isWanted });
-    if (!this.#connected) {
-      this.#connected = true;
-      for (const connect of this.#engines) this.#connect(connect);
-    }
+    if (!this.#reviving) this.#connectAll();
     if ('error' in answer) throw new ThreadLost(answer.error);
     return 'ms' in answer ? answer.ms : 0;
   }
 
   /** Starts the thread where none runs, so that the next grammar does not wait for its vocabulary. */
   warm(): void {
-    this.#thread.warm();
+    void this.#thread.warm();
+  }
+
+  /** What a lost thread had, and is wanted, has been compiled again: engines follow it here. @param loss of which this is the cure */
+  async revived(loss: number): Promise<void> {
+    if (loss !== this.#losses) return;
+    const runs = await this.#thread.warm();
+    if (loss !== this.#losses) return;
+    this.#reviving = false;
+    // Else the next grammar starts it.
+    if (runs) this.#connectAll();
   }
 
   drop(id: number): void {
@@ -70,7 +93,7 @@ export class FollowerThread {
     return () => void this.#engines.delete(connect);
   }
 
-  /** Ends the thread: requests that it follows fail. The next grammar starts another one. */
+  /** Ends the thread. */
   async discard(): Promise<void> {
     await this.#thread.discard();
   }
@@ -78,6 +101,12 @@ export class FollowerThread {
   async close(): Promise<void> {
     clearInterval(this.#watch);
     await this.#thread.close();
+  }
+
+  #connectAll(): void {
+    if (this.#connected) return;
+    this.#connected = true;
+    for (const connect of this.#engines) this.#connect(connect);
   }
 
   #connect(connect: (port: MessagePort) => void): void {

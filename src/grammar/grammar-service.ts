@@ -16,7 +16,7 @@ import { LRUCache } from 'lru-cache';
 import { BlockstitchError } from '../errors.js';
 import { workerFile } from '../text/worker-file.js';
 import { DeadlineThread, TaskUnwanted, ThreadLost } from './deadline-thread.js';
-import { FollowerThread, type Setup } from './follower-thread.js';
+import { FollowerThread, type LostThread, type Setup } from './follower-thread.js';
 import type { GrammarId, GrammarLine } from './mask-link.js';
 import { type OutputStructure, structureKey } from './output-structure.js';
 import type { StructureAnswer } from './structure-worker.js';
@@ -45,17 +45,25 @@ export interface GrammarTimes {
 }
 
 const TIMES = { structureMs: 10_000, compileMs: 30_000, quickMs: 500, stallMs: 10_000 } as const;
+/** A grammar whose thread was lost is compiled again so often: after that its requests fail. */
+const MAX_REVIVALS = 2;
+/** Structures that are remembered as having masks without an end. */
+const KEPT_ENDLESS = 1024;
 /** Characters of EBNF. A schema of forty fields takes 5,000. */
 const MAX_EBNF = 1 << 20;
 
 interface Kept {
+  key: string;
   number: number;
+  structure: OutputStructure;
   uses: number;
   /** To the thread that has it; undefined until it is compiled. */
   line: GrammarLine | undefined;
   compiled: Promise<GrammarLine>;
   /** Left the memory while requests used it. */
   evicted: boolean;
+  /** How often it was compiled again. */
+  revivals: number;
 }
 
 export class GrammarService {
@@ -64,6 +72,10 @@ export class GrammarService {
   readonly #slow: FollowerThread;
   readonly #limits: Readonly<Required<GrammarTimes>>;
   readonly #kept: LRUCache<string, Kept>;
+  /** What requests use. */
+  readonly #used = new Set<Kept>();
+  /** Keys of structures that held a thread until it was ended. */
+  readonly #endless = new LRUCache<string, true>({ max: KEPT_ENDLESS });
   #nextNumber = 1;
   #waiting = 0;
 
@@ -76,8 +88,8 @@ export class GrammarService {
     this.#structures = new DeadlineThread(
       () => new Worker(new URL(workerFile('./structure-worker.js', import.meta.url))),
     );
-    this.#common = new FollowerThread(setup, stallMs, () => this.#lost('common'));
-    this.#slow = new FollowerThread(setup, stallMs, () => this.#lost('slow'));
+    this.#common = new FollowerThread(setup, stallMs, (lost) => void this.#lost('common', lost));
+    this.#slow = new FollowerThread(setup, stallMs, (lost) => void this.#lost('slow', lost));
     this.#kept = new LRUCache({
       max: KEPT_GRAMMARS,
       dispose: (kept) => {
@@ -108,14 +120,17 @@ export class GrammarService {
   async compile(structure: OutputStructure, param: string, signal?: AbortSignal): Promise<HeldGrammar> {
     signal?.throwIfAborted();
     const key = structureKey(structure);
+    if (this.#endless.has(key)) throw refused(param, `\`${param}\` cannot be followed: ${ENDLESS}.`);
     const known = this.#kept.get(key);
     const kept = known ?? this.#begin(key, structure, param);
     kept.uses++;
+    this.#used.add(kept);
     let held = true;
     const release = () => {
       if (!held) return;
       held = false;
       kept.uses--;
+      if (kept.uses === 0) this.#used.delete(kept);
       this.#dropUnused(kept);
     };
     signal?.addEventListener('abort', release, { once: true });
@@ -131,7 +146,7 @@ export class GrammarService {
     }
   }
 
-  /** Ends the grammar threads: requests that use grammars fail. The next structure starts others. */
+  /** Ends the grammar threads. What requests use goes on in others. */
   async restart(): Promise<void> {
     await Promise.all([this.#common.discard(), this.#slow.discard()]);
   }
@@ -146,7 +161,7 @@ export class GrammarService {
     const number = this.#nextNumber++;
     this.#waiting++;
     const isWanted = () => {
-      if (kept.uses === 0 && this.#kept.peek(key) === kept) this.#kept.delete(key);
+      if (kept.uses === 0) this.#forget(kept);
       return kept.uses > 0;
     };
     const compiled = this.#compile(number, structure, param, isWanted)
@@ -158,11 +173,9 @@ export class GrammarService {
       .finally(() => {
         this.#waiting--;
       });
-    const kept: Kept = { number, uses: 0, line: undefined, compiled, evicted: false };
+    const kept: Kept = { key, number, structure, uses: 0, line: undefined, compiled, evicted: false, revivals: 0 };
     this.#kept.set(key, kept);
-    compiled.catch(() => {
-      if (this.#kept.peek(key) === kept) this.#kept.delete(key);
-    });
+    compiled.catch(() => this.#forget(kept));
     return kept;
   }
 
@@ -207,16 +220,54 @@ export class GrammarService {
     throw refused(param, `\`${param}\` is wrong or not supported: ${'error' in answer ? answer.error : 'no answer'}.`);
   }
 
-  /** The thread is gone, and every grammar with it. */
-  #lost(line: GrammarLine): void {
-    for (const [key, kept] of [...this.#kept.entries()]) if (kept.line === line) this.#kept.delete(key);
+  /**
+   * A thread is gone, and every grammar with it. What requests use is compiled again in the next one, and their texts are
+   * followed there; but for the grammar that held the thread, whose requests fail.
+   */
+  async #lost(line: GrammarLine, { loss, culprit }: LostThread): Promise<void> {
+    const again: Kept[] = [];
+    for (const kept of new Set([...this.#kept.values(), ...this.#used])) {
+      if (kept.line !== line) continue;
+      if (kept.number === culprit) this.#endless.set(kept.key, true);
+      else if (kept.uses > 0 && kept.revivals < MAX_REVIVALS) {
+        again.push(kept);
+        continue;
+      }
+      this.#forget(kept);
+    }
+    await Promise.all(again.map((kept) => this.#revive(kept, line)));
+    await this.#thread(line).revived(loss);
+  }
+
+  async #revive(kept: Kept, line: GrammarLine): Promise<void> {
+    const { revivals } = kept;
+    kept.revivals++;
+    const isWanted = () => kept.uses > 0 && kept.revivals === revivals + 1;
+    try {
+      const ebnf = await this.#ebnfOf(kept.structure, 'structure', isWanted);
+      await this.#thread(line).compile(kept.number, ebnf, this.#limits.compileMs, isWanted);
+    } catch {
+      // The thread does not have it: its requests fail.
+      this.#forget(kept);
+    }
+  }
+
+  #thread(line: GrammarLine): FollowerThread {
+    return line === 'slow' ? this.#slow : this.#common;
+  }
+
+  /** The next request with this structure has it compiled anew. */
+  #forget(kept: Kept): void {
+    if (this.#kept.peek(kept.key) === kept) this.#kept.delete(kept.key);
   }
 
   #dropUnused(kept: Kept): void {
     if (!kept.evicted || kept.uses > 0 || kept.line === undefined) return;
-    (kept.line === 'slow' ? this.#slow : this.#common).drop(kept.number);
+    this.#thread(kept.line).drop(kept.number);
   }
 }
+
+const ENDLESS = 'one of its masks took too long. Say it in fewer rules';
 
 function unwanted(error: unknown): unknown {
   return error instanceof TaskUnwanted ? new BlockstitchError('client_closed', {}, { cause: error }) : error;

@@ -7,6 +7,7 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { readTokenizerDefinition } from '../text/read-tokenizer.js';
 import { Tokenizer } from '../text/tokenizer.js';
 import { CharacterBytes, mayBeText } from './character-bytes.js';
+import { EngineTurns } from './engine-turns.js';
 import { loadXGrammar, silenceXGrammar, type XGrammar } from './load-xgrammar.js';
 import type { MatchCommand } from './mask-link.js';
 import { MASK_STATE, MaskMemory } from './mask-memory.js';
@@ -24,7 +25,7 @@ export interface GrammarWorkerSetup {
 
 /** With what the service adds for itself. */
 export interface GrammarWorkerData extends GrammarWorkerSetup {
-  /** int32 [1]: commands of engines that were begun and ended; odd while one is carried out. */
+  /** Of an `EngineTurns`. */
   turns: Int32Array;
 }
 
@@ -41,6 +42,18 @@ type Compiled = Awaited<
   ReturnType<Awaited<ReturnType<XGrammar['GrammarCompiler']['createGrammarCompiler']>>['compileGrammar']>
 >;
 type Matcher = Awaited<ReturnType<XGrammar['GrammarMatcher']['createGrammarMatcher']>>;
+
+type OpenCommand = Extract<MatchCommand, { type: 'open' }>;
+
+/** A request whose text is followed. */
+interface Followed {
+  grammar: number;
+  matcher: Matcher;
+  memory: MaskMemory;
+}
+
+/** Does work after all that came before it, although the binding is asynchronous: what holds the thread is then known. */
+type InTurn = (work: () => Promise<void>) => void;
 
 /** Takes out of a mask what cannot follow a token. */
 type Narrow = (mask: Int32Array, token: number) => void;
@@ -68,22 +81,32 @@ async function main(host: MessagePort): Promise<void> {
   const compiler = await xgrammar.GrammarCompiler.createGrammarCompiler(info, false);
   const grammars = new Map<number, Compiled>();
   const narrowed: Narrow = (mask, token) => characters.narrow(mask, lastByte(token));
-  host.on('message', async (command: GrammarCommand) => {
-    if (command.type === 'connect') serve(xgrammar, grammars, command.port, turns, narrowed);
+  let last: Promise<void> = Promise.resolve();
+  const inTurn: InTurn = (work) => {
+    last = last.then(work);
+  };
+  const engineTurns = new EngineTurns(turns);
+  host.on('message', (command: GrammarCommand) => {
+    if (command.type === 'connect') serve(xgrammar, grammars, command.port, { inTurn, engineTurns, narrow: narrowed });
     else if (command.type === 'drop') {
-      grammars.get(command.id)?.dispose();
-      grammars.delete(command.id);
+      inTurn(async () => {
+        grammars.get(command.id)?.dispose();
+        grammars.delete(command.id);
+      });
     } else {
       const { id, ebnf } = command;
-      const begin = performance.now();
-      try {
-        const grammar = await compiler.compileGrammar(ebnf);
-        if (!(await allowsText(xgrammar, grammar))) throw new Error('no text fits it');
-        grammars.set(id, grammar);
-        host.postMessage({ id, ms: performance.now() - begin } satisfies GrammarAnswer);
-      } catch (error) {
-        host.postMessage({ id, error: error instanceof Error ? error.message : String(error) } satisfies GrammarAnswer);
-      }
+      inTurn(async () => {
+        const begin = performance.now();
+        try {
+          const grammar = await compiler.compileGrammar(ebnf);
+          if (!(await allowsText(xgrammar, grammar))) throw new Error('no text fits it');
+          grammars.set(id, grammar);
+          host.postMessage({ id, ms: performance.now() - begin } satisfies GrammarAnswer);
+        } catch (error) {
+          const reason = error instanceof Error ? error.message : String(error);
+          host.postMessage({ id, error: reason } satisfies GrammarAnswer);
+        }
+      });
     }
   });
   host.postMessage({ ready: true } satisfies GrammarAnswer);
@@ -104,46 +127,49 @@ function serve(
   xgrammar: XGrammar,
   grammars: ReadonlyMap<number, Compiled>,
   port: MessagePort,
-  turns: Int32Array,
-  narrow: Narrow,
+  { inTurn, engineTurns, narrow }: { inTurn: InTurn; engineTurns: EngineTurns; narrow: Narrow },
 ): void {
-  const requests = new Map<number, { matcher: Matcher; memory: MaskMemory }>();
-  /** Commands of one engine are carried out in order, although opening a matcher is asynchronous. */
-  let last: Promise<void> = Promise.resolve();
+  const requests = new Map<number, Followed>();
+  const open = async ({ request, grammar, tokens, memory: buffer }: OpenCommand): Promise<void> => {
+    const memory = new MaskMemory(buffer);
+    const compiled = grammars.get(grammar);
+    if (compiled === undefined) return memory.set(MASK_STATE.failed);
+    const matcher = await xgrammar.GrammarMatcher.createGrammarMatcher(compiled);
+    requests.set(request, { grammar, matcher, memory });
+    if (!tokens.every((token) => matcher.acceptToken(token))) return memory.set(MASK_STATE.failed);
+    const token = tokens.at(-1);
+    return write(matcher, memory, token === undefined ? undefined : (mask) => narrow(mask, token));
+  };
   const carryOut = async (command: MatchCommand): Promise<void> => {
-    if (command.type === 'open') {
-      const memory = new MaskMemory(command.memory);
-      const grammar = grammars.get(command.grammar);
-      if (grammar === undefined) return memory.set(MASK_STATE.failed);
-      const request = { matcher: await xgrammar.GrammarMatcher.createGrammarMatcher(grammar), memory };
-      requests.set(command.request, request);
-      return write(request.matcher, memory);
-    }
-    const request = requests.get(command.request);
-    if (request === undefined) return;
+    if (command.type === 'open') return open(command);
+    const followed = requests.get(command.request);
+    if (followed === undefined) return;
+    const { matcher, memory } = followed;
     if (command.type === 'close') {
       requests.delete(command.request);
-      request.matcher.dispose();
-    } else if (request.matcher.acceptToken(command.token)) {
-      await write(request.matcher, request.memory, (mask) => narrow(mask, command.token));
-    } else request.memory.set(MASK_STATE.failed);
+      matcher.dispose();
+    } else if (matcher.acceptToken(command.token)) await write(matcher, memory, (mask) => narrow(mask, command.token));
+    else memory.set(MASK_STATE.failed);
   };
   port.on('message', (command: MatchCommand) => {
-    last = last.then(async () => {
-      Atomics.add(turns, 0, 1);
-      try {
-        await carryOut(command);
-      } catch {
-        const memory = command.type === 'open' ? new MaskMemory(command.memory) : requests.get(command.request)?.memory;
-        memory?.set(MASK_STATE.failed);
-      } finally {
-        Atomics.add(turns, 0, 1);
-      }
+    inTurn(() => {
+      const grammar = command.type === 'open' ? command.grammar : requests.get(command.request)?.grammar;
+      return engineTurns.run(grammar ?? 0, async () => {
+        try {
+          await carryOut(command);
+        } catch {
+          const failed =
+            command.type === 'open' ? new MaskMemory(command.memory) : requests.get(command.request)?.memory;
+          failed?.set(MASK_STATE.failed);
+        }
+      });
     });
   });
   port.once('close', () => {
-    for (const { matcher } of requests.values()) matcher.dispose();
-    requests.clear();
+    inTurn(async () => {
+      for (const { matcher } of requests.values()) matcher.dispose();
+      requests.clear();
+    });
   });
 }
 

@@ -3,9 +3,9 @@ import { isIPv4 } from 'node:net';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { GrammarService } from '../../../src/grammar/grammar-service.js';
+import { GrammarService, type GrammarTimes } from '../../../src/grammar/grammar-service.js';
 import { enforceableSchema } from '../../../src/grammar/json-schema.js';
-import { MaskLink } from '../../../src/grammar/mask-link.js';
+import { MaskLink, type NextToken } from '../../../src/grammar/mask-link.js';
 import { JSON_OBJECT, type OutputStructure } from '../../../src/grammar/output-structure.js';
 import type { Tokenizer } from '../../../src/text/tokenizer.js';
 import { GrammarWalk, isAllowed, seeded, WAIT_MS } from '../../support/grammar-walk.js';
@@ -202,29 +202,88 @@ test('what nobody waits for any more is not compiled', async () => {
   await own.close();
 });
 
-test('requests whose grammar thread is lost fail, and the next ones get another thread', async () => {
-  const own = new GrammarService({
-    checkpoint: directoryOf('qwen2'),
-    vocabSize: tokenizer.vocabSize,
-    stopTokenIds: [stop],
-  });
-  const engine = new MaskLink(tokenizer.vocabSize);
-  own.addEngine((port, line) => engine.connect(port, line));
-  const structure: OutputStructure = { kind: 'regex', pattern: '[a-z]+' };
-  const first = await own.compile(structure, 'p');
-  engine.open(1, first.id);
-  expect(typeof engine.next(1, WAIT_MS)).toBe('object');
-  await own.restart();
-  // Before anybody asks for another grammar.
-  while (engine.next(1, 0) !== 'failed') await new Promise(setImmediate);
-  engine.open(3, first.id);
-  expect(engine.next(3, 0)).toBe('failed');
-  const second = await own.compile(structure, 'p');
-  expect(engine.next(1, 0)).toBe('failed');
-  engine.open(2, second.id);
-  expect(typeof engine.next(2, WAIT_MS)).toBe('object');
-  engine.end();
-  await own.close();
+/** A service of its own, with two engines. */
+function ownService(times: GrammarTimes = {}, maxDownMs?: number) {
+  const setup = { checkpoint: directoryOf('qwen2'), vocabSize: tokenizer.vocabSize, stopTokenIds: [stop] };
+  const service = new GrammarService(setup, times);
+  const engines = [1, 2].map(() => {
+    const engine = new MaskLink(tokenizer.vocabSize, maxDownMs);
+    service.addEngine((port, line) => engine.connect(port, line));
+    return engine;
+  }) as [MaskLink, MaskLink];
+  const close = async () => {
+    for (const engine of engines) engine.end();
+    await service.close();
+  };
+  return { service, engines, close };
+}
+
+/** What may come next, when the engine's thread has heard of it. */
+async function heard(engine: MaskLink, request: number): Promise<NextToken> {
+  const endMs = performance.now() + WAIT_MS;
+  while (engine.next(request, 0) === 'waiting' && performance.now() < endMs) await new Promise(setImmediate);
+  return engine.next(request, 0);
+}
+
+/** Follows a text as an engine does. */
+async function follow(engine: MaskLink, request: number, text: string): Promise<void> {
+  for (const letter of text) {
+    expect(typeof (await heard(engine, request))).toBe('object');
+    engine.accept(request, tokenizer.tokenId(letter) as number);
+  }
+}
+
+async function allowedLetters(engine: MaskLink, request: number): Promise<string> {
+  const next = await heard(engine, request);
+  if (typeof next !== 'object') return next;
+  return [...'abcdefgh'].filter((letter) => isAllowed(next.allowed, tokenizer.tokenId(letter) as number)).join('');
+}
+
+const LETTERS: OutputStructure = { kind: 'regex', pattern: 'abcdefg' };
+
+test('texts whose grammar thread is lost go on in another one', async () => {
+  const { service, engines, close } = ownService();
+  const [one, two] = engines;
+  const letters = await service.compile(LETTERS, 'p');
+  const unused = await service.compile({ kind: 'regex', pattern: 'gh' }, 'p');
+  unused.release();
+  one.open(1, letters.id);
+  two.open(1, letters.id);
+  await follow(one, 1, 'abc');
+  await follow(two, 1, 'a');
+  for (let times = 0; times < 2; times++) {
+    await service.restart();
+    // The mask of the lost thread may be read or not: the text goes on where it was.
+    await follow(one, 1, times === 0 ? 'd' : 'e');
+    one.open(2 + times, letters.id);
+    expect(await allowedLetters(one, 2 + times)).toBe('a');
+  }
+  expect(await allowedLetters(one, 1)).toBe('f');
+  expect(await allowedLetters(two, 1)).toBe('b');
+  one.close(1);
+  const another = await service.compile({ kind: 'regex', pattern: 'gh' }, 'p');
+  one.open(9, another.id);
+  expect(await allowedLetters(one, 9)).toBe('g');
+  // Not for ever: a thread may be lost because of what is compiled again.
+  await service.restart();
+  expect(await allowedLetters(one, 9)).toBe('g');
+  while (two.next(1, 0) !== 'failed') await new Promise(setImmediate);
+  await close();
+});
+
+test('texts fail where no other thread comes', async () => {
+  const { service, engines, close } = ownService({}, 50);
+  const { id } = await service.compile(LETTERS, 'p');
+  engines[0].open(1, id);
+  await follow(engines[0], 1, 'ab');
+  expect(await allowedLetters(engines[0], 1)).toBe('c');
+  await service.close();
+  // The last mask of the thread is still true.
+  await follow(engines[0], 1, 'c');
+  expect(await heard(engines[0], 1)).toBe('failed');
+  engines[0].open(2, id);
+  expect(await heard(engines[0], 2)).toBe('failed');
+  await close();
 });
 
 const NEVER_READ: OutputStructure = { kind: 'regex', pattern: '((((b{60}){60}){60}){60})' };
@@ -277,21 +336,27 @@ test('a grammar that is slow to compile is followed apart from the others', asyn
   await own.close();
 });
 
-test('a mask without an end costs the requests of its thread, not the server', async () => {
-  const setup = { checkpoint: directoryOf('qwen2'), vocabSize: tokenizer.vocabSize, stopTokenIds: [stop] };
-  const own = new GrammarService(setup, { stallMs: 1000 });
-  const engine = new MaskLink(tokenizer.vocabSize);
-  own.addEngine((port, line) => engine.connect(port, line));
-  const ebnf = `root ::= "x" ${RULES.join(' ')}\n${RULES_OF_A}`;
-  const slow = await own.compile({ kind: 'grammar', ebnf }, 'p');
-  engine.open(1, slow.id);
-  expect(typeof engine.next(1, WAIT_MS)).toBe('object');
-  engine.accept(1, tokenizer.tokenId('x') as number);
-  while (engine.next(1, 0) === 'waiting') await new Promise(setImmediate);
-  expect(engine.next(1, 0)).toBe('failed');
-  const next = await own.compile({ kind: 'regex', pattern: '[a-z]+' }, 'p');
-  engine.open(2, next.id);
-  expect(typeof engine.next(2, WAIT_MS)).toBe('object');
-  engine.end();
-  await own.close();
+test('a mask without an end costs the requests of its grammar, and no others', async () => {
+  const { service, engines, close } = ownService({ stallMs: 1000 });
+  const [one, two] = engines;
+  const endless: OutputStructure = { kind: 'grammar', ebnf: `root ::= "x" ${RULES.join(' ')}\n${RULES_OF_A}` };
+  const letters = await service.compile(LETTERS, 'p');
+  const slow = await service.compile(endless, 'p');
+  one.open(1, letters.id);
+  await follow(one, 1, 'abc');
+  two.open(1, letters.id);
+  two.open(2, slow.id);
+  await follow(two, 2, 'x');
+  two.accept(1, tokenizer.tokenId('a') as number);
+  expect(await heard(two, 2)).toBe('failed');
+  expect(await allowedLetters(one, 1)).toBe('d');
+  expect(await allowedLetters(two, 1)).toBe('b');
+  await expect(service.compile(endless, 'p')).rejects.toMatchObject({
+    code: 'invalid_request',
+    message: expect.stringContaining('one of its masks took too long'),
+  });
+  const next = await service.compile({ kind: 'regex', pattern: '[a-z]+' }, 'p');
+  one.open(3, next.id);
+  expect(await allowedLetters(one, 3)).toBe('abcdefgh');
+  await close();
 });
