@@ -124,10 +124,10 @@ def add_curve(command: argparse.ArgumentParser) -> None:
 
 
 def _curve(options: argparse.Namespace) -> None:
-    from .training_curve import CurvePlan, curve_points, write_points
+    from .training_curve import CurvePlan, curve, write_curve
 
     plan = given(options, CurvePlan)
-    print(write_points(curve_points(plan, progress=lambda line: print(line, file=sys.stderr, flush=True)), plan))
+    print(write_curve(curve(plan, progress=lambda line: print(line, file=sys.stderr, flush=True)), plan))
 
 
 def add_conversations(command: argparse.ArgumentParser) -> None:
