@@ -120,6 +120,7 @@ def add_curve(command: argparse.ArgumentParser) -> None:
     add("--questions", type=int, default=163, help="questions scored")
     add("--longest", type=int, default=6000, help="tokens of one example; longer ones are left out")
     add("--segmenter", default="auto", help="a segmenter of the server, or blank-lines")
+    add("--orders", type=int, default=4, help="drawn orders of the documents in which the teacher is asked too (%(default)s)")
     add("--out", type=Path, required=True, help="folder for the scores, curve.md, curve.png and curve.svg; a second call goes on")
 
 

@@ -2,8 +2,11 @@
 
 Scored as in public_ablations.py, on conversations kept out of training: KL to the teacher under full attention, and NLL of the answers,
 both under block attention; and KL under full attention, for what the student keeps of it. Plain stitching of the teacher stands at 0
-tokens. Beside them stands the teacher under full attention over the same documents in another order: how far it is from itself, where
-nothing is missing. What was scored once is not scored again.
+tokens. What was scored once is not scored again.
+
+Blocks do not know which others stand beside them, so no student can know what the teacher makes of one order of the documents alone. How
+much that is, is measured with the teacher under full attention over the same documents in other orders, drawn ones: its KL to itself,
+and to the mean of its predictions over the others. The students' KL to its mean over all these orders leaves that part out.
 """
 
 from __future__ import annotations
@@ -14,7 +17,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from ..distill.example_sources import Cutting, chat_examples
+from ..distill.examples import Example
 from .answer_scores import interval, mean, recovered_share, with_interval
 from .public_ablations import answer_logits, first_questions, kept_result, scores
 from .systems import System
@@ -30,15 +36,18 @@ class CurvePlan:
     questions: int  # scored at most
     longest: int  # tokens of one example; longer ones are left out
     segmenter: str
+    orders: int  # drawn ones, beside the documents' own, >= 1
     out: Path
 
 
 @dataclass(frozen=True)
 class Curve:
-    """In order of tokens: `step`, `tokens` seen, and `kl`, `nll` and `full_kl` (KL under full attention) by question."""
+    """`points`, in order of tokens: `step`, `tokens` seen, and by question `kl`, `nll`, `full_kl` (KL under full attention) and `mean_kl` (KL of
+    the teacher's mean over all orders). `orders`, of the teacher under full attention, by question: `kl` to itself over other orders, their
+    mean, and `mean_kl` to the mean of its predictions over them."""
 
     points: list[dict]
-    reordered_kl: list[float]  # of the teacher to itself, under full attention, with its documents in another order
+    orders: dict[str, list[float]]
 
 
 def curve(plan: CurvePlan, progress: Callable[[str], None] = print) -> Curve:
@@ -52,30 +61,66 @@ def curve(plan: CurvePlan, progress: Callable[[str], None] = print) -> Curve:
         raise ValueError(f"{plan.trained} kept no student: train with --keep-every")
     teacher = System.load(plan.teacher)
     cutting = Cutting(plan.teacher, plan.segmenter)
-    kept = first_questions(chat_examples(plan.held_out, teacher.tokenizer, teacher.sinks, cutting, plan.longest)[0], plan.questions)
+    kept = _questions(plan.held_out, teacher, cutting, plan)
     reference = [answer_logits(teacher, each, full=True) for each in kept]
-    points = [kept_result(plan.out / "step-0", lambda: {"step": 0, "tokens": 0.0, **scores(teacher, kept, reference), "full_kl": None})]
+    orders, over_orders = _order_scores(plan, teacher, cutting, kept, reference)
+    progress(f"the teacher, its documents in other orders: KL {mean(orders['kl']):.4f}, of their mean {mean(orders['mean_kl']):.4f}")
 
-    def score_reordered() -> dict:
-        rows = write_reordered(plan.held_out, plan.out / "reordered" / "rows.jsonl")
-        others = first_questions(chat_examples(rows, teacher.tokenizer, teacher.sinks, cutting, plan.longest)[0], plan.questions)
-        return scores(teacher, others, reference, full=True)
+    def of_blocks(system: System) -> dict:
+        """`kl`, `nll` and `mean_kl`."""
+        return {**scores(system, kept, reference), "mean_kl": scores(system, kept, over_orders)["kl"]}
 
-    reordered = kept_result(plan.out / "reordered", score_reordered)["kl"]
-    progress(f"the teacher over reordered documents: KL {mean(reordered):.4f}")
+    points = [kept_result(plan.out / "step-0", lambda: {"step": 0, "tokens": 0.0, **of_blocks(teacher), "full_kl": None})]
     for step, directory in sorted(students.items()):
 
         def score(step: int = step, directory: Path = directory) -> dict:
             student = System.load(directory)
             full = scores(student, kept, reference, full=True)["kl"]
-            return {"step": step, "tokens": seen.get(step), **scores(student, kept, reference), "full_kl": full}
+            return {"step": step, "tokens": seen.get(step), **of_blocks(student), "full_kl": full}
 
         points.append(kept_result(plan.out / f"step-{step}", score))
         progress(f"step {step}: KL {mean(points[-1]['kl']):.4f}, of plain blocks {mean(points[0]['kl']):.4f}")
-    return Curve(points, reordered)
+    return Curve(points, orders)
 
 
-def write_reordered(conversations: Path, target: Path, seed: int = 1) -> Path:
+def _questions(file: Path, teacher: System, cutting: Cutting, plan: CurvePlan) -> list[Example]:
+    return first_questions(chat_examples(file, teacher.tokenizer, teacher.sinks, cutting, plan.longest)[0], plan.questions)
+
+
+Predicted = list[tuple[torch.Tensor, torch.Tensor]]  # by example, as `answer_logits` gives them
+
+
+def _order_scores(plan: CurvePlan, teacher: System, cutting: Cutting, kept: list[Example], reference: Predicted) -> tuple[dict[str, list[float]], Predicted]:
+    """@returns `Curve.orders`, and the teacher's mean over all orders"""
+    singles: list[list[float]] = []
+    totals: list[torch.Tensor] = []
+    for seed in range(1, plan.orders + 1):
+        rows = write_reordered(plan.held_out, plan.out / "orders" / f"{seed}.jsonl", seed)
+        over = [answer_logits(teacher, each, full=True)[0].softmax(-1) for each in _questions(rows, teacher, cutting, plan)]
+        singles.append(_kl_by_question(kept, reference, over))
+        totals = [total + each for total, each in zip(totals, over, strict=True)] if totals else over
+    orders = {
+        "kl": [mean(each) for each in zip(*singles, strict=True)],
+        "mean_kl": _kl_by_question(kept, reference, [total / plan.orders for total in totals]),
+    }
+    all_orders = [(own.softmax(-1) + total) / (plan.orders + 1) for (own, _), total in zip(reference, totals, strict=True)]
+    return orders, [(each.clamp_min(TINY).log(), labels) for each, (_, labels) in zip(all_orders, reference, strict=True)]
+
+
+TINY = 1e-30  # below what a softmax in float32 gives to any token that matters
+
+
+def _kl_by_question(kept: list[Example], reference: Predicted, over: list[torch.Tensor]) -> list[float]:
+    """KL(reference || probabilities), nats a token."""
+    found = []
+    for example, (wanted, _), other in zip(kept, reference, over, strict=True):
+        log_p = wanted.log_softmax(-1)
+        kl = (log_p.exp() * (log_p - other.clamp_min(TINY).log())).sum(-1)
+        found += [float(each.mean()) for each in kl.split([sum(final.trained) for final in example.finals])]
+    return found
+
+
+def write_reordered(conversations: Path, target: Path, seed: int) -> Path:
     """Writes conversations over their own documents in another order, a drawn one; the same for all that share documents. @returns `target`"""
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("w", encoding="utf-8") as out:
@@ -120,24 +165,28 @@ def curve_table(found: Curve) -> str:
     points = found.points
     lines = [
         f"{len(points[0]['kl'])} kept-out questions. KL to the teacher under full attention, nats a token, with a 95% interval; recovered: "
-        "1 - KL over that of plain blocks, paired.",
+        "1 - KL over that of plain blocks, paired. Over orders: KL to the teacher's mean over its documents' own order and drawn ones.",
         "",
-        "| tokens seen | step | KL, blocks | recovered | KL, full attention | NLL of the answers, blocks |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| tokens seen | step | KL, blocks | recovered | KL over orders, blocks | recovered | KL, full attention | NLL of the answers, blocks |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
-    plain = points[0]["kl"]
+    plain, plain_over_orders = points[0]["kl"], points[0]["mean_kl"]
     for point in points:
         tokens = "-" if point["tokens"] is None else f"{point['tokens'] / 1e6:.2f} million"
         recovered = "-" if point is points[0] else recovered_share(point["kl"], plain)
+        over_orders = with_interval(point["mean_kl"], ".3f")
+        of_orders = "-" if point is points[0] else recovered_share(point["mean_kl"], plain_over_orders)
         full = "-" if point["full_kl"] is None else with_interval(point["full_kl"], ".3f")
-        lines.append(f"| {tokens} | {point['step']} | {with_interval(point['kl'], '.3f')} | {recovered} | {full} | {mean(point['nll']):.3f} |")
-    lines.append(f"| the teacher, its documents in another order | - | - | - | {with_interval(found.reordered_kl, '.3f')} | - |")
+        blocks = f"{with_interval(point['kl'], '.3f')} | {recovered} | {over_orders} | {of_orders}"
+        lines.append(f"| {tokens} | {point['step']} | {blocks} | {full} | {mean(point['nll']):.3f} |")
+    for name, kl in (("the teacher under full attention, another order", "kl"), ("the mean of its predictions over the other orders", "mean_kl")):
+        lines.append(f"| {name} | - | {with_interval(found.orders[kl], '.3f')} | {recovered_share(found.orders[kl], plain)} | - | - | - | - |")
     return "\n".join(lines) + "\n"
 
 
 def draw_curve(runs: dict[str, Curve], file: Path) -> None:
-    """KL against tokens seen, one line a run, with intervals; dashed under full attention; dotted: the teacher over its documents in another
-    order. @param file .png or .svg"""
+    """KL against tokens seen, one line a run, with intervals; dashed under full attention; dotted: the teacher over its documents in other
+    orders. @param file .png or .svg"""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -153,7 +202,8 @@ def draw_curve(runs: dict[str, Curve], file: Path) -> None:
         axes.errorbar(tokens, middles, yerr=errors, marker="o", color=f"C{at}", label=f"{name}: stitched blocks", capsize=2)
         full = [(point["tokens"] / 1e6, mean(point["full_kl"])) for point in known if point["full_kl"]]
         axes.plot([x for x, _ in full], [y for _, y in full], "--", color=f"C{at}", label=f"{name}: full attention")
-        axes.axhline(mean(found.reordered_kl), color=f"C{at}", linestyle=":", label="its teacher, full attention, documents in another order")
+        axes.axhline(mean(found.orders["kl"]), color="0.3", linestyle=":", label="the teacher, full attention, documents in another order")
+        axes.axhline(mean(found.orders["mean_kl"]), color="0.6", linestyle=":", label="the mean of its predictions over the other orders")
     axes.set(xlabel="tokens seen, million", ylabel="KL to the teacher, nats a token")
     axes.set_ylim(bottom=0)
     axes.legend(fontsize=8)
