@@ -21,7 +21,6 @@ import { loggingRequests } from './logged-request.js';
 import type { ServerMetrics } from './metrics/server-metrics.js';
 import { playground } from './playground/playground.js';
 import { apiKeys } from './plugins/api-keys.js';
-import { bodyPace } from './plugins/body-pace.js';
 import { bodyTime } from './plugins/body-time.js';
 import { clientLimits } from './plugins/client-limits.js';
 import { crossOrigin } from './plugins/cors.js';
@@ -97,7 +96,6 @@ export async function buildApp({
   await app.register(traces, { tracing });
   await app.register(securityHeaders);
   await app.register(crossOrigin, { origins: allowedOrigins(config) ?? [] });
-  await app.register(bodyPace);
   await app.register(bodyTime, { readMs: BODY_READ_MS });
   await app.register(jsonBody);
   await app.register(documentation);
