@@ -124,11 +124,15 @@ def add_curve(command: argparse.ArgumentParser) -> None:
     add("--out", type=Path, required=True, help="folder for the scores, curve.md, curve.png and curve.svg; a second call goes on")
 
 
-def _curve(options: argparse.Namespace) -> None:
+def _curve(options: argparse.Namespace) -> int | None:
+    if options.orders < 1:
+        print("--orders must be at least 1", file=sys.stderr)
+        return 2
     from .training_curve import CurvePlan, curve, write_curve
 
     plan = given(options, CurvePlan)
     print(write_curve(curve(plan, progress=lambda line: print(line, file=sys.stderr, flush=True)), plan))
+    return None
 
 
 def add_conversations(command: argparse.ArgumentParser) -> None:

@@ -2,10 +2,10 @@
 
 Scored as in public_ablations.py, on conversations kept out of training: KL to the teacher under full attention, and NLL of the answers,
 both under block attention; and KL under full attention, for what the student keeps of it. Plain stitching of the teacher stands at 0
-tokens. What was scored once is not scored again.
+tokens. A student that was scored once is not scored again; the teacher is asked each time.
 
-Blocks do not know which others stand beside them, so no student can know what the teacher makes of one order of the documents alone. How
-much that is, is measured with the teacher under full attention over the same documents in other orders, drawn ones: its KL to itself,
+Blocks do not know which others stand beside them, so a student can hardly know what the teacher makes of one order of the documents alone. How
+much that may be, is measured with the teacher under full attention over the same documents in other orders, drawn ones: its KL to itself,
 and to the mean of its predictions over the others. The students' KL to its mean over all these orders leaves that part out.
 """
 

@@ -11,6 +11,7 @@ from test_public_ablations import conversations
 from blockstitch_training.distill.distill_settings import Settings
 from blockstitch_training.distill.distiller import Distiller
 from blockstitch_training.distill.example_sources import Cutting, ShuffledSource, chat_examples
+from blockstitch_training.evaluation.__main__ import main
 from blockstitch_training.evaluation.answer_scores import mean
 from blockstitch_training.evaluation.systems import System
 from blockstitch_training.evaluation.training_curve import Curve, CurvePlan, curve, curve_table, write_curve, write_reordered
@@ -81,6 +82,12 @@ def test_a_run_that_kept_no_student_is_named(plan, tmp_path, trained):
         (bare / name).write_text((trained / name).read_text())
     with pytest.raises(ValueError, match="kept no student: train with --keep-every"):
         curve(replace(plan, trained=bare))
+
+
+def test_orders_below_one_are_refused(tmp_path, capsys):
+    paths = [each for name in ("teacher", "trained", "held-out", "out") for each in (f"--{name}", str(tmp_path))]
+    assert main(["curve", *paths, "--orders", "0"]) == 2
+    assert "--orders must be at least 1" in capsys.readouterr().err
 
 
 def test_another_order_is_the_same_for_questions_over_the_same_documents(tmp_path):
