@@ -80,7 +80,6 @@ export async function buildApp({
     schemaController: { compilersFactory: { buildSerializer: serializers.factory } },
     logger: loggingRequests(logger),
     genReqId: requestId,
-    bodyLimit: config.maxBodyBytes,
     clientErrorHandler: answerBrokenHttp,
     frameworkErrors: answerFrameworkError,
     forceCloseConnections: 'idle',
@@ -90,14 +89,14 @@ export async function buildApp({
   app.setValidatorCompiler(validatorCompiler);
   app.server.maxConnections = config.maxConnections;
 
-  await app.register(errorHandler, { maxBodyBytes: config.maxBodyBytes, onError: ({ code }) => metrics.error(code) });
+  await app.register(errorHandler, { onError: ({ code }) => metrics.error(code) });
   await app.register(requestIds);
   await app.register(httpMetrics, { metrics });
   await app.register(traces, { tracing });
   await app.register(securityHeaders);
   await app.register(crossOrigin, { origins: allowedOrigins(config) ?? [] });
   await app.register(bodyTime, { readMs: BODY_READ_MS });
-  await app.register(jsonBody);
+  await app.register(jsonBody, config);
   await app.register(documentation);
   if (config.playground === 'on') await app.register(playground, config);
 

@@ -3,6 +3,7 @@
  * the next line late lets the sender wait. Knows bytes and line breaks, no JSON.
  */
 import { BlockstitchError } from '../errors.js';
+import { bodyPace } from './request-body.js';
 
 const LINE_BREAK = 0x0a;
 
@@ -50,8 +51,7 @@ export async function* ndjsonLines(
       yield take();
     }
     hold(chunk.subarray(from));
-    // A body of blank lines would give nobody else a turn.
-    await new Promise(setImmediate);
+    await bodyPace.taken(chunk.length);
   }
   if (heldBytes > 0) yield take();
 }

@@ -246,24 +246,37 @@ test.each([
   expect(JSON.parse(body)).toMatchObject({ error: { type: 'invalid_request_error', code: 'invalid_request' } });
 });
 
+async function refusedAsTooLarge(): Promise<number> {
+  const text = await (await fetch(`${demo.url}/metrics`)).text();
+  return Number(/errors_total\{[^}]*code="payload_too_large"[^}]*\} (\d+)/.exec(text)?.[1] ?? 0);
+}
+
 test('a body that is too large is refused by its announced length, and by the bytes that come', async () => {
   const large = await demo.post(CHAT, { ...question, user: 'x'.repeat(9 * 2 ** 20) });
   expect([large.status, large.json.error.code]).toEqual([413, 'payload_too_large']);
   expect(large.json.error.message).toMatch(/8 MiB/);
-  const pieces = new ReadableStream({
-    pull: (controller) => controller.enqueue(new TextEncoder().encode(' '.repeat(2 ** 20))),
+  const before = await refusedAsTooLarge();
+  // fetch of Node 20 goes on taking an endless body from its stream when the connection is gone: a socket does not.
+  const { hostname, port } = new URL(demo.url);
+  const socket = connect(Number(port), hostname);
+  let received = '';
+  socket.on('data', (part) => {
+    received += String(part);
   });
-  const chunked = await fetch(`${demo.url}${CHAT}`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: pieces,
-    duplex: 'half',
-  } as RequestInit).then(
-    async (response) => ((await response.json()) as ErrorAnswer).error.code,
-    (error: Error) => error.message,
+  socket.on('error', () => undefined);
+  socket.write(
+    `POST ${CHAT} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n`,
   );
+  const piece = `10000\r\n${' '.repeat(0x10000)}\r\n`;
+  const send = () => {
+    while (!socket.destroyed && socket.write(piece));
+  };
+  socket.on('drain', send);
+  send();
+  await new Promise((resolve) => socket.once('close', resolve));
   // The server hangs up on a body that does not end; whether the client still reads the answer is the client's luck.
-  expect(['payload_too_large', 'fetch failed']).toContain(chunked);
+  expect(await refusedAsTooLarge()).toBe(before + 1);
+  if (received !== '') expect(received).toMatch(/^HTTP\/1\.1 413 [\s\S]*"payload_too_large"/);
 });
 
 test('an answer never repeats megabytes of the request', async () => {

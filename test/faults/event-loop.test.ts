@@ -9,7 +9,7 @@ const LIMIT_MS = 50;
  * The first may meet code that is not compiled yet, some a garbage collection, or a moment in which other machines take the
  * memory's time. What holds the loop by itself does so each time.
  */
-const ATTEMPTS = 8;
+const ATTEMPTS = 4;
 const SENTENCE = 'The lighthouse keeper counted seventeen ships before dawn. ';
 const CHAT = '/v1/chat/completions';
 let demo: DemoServer;

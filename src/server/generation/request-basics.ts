@@ -46,7 +46,7 @@ export function repairOptions(
 /** Makes the last event of a stream that fails after its headers have gone out. */
 export function streamError(services: Services, request: FastifyRequest): (thrown: unknown) => ServerEvent {
   return (thrown) => {
-    const error = translate(thrown, request, services.config);
+    const error = translate(thrown, request);
     services.metrics.error(error.code);
     logError(error, thrown, request);
     return { data: errorBody(error) };

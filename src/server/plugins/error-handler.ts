@@ -6,15 +6,12 @@ import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
 import fp from 'fastify-plugin';
-import { settingLabel } from '../../config.js';
 import { BlockstitchError, ERRORS, type ErrorCode } from '../../errors.js';
-import { formatBytes } from '../../units.js';
 import { withoutSecrets } from '../logged-request.js';
 import { describeValidation } from '../validation-message.js';
 import { acceptedType } from './json-body.js';
 
 export interface ErrorHandlerOptions {
-  maxBodyBytes: number;
   /** Called once per error response, for the metrics. */
   onError?: (error: BlockstitchError) => void;
 }
@@ -34,7 +31,7 @@ export const errorHandler = fp<ErrorHandlerOptions>(
     app.addHook('onRoute', (route) => rememberRoute(routes, route));
     app.setErrorHandler((thrown: FastifyError, request, reply) => {
       // Its method or its body may be refused before anybody asks whether there is a route.
-      const error = request.is404 ? missingRoute(request, reply, routes) : translate(thrown, request, options);
+      const error = request.is404 ? missingRoute(request, reply, routes) : translate(thrown, request);
       options.onError?.(error);
       logError(error, thrown, request);
       return sendError(reply, error);
@@ -56,34 +53,16 @@ export function errorBody(error: BlockstitchError) {
 }
 
 /** Turns whatever was thrown into an error of the table. Only the log gets the text of an unknown error. */
-export function translate(
-  thrown: unknown,
-  request: FastifyRequest,
-  options: Pick<ErrorHandlerOptions, 'maxBodyBytes'>,
-): BlockstitchError {
+export function translate(thrown: unknown, request: FastifyRequest): BlockstitchError {
   if (thrown instanceof BlockstitchError) return thrown;
   const error = thrown as Partial<FastifyError>;
   if (error.validation) {
     const { reason, param } = describeValidation(error.validation, error.validationContext);
     return new BlockstitchError('invalid_request', { reason }, param === undefined ? {} : { param });
   }
-  switch (error.code) {
-    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
-      return new BlockstitchError('unsupported_media_type', {
-        given: givenType(request),
-        accepted: acceptedType(request),
-      });
-    case 'FST_ERR_CTP_EMPTY_JSON_BODY':
-      return new BlockstitchError('invalid_json', { what: 'The body', reason: 'it is empty' });
-    case 'FST_ERR_CTP_BODY_TOO_LARGE':
-      return new BlockstitchError('payload_too_large', {
-        what: 'The body',
-        actual: request.headers['content-length']
-          ? formatBytes(Number(request.headers['content-length']))
-          : 'more bytes',
-        limit: formatBytes(options.maxBodyBytes),
-        setting: settingLabel('maxBodyBytes'),
-      });
+  if (error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
+    const accepted = acceptedType(request);
+    return new BlockstitchError('unsupported_media_type', { given: givenType(request), accepted });
   }
   if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500) {
     return new BlockstitchError('invalid_request', { reason: error.message ?? 'The request is malformed.' });

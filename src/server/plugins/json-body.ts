@@ -1,32 +1,26 @@
 /**
  * Reads request bodies: strict UTF-8, JSON only, bounds on depth and number of values, no lone surrogates, no `__proto__`.
- * Knows bytes and JSON; the schemas say which fields a body has. Fastify itself keeps to `bodyLimit`.
+ * Knows bytes and JSON; the schemas say which fields a body has.
  */
 import { isUtf8 } from 'node:buffer';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { IncomingMessage } from 'node:http';
+import type { FastifyRequest } from 'fastify';
 import fp from 'fastify-plugin';
 import { BlockstitchError } from '../../errors.js';
 import { jsonFault } from '../json-fault.js';
 import { JSON_LIMITS, measureJson } from '../json-measure.js';
-import { LoopTurns } from '../loop-turns.js';
+import { bodyTurns, LARGE_BYTES, readBody } from '../request-body.js';
 
-const LARGE_BYTES = 1024 * 1024;
-const turns = new LoopTurns();
-
-export const jsonBody = fp(
-  (app: FastifyInstance, _options: object, done: () => void) => {
+export const jsonBody = fp<{ maxBodyBytes: number }>(
+  (app, { maxBodyBytes }, done) => {
     app.removeAllContentTypeParsers();
-    app.addContentTypeParser(
-      'application/json',
-      { parseAs: 'buffer' },
-      async (request: FastifyRequest, body: unknown) => {
-        refuseEncoded(request);
-        const bytes = body as Buffer;
-        // Many clients name a content type in every request, even without content.
-        if (bytes.length === 0 && request.method === 'DELETE') return undefined;
-        return readJson(bytes);
-      },
-    );
+    app.addContentTypeParser('application/json', async (request: FastifyRequest, payload: IncomingMessage) => {
+      refuseEncoded(request);
+      const bytes = await readBody(request, payload, maxBodyBytes);
+      // Many clients name a content type in every request, even without content.
+      if (bytes.length === 0 && request.method === 'DELETE') return undefined;
+      return readJson(bytes);
+    });
     done();
   },
   { name: 'json-body' },
@@ -52,7 +46,7 @@ export function acceptedType({ routeOptions }: FastifyRequest): string {
  */
 export async function readJson(given: Buffer, what = 'The body'): Promise<unknown> {
   const bytes = withoutByteOrderMark(given);
-  const piece: Piece = bytes.length > LARGE_BYTES ? (work) => turns.run(work) : (work) => work();
+  const piece: Piece = bytes.length > LARGE_BYTES ? (work) => bodyTurns.run(work) : (work) => work();
   return read(bytes, what, piece);
 }
 

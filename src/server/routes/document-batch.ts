@@ -69,7 +69,7 @@ export const documentBatch: FastifyPluginAsyncTypebox<{ lifecycle: Lifecycle }> 
     const answer = new PassThrough();
     const say = (result: DocumentResult) => void answer.write(`${JSON.stringify(result)}\n`);
     const sent = send(lines, (line) => resultOf(lifecycle, request, line), config.maxBatch, say);
-    void sent.catch((thrown) => say(failed(0, undefined, translate(thrown, request, config)))).then(() => answer.end());
+    void sent.catch((thrown) => say(failed(0, undefined, translate(thrown, request)))).then(() => answer.end());
     reply.raw.once('finish', () => discard(request.raw, config.maxBodyBytes));
     return reply.type('application/x-ndjson; charset=utf-8').header('x-accel-buffering', 'no').send(answer);
   });
@@ -147,7 +147,7 @@ async function resultOf(lifecycle: Lifecycle, request: FastifyRequest, given: Nd
     const counts = { tokens: tokens(blocks), computed_tokens: computed, block_count: blocks.length };
     return { line, status: 'done', id: record.id, ...counts };
   } catch (thrown) {
-    const error = translate(thrown, request, config);
+    const error = translate(thrown, request);
     if (error.status >= 500) logError(error, thrown, request);
     return failed(line, id, error);
   }

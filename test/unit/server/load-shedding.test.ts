@@ -9,7 +9,7 @@ const apps: { close(): Promise<unknown> }[] = [];
 async function app(options: LoadSheddingOptions) {
   const built = fastify();
   apps.push(built);
-  await built.register(errorHandler, { maxBodyBytes: 1024 });
+  await built.register(errorHandler);
   await built.register(loadShedding, options);
   built.get('/', async () => 'ok');
   await built.ready();
