@@ -152,7 +152,7 @@ def run_public(plan: PublicAblations, progress: Callable[[str], None] = print) -
     reference = [answer_logits(teacher, each, full=True) for each in kept]
 
     def untrained(name: str, full: bool) -> dict:
-        return {"run": name, "seed": 1, "seconds": 0.0, **scores(teacher, kept, reference, full)}
+        return {"run": name, "seed": 1, "seconds": 0.0, **scores(teacher, kept, {"kl": reference}, full)}
 
     results = [
         kept_result(plan.out / "full", lambda: untrained(FULL, True)),
@@ -178,24 +178,27 @@ def answer_logits(system: System, example: Example, full: bool) -> tuple[torch.T
         return packed_logits(system.model, layout, keep, inverse_frequencies(system.model)).float(), torch.tensor(laid.labels)
 
 
-def scores(
-    student: System, kept: Sequence[Example], reference: Sequence[tuple[torch.Tensor, torch.Tensor]], full: bool = False
-) -> dict[str, list[float]]:
-    """`kl` and `nll` of the student by question, under block attention, or under full attention."""
-    found: dict[str, list[float]] = {"kl": [], "nll": []}
-    for example, (wanted, labels) in zip(kept, reference, strict=True):
-        logits, _ = answer_logits(student, example, full)
-        width = min(wanted.shape[1], logits.shape[1])
-        log_p, log_q = (functional.log_softmax(each[:, :width], -1) for each in (wanted, logits))
-        kl = (log_p.exp() * (log_p - log_q)).sum(-1)
-        nll = functional.nll_loss(log_q, labels, reduction="none")
-        at = 0
-        for final in example.finals:
-            count = sum(final.trained)
-            found["kl"].append(float(kl[at : at + count].mean()))
-            found["nll"].append(float(nll[at : at + count].mean()))
-            at += count
+Predicted = list[tuple[torch.Tensor, torch.Tensor]]  # by example, as `answer_logits` gives them
+
+
+def scores(student: System, kept: Sequence[Example], references: dict[str, Predicted], full: bool = False) -> dict[str, list[float]]:
+    """By question, under block attention or under full attention: the student's `nll`, and its KL to each reference under that one's name."""
+    found: dict[str, list[float]] = {"nll": [], **{name: [] for name in references}}
+    for at, example in enumerate(kept):
+        logits, labels = answer_logits(student, example, full)
+        wanted = {name: reference[at][0] for name, reference in references.items()}
+        width = min(each.shape[1] for each in (logits, *wanted.values()))
+        counts = [sum(final.trained) for final in example.finals]
+        log_q = functional.log_softmax(logits[:, :width], -1)
+        for name, each in wanted.items():
+            log_p = functional.log_softmax(each[:, :width], -1)
+            found[name] += _means((log_p.exp() * (log_p - log_q)).sum(-1), counts)
+        found["nll"] += _means(functional.nll_loss(log_q, labels, reduction="none"), counts)
     return found
+
+
+def _means(values: torch.Tensor, counts: Sequence[int]) -> list[float]:
+    return [float(each.mean()) for each in values.split(list(counts))]
 
 
 def _train(name: str, changed: dict, seed: int, directory: Path, plan: PublicAblations, trained, kept, reference) -> dict:
@@ -203,7 +206,7 @@ def _train(name: str, changed: dict, seed: int, directory: Path, plan: PublicAbl
     distiller.resume()
     distiller.train()
     distiller.export(directory / "export")
-    made = {"run": name, "seed": seed, "seconds": distiller.seconds, **scores(System.load(directory / "export"), kept, reference)}
+    made = {"run": name, "seed": seed, "seconds": distiller.seconds, **scores(System.load(directory / "export"), kept, {"kl": reference})}
     for state in (*directory.glob("state-*/*"), *directory.glob("export/*.safetensors")):  # the run is over; its scores stay
         state.unlink()
     return made

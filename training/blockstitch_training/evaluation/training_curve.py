@@ -22,7 +22,7 @@ import torch
 from ..distill.example_sources import Cutting, chat_examples
 from ..distill.examples import Example
 from .answer_scores import interval, mean, recovered_share, with_interval
-from .public_ablations import answer_logits, first_questions, kept_result, scores
+from .public_ablations import Predicted, answer_logits, first_questions, kept_result, scores
 from .systems import System
 
 
@@ -68,14 +68,14 @@ def curve(plan: CurvePlan, progress: Callable[[str], None] = print) -> Curve:
 
     def of_blocks(system: System) -> dict:
         """`kl`, `nll` and `mean_kl`."""
-        return {**scores(system, kept, reference), "mean_kl": scores(system, kept, over_orders)["kl"]}
+        return scores(system, kept, {"kl": reference, "mean_kl": over_orders})
 
     points = [kept_result(plan.out / "step-0", lambda: {"step": 0, "tokens": 0.0, **of_blocks(teacher), "full_kl": None})]
     for step, directory in sorted(students.items()):
 
         def score(step: int = step, directory: Path = directory) -> dict:
             student = System.load(directory)
-            full = scores(student, kept, reference, full=True)["kl"]
+            full = scores(student, kept, {"kl": reference}, full=True)["kl"]
             return {"step": step, "tokens": seen.get(step), **of_blocks(student), "full_kl": full}
 
         points.append(kept_result(plan.out / f"step-{step}", score))
@@ -85,9 +85,6 @@ def curve(plan: CurvePlan, progress: Callable[[str], None] = print) -> Curve:
 
 def _questions(file: Path, teacher: System, cutting: Cutting, plan: CurvePlan) -> list[Example]:
     return first_questions(chat_examples(file, teacher.tokenizer, teacher.sinks, cutting, plan.longest)[0], plan.questions)
-
-
-Predicted = list[tuple[torch.Tensor, torch.Tensor]]  # by example, as `answer_logits` gives them
 
 
 def _order_scores(plan: CurvePlan, teacher: System, cutting: Cutting, kept: list[Example], reference: Predicted) -> tuple[dict[str, list[float]], Predicted]:

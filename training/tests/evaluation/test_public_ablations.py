@@ -51,8 +51,10 @@ def test_every_run_is_scored_on_the_same_questions_and_runs_once(plan):
 def test_the_teacher_under_full_attention_is_no_way_from_itself(plan):
     teacher = System.load(plan.teacher)
     kept, _ = chat_examples(plan.held_out, teacher.tokenizer, teacher.sinks, Cutting(plan.teacher, "blank-lines"), 4000)
-    under_blocks = [answer_logits(teacher, each, full=False) for each in kept]
-    assert max(scores(teacher, kept, under_blocks)["kl"]) < 1e-5
+    references = {name: [answer_logits(teacher, each, full) for each in kept] for name, full in (("kl", True), ("blocks_kl", False))}
+    found = scores(teacher, kept, references, full=True)
+    assert max(found["kl"]) < 1e-5
+    assert min(found["blocks_kl"]) > 1e-5
 
 
 def test_the_table_gives_effects_with_intervals(plan):
