@@ -9,7 +9,7 @@ type State =
   | { name: 'starting'; doing: string }
   | { name: 'ready'; services: Services }
   | { name: 'draining'; services: Services | undefined }
-  | { name: 'failed'; reason: string };
+  | { name: 'failed' };
 
 export class Lifecycle {
   private state: State = { name: 'starting', doing: 'starting' };
@@ -28,7 +28,7 @@ export class Lifecycle {
   /** What /ready reports while the server is not ready. */
   get reason(): string {
     if (this.state.name === 'starting') return this.state.doing;
-    if (this.state.name === 'failed') return this.state.reason;
+    if (this.state.name === 'failed') return "its start failed; the server's log says why";
     return this.state.name;
   }
 
@@ -40,8 +40,9 @@ export class Lifecycle {
     this.state = { name: 'ready', services };
   }
 
-  failed(reason: string): void {
-    this.state = { name: 'failed', reason };
+  /** What failed names hosts and paths: clients do not read it. */
+  failed(): void {
+    this.state = { name: 'failed' };
   }
 
   /** @throws BlockstitchError `not_ready` before the model is loaded, `shutting_down` while draining */

@@ -97,7 +97,7 @@ export async function startServer(config: Config, options: StartOptions = {}): P
       return services;
     },
     (error: unknown) => {
-      lifecycle.failed(error instanceof Error ? error.message : String(error));
+      lifecycle.failed();
       throw error;
     },
   );

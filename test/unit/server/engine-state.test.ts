@@ -56,6 +56,18 @@ describe('the log', () => {
   });
 });
 
+it('never tells clients why a start failed: the words name hosts and paths', async () => {
+  const lifecycle = new Lifecycle();
+  const app = await buildApp({ config: loadConfig({}, {}), lifecycle, metrics: new ServerMetrics('tiny') });
+  lifecycle.failed();
+  const { statusCode, json } = await app.inject({ url: '/ready' });
+  expect(statusCode).toBe(503);
+  expect(json().error).toMatchObject({
+    code: 'not_ready',
+    message: "The server is not ready: its start failed; the server's log says why",
+  });
+});
+
 describe('/metrics', () => {
   it('has 1 for the state that the engine is in, and how often it was started again', async () => {
     const { app, engine } = await fakeApp();
