@@ -70,7 +70,10 @@ describe('a body', () => {
     });
     const refused = readBody(headed(9 * MEGABYTE), large, MEGABYTE);
     expect(read).toBe(0);
-    await expect(refused).rejects.toMatchObject({ code: 'payload_too_large', message: /9 MiB.*limit of 1 MiB/ });
+    await expect(refused).rejects.toMatchObject({
+      code: 'payload_too_large',
+      message: expect.stringMatching(/9 MiB.*limit of 1 MiB/),
+    });
     expect(large.destroyed).toBe(false);
     await new Promise((resolve) => large.once('end', resolve));
   });
@@ -84,14 +87,17 @@ describe('a body', () => {
       expect(read).toBeLessThan(2 * MEGABYTE);
       throw error;
     });
-    await expect(refused).rejects.toMatchObject({ code: 'payload_too_large', message: /more bytes/ });
+    await expect(refused).rejects.toMatchObject({
+      code: 'payload_too_large',
+      message: expect.stringMatching(/more bytes/),
+    });
     await new Promise((resolve) => large.once('end', resolve));
   });
 
   test('of another length than announced is refused', async () => {
     await expect(readBody(headed(5), body(4), MEGABYTE)).rejects.toMatchObject({
       code: 'invalid_request',
-      message: /has 4 bytes, and Content-Length announced 5/,
+      message: expect.stringMatching(/has 4 bytes, and Content-Length announced 5/),
     });
   });
 
