@@ -51,7 +51,8 @@ export async function* ndjsonLines(
       yield take();
     }
     hold(chunk.subarray(from));
-    await bodyPace.taken(chunk.length);
+    // A body of blank lines would give nobody else a turn.
+    await (bodyPace.taken(chunk.length) ?? new Promise(setImmediate));
   }
   if (heldBytes > 0) yield take();
 }
