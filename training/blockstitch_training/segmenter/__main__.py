@@ -5,7 +5,7 @@
     python -m blockstitch_training.segmenter train      --work DIR --out FILE --minutes 30
     python -m blockstitch_training.segmenter recover    --model models/segmenter --out FILE
     python -m blockstitch_training.segmenter average    A.pt B.pt --out FILE
-    python -m blockstitch_training.segmenter export     --checkpoint FILE --work DIR --out models/segmenter
+    python -m blockstitch_training.segmenter export     --checkpoint FILE... --work DIR --out models/segmenter
     python -m blockstitch_training.segmenter talk-trees --meetings qmsum.dev.jsonl --model models/segmenter
 """
 
@@ -57,16 +57,17 @@ def parser() -> argparse.ArgumentParser:
     recover = commands.add_parser("recover", help="make a checkpoint of exported files, to go on from")
     recover.set_defaults(run=_recover)
     recover.add_argument("--model", type=Path, required=True, help="directory that `export` wrote")
-    recover.add_argument("--out", type=Path, required=True)
+    recover.add_argument("--out", type=Path, required=True, help="FILE.pt; the second network of several is FILE-2.pt")
     average = commands.add_parser("average", help="take the mean of the weights of checkpoints")
     average.set_defaults(run=_average)
     average.add_argument("checkpoints", nargs="+", type=Path)
     average.add_argument("--out", type=Path, required=True)
-    export = commands.add_parser("export", help="calibrate a checkpoint and write the files that the server reads")
+    export = commands.add_parser("export", help="calibrate checkpoints and write the files that the server reads")
     export.set_defaults(run=_export)
-    export.add_argument("--checkpoint", type=Path, required=True)
+    export.add_argument("--checkpoint", type=Path, required=True, nargs="+", help="of several, the mean of their log-odds counts; where a text names its speakers, the first alone")
     export.add_argument("--work", type=Path, required=True, help="directory with words.bin and the held-out documents, which calibrate the log-odds")
     export.add_argument("--out", type=Path, required=True)
+    export.add_argument("--calibrated", action="store_true", help="keep the log-odds as they are, as of recovered checkpoints")
     trees = commands.add_parser("talk-trees", help="learn from labelled meetings where another topic begins; writes talk.json into the model")
     trees.set_defaults(run=_talk_trees)
     trees.add_argument("--meetings", type=Path, required=True, help="JSONL of {segments}; the rows with an even number are read")
@@ -111,7 +112,7 @@ def _average(options: argparse.Namespace) -> None:
 def _export(options: argparse.Namespace) -> None:
     from .onnx_export import export
 
-    export(options.checkpoint, options.work, options.out)
+    export(options.checkpoint, options.work, options.out, options.calibrated)
     size = sum((options.out / name).stat().st_size for name in ("segmenter.onnx", "words.bin"))
     print(f"{options.out}: {size / 1e6:.1f} MB")
 

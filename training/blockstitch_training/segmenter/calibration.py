@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from .crop_batches import Collection
 from .held_out_f1 import logits_of
-from .network import LEVELS, SegmenterNetwork
+from .network import SegmenterNetwork
 
 DOCUMENTS = 10
 FACTORS = tuple(step / 20 for step in range(8, 31))
@@ -28,7 +28,7 @@ def best_factor(network: SegmenterNetwork, held_out: Collection) -> float:
         for document in documents[:DOCUMENTS]:
             inner = logits_of(network, document)[:-1]
             logits.append(inner)
-            labels.append(np.stack([document.labels[: len(inner)] >= level for level in range(1, LEVELS + 1)], 1))
+            labels.append(np.stack([document.labels[: len(inner)] >= level for level in range(1, inner.shape[1] + 1)], 1))
     if not logits:
         raise ValueError("calibration needs held-out documents (dev-*.npz of the command prepare)")
     scores, wanted = torch.from_numpy(np.concatenate(logits)), torch.from_numpy(np.concatenate(labels)).float()

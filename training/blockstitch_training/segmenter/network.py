@@ -127,7 +127,8 @@ class SegmenterNetwork(nn.Module):
         self.dropout = nn.Dropout(c.dropout)
 
     def forward(self, crops: Crops) -> Tensor:
-        """Log-odds [B, U, 5] of a boundary of at least each level behind each unit."""
+        """Log-odds [B, U, 5] of a boundary of at least each level behind each unit. Of more features than it was trained with, the network
+        reads the first ones."""
         c = self.config
         batch, units = crops.values.shape[0], crops.values.shape[1]
         index = torch.arange(units, device=crops.values.device)
@@ -143,7 +144,7 @@ class SegmenterNetwork(nn.Module):
         # A unit's weight in a window grows with its content, but slower than its length.
         similar = self._similarities(torch.cat([topic, own], -1).float(), torch.sqrt(content), mask)
         edges = functional.gelu(self.edges(self._edge_words(cues, crops))).view(batch, units, EDGE_SIZE)
-        x = torch.cat([static, cue, topic, edges, crops.values, similar], -1)
+        x = torch.cat([static, cue, topic, edges, crops.values[..., : c.features], similar], -1)
         x = self.dropout(functional.gelu(self.inlet(x))) * mask
         for block in self.blocks:
             x = block(x, mask)

@@ -6,12 +6,16 @@ import json
 import random
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from blockstitch_training.segmenter.chat_grammar import draw_chat
 from blockstitch_training.segmenter.feature_stream import WRITER, document_row, pack, read_documents, unpack
+
+if TYPE_CHECKING:
+    from blockstitch_training.segmenter.network import SegmenterNetwork
 
 ROOT = Path(__file__).resolve().parents[3]
 WORDS = ROOT / "models" / "segmenter" / "words.bin"
@@ -203,29 +207,76 @@ def test_checkpoints_of_one_shape_have_a_mean(tmp_path: Path) -> None:
         average([tmp_path / "a.pt", tmp_path / "c.pt"], tmp_path / "none.pt")
 
 
-def test_exported_files_come_back_as_a_checkpoint_that_scores_alike(tmp_path: Path) -> None:
+def test_exported_files_come_back_as_checkpoints_that_score_alike(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     onnx = pytest.importorskip("onnx")
     from onnx.reference import ReferenceEvaluator
 
     from blockstitch_training.segmenter.exported_weights import recover
-    from blockstitch_training.segmenter.network import Crops
     from blockstitch_training.segmenter.segmenter_checkpoint import load_network
 
     model = ROOT / "models" / "segmenter"
-    recover(model, tmp_path / "shipped.pt")
-    network = load_network(tmp_path / "shipped.pt")
+    checkpoints = recover(model, tmp_path / "shipped.pt")
+    assert [each.name for each in checkpoints] == ["shipped.pt", "shipped-2.pt"]
+    networks = [load_network(each) for each in checkpoints]
     assert (tmp_path / "words.bin").read_bytes() == (model / "words.bin").read_bytes()
-    assert torch.load(tmp_path / "table.pt")["topic"]["weight"].shape == network.topic.weight.shape
+    assert torch.load(tmp_path / "table.pt")["topic"]["weight"].shape == networks[0].topic.weight.shape
+    given = drawn_inputs(networks[0].config.rows, networks[0].config.features)
+    levels, talk_levels = ReferenceEvaluator(onnx.load(model / "segmenter.onnx")).run(["levels", "talk_levels"], given)
+    talk, other = (logits_of_inputs(each, given) for each in networks)
+    np.testing.assert_allclose(talk_levels, talk, atol=1e-3)
+    np.testing.assert_allclose(levels[:, :4], (talk[:, :4] + other) / 2, atol=1e-3)
+    np.testing.assert_allclose(levels[:, 4], talk[:, 4], atol=1e-3)
+
+
+def drawn_inputs(rows: int, features: int) -> dict[str, np.ndarray]:
+    """Twelve units of ten words."""
     drawn = np.random.default_rng(0)
-    offsets = np.arange(0, 121, 10).astype(np.int32)
-    rows = drawn.integers(0, network.config.rows, 120).astype(np.int32)
-    values = drawn.normal(size=(12, network.config.features)).astype(np.float32)
-    (wanted,) = ReferenceEvaluator(onnx.load(model / "segmenter.onnx")).run(None, {"rows": rows, "offsets": offsets, "features": values})
-    bounds = torch.from_numpy(offsets).long()
+    return {
+        "rows": drawn.integers(0, rows, 120).astype(np.int32),
+        "offsets": np.arange(0, 121, 10).astype(np.int32),
+        "features": drawn.normal(size=(12, features)).astype(np.float32),
+    }
+
+
+def logits_of_inputs(network: SegmenterNetwork, given: dict[str, np.ndarray]) -> np.ndarray:
+    import torch
+
+    from blockstitch_training.segmenter.network import Crops
+
+    bounds, values = torch.from_numpy(given["offsets"]).long(), torch.from_numpy(given["features"])[None]
     with torch.no_grad():
-        found = network(Crops(torch.from_numpy(rows).long(), bounds[:-1], bounds[1:], None, torch.from_numpy(values)[None], torch.tensor([12])))[0]
-    np.testing.assert_allclose(found.numpy(), wanted, atol=1e-3)
+        return network(Crops(torch.from_numpy(given["rows"]).long(), bounds[:-1], bounds[1:], None, values, torch.tensor([12])))[0].numpy()
+
+
+def test_networks_of_one_word_table_are_exported_together(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    onnx = pytest.importorskip("onnx")
+    from onnx.reference import ReferenceEvaluator
+
+    from blockstitch_training.segmenter.network import NetworkConfig, SegmenterNetwork
+    from blockstitch_training.segmenter.onnx_export import export
+    from blockstitch_training.segmenter.segmenter_checkpoint import save
+
+    torch.manual_seed(0)
+    first, second = (SegmenterNetwork(NetworkConfig(rows=600, features=features)).eval() for features in (6, 4))
+    torch.nn.init.normal_(first.table.embedding.weight)
+    second.levels = torch.nn.Linear(second.config.hidden, 4)
+    for number, network in enumerate((first, second)):
+        save(network, tmp_path / f"{number}.pt")
+    with pytest.raises(ValueError, match="different word tables"):
+        export([tmp_path / "0.pt", tmp_path / "1.pt"], tmp_path, tmp_path / "model")
+    second.table.load_state_dict(first.table.state_dict())
+    given = drawn_inputs(600, 6)
+    talk, other = logits_of_inputs(first, given), logits_of_inputs(second, given)
+    (tmp_path / "words.bin").write_bytes(b"words")
+    save(second, tmp_path / "1.pt")
+    export([tmp_path / "0.pt", tmp_path / "1.pt"], tmp_path, tmp_path / "model", calibrated=True)
+    levels, talk_levels = ReferenceEvaluator(onnx.load(tmp_path / "model" / "segmenter.onnx")).run(["levels", "talk_levels"], given)
+    # The file has the word tables in int8 and large matrices in float16.
+    np.testing.assert_allclose(talk_levels, talk, atol=2e-2)
+    np.testing.assert_allclose(levels[:, :4], (talk[:, :4] + other) / 2, atol=2e-2)
+    np.testing.assert_allclose(levels[:, 4], talk[:, 4], atol=2e-2)
 
 
 def test_training_goes_on_from_a_checkpoint_that_knew_fewer_levels(tmp_path: Path) -> None:
