@@ -14,7 +14,8 @@ import { canonicalText } from './canonical-text.js';
 import { slidingCohesion, smoothed } from './lexical-cohesion.js';
 import { promptSeams } from './prompt-seams.js';
 import type { TalkParts } from './talk-features.js';
-import { isMeeting, TALK_FILE, TalkTrees } from './talk-trees.js';
+import { isMeeting, isTalk } from './talk-recognition.js';
+import { TALK_FILE, TalkTrees } from './talk-trees.js';
 import { splitUnits, type TextUnit } from './text-units.js';
 import { FEATURE_VERSION, FEATURES, type UnitFeatures, unitFeatures } from './unit-features.js';
 import { WordVocabulary } from './word-vocabulary.js';
@@ -44,8 +45,11 @@ export interface BoundaryStrengths extends TalkParts {
   endStrength?: number;
 }
 
-/** Units whose strengths one run gives. */
-const WINDOW = 1024;
+/** Log-odds of all networks together, and of the one that was trained on talk. */
+const OUTPUT = 'levels';
+const TALK_OUTPUT = 'talk_levels';
+/** Units whose strengths one run gives. Each run reads what the network can see on both sides too, some 770 units. */
+const WINDOW = 2048;
 /** Log-odds for a cosine of 1 between the words of both sides, where blocks have many units. */
 const COHESION_WEIGHT = 6;
 /** Width of the windows as a share of a block. */
@@ -156,12 +160,15 @@ export class BoundaryModel {
     const levelCount = this.#card.level_characters.length + 1;
     const levels = new Float32Array(units.length * levelCount);
     const context = this.#card.context_units;
+    // A file of one network may lack the second output.
+    const knowsTalk = this.#session.outputNames.includes(TALK_OUTPUT);
+    const output = knowsTalk && isTalk({ text, units, labels: features.labels }) ? TALK_OUTPUT : OUTPUT;
     for (let start = 0; start < units.length; start += WINDOW) {
       const stop = Math.min(start + WINDOW, units.length);
       const from = Math.max(0, start - context);
       const to = Math.min(units.length, stop + context);
       pace(to - from);
-      const part = await this.#run(features, from, to);
+      const part = await this.#run(features, from, to, output);
       levels.set(part.subarray((start - from) * levelCount, (stop - from) * levelCount), start * levelCount);
     }
     const { bags, labels, wordCounts } = features;
@@ -220,16 +227,16 @@ export class BoundaryModel {
     });
   }
 
-  async #run({ rows, offsets, values }: UnitFeatures, from: number, to: number): Promise<Float32Array> {
+  async #run({ rows, offsets, values }: UnitFeatures, from: number, to: number, output: string): Promise<Float32Array> {
     const first = offsets[from] as number;
     const last = offsets[to] as number;
     const moved = offsets.slice(from, to + 1).map((offset) => offset - first);
-    const outputs = await this.#session.run({
+    const inputs = {
       rows: new this.#tensor('int32', rows.subarray(first, last), [last - first]),
       offsets: new this.#tensor('int32', moved, [moved.length]),
       features: new this.#tensor('float32', values.subarray(from * FEATURES, to * FEATURES), [to - from, FEATURES]),
-    });
-    return outputs.levels?.data as Float32Array;
+    };
+    return (await this.#session.run(inputs, [output]))[output]?.data as Float32Array;
   }
 }
 

@@ -27,13 +27,6 @@ interface TalkFile {
   trees: Tree[];
 }
 
-/** Lines whose labels are looked at to tell whether a text is a meeting. Added text changes nothing. */
-const SAMPLE_UNITS = 512;
-/** Share of the lines there that have to name a speaker. */
-const LABELLED = 0.6;
-/** With fewer speakers it is a chat or an interview. */
-const LEAST_SPEAKERS = 3;
-
 export class TalkTrees {
   readonly #file: TalkFile;
 
@@ -67,20 +60,4 @@ function leafValue({ column, threshold, left, right, value }: Tree, values: Floa
     const goesLeft = (values[unit * TALK_FEATURES + looked] as number) <= (threshold[node] as number);
     node = (goesLeft ? left[node] : right[node]) as number;
   }
-}
-
-/** Whether most lines at the text's beginning name who speaks, and three people or more do. */
-export function isMeeting({ units, labels }: Pick<TalkParts, 'units' | 'labels'>): boolean {
-  const speakers = new Set<number>();
-  let lines = 0;
-  let named = 0;
-  for (let at = 0; at < Math.min(units.length, SAMPLE_UNITS); at += 1) {
-    if (!units[at]?.opensLine) continue;
-    const speaker = labels[at]?.speaker ?? 0;
-    lines += 1;
-    if (speaker === 0) continue;
-    named += 1;
-    speakers.add(speaker);
-  }
-  return named >= LABELLED * lines && speakers.size >= LEAST_SPEAKERS;
 }

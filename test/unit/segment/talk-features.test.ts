@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { PACKAGE_DIR } from '../../../src/config.js';
 import { TALK_FEATURES, talkFeatures } from '../../../src/segment/talk-features.js';
-import { isMeeting, TALK_FILE, TalkTrees } from '../../../src/segment/talk-trees.js';
+import { TALK_FILE, TalkTrees } from '../../../src/segment/talk-trees.js';
 import { splitUnits } from '../../../src/segment/text-units.js';
 import { unitFeatures } from '../../../src/segment/unit-features.js';
 import { WordVocabulary } from '../../../src/segment/word-vocabulary.js';
@@ -95,15 +95,6 @@ describe('the course of a meeting', () => {
       const values = talkFeatures(partsOf(text));
       expect(values.every(Number.isFinite)).toBe(true);
     }
-  });
-});
-
-describe('a meeting', () => {
-  it('has three speakers and more, and names them in most lines', () => {
-    expect(isMeeting(partsOf(meeting(20)))).toBe(true);
-    expect(isMeeting(partsOf('Anna: Hello.\nBen: Hi.\n'.repeat(20)))).toBe(false);
-    expect(isMeeting(partsOf(`${meeting(4)}${'It was said in prose, without a name.\n'.repeat(60)}`))).toBe(false);
-    expect(isMeeting(partsOf(''))).toBe(false);
   });
 });
 
