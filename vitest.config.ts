@@ -20,7 +20,8 @@ const project = (name: string, options: object = {}) => ({
 export default defineConfig({
   test: {
     globalSetup: './test/support/global-setup.ts',
-    maxWorkers: 2,
+    // One more than the cores of the smallest machine: many tests wait for processes that they started.
+    maxWorkers: 3,
     projects: [
       project('unit'),
       project('integration'),
