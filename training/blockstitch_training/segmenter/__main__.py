@@ -64,7 +64,7 @@ def parser() -> argparse.ArgumentParser:
     average.add_argument("--out", type=Path, required=True)
     export = commands.add_parser("export", help="calibrate checkpoints and write the files that the server reads")
     export.set_defaults(run=_export)
-    export.add_argument("--checkpoint", type=Path, required=True, nargs="+", help="of several, the mean of their log-odds counts; where a text names its speakers, the first alone")
+    export.add_argument("--checkpoint", type=Path, required=True, nargs="+", help="of several, the mean of their log-odds counts; where people talk, that of the first alone")
     export.add_argument("--work", type=Path, required=True, help="directory with words.bin and the held-out documents, which calibrate the log-odds")
     export.add_argument("--out", type=Path, required=True)
     export.add_argument("--calibrated", action="store_true", help="keep the log-odds as they are, as of recovered checkpoints")
