@@ -147,7 +147,7 @@ def write(networks: Sequence[SegmenterNetwork], words: Path, out: Path) -> None:
 
 def shorten(path: Path) -> None:
     """Keeps large float32 weights as float16 in the file: the runtime widens them once, while it loads. Leaves out what the exporter tells of
-    its own work, a tenth of the file."""
+    its own work, a tenth of the file. Shapes of values stay: the runtime takes 0.2 s to find out those of two networks."""
     model = onnx.load(path)
     graph = model.graph
     casts = []
@@ -164,5 +164,4 @@ def shorten(path: Path) -> None:
     for each in (model, graph, *graph.node, *graph.input, *graph.output):
         del each.metadata_props[:]
         each.doc_string = ""
-    del graph.value_info[:]
     onnx.save(model, path)
