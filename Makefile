@@ -141,10 +141,15 @@ test: ## Run every test: lint, types, unit, integration, e2e, faults, kernels, t
 	@$(MAKE) --no-print-directory -j4 --output-sync=target ready-to-test
 	@$(MAKE) --no-print-directory -j2 --output-sync=target lint kernel-tests
 	BLOCKSTITCH_PYTHON=$(CURDIR)/$(VENV)/bin/python npx vitest run
+	@$(MAKE) --no-print-directory -j2 --output-sync=target native-tests training-tests
+
+native-tests: kernel-tests
 	ctest --test-dir kernels/build --output-on-failure
 	node kernels/build.mjs --sanitize
 	ctest --test-dir kernels/build-sanitize --output-on-failure --parallel 2
 	@$(MAKE) --no-print-directory cuda-test
+
+training-tests: $(STAMP)/venv
 	cd training && .venv/bin/python -m pytest -q tests
 
 package: build ## Make the npm package: blockstitch-VERSION.tgz, with the kernels of this machine
@@ -188,4 +193,4 @@ test-busy: build redis browser $(STAMP)/venv ## Every TypeScript test beside fou
 	@trap 'kill $$(jobs -p)' EXIT; for loop in 1 2 3 4; do (while :; do :; done) & done; \
 	BLOCKSTITCH_PYTHON=$(CURDIR)/$(VENV)/bin/python npx vitest run
 
-.PHONY: help debian-tools cuda-if-there kernel-tests ready-to-test dashboard promtool clients frameworks peers package build demo serve redis browser screenshots cuda-toolkit cuda cuda-harness cuda-sanitize cuda-test tokenizers test test-image test-node test-nodes test-busy lint check bench clean
+.PHONY: help debian-tools cuda-if-there kernel-tests native-tests training-tests ready-to-test dashboard promtool clients frameworks peers package build demo serve redis browser screenshots cuda-toolkit cuda cuda-harness cuda-sanitize cuda-test tokenizers test test-image test-node test-nodes test-busy lint check bench clean
