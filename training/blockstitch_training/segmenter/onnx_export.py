@@ -36,11 +36,11 @@ def quantized(rows: Tensor) -> tuple[Tensor, Tensor]:
     return torch.round(rows / scale).to(torch.int8), scale
 
 
-class QuantizedTable(WordTable):
+class QuantizedTable(nn.Module):
     """The word table with one int8 row and one scale per word."""
 
     def __init__(self, table: WordTable) -> None:
-        nn.Module.__init__(self)
+        super().__init__()
         rows, scale = quantized(table.embedding.weight.detach())
         self.register_buffer("rows", rows)
         self.register_buffer("scale", torch.cat([scale, table.weight.weight.detach()], 1))
@@ -147,7 +147,7 @@ def write(networks: Sequence[SegmenterNetwork], words: Path, out: Path) -> None:
 
 def shorten(path: Path) -> None:
     """Keeps large float32 weights as float16 in the file: the runtime widens them once, while it loads. Leaves out what the exporter tells of
-    its own work, a tenth of the file. Shapes of values stay: the runtime takes 0.2 s to find out those of two networks."""
+    its own work, one megabyte of twelve. Shapes of values stay: the runtime takes 0.2 s to find out those of two networks."""
     model = onnx.load(path)
     graph = model.graph
     casts = []
